@@ -1,0 +1,8 @@
+//! Client cores: what a producer and a consumer library do between the application and the sockets.
+
+pub mod consumer;
+mod network;
+pub mod producer;
+
+pub use consumer::Consumer;
+pub use producer::Producer;

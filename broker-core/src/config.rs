@@ -1,0 +1,239 @@
+//! Settings under Kafka's own keys, with the defaults of Kafka 4.1.
+//!
+//! Times are milliseconds and sizes bytes, as in Kafka. A file that names an unknown key is refused.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::IsolationLevel;
+
+/// Kafka's "for ever" and "never": `Long.MAX_VALUE`.
+pub const NEVER: u64 = i64::MAX as u64;
+
+macro_rules! config {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$field_doc])* #[doc = concat!("\n\nKafka's `", $key, "`.")] #[serde(rename = $key)] pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                $name { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            /// Every key that a file may set.
+            pub const KEYS: &'static [&'static str] = &[$($key,)*];
+        }
+    };
+}
+
+config! {
+    /// Settings of a node: broker, controller or both.
+    BrokerConfig {
+        /// A follower that has not caught up for this long leaves the ISR.
+        replica_lag_time_max_ms: u64 = 30_000, "replica.lag.time.max.ms";
+        /// How long a leader holds a follower's fetch that finds nothing.
+        replica_fetch_wait_max_ms: u64 = 500, "replica.fetch.wait.max.ms";
+        /// The bytes that end that wait.
+        replica_fetch_min_bytes: u32 = 1, "replica.fetch.min.bytes";
+        /// At most this many bytes per partition in a follower's fetch.
+        replica_fetch_max_bytes: u32 = 1_048_576, "replica.fetch.max.bytes";
+        /// At most this many bytes in the answer to a follower's fetch.
+        replica_fetch_response_max_bytes: u32 = 10_485_760, "replica.fetch.response.max.bytes";
+        /// How long a follower waits after a failed fetch.
+        replica_fetch_backoff_ms: u64 = 1_000, "replica.fetch.backoff.ms";
+        /// How long a follower waits for the answer to a fetch.
+        replica_socket_timeout_ms: u64 = 30_000, "replica.socket.timeout.ms";
+        /// How often high watermarks are written to the checkpoint file.
+        replica_high_watermark_checkpoint_interval_ms: u64 = 5_000, "replica.high.watermark.checkpoint.interval.ms";
+        /// How often a broker tells the controller that it is alive.
+        broker_heartbeat_interval_ms: u64 = 2_000, "broker.heartbeat.interval.ms";
+        /// A broker silent for longer is fenced by the controller.
+        broker_session_timeout_ms: u64 = 9_000, "broker.session.timeout.ms";
+        /// A voter that waits longer than this (times 1 to 2) for a vote to end stands again.
+        controller_quorum_election_timeout_ms: u64 = 1_000, "controller.quorum.election.timeout.ms";
+        /// A voter that hears nothing from the leader for this long stands; a leader that hears from no majority
+        /// for 1.5 times this resigns.
+        controller_quorum_fetch_timeout_ms: u64 = 2_000, "controller.quorum.fetch.timeout.ms";
+        /// The longest random pause before standing again.
+        controller_quorum_election_backoff_max_ms: u64 = 1_000, "controller.quorum.election.backoff.max.ms";
+        /// How long a quorum request waits for its answer.
+        controller_quorum_request_timeout_ms: u64 = 2_000, "controller.quorum.request.timeout.ms";
+        /// The pause after a failed quorum request.
+        controller_quorum_retry_backoff_ms: u64 = 20, "controller.quorum.retry.backoff.ms";
+        /// How often an idle active controller writes a no-op record, so that followers see progress.
+        metadata_max_idle_interval_ms: u64 = 500, "metadata.max.idle.interval.ms";
+        /// The largest record batch that is accepted.
+        message_max_bytes: u32 = 1_048_588, "message.max.bytes";
+        /// The largest answer to a fetch.
+        fetch_max_bytes: u32 = 57_671_680, "fetch.max.bytes";
+        /// How many bytes of the newest batches of each partition stay in memory; older ones are read from the disk.
+        log_tail_cache_bytes: u64 = 4_194_304, "log.tail.cache.bytes";
+    }
+}
+
+config! {
+    /// Settings of a topic.
+    #[derive(Hash, Eq)]
+    TopicConfig {
+        /// `acks=all` is refused while the ISR is smaller.
+        min_insync_replicas: u32 = 1, "min.insync.replicas";
+        /// A segment of this size is closed and a new one begun.
+        segment_bytes: u64 = 1_073_741_824, "segment.bytes";
+        /// A flush is forced after this many records; 1 flushes each batch before it counts as written.
+        flush_messages: u64 = NEVER, "flush.messages";
+        /// The largest record batch that is accepted.
+        max_message_bytes: u32 = 1_048_588, "max.message.bytes";
+        /// Whether a replica outside the ISR may be elected when nothing else is left.
+        unclean_leader_election_enable: bool = false, "unclean.leader.election.enable";
+    }
+}
+
+/// The producer's `acks` setting, by Kafka's words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+pub enum AcksSetting {
+    /// Fire and forget.
+    #[serde(rename = "0")]
+    None,
+    /// The leader only.
+    #[serde(rename = "1")]
+    Leader,
+    /// All in-sync replicas.
+    #[serde(rename = "all", alias = "-1")]
+    All,
+}
+
+config! {
+    /// Settings of a producer.
+    ProducerConfig {
+        /// When a send counts as done.
+        acks: AcksSetting = AcksSetting::All, "acks";
+        /// A batch of this size is sent at once.
+        batch_size: u32 = 16_384, "batch.size";
+        /// How long a batch waits for more records.
+        linger_ms: u64 = 5, "linger.ms";
+        /// A send that has no answer after this long has failed.
+        delivery_timeout_ms: u64 = 120_000, "delivery.timeout.ms";
+        /// How long a request waits for its answer.
+        request_timeout_ms: u64 = 30_000, "request.timeout.ms";
+        /// How often a batch is sent again.
+        retries: u32 = i32::MAX as u32, "retries";
+        /// The first pause before a retry; it doubles.
+        retry_backoff_ms: u64 = 100, "retry.backoff.ms";
+        /// The longest pause before a retry.
+        retry_backoff_max_ms: u64 = 1_000, "retry.backoff.max.ms";
+        /// Whether the broker drops duplicates of retries (KIP-98).
+        enable_idempotence: bool = true, "enable.idempotence";
+        /// How many requests to one broker may be unanswered.
+        max_in_flight_requests_per_connection: u32 = 5, "max.in.flight.requests.per.connection";
+        /// The largest request.
+        max_request_size: u32 = 1_048_576, "max.request.size";
+        /// The most bytes of records that wait to be sent.
+        buffer_memory: u64 = 33_554_432, "buffer.memory";
+        /// How long a send waits for metadata or for room in the buffer.
+        max_block_ms: u64 = 60_000, "max.block.ms";
+        /// Metadata older than this is asked for again.
+        metadata_max_age_ms: u64 = 300_000, "metadata.max.age.ms";
+        /// The first pause before a connection is tried again; it doubles.
+        reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
+        /// The longest such pause.
+        reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+    }
+}
+
+/// Where a consumer without a valid position begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoOffsetReset {
+    /// At the first record.
+    Earliest,
+    /// At the next record to come.
+    Latest,
+    /// Nowhere: an error goes to the application.
+    None,
+}
+
+config! {
+    /// Settings of a consumer.
+    ConsumerConfig {
+        /// Where a consumer without a valid position begins.
+        auto_offset_reset: AutoOffsetReset = AutoOffsetReset::Latest, "auto.offset.reset";
+        /// Which records it may see.
+        isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "isolation.level";
+        /// The most records that one poll returns.
+        max_poll_records: u32 = 500, "max.poll.records";
+        /// The bytes that end a broker's wait.
+        fetch_min_bytes: u32 = 1, "fetch.min.bytes";
+        /// The most bytes of one fetch.
+        fetch_max_bytes: u32 = 52_428_800, "fetch.max.bytes";
+        /// How long a broker waits for `fetch.min.bytes`.
+        fetch_max_wait_ms: u64 = 500, "fetch.max.wait.ms";
+        /// The most bytes of one partition in one fetch.
+        max_partition_fetch_bytes: u32 = 1_048_576, "max.partition.fetch.bytes";
+        /// How long a request waits for its answer.
+        request_timeout_ms: u64 = 30_000, "request.timeout.ms";
+        /// The first pause before a retry; it doubles.
+        retry_backoff_ms: u64 = 100, "retry.backoff.ms";
+        /// The longest pause before a retry.
+        retry_backoff_max_ms: u64 = 1_000, "retry.backoff.max.ms";
+        /// Metadata older than this is asked for again.
+        metadata_max_age_ms: u64 = 300_000, "metadata.max.age.ms";
+        /// The first pause before a connection is tried again; it doubles.
+        reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
+        /// The longest such pause.
+        reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+    }
+}
+
+/// A setting in milliseconds as a duration.
+#[must_use]
+pub fn millis(setting: u64) -> Duration {
+    Duration::from_millis(setting)
+}
+
+macro_rules! quirks {
+    ($($(#[$doc:meta])* $field:ident = $name:literal, $mechanism:literal;)*) => {
+        /// Deliberate defects, all off: each is a mistake that a real system once had, kept to prove that the
+        /// checkers find it. The plain code path is always the correct one.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+        pub struct Quirks { $($(#[$doc])* pub $field: bool,)* }
+
+        impl Quirks {
+            /// Name and mechanism of every quirk.
+            pub const ALL: &'static [(&'static str, &'static str)] = &[$(($name, $mechanism),)*];
+
+            /// Turns on the quirk called `name`.
+            ///
+            /// # Errors
+            /// When there is none of that name.
+            pub fn enable(&mut self, name: &str) -> Result<(), UnknownQuirk> {
+                match name {
+                    $($name => self.$field = true,)*
+                    _ => return Err(UnknownQuirk(name.into())),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+/// There is no quirk of this name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("unknown quirk `{0}`")]
+pub struct UnknownQuirk(pub String);
+
+quirks! {
+    /// KIP-101 undone.
+    truncate_to_high_watermark = "truncate-to-high-watermark",
+        "a new follower cuts its log at its own high watermark instead of asking the leader where the epochs part (KIP-101 undone)";
+    /// `acks=all` that asks nobody.
+    ack_before_isr = "ack-before-isr",
+        "a leader answers an acks=all produce once its own log has the batch, without waiting for the ISR";
+}

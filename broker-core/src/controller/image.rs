@@ -1,0 +1,88 @@
+//! The state of the cluster as the metadata log up to some offset gives it.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::config::TopicConfig;
+use crate::controller::records::MetadataRecord;
+use crate::types::{
+    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerId, TopicId, TopicName, TopicPartition,
+};
+
+/// Brokers, topics and partitions. Brokers and the controller replay the same records into it.
+#[derive(Clone, PartialEq, Debug, Default, Hash)]
+pub struct ClusterImage {
+    /// Registered brokers.
+    pub brokers: BTreeMap<NodeId, BrokerImage>,
+    /// Topics by id.
+    pub topics: BTreeMap<TopicId, TopicImage>,
+    /// Topic ids by name.
+    pub topic_ids: BTreeMap<TopicName, TopicId>,
+    /// The next producer id to give away.
+    pub next_producer_id: ProducerId,
+}
+
+/// A registered broker.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct BrokerImage {
+    /// Its registration.
+    pub broker_epoch: BrokerEpoch,
+    /// The run of its process.
+    pub incarnation: u64,
+    /// It may not lead or join ISRs.
+    pub fenced: bool,
+}
+
+/// A topic.
+#[derive(Clone, PartialEq, Debug, Hash)]
+pub struct TopicImage {
+    /// Its name.
+    pub name: TopicName,
+    /// Its settings.
+    pub config: TopicConfig,
+    /// Its partitions by index.
+    pub partitions: Vec<PartitionImage>,
+}
+
+/// A partition.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct PartitionImage {
+    /// Its replicas, the preferred leader first.
+    pub replicas: Vec<NodeId>,
+    /// Those in sync.
+    pub isr: Vec<NodeId>,
+    /// Its leader.
+    pub leader: Option<NodeId>,
+    /// The leader's epoch.
+    pub leader_epoch: LeaderEpoch,
+    /// The state's epoch.
+    pub partition_epoch: PartitionEpoch,
+}
+
+impl ClusterImage {
+    /// Applies the record at `offset`.
+    pub fn replay(&mut self, _offset: Offset, _record: &MetadataRecord) {
+        todo!()
+    }
+
+    /// A partition's state.
+    #[must_use]
+    pub fn partition(&self, partition: TopicPartition) -> Option<&PartitionImage> {
+        let topic = self.topics.get(&partition.topic)?;
+        topic.partitions.get(usize::try_from(partition.partition.0).ok()?)
+    }
+
+    /// Every partition with its state, in order.
+    pub fn partitions(&self) -> impl Iterator<Item = (TopicPartition, &PartitionImage)> {
+        self.topics.iter().flat_map(|(id, topic)| {
+            let of_topic = topic.partitions.iter().enumerate();
+            of_topic.map(|(index, state)| (TopicPartition::new(*id, index as i32), state))
+        })
+    }
+
+    /// A digest of the whole image, the same on every machine.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        todo!()
+    }
+}

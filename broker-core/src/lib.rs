@@ -1,0 +1,30 @@
+//! A Kafka-like broker, controller and clients as pure state machines.
+//!
+//! # The boundary
+//! A [`machine::Machine`] takes an [`machine::Input`] with the time of its node's clock and gives
+//! [`machine::Output`]s: requests, responses, disk operations, trace events. It knows no socket, no
+//! file, no clock, no thread, and draws randomness only from the [`random::Random`] that it was made
+//! with. Whoever drives it decides everything that is not logic, and the same inputs give the same outputs.
+//!
+//! # The rooms
+//! [`broker`] is the hall; behind it are [`controller`], [`replica`] and [`quorum`], both over
+//! [`log`]; [`client`] holds the producer and the consumer. [`protocol`], [`types`], [`config`],
+//! [`disk`] and [`trace`] are the words that all of them share.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod broker;
+pub mod client;
+pub mod config;
+pub mod controller;
+pub mod disk;
+pub mod log;
+pub mod machine;
+pub mod protocol;
+pub mod quorum;
+pub mod random;
+pub mod replica;
+pub mod trace;
+pub mod types;

@@ -1,0 +1,103 @@
+//! Kafka's error codes, as far as the protocol here uses them (4.1.1, `Errors.java`).
+
+/// The result of a request, for the peer. `None` is success.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[repr(i16)]
+#[allow(missing_docs)] // the names are Kafka's, and their meaning is documented there
+pub enum ErrorCode {
+    UnknownServerError = -1,
+    None = 0,
+    OffsetOutOfRange = 1,
+    CorruptMessage = 2,
+    UnknownTopicOrPartition = 3,
+    LeaderNotAvailable = 5,
+    NotLeaderOrFollower = 6,
+    RequestTimedOut = 7,
+    BrokerNotAvailable = 8,
+    ReplicaNotAvailable = 9,
+    MessageTooLarge = 10,
+    NetworkException = 13,
+    CoordinatorLoadInProgress = 14,
+    CoordinatorNotAvailable = 15,
+    NotCoordinator = 16,
+    InvalidTopic = 17,
+    NotEnoughReplicas = 19,
+    NotEnoughReplicasAfterAppend = 20,
+    InvalidRequiredAcks = 21,
+    TopicAlreadyExists = 36,
+    InvalidPartitions = 37,
+    InvalidReplicationFactor = 38,
+    NotController = 41,
+    InvalidRequest = 42,
+    OutOfOrderSequenceNumber = 45,
+    DuplicateSequenceNumber = 46,
+    InvalidProducerEpoch = 47,
+    KafkaStorageError = 56,
+    UnknownProducerId = 59,
+    FencedLeaderEpoch = 74,
+    UnknownLeaderEpoch = 75,
+    StaleBrokerEpoch = 77,
+    OffsetNotAvailable = 78,
+    EligibleLeadersNotAvailable = 83,
+    InvalidRecord = 87,
+    ProducerFenced = 90,
+    InvalidUpdateVersion = 95,
+    UnknownTopicId = 100,
+    DuplicateBrokerRegistration = 101,
+    BrokerIdNotRegistered = 102,
+    IneligibleReplica = 107,
+    NewLeaderElected = 108,
+}
+
+impl ErrorCode {
+    /// True for success.
+    #[must_use]
+    pub fn is_ok(self) -> bool {
+        self == ErrorCode::None
+    }
+
+    /// Whether a client may send the same again and hope (Kafka's `RetriableException`).
+    #[must_use]
+    pub fn is_retriable(self) -> bool {
+        use ErrorCode as E;
+        matches!(
+            self,
+            E::CorruptMessage
+                | E::UnknownTopicOrPartition
+                | E::LeaderNotAvailable
+                | E::NotLeaderOrFollower
+                | E::RequestTimedOut
+                | E::ReplicaNotAvailable
+                | E::NetworkException
+                | E::CoordinatorLoadInProgress
+                | E::CoordinatorNotAvailable
+                | E::NotCoordinator
+                | E::NotEnoughReplicas
+                | E::NotEnoughReplicasAfterAppend
+                | E::NotController
+                | E::KafkaStorageError
+                | E::FencedLeaderEpoch
+                | E::UnknownLeaderEpoch
+                | E::OffsetNotAvailable
+                | E::EligibleLeadersNotAvailable
+                | E::UnknownTopicId
+        )
+    }
+
+    /// Whether the answer says that the client's metadata is out of date (`InvalidMetadataException`).
+    #[must_use]
+    pub fn is_stale_metadata(self) -> bool {
+        use ErrorCode as E;
+        matches!(
+            self,
+            E::UnknownTopicOrPartition
+                | E::LeaderNotAvailable
+                | E::NotLeaderOrFollower
+                | E::ReplicaNotAvailable
+                | E::NetworkException
+                | E::KafkaStorageError
+                | E::FencedLeaderEpoch
+                | E::UnknownTopicId
+        )
+    }
+}

@@ -1,0 +1,14 @@
+//! What nodes say to each other: requests, responses, error codes and record batches.
+//!
+//! Messages are Rust values with Kafka's names and fields; record batches are Kafka's bytes. A message
+//! knows its [size on the wire](Request::wire_size), so that a host can charge bandwidth for it.
+
+pub mod error;
+pub mod messages;
+pub mod murmur2;
+pub mod record_batch;
+mod varint;
+
+pub use error::ErrorCode;
+pub use messages::*;
+pub use record_batch::{BatchBuilder, CorruptBatch, Header, Record, RecordBatch};

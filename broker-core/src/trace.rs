@@ -1,0 +1,348 @@
+//! Every fact that a checker or a report may rely on, in the past tense.
+//!
+//! An event is stated by the machine that made it true, at the moment when it became true for that
+//! machine. Checkers and reports read only these and the clients' history, never a machine's fields.
+
+use alloc::vec::Vec;
+
+use crate::disk::DiskError;
+use crate::protocol::{Acks, ErrorCode, RecordBatch};
+use crate::types::{
+    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence, TopicId, TopicName,
+    TopicPartition,
+};
+
+/// Whether a log was written as the leader or as a copy of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum ReplicaRole {
+    /// It decides offsets.
+    Leader,
+    /// It copies the leader.
+    Follower,
+}
+
+/// Why a log was cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum TruncationCause {
+    /// The leader answered that the logs part here (KIP-595 diverging epoch).
+    DivergingEpoch,
+    /// The leader's log begins later or ends earlier than this one could follow; everything was dropped.
+    OutOfRange,
+    /// The quirk `truncate-to-high-watermark`.
+    HighWatermark,
+}
+
+/// A voter's or observer's part in the metadata quorum (KIP-595).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[allow(missing_docs)] // the names are KIP-595's
+pub enum QuorumRole {
+    Unattached,
+    Observer,
+    Follower,
+    Prospective,
+    Candidate,
+    Leader,
+    Resigned,
+}
+
+/// A fact about one node.
+#[derive(Clone, Debug, Hash)]
+pub enum Event {
+    // ---- the log, also of the metadata partition
+    /// A log was rebuilt from its files at the node's start.
+    LogRecovered {
+        /// Whose log.
+        partition: TopicPartition,
+        /// Its first offset.
+        log_start_offset: Offset,
+        /// The offset after its last intact batch.
+        log_end_offset: Offset,
+        /// Bytes behind the last intact batch that were cut.
+        cut_bytes: u64,
+        /// The batches that it has, oldest first.
+        batches: Vec<RecordBatch>,
+    },
+    /// A batch was appended.
+    Appended {
+        /// Whose log.
+        partition: TopicPartition,
+        /// As what.
+        role: ReplicaRole,
+        /// The batch, with offset and leader epoch as stored.
+        batch: RecordBatch,
+    },
+    /// A log was cut: `to` is its new end.
+    Truncated {
+        /// Whose log.
+        partition: TopicPartition,
+        /// The new end.
+        to: Offset,
+        /// The leader epoch in which the replica follows.
+        leader_epoch: LeaderEpoch,
+        /// Why.
+        cause: TruncationCause,
+    },
+    /// Everything below `end` is durable.
+    Flushed {
+        /// Whose log.
+        partition: TopicPartition,
+        /// The durable end.
+        end: Offset,
+    },
+    /// A disk operation failed and the log takes no part any more.
+    LogWentOffline {
+        /// Whose log.
+        partition: TopicPartition,
+        /// The failure.
+        error: DiskError,
+    },
+
+    // ---- replication
+    /// The replica leads from now on.
+    BecameLeader {
+        /// The partition.
+        partition: TopicPartition,
+        /// In this epoch.
+        leader_epoch: LeaderEpoch,
+        /// By this controller state.
+        partition_epoch: PartitionEpoch,
+        /// Its log's end then: the start of the epoch.
+        epoch_start_offset: Offset,
+        /// Its high watermark then.
+        high_watermark: Offset,
+        /// The committed ISR.
+        isr: Vec<NodeId>,
+    },
+    /// The replica follows from now on (or waits, without a leader).
+    BecameFollower {
+        /// The partition.
+        partition: TopicPartition,
+        /// Whom.
+        leader: Option<NodeId>,
+        /// In this epoch.
+        leader_epoch: LeaderEpoch,
+        /// Its log's end then.
+        log_end_offset: Offset,
+        /// Its high watermark then.
+        high_watermark: Offset,
+    },
+    /// The replica's high watermark changed.
+    HighWatermarkChanged {
+        /// The partition.
+        partition: TopicPartition,
+        /// As what.
+        role: ReplicaRole,
+        /// In which epoch.
+        leader_epoch: LeaderEpoch,
+        /// Before.
+        from: Offset,
+        /// After.
+        to: Offset,
+    },
+    /// A leader learnt a follower's log end from its fetch.
+    FollowerFetched {
+        /// The partition.
+        partition: TopicPartition,
+        /// The follower.
+        follower: NodeId,
+        /// Its registration, as its fetch says.
+        broker_epoch: Option<BrokerEpoch>,
+        /// The leader's epoch.
+        leader_epoch: LeaderEpoch,
+        /// The follower has everything below.
+        fetch_offset: Offset,
+    },
+    /// A leader asked the controller for another ISR; until the answer its maximal ISR is the union of both.
+    IsrProposed {
+        /// The partition.
+        partition: TopicPartition,
+        /// The leader's epoch.
+        leader_epoch: LeaderEpoch,
+        /// The state on which the proposal is based.
+        partition_epoch: PartitionEpoch,
+        /// The proposal.
+        isr: Vec<NodeId>,
+        /// ISR and proposal together.
+        maximal_isr: Vec<NodeId>,
+    },
+    /// A leader took over an ISR that the controller committed; nothing is pending any more.
+    IsrChanged {
+        /// The partition.
+        partition: TopicPartition,
+        /// The leader's epoch.
+        leader_epoch: LeaderEpoch,
+        /// The committed state.
+        partition_epoch: PartitionEpoch,
+        /// The committed ISR.
+        isr: Vec<NodeId>,
+    },
+    /// A leader gave a proposal up and returned to the committed ISR.
+    IsrProposalRejected {
+        /// The partition.
+        partition: TopicPartition,
+        /// The controller's word.
+        error: ErrorCode,
+    },
+    /// A leader answered a producer.
+    ProduceAnswered {
+        /// The partition.
+        partition: TopicPartition,
+        /// What the producer asked for.
+        acks: Acks,
+        /// Success, or why not.
+        error: ErrorCode,
+        /// First and last offset, where the batch is in the log.
+        offsets: Option<(Offset, Offset)>,
+        /// The leader's epoch.
+        leader_epoch: LeaderEpoch,
+        /// The leader's high watermark at the answer.
+        high_watermark: Offset,
+        /// The size of the committed ISR at the append.
+        isr_at_append: u32,
+        /// `min.insync.replicas`.
+        min_insync_replicas: u32,
+    },
+    /// A leader gave records to a consumer: all in `from..to`.
+    FetchServed {
+        /// The partition.
+        partition: TopicPartition,
+        /// The consumer.
+        reader: NodeId,
+        /// The offset asked for.
+        from: Offset,
+        /// One past the last record given.
+        to: Offset,
+        /// The leader's high watermark.
+        high_watermark: Offset,
+        /// The leader's epoch.
+        leader_epoch: LeaderEpoch,
+    },
+
+    // ---- the metadata quorum
+    /// The node's part in the quorum changed.
+    QuorumRoleChanged {
+        /// The new part.
+        role: QuorumRole,
+        /// Its epoch.
+        epoch: LeaderEpoch,
+        /// The leader of that epoch, if known.
+        leader: Option<NodeId>,
+    },
+    /// Epoch and vote are durable.
+    VoteStored {
+        /// The epoch.
+        epoch: LeaderEpoch,
+        /// For whom, if for anybody.
+        voted_for: Option<NodeId>,
+    },
+    /// A vote was given (not a pre-vote); also a candidate's own.
+    VoteGranted {
+        /// The epoch.
+        epoch: LeaderEpoch,
+        /// To whom.
+        candidate: NodeId,
+    },
+    /// The node applied committed metadata.
+    MetadataApplied {
+        /// The end of what it has applied.
+        end: Offset,
+        /// A digest of its whole image: equal ends must give equal digests.
+        digest: u64,
+    },
+
+    // ---- the controller's state, stated by every node as it applies it; `offset` is the metadata record's
+    /// A topic was created.
+    TopicCreated {
+        /// Of the metadata record.
+        offset: Offset,
+        /// Its name.
+        name: TopicName,
+        /// Its id.
+        topic: TopicId,
+    },
+    /// A partition's state was set.
+    PartitionChanged {
+        /// Of the metadata record.
+        offset: Offset,
+        /// The partition.
+        partition: TopicPartition,
+        /// Its replicas.
+        replicas: Vec<NodeId>,
+        /// Those in sync.
+        isr: Vec<NodeId>,
+        /// Its leader.
+        leader: Option<NodeId>,
+        /// The leader's epoch.
+        leader_epoch: LeaderEpoch,
+        /// The state's epoch.
+        partition_epoch: PartitionEpoch,
+    },
+    /// A broker was registered, fenced or unfenced.
+    BrokerChanged {
+        /// Of the metadata record.
+        offset: Offset,
+        /// The broker.
+        broker: NodeId,
+        /// Its registration.
+        broker_epoch: BrokerEpoch,
+        /// Whether it may lead and join ISRs.
+        fenced: bool,
+    },
+
+    // ---- clients
+    /// A producer got an id.
+    ProducerIdAssigned {
+        /// The id.
+        producer_id: ProducerId,
+        /// Its epoch.
+        producer_epoch: ProducerEpoch,
+    },
+    /// A producer put a batch into a request.
+    BatchSent {
+        /// The partition.
+        partition: TopicPartition,
+        /// To whom.
+        to: NodeId,
+        /// Counts from 1.
+        attempt: u32,
+        /// The producer's first sequence number, or `NONE`.
+        base_sequence: Sequence,
+        /// How many records.
+        records: u32,
+    },
+    /// A producer's batch ended.
+    BatchCompleted {
+        /// The partition.
+        partition: TopicPartition,
+        /// Success, or why not.
+        error: ErrorCode,
+        /// Its first offset, if known.
+        base_offset: Option<Offset>,
+        /// After so many attempts.
+        attempts: u32,
+    },
+    /// A consumer's position moved without a record being read.
+    PositionReset {
+        /// The partition.
+        partition: TopicPartition,
+        /// Before, if it had one.
+        from: Option<Offset>,
+        /// After.
+        to: Offset,
+        /// Why.
+        cause: ResetCause,
+    },
+}
+
+/// Why a consumer's position moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum ResetCause {
+    /// It had none.
+    NoPosition,
+    /// The leader's log does not reach it.
+    OutOfRange,
+    /// The log was cut below it (KIP-320).
+    Truncated,
+    /// The application asked for it.
+    Seek,
+}

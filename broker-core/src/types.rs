@@ -1,0 +1,237 @@
+//! A newtype for every number that has a unit, so that two of them cannot be mixed up.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number! {
+    /// The position of a record in a partition's log; the first record ever has offset 0.
+    Offset(i64)
+}
+number! {
+    /// Counts the leaders of one partition (or of the quorum). Every batch carries the epoch it was appended in.
+    LeaderEpoch(i32)
+}
+number! {
+    /// Counts the changes of one partition's controller state (leader, ISR). Guards AlterPartition (KIP-497).
+    PartitionEpoch(i32)
+}
+number! {
+    /// Names one registration of a broker: the metadata offset of its registration record (KIP-631, KIP-903).
+    BrokerEpoch(i64)
+}
+number! {
+    /// Names an idempotent producer, handed out by the controller in blocks (KIP-98).
+    ProducerId(i64)
+}
+number! {
+    /// Counts the incarnations of one producer id; a broker refuses lower ones.
+    ProducerEpoch(i16)
+}
+number! {
+    /// Names a machine: a broker, a controller, a client.
+    NodeId(u32)
+}
+number! {
+    /// Names a topic for its whole life; a topic that is deleted and created again gets another id (KIP-516).
+    TopicId(u64)
+}
+number! {
+    /// The index of a partition within its topic, from 0.
+    PartitionIndex(i32)
+}
+number! {
+    /// Milliseconds since the Unix epoch by the clock of the node that stamped the record; -1 means none.
+    Timestamp(i64)
+}
+
+impl Offset {
+    /// The first offset of every new log.
+    pub const ZERO: Offset = Offset(0);
+
+    /// The offset `count` records further on.
+    #[must_use]
+    pub fn plus(self, count: i64) -> Offset {
+        Offset(self.0 + count)
+    }
+
+    /// The next offset.
+    #[must_use]
+    pub fn next(self) -> Offset {
+        self.plus(1)
+    }
+}
+
+impl LeaderEpoch {
+    /// Stamped on batches that no leader has appended yet; also "no epoch known".
+    pub const NONE: LeaderEpoch = LeaderEpoch(-1);
+}
+
+impl ProducerId {
+    /// On batches of producers without idempotence.
+    pub const NONE: ProducerId = ProducerId(-1);
+}
+
+impl ProducerEpoch {
+    /// On batches of producers without idempotence.
+    pub const NONE: ProducerEpoch = ProducerEpoch(-1);
+}
+
+impl Timestamp {
+    /// A record without a timestamp.
+    pub const NONE: Timestamp = Timestamp(-1);
+}
+
+/// The sequence number of an idempotent producer's record within one partition. It wraps from
+/// 2147483647 to 0 (Kafka `DefaultRecordBatch.incrementSequence`), so it has no order of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub i32);
+
+impl Sequence {
+    /// On batches of producers without idempotence.
+    pub const NONE: Sequence = Sequence(-1);
+
+    /// The sequence number `count` (at least 0) records further on, wrapping past `i32::MAX` to 0.
+    #[must_use]
+    pub fn plus(self, count: i32) -> Sequence {
+        match self.0.checked_add(count) {
+            Some(sum) => Sequence(sum),
+            None => Sequence(count - (i32::MAX - self.0) - 1),
+        }
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A partition of a topic, by id. Small and `Copy`: names are resolved once, at the edge.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: TopicId,
+    /// Which of its partitions.
+    pub partition: PartitionIndex,
+}
+
+impl TopicPartition {
+    /// The one partition of the metadata log, `__cluster_metadata-0`; its topic id is reserved (KIP-595).
+    pub const CLUSTER_METADATA: TopicPartition = TopicPartition {
+        topic: TopicId(1),
+        partition: PartitionIndex(0),
+    };
+    /// The first topic id that the controller hands out.
+    pub const FIRST_TOPIC_ID: TopicId = TopicId(100);
+
+    /// Partition `partition` of `topic`.
+    pub fn new(topic: TopicId, partition: i32) -> TopicPartition {
+        TopicPartition {
+            topic,
+            partition: PartitionIndex(partition),
+        }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == TopicPartition::CLUSTER_METADATA {
+            return f.write_str("__cluster_metadata-0");
+        }
+        write!(f, "t{}-{}", self.topic, self.partition)
+    }
+}
+
+impl fmt::Debug for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The name of a topic; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TopicName(pub Arc<str>);
+
+impl From<&str> for TopicName {
+    fn from(name: &str) -> Self {
+        TopicName(name.into())
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// A leader epoch and the offset at which it ends, exclusive (KIP-101, KIP-320).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct EpochEndOffset {
+    /// The largest epoch in the answering log that is not above the asked one.
+    pub leader_epoch: LeaderEpoch,
+    /// The offset one past that epoch's last record.
+    pub end_offset: Offset,
+}
+
+/// Who leads a partition, and since which epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct LeaderIdAndEpoch {
+    /// The leader, if there is one.
+    pub leader: Option<NodeId>,
+    /// The epoch in which it leads.
+    pub leader_epoch: LeaderEpoch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_wraps_past_the_largest_to_zero() {
+        for (from, count, to) in [
+            (0, 1, 1),
+            (i32::MAX, 1, 0),
+            (i32::MAX - 10, 20, 9),
+            (i32::MAX, 0, i32::MAX),
+        ] {
+            assert_eq!(Sequence(from).plus(count), Sequence(to), "{from} + {count}");
+        }
+    }
+}

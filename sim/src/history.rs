@@ -1,0 +1,180 @@
+//! What happened, in the order in which it happened: the clients' operations and the environment's blows.
+//!
+//! Together with the machines' trace events ([`broker_core::trace`]) this is all that checkers and reports read.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use broker_core::protocol::{Acks, ErrorCode};
+use broker_core::trace::Event;
+use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicName, TopicPartition};
+use bytes::Bytes;
+
+/// Simulated time: nanoseconds since the trial began, on no node's clock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SimTime(pub u64);
+
+impl SimTime {
+    /// The time this long after the beginning.
+    #[must_use]
+    pub fn after(duration: Duration) -> SimTime {
+        SimTime(duration.as_nanos() as u64)
+    }
+
+    /// Seconds since the beginning.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
+impl fmt::Display for SimTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000)
+    }
+}
+
+impl fmt::Debug for SimTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// When something happened: the number of the delivered event that caused it, and the time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
+pub struct At {
+    /// Counts delivered events from 1; 0 is the set-up.
+    pub step: u64,
+    /// The time.
+    pub time: SimTime,
+}
+
+/// Names one record that a program sent, unique in the run. A record's value begins with it, big-endian.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct Uid(pub u64);
+
+/// One line of the history.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// When.
+    pub at: At,
+    /// Whose doing: a client's node, or the node that the environment struck.
+    pub process: NodeId,
+    /// Which run of that process, from 0.
+    pub incarnation: u32,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A program handed a record to its producer.
+    SendInvoked(Arc<SentRecord>),
+    /// The send took effect.
+    SendOk {
+        /// Which record.
+        uid: Uid,
+        /// Where it went.
+        partition: TopicPartition,
+        /// At which offset, if the producer was told.
+        offset: Option<Offset>,
+        /// Under which promise.
+        acks: Acks,
+    },
+    /// The send did not take effect and never will.
+    SendFailed {
+        /// Which record.
+        uid: Uid,
+        /// Why.
+        error: ErrorCode,
+    },
+    /// The send may have taken effect, or may still.
+    SendUnknown {
+        /// Which record.
+        uid: Uid,
+        /// What the producer was told; its process may also have died ([`ErrorCode::UnknownServerError`]).
+        error: ErrorCode,
+    },
+    /// A poll returned records, in this order.
+    Polled(Vec<PolledRecord>),
+    /// A consumer's program moved a position by itself.
+    Sought {
+        /// Of which partition.
+        partition: TopicPartition,
+        /// Where to.
+        to: Offset,
+    },
+    /// The environment struck, or let go.
+    Environment(Environment),
+}
+
+/// A record as its program sent it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SentRecord {
+    /// Its name.
+    pub uid: Uid,
+    /// Where to.
+    pub topic: TopicName,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// CRC-32C of key, value and headers ([`fingerprint`]).
+    pub fingerprint: u32,
+}
+
+/// A record as a program got it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PolledRecord {
+    /// Where from.
+    pub partition: TopicPartition,
+    /// Its offset.
+    pub offset: Offset,
+    /// The epoch of the leader that appended it.
+    pub leader_epoch: LeaderEpoch,
+    /// Its name, if its value has one.
+    pub uid: Option<Uid>,
+    /// CRC-32C of key, value and headers ([`fingerprint`]).
+    pub fingerprint: u32,
+}
+
+/// A blow of the environment, or its end.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub enum Environment {
+    /// The process ended; its page cache is kept.
+    Killed,
+    /// The machine lost power; so many bytes that no sync had covered are gone.
+    PowerLost {
+        /// Bytes of the page cache that the durable image lacks.
+        lost_bytes: u64,
+    },
+    /// The process runs (again).
+    Started,
+    /// The process stands still.
+    Paused,
+    /// The process goes on.
+    Resumed,
+    /// The machine stopped itself.
+    Halted,
+    /// A fault of network or disk began; its description is for people.
+    FaultBegan(String),
+    /// It ended.
+    FaultEnded(String),
+    /// The faults are over, everything is healed and running: from here on the cluster must recover.
+    Healed,
+}
+
+/// The uid at the beginning of a value.
+#[must_use]
+pub fn uid_of(value: Option<&Bytes>) -> Option<Uid> {
+    let head = value?.get(..8)?;
+    Some(Uid(u64::from_be_bytes(head.try_into().expect("eight bytes"))))
+}
+
+/// Who wants to know what happens, as it happens.
+pub trait Observer {
+    /// A machine stated a fact.
+    fn fact(&mut self, at: At, node: NodeId, event: &Event);
+    /// A line was added to the history.
+    fn entry(&mut self, entry: &Entry);
+}

@@ -1,0 +1,24 @@
+//! The simulated world of Trial: network, disks, clocks, hardware and programs around the machines of
+//! `broker-core`, with faults, a history, checkers, and the `trial` command.
+//!
+//! A run goes scenario file + seed → [`scenario::Scenario`] → fault plan ([`nemesis`]) → [`world`] →
+//! [`history`] → [`check`] → record. [`trial`] holds one such run together; [`command`] is what a person types.
+#![forbid(unsafe_code)]
+
+#[cfg(not(madsim))]
+compile_error!(
+    "Trial needs `--cfg madsim`, which .cargo/config.toml sets. A RUSTFLAGS variable replaces that setting: \
+     unset it, or add `--cfg madsim` to it."
+);
+
+pub mod check;
+pub mod command;
+pub mod fault;
+pub mod history;
+pub mod metrics;
+pub mod nemesis;
+pub mod program;
+pub mod scenario;
+pub mod trial;
+pub mod verdict;
+pub mod world;

@@ -1,0 +1,1 @@
+//! Programs: the code that produces and consumes.

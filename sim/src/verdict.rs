@@ -1,0 +1,161 @@
+//! What the checkers found, and what follows from it.
+
+use crate::history::At;
+
+/// The checks, by the names that reports and scenario files use.
+macro_rules! checks {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $meaning:literal;)*) => {
+        /// A check of the catalogue. Ordered as failures are ranked: the most telling first.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+        #[allow(missing_docs)] // `Check::ALL` holds name and meaning of each
+        pub enum Check { $($variant,)* }
+
+        impl Check {
+            /// Every check with its name and what a violation of it means.
+            pub const ALL: &'static [(Check, &'static str, &'static str)] = &[$((Check::$variant, $name, $meaning),)*];
+
+            /// The name in reports and scenario files.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Check::$variant => $name,)* }
+            }
+
+            /// The check of this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Check> {
+                match name { $($name => Some(Check::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+checks! {
+    LostWrite = "lost-write", "a send that was answered ok is not in the committed log";
+    InconsistentOffset = "inconsistent-offset", "two different records were observed at one offset";
+    FalseAckOffset = "false-ack-offset", "a send was answered with an offset that holds another record";
+    Corruption = "corruption", "a record was delivered with another key, value, header or partition than it was sent with";
+    Phantom = "phantom", "a record was delivered that nobody sent";
+    FailedWriteVisible = "failed-write-visible", "a send that failed for certain is in the committed log or was read";
+    UncommittedRead = "uncommitted-read", "a consumer got a record at or above the high watermark, or one that is not the committed one";
+    ReplicaDivergence = "replica-divergence", "two replicas differ below the high watermark at the end";
+    Duplicate = "duplicate", "one record stands at two offsets of a partition";
+    NonmonotonicSend = "nonmonotonic-send", "two records of one producer stand in another order than they were sent in";
+    PollSkip = "poll-skip", "a consumer jumped over a visible record";
+    NonmonotonicPoll = "nonmonotonic-poll", "a consumer went backwards without a reason";
+    R1 = "R1", "an entry below a replica's high watermark differs from the committed one";
+    R2 = "R2", "start, high watermark and end of a log are out of order, or a leader's high watermark fell within an epoch";
+    R3 = "R3", "the leader or a running member of the ISR lacks a committed record";
+    R6 = "R6", "a high watermark advanced beyond what the whole maximal ISR holds, or under min.insync.replicas";
+    R9 = "R9", "an epoch fell or had two leaders";
+    R11 = "R11", "a log was cut below committed records, or without a leader's answer";
+    R13 = "R13", "acks=all was answered ok before the record was committed, or with too small an ISR";
+    Q1 = "Q1", "an epoch of the quorum had two leaders, or a voter voted twice in it";
+    Q3 = "Q3", "two metadata logs differ below an entry that they share";
+    Q4 = "Q4", "a quorum leader lacks a committed entry";
+    Q6 = "Q6", "a voter's durable epoch fell";
+    Q7 = "Q7", "the quorum's high watermark fell, or moved without an entry of the leader's own epoch";
+    D2 = "D2", "recovery kept something else than the longest intact prefix, or lost durable bytes";
+    L1 = "L1", "the healed cluster has no single controller";
+    L2 = "L2", "a partition of the healed cluster has no leader, or its high watermark stays behind";
+    L5 = "L5", "an operation never ended after the heal";
+    L8 = "L8", "a consumer never caught up, or a replica never got all committed records, after the heal";
+}
+
+/// How one check answered about one thing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ruling {
+    /// The system broke its word.
+    Violation,
+    /// It looks bad, but the contract allows it, by this clause.
+    Allowed(String),
+    /// It cannot be told, for this reason.
+    Unknown(String),
+}
+
+/// One finding of one check.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// The check.
+    pub check: Check,
+    /// Its answer.
+    pub ruling: Ruling,
+    /// What the finding has in common with others of its kind, for grouping: no ids, no offsets, no times.
+    pub shape: String,
+    /// One sentence of evidence: uid, partition, offset, clause.
+    pub evidence: String,
+    /// When it became true.
+    pub at: At,
+    /// At most eight events that show it, oldest first.
+    pub witness: Vec<String>,
+}
+
+/// All findings of a trial. At most [`Findings::KEPT`] of each check and ruling are kept whole; all are counted.
+#[derive(Clone, Default, Debug)]
+pub struct Findings {
+    kept: Vec<Finding>,
+    counts: std::collections::BTreeMap<(Check, u8), u64>,
+}
+
+impl Findings {
+    /// How many findings of one check and kind of ruling are kept whole.
+    pub const KEPT: u64 = 8;
+
+    /// Adds a finding.
+    pub fn add(&mut self, finding: Finding) {
+        let count = self.counts.entry((finding.check, kind(&finding.ruling))).or_default();
+        *count += 1;
+        if *count <= Findings::KEPT {
+            self.kept.push(finding);
+        }
+    }
+
+    /// How often `check` was violated.
+    #[must_use]
+    pub fn violations(&self, check: Check) -> u64 {
+        self.counts.get(&(check, 0)).copied().unwrap_or(0)
+    }
+
+    /// How often `check` found something that the contract allows.
+    #[must_use]
+    pub fn allowed(&self, check: Check) -> u64 {
+        self.counts.get(&(check, 1)).copied().unwrap_or(0)
+    }
+
+    /// The findings that were kept, in the order in which they came.
+    #[must_use]
+    pub fn kept(&self) -> &[Finding] {
+        &self.kept
+    }
+
+    /// The first violation to show: of the worst check, the earliest.
+    #[must_use]
+    pub fn worst(&self) -> Option<&Finding> {
+        let violations = self.kept.iter().filter(|finding| finding.ruling == Ruling::Violation);
+        violations.min_by_key(|finding| (finding.check, finding.at))
+    }
+
+    /// True when no check was violated.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.counts.keys().all(|(_, kind)| *kind != 0)
+    }
+}
+
+fn kind(ruling: &Ruling) -> u8 {
+    match ruling {
+        Ruling::Violation => 0,
+        Ruling::Allowed(_) => 1,
+        Ruling::Unknown(_) => 2,
+    }
+}
+
+impl Finding {
+    /// Check and shape: equal for failures of one cause.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        if self.shape.is_empty() {
+            return self.check.name().to_owned();
+        }
+        format!("{}: {}", self.check.name(), self.shape)
+    }
+}
