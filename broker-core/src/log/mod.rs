@@ -1,20 +1,34 @@
 //! One replica's log: segments on the disk, a bounded tail in memory, epochs and producers beside it.
+//!
+//! `append`, `truncate`, `read` and `flush` hold the operations of [`Log`], `recovery` its way back from the disk.
+//! [`EpochCache`] and [`ProducerStates`] are functions of the batches in the log. The log never asks the disk for
+//! data: a read below the tail in memory says what to read, and the caller does.
 
+mod append;
 pub mod epoch_cache;
+mod flush;
 pub mod producer_state;
+mod read;
 mod recovery;
 mod segment;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod truncate;
 
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-
 use crate::config::TopicConfig;
-use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
-use crate::machine::Context;
-use crate::protocol::{ErrorCode, RecordBatch};
-use crate::trace::TruncationCause;
-use crate::types::{EpochEndOffset, LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::disk::{DiskError, FileName};
+use crate::protocol::RecordBatch;
+use crate::types::{EpochEndOffset, LeaderEpoch, Offset, TopicPartition};
+
+pub use epoch_cache::EpochCache;
+use flush::SyncInFlight;
+pub use producer_state::ProducerStates;
+pub use recovery::Recovered;
+use segment::{BatchEntry, Segment};
+use tail::Tail;
 
 /// The settings of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,11 +55,29 @@ impl LogConfig {
 
 /// One replica's log. It assigns offsets to what it appends as leader, and cuts what a leader does not have.
 ///
-/// Drive it with `append_*`, `truncate_to`, `read`, and hand it every disk answer about its files.
+/// Begin with [`Log::new`] or [`Log::recover`]; drive it with `append_*`, `truncate_*`, `flush` and `read`, and hand
+/// every disk answer about its files to [`Log::on_disk`]. Each append asks the disk for one write at the end of the
+/// active segment and states `Appended`. Nothing waits for a write: only the success of a sync, which moves
+/// `flushed_end`, tells anything about durability.
 ///
 /// Invariant: `log_start_offset <= flushed_end <= log_end_offset`, and `ackable_end` is one of the last two.
+#[derive(Clone, Debug)]
 pub struct Log {
-    _todo: (),
+    partition: TopicPartition,
+    config: LogConfig,
+    /// Never empty; each begins where the one before ends. The last one is active.
+    segments: Vec<Segment>,
+    /// The newest batches. Either empty or it ends at the log's end.
+    tail: Tail,
+    /// Everything below is durable. The segments' own flushed ends may lie higher behind a gap.
+    flushed_end: Offset,
+    /// Everything below is durable or shall become it: the smallest `asked_end` of a segment that is below its end.
+    asked_end: Offset,
+    /// Syncs that have no answer yet, at most one a segment.
+    syncs: Vec<SyncInFlight>,
+    epochs: EpochCache,
+    producers: ProducerStates,
+    offline: bool,
 }
 
 /// What an append as leader came to.
@@ -99,168 +131,115 @@ pub enum DiskProgress {
     Failed(DiskError),
 }
 
-/// A log rebuilt from its files, and what the disk needs to agree with it.
-pub struct Recovered {
-    /// The log.
-    pub log: Log,
-    /// Files to cut and remove, in order.
-    pub repairs: Vec<DiskOp>,
-    /// Bytes behind the last intact batch that the repairs cut.
-    pub cut_bytes: u64,
-    /// The batches that it has, oldest first.
-    pub batches: Vec<RecordBatch>,
-}
-
 impl Log {
     /// An empty log whose first record will have `start`.
     #[must_use]
-    pub fn new(_partition: TopicPartition, _config: LogConfig, _start: Offset) -> Log {
-        todo!()
-    }
-
-    /// Rebuilds a log from the bytes of its segments (by base offset, ascending): keeps the longest prefix of
-    /// intact, contiguous batches and drops everything behind it. A pure function; the caller carries the repairs
-    /// out before anything else and states `LogRecovered`. All that is kept counts as flushed only after the
-    /// caller's first sync, so `flushed_end` starts at the log start and a sync is among the repairs.
-    #[must_use]
-    pub fn recover(_partition: TopicPartition, _config: LogConfig, _segments: Vec<(Offset, Bytes)>) -> Recovered {
-        todo!()
+    pub fn new(partition: TopicPartition, config: LogConfig, start: Offset) -> Log {
+        Log {
+            partition,
+            config,
+            segments: alloc::vec![Segment::new(start)],
+            tail: Tail::new(config.tail_cache_bytes),
+            flushed_end: start,
+            asked_end: start,
+            syncs: Vec::new(),
+            epochs: EpochCache::default(),
+            producers: ProducerStates::default(),
+            offline: false,
+        }
     }
 
     /// Whose log it is.
     #[must_use]
     pub fn partition(&self) -> TopicPartition {
-        todo!()
+        self.partition
     }
 
     /// The first offset.
     #[must_use]
     pub fn log_start_offset(&self) -> Offset {
-        todo!()
+        self.segments[0].base_offset
     }
 
     /// The offset that the next record will get.
     #[must_use]
     pub fn log_end_offset(&self) -> Offset {
-        todo!()
+        self.active().end
     }
 
     /// Everything below is durable.
     #[must_use]
     pub fn flushed_end(&self) -> Offset {
-        todo!()
+        self.flushed_end
     }
 
     /// Everything below may be acknowledged, fetched further and counted into high watermarks: the log end under
     /// lazy flush, the flushed end with `flush.messages=1`.
     #[must_use]
     pub fn ackable_end(&self) -> Offset {
-        todo!()
+        if self.config.flush_messages == 1 {
+            self.flushed_end
+        } else {
+            self.log_end_offset()
+        }
     }
 
-    /// The disk failed; nothing is appended or read any more.
+    /// The disk failed; nothing is appended, cut or read any more.
     #[must_use]
     pub fn is_offline(&self) -> bool {
-        todo!()
+        self.offline
     }
 
     /// The epoch of the newest entry of the epoch cache.
     #[must_use]
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
-        todo!()
+        self.epochs.latest()
     }
 
-    /// Where `epoch`, or the largest epoch below it that the log has, ends (KIP-101, KIP-279).
+    /// Where `epoch`, or the largest epoch below it that the log has, ends (KIP-101, KIP-279). `None` if `epoch` is
+    /// above all that the log has; see [`EpochCache::end_offset_for`].
     #[must_use]
-    pub fn end_offset_for(&self, _epoch: LeaderEpoch) -> Option<EpochEndOffset> {
-        todo!()
+    pub fn end_offset_for(&self, epoch: LeaderEpoch) -> Option<EpochEndOffset> {
+        self.epochs.end_offset_for(epoch, self.log_end_offset())
     }
 
-    /// The epoch of the record at `offset`.
+    /// The epoch of the record at `offset`; `None` outside the log.
     #[must_use]
-    pub fn epoch_for_offset(&self, _offset: Offset) -> Option<LeaderEpoch> {
-        todo!()
+    pub fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
+        if offset < self.log_start_offset() || offset >= self.log_end_offset() {
+            return None;
+        }
+        self.epochs.epoch_for_offset(offset)
     }
 
     /// A new leader's first act: `epoch` starts at the log's end.
-    pub fn begin_epoch(&mut self, _epoch: LeaderEpoch) {
-        todo!()
+    pub fn begin_epoch(&mut self, epoch: LeaderEpoch) {
+        let end = self.log_end_offset();
+        self.epochs.assign(epoch, end);
     }
 
-    /// Stamps and appends a producer's batch, after the checks of idempotence (KIP-98): a duplicate of one of the
-    /// producer's last five batches is found, a gap is refused.
-    ///
-    /// # Errors
-    /// OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, KAFKA_STORAGE_ERROR.
-    pub fn append_as_leader(
-        &mut self,
-        _ctx: &mut Context<'_>,
-        _batch: &RecordBatch,
-        _epoch: LeaderEpoch,
-    ) -> Result<AppendOutcome, ErrorCode> {
-        todo!()
-    }
-
-    /// Appends a batch as the leader stamped it.
-    ///
-    /// # Errors
-    /// When it does not begin at the log's end, or the log is offline.
-    pub fn append_as_follower(&mut self, _ctx: &mut Context<'_>, _batch: &RecordBatch) -> Result<(), ErrorCode> {
-        todo!()
-    }
-
-    /// Cuts the log so that it ends at `to` or at the start of the batch that holds it; nothing if `to` is not below
-    /// the end. States the fact. Epochs and producers are those of the log that remains.
-    pub fn truncate_to(
-        &mut self,
-        _ctx: &mut Context<'_>,
-        _to: Offset,
-        _leader_epoch: LeaderEpoch,
-        _cause: TruncationCause,
-    ) {
-        todo!()
-    }
-
-    /// Drops everything; the next record will have `start`.
-    pub fn truncate_fully_and_start_at(&mut self, _ctx: &mut Context<'_>, _start: Offset, _leader_epoch: LeaderEpoch) {
-        todo!()
-    }
-
-    /// Batches from the one that holds `from` on, all wholly below `limit`, up to `max_bytes` but at least one.
-    /// `from` equal to the end, or at or above `limit`, reads nothing.
-    ///
-    /// # Errors
-    /// When `from` is below the start or above the end.
-    pub fn read(&self, _from: Offset, _limit: Offset, _max_bytes: u64) -> Result<Read, OffsetOutOfRange> {
-        todo!()
-    }
-
-    /// The batches in bytes that [`Read::OnDisk`] asked for, by the rules of [`Log::read`]. Bytes of a log that was
-    /// cut meanwhile, or damaged ones, give fewer or none.
+    /// The leader epochs that the log has, and where they begin.
     #[must_use]
-    pub fn batches_of(&self, _bytes: &Bytes, _from: Offset, _limit: Offset, _max_bytes: u64) -> Vec<RecordBatch> {
-        todo!()
+    pub fn epochs(&self) -> &EpochCache {
+        &self.epochs
     }
 
-    /// The first record at or after `timestamp`, below `limit`, as far as batch headers tell: the batch's base offset
-    /// and max timestamp.
+    /// The idempotent producers that the log knows.
     #[must_use]
-    pub fn offset_for_timestamp(&self, _timestamp: Timestamp, _limit: Offset) -> Option<(Offset, Timestamp)> {
-        todo!()
+    pub fn producers(&self) -> &ProducerStates {
+        &self.producers
     }
 
-    /// Asks the disk to make everything durable, unless it is or is asked already.
-    pub fn flush(&mut self, _ctx: &mut Context<'_>) {
-        todo!()
+    fn active(&self) -> &Segment {
+        self.segments.last().expect("a log has an active segment")
     }
 
-    /// Takes a disk answer about one of its files (not the data of a read).
-    pub fn on_disk(
-        &mut self,
-        _ctx: &mut Context<'_>,
-        _op: OpId,
-        _result: &Result<DiskReply, DiskError>,
-    ) -> DiskProgress {
-        todo!()
+    fn last_batch(&self) -> Option<&BatchEntry> {
+        self.segments.iter().rev().find_map(|segment| segment.batches.last())
+    }
+
+    /// The index of the segment that holds `offset`, which is not below the log's start.
+    fn segment_of(&self, offset: Offset) -> usize {
+        self.segments.partition_point(|segment| segment.base_offset <= offset) - 1
     }
 }

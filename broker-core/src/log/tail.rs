@@ -1,0 +1,65 @@
+//! The newest batches of a log, in memory: what consumers and followers that keep up read.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::protocol::RecordBatch;
+use crate::types::Offset;
+
+/// Consecutive batches, bounded in bytes.
+///
+/// Invariant: at most `max_bytes`, or a single batch.
+#[derive(Clone, Debug)]
+pub(super) struct Tail {
+    batches: VecDeque<RecordBatch>,
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl Tail {
+    pub(super) fn new(max_bytes: u64) -> Tail {
+        Tail {
+            batches: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
+        }
+    }
+
+    /// Adds the log's newest batch, and lets the oldest ones go that are too much.
+    pub(super) fn push(&mut self, batch: RecordBatch) {
+        self.bytes += batch.size();
+        self.batches.push_back(batch);
+        while self.bytes > self.max_bytes && self.batches.len() > 1 {
+            let oldest = self.batches.pop_front().expect("there are two or more");
+            self.bytes -= oldest.size();
+        }
+    }
+
+    /// Drops the batches that begin at `to` or later.
+    pub(super) fn cut(&mut self, to: Offset) {
+        while self.batches.back().is_some_and(|newest| newest.base_offset() >= to) {
+            let newest = self.batches.pop_back().expect("there is one");
+            self.bytes -= newest.size();
+        }
+    }
+
+    /// The batches from the one that holds `from` on, wholly below `limit`, up to `max_bytes` but at least one;
+    /// `None` if the batch that holds `from` is not here any more.
+    pub(super) fn read(&self, from: Offset, limit: Offset, max_bytes: u64) -> Option<Vec<RecordBatch>> {
+        if self.batches.front()?.base_offset() > from {
+            return None;
+        }
+        let first = self.batches.partition_point(|batch| batch.last_offset() < from);
+        let mut batches = Vec::new();
+        let mut room = max_bytes;
+        for batch in self.batches.range(first..) {
+            let fits = batch.size() <= room || batches.is_empty();
+            if batch.last_offset() >= limit || !fits {
+                break;
+            }
+            room = room.saturating_sub(batch.size());
+            batches.push(batch.clone());
+        }
+        Some(batches)
+    }
+}
