@@ -51,6 +51,8 @@ config! {
         replica_fetch_backoff_ms: u64 = 1_000, "replica.fetch.backoff.ms";
         /// How long a follower waits for the answer to a fetch.
         replica_socket_timeout_ms: u64 = 30_000, "replica.socket.timeout.ms";
+        /// How long a broker waits for an answer of the controller.
+        controller_socket_timeout_ms: u64 = 30_000, "controller.socket.timeout.ms";
         /// How often high watermarks are written to the checkpoint file.
         replica_high_watermark_checkpoint_interval_ms: u64 = 5_000, "replica.high.watermark.checkpoint.interval.ms";
         /// How often a broker tells the controller that it is alive.

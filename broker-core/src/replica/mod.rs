@@ -1,1 +1,350 @@
-//! One partition on one broker: leader and follower.
+//! Replication: every partition of one broker, as leader and as follower.
+//!
+//! [`Replicas`] takes produce and fetch requests, fetches from other leaders, keeps ISRs through the controller, and
+//! answers what waited once it may be answered. What a partition may do by itself is in `partition` and `leader`;
+//! the files of this room that add to [`Replicas`] each hold one conversation:
+//!
+//! | file | with whom | about what |
+//! |---|---|---|
+//! | `produce` | producers | append, wait for replicas, answer |
+//! | `fetch` | consumers and followers | read, wait for records or the disk, answer |
+//! | `fetcher` | leaders | follow, truncate, append |
+//! | `isr` | the controller | AlterPartition |
+
+mod fetch;
+mod fetcher;
+mod isr;
+mod leader;
+mod partition;
+mod produce;
+mod purgatory;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::config::{BrokerConfig, Quirks, TopicConfig, millis};
+use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
+use crate::log::{Log, LogConfig};
+use crate::machine::{ConnectionId, Context, Instant, RequestId};
+use crate::protocol::{ErrorCode, Response};
+use crate::trace::Event;
+use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
+
+use fetcher::Fetcher;
+use isr::AlterPartitions;
+use partition::{Moved, Partition, Transition, View};
+use purgatory::{AppendQueue, Parked, ParkedFetch, ParkedId, ParkedProduce, ReadingFetch, came_over};
+
+pub use partition::PartitionState;
+
+/// All partitions of one broker.
+///
+/// Drive it with requests, answers, disk results and controller states; after each call everything that could be
+/// answered has been.
+pub struct Replicas {
+    own: Own,
+    quirks: Quirks,
+    config: BrokerConfig,
+    partitions: BTreeMap<TopicPartition, Hosted>,
+    /// Segment files found at the start, of partitions that no controller state has named yet.
+    found: BTreeMap<TopicPartition, Vec<(Offset, Bytes)>>,
+    /// High watermarks of the checkpoint file found at the start.
+    checkpoint: BTreeMap<TopicPartition, Offset>,
+    produces: Parked<ParkedProduce>,
+    fetches: Parked<ParkedFetch>,
+    readings: Vec<ReadingFetch>,
+    fetchers: BTreeMap<NodeId, Fetcher>,
+    alter: AlterPartitions,
+    /// What the current call moved and [`Replicas::settle`] has not yet followed up.
+    moved: Vec<(TopicPartition, Moved)>,
+    next_isr_check: Instant,
+    next_checkpoint: Instant,
+    checkpoint_is_stale: bool,
+}
+
+/// This broker, and what it knows of the others.
+struct Own {
+    id: NodeId,
+    broker_epoch: Option<BrokerEpoch>,
+    lag_time_max: Duration,
+    unfenced: BTreeMap<NodeId, BrokerEpoch>,
+}
+
+impl Own {
+    fn view(&self) -> View<'_> {
+        View {
+            id: self.id,
+            lag_time_max: self.lag_time_max,
+            unfenced: &self.unfenced,
+        }
+    }
+}
+
+/// A partition and who waits at it.
+struct Hosted {
+    partition: Partition,
+    /// `acks=all` requests, by the high watermark that they wait for.
+    for_isr: AppendQueue,
+    /// `acks=1` requests, by the ackable end that they wait for.
+    for_disk: AppendQueue,
+    fetches: BTreeSet<ParkedId>,
+}
+
+impl Replicas {
+    /// A broker without partitions, with the segment files and the checkpoint file that its disk holds.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        id: NodeId,
+        config: &BrokerConfig,
+        quirks: Quirks,
+        found: BTreeMap<TopicPartition, Vec<(Offset, Bytes)>>,
+        checkpoint: &Bytes,
+    ) -> Replicas {
+        Replicas {
+            own: Own {
+                id,
+                broker_epoch: None,
+                lag_time_max: millis(config.replica_lag_time_max_ms),
+                unfenced: BTreeMap::new(),
+            },
+            quirks,
+            config: config.clone(),
+            partitions: BTreeMap::new(),
+            found,
+            checkpoint: read_checkpoint(checkpoint),
+            produces: Parked::default(),
+            fetches: Parked::default(),
+            readings: Vec::new(),
+            fetchers: BTreeMap::new(),
+            alter: AlterPartitions::default(),
+            moved: Vec::new(),
+            next_isr_check: now + millis(config.replica_lag_time_max_ms / 2),
+            next_checkpoint: now + millis(config.replica_high_watermark_checkpoint_interval_ms),
+            checkpoint_is_stale: false,
+        }
+    }
+
+    /// This broker was registered.
+    pub fn set_registration(&mut self, broker_epoch: BrokerEpoch) {
+        self.own.broker_epoch = Some(broker_epoch);
+    }
+
+    /// The brokers that are registered and not fenced. A high watermark may have waited for one that no longer is.
+    pub fn set_unfenced(&mut self, ctx: &mut Context<'_>, unfenced: BTreeMap<NodeId, BrokerEpoch>) {
+        if self.own.unfenced == unfenced {
+            return;
+        }
+        self.own.unfenced = unfenced;
+        for (id, hosted) in &mut self.partitions {
+            let moved = hosted.partition.advance_high_watermark(ctx, self.own.view());
+            self.moved.push((*id, moved));
+        }
+        self.settle(ctx);
+    }
+
+    /// Takes over the controller's state of a partition that this broker replicates; creates the replica, from its
+    /// files if there are any.
+    pub fn apply(&mut self, ctx: &mut Context<'_>, id: TopicPartition, config: &TopicConfig, state: PartitionState) {
+        if !self.partitions.contains_key(&id) {
+            self.create(ctx, id, config);
+        }
+        let hosted = self.partitions.get_mut(&id).expect("it was just created");
+        let leader_before = hosted.partition.current_leader().leader;
+        let quirk = self.quirks.truncate_to_high_watermark;
+        let (transition, moved) = hosted.partition.apply(ctx, self.own.view(), state, quirk);
+        self.moved.push((id, moved));
+        match transition {
+            Transition::None => {}
+            Transition::IsrChanged => self.alter.forget(id),
+            Transition::BecameLeader => {
+                self.alter.forget(id);
+                self.stop_following(id, leader_before);
+                self.refuse_waiting(ctx, id);
+            }
+            Transition::BecameFollower => {
+                self.alter.forget(id);
+                self.stop_following(id, leader_before);
+                self.refuse_waiting(ctx, id);
+                self.start_following(id);
+            }
+        }
+        self.settle(ctx);
+    }
+
+    fn create(&mut self, ctx: &mut Context<'_>, id: TopicPartition, config: &TopicConfig) {
+        let log_config = LogConfig::of_topic(config, self.config.log_tail_cache_bytes);
+        let log = match self.found.remove(&id) {
+            None => Log::new(id, log_config, Offset::ZERO),
+            Some(segments) => {
+                let recovered = Log::recover(id, log_config, segments);
+                for repair in recovered.repairs {
+                    ctx.out.disk(repair);
+                }
+                ctx.out.trace(Event::LogRecovered {
+                    partition: id,
+                    log_start_offset: recovered.log.log_start_offset(),
+                    log_end_offset: recovered.log.log_end_offset(),
+                    cut_bytes: recovered.cut_bytes,
+                    batches: recovered.batches,
+                });
+                recovered.log
+            }
+        };
+        let checkpoint = self.checkpoint.remove(&id).unwrap_or(Offset::ZERO);
+        let hosted = Hosted {
+            partition: Partition::new(id, config.clone(), log, checkpoint),
+            for_isr: AppendQueue::default(),
+            for_disk: AppendQueue::default(),
+            fetches: BTreeSet::new(),
+        };
+        self.partitions.insert(id, hosted);
+    }
+
+    /// Takes an answer; returns false if the request was not one of this room's.
+    pub fn on_response(&mut self, ctx: &mut Context<'_>, from: NodeId, id: RequestId, response: Response) -> bool {
+        let mine = match response {
+            Response::Fetch(body) => self.on_fetched(ctx, from, id, body),
+            Response::AlterPartition(body) => self.on_altered(ctx, id, body),
+            _ => false,
+        };
+        self.settle(ctx);
+        mine
+    }
+
+    /// No request sent to `peer` will be answered.
+    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+        self.leader_unreachable(ctx, peer);
+        self.controller_unreachable(ctx, peer);
+        self.settle(ctx);
+    }
+
+    /// Nobody waits any more for answers over `connection`.
+    pub fn on_closed(&mut self, connection: ConnectionId) {
+        self.produces
+            .discard(|request| came_over(&request.reply_to, connection));
+        self.fetches.discard(|request| came_over(&request.reply_to, connection));
+        self.readings
+            .retain(|reading| !came_over(&reading.reply_to, connection));
+    }
+
+    /// Takes a disk answer about a segment, or the checkpoint file.
+    pub fn on_disk(&mut self, ctx: &mut Context<'_>, op: OpId, file: FileName, result: &Result<DiskReply, DiskError>) {
+        let FileName::Segment { partition: id, .. } = file else {
+            // The checkpoint is a hint: a failed write costs nothing but a lower hint.
+            return;
+        };
+        if self.on_read(ctx, op, result) {
+            return;
+        }
+        if let Some(hosted) = self.partitions.get_mut(&id) {
+            let progress = hosted.partition.log.on_disk(ctx, op, result);
+            let moved = hosted.partition.disk_progress(ctx, self.own.view(), progress);
+            self.moved.push((id, moved));
+            if hosted.partition.log.is_offline() {
+                self.refuse_waiting(ctx, id);
+            }
+        }
+        self.settle(ctx);
+    }
+
+    /// Acts on what is due.
+    pub fn on_wake(&mut self, ctx: &mut Context<'_>) {
+        while let Some((_, parked)) = self.produces.next_expired(ctx.now) {
+            self.answer_late(ctx, parked);
+        }
+        while let Some((id, parked)) = self.fetches.next_expired(ctx.now) {
+            self.stop_waiting(id, &parked.request);
+            self.answer_fetch(ctx, parked.reply_to, &parked.request);
+        }
+        if ctx.now >= self.next_isr_check {
+            self.next_isr_check = ctx.now + millis(self.config.replica_lag_time_max_ms / 2);
+            self.shrink_isrs(ctx);
+        }
+        if ctx.now >= self.next_checkpoint {
+            self.next_checkpoint = ctx.now + millis(self.config.replica_high_watermark_checkpoint_interval_ms);
+            self.write_checkpoint(ctx);
+        }
+        self.fetchers_on_wake(ctx);
+        self.alter_on_wake(ctx);
+        self.settle(ctx);
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let periodic = (!self.partitions.is_empty()).then(|| self.next_isr_check.min(self.next_checkpoint));
+        [
+            periodic,
+            self.produces.deadline(),
+            self.fetches.deadline(),
+            self.fetchers_deadline(),
+            self.alter.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Follows up everything that moved: answers who waited, sends what is ready to be sent.
+    fn settle(&mut self, ctx: &mut Context<'_>) {
+        while let Some((id, moved)) = self.moved.pop() {
+            if moved.high_watermark {
+                self.checkpoint_is_stale = true;
+            }
+            if moved.high_watermark || moved.ackable {
+                self.complete_appends(ctx, id);
+            }
+            if moved.high_watermark || moved.log_end {
+                self.complete_fetches(ctx, id);
+            }
+            if moved.isr_proposed {
+                self.alter.want(id);
+            }
+        }
+        self.send_fetches(ctx);
+        self.send_alter_partition(ctx);
+    }
+
+    fn write_checkpoint(&mut self, ctx: &mut Context<'_>) {
+        if !core::mem::take(&mut self.checkpoint_is_stale) {
+            return;
+        }
+        let mut text = String::new();
+        for (id, hosted) in &self.partitions {
+            let offset = hosted.partition.high_watermark();
+            writeln!(text, "{} {} {offset}", id.topic, id.partition).expect("a string takes everything");
+        }
+        ctx.out.disk(DiskOp::Replace {
+            file: FileName::HighWatermarkCheckpoint,
+            bytes: text.into(),
+        });
+    }
+}
+
+/// High watermarks by partition; a line that cannot be read is left out, since the file is only a hint.
+fn read_checkpoint(bytes: &Bytes) -> BTreeMap<TopicPartition, Offset> {
+    let text = core::str::from_utf8(bytes).unwrap_or_default();
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let topic = TopicId(words.next()?.parse().ok()?);
+        let partition = PartitionIndex(words.next()?.parse().ok()?);
+        let offset = Offset(words.next()?.parse().ok()?);
+        Some((TopicPartition { topic, partition }, offset))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The error of a partition that is not here, or not led here.
+fn not_led(hosted: Option<&Hosted>) -> ErrorCode {
+    match hosted {
+        None => ErrorCode::UnknownTopicOrPartition,
+        Some(hosted) if hosted.partition.log.is_offline() => ErrorCode::KafkaStorageError,
+        Some(_) => ErrorCode::NotLeaderOrFollower,
+    }
+}

@@ -1,0 +1,116 @@
+//! A broker's standing with the controller: registration, then heartbeats for as long as it runs (KIP-631; Kafka
+//! `BrokerLifecycleManager`).
+
+use core::time::Duration;
+
+use crate::broker::Identity;
+use crate::config::millis;
+use crate::machine::{Context, Instant, RequestId};
+use crate::protocol::{BrokerHeartbeatRequest, BrokerRegistrationRequest, Response};
+use crate::types::{BrokerEpoch, NodeId, Offset};
+
+/// The pause between heartbeats while the broker is not yet unfenced for the first time.
+const STARTING_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Registration and heartbeats of one run of a broker.
+pub(super) struct Lifecycle {
+    id: NodeId,
+    incarnation: u64,
+    interval: Duration,
+    request_timeout: Duration,
+    broker_epoch: Option<BrokerEpoch>,
+    /// It has been unfenced since it started.
+    has_started: bool,
+    controller: Option<NodeId>,
+    in_flight: Option<(RequestId, Instant)>,
+    next_at: Instant,
+}
+
+impl Lifecycle {
+    pub fn new(identity: &Identity) -> Lifecycle {
+        Lifecycle {
+            id: identity.id,
+            incarnation: identity.incarnation,
+            interval: millis(identity.config.broker_heartbeat_interval_ms),
+            request_timeout: millis(identity.config.broker_session_timeout_ms),
+            broker_epoch: None,
+            has_started: false,
+            controller: None,
+            in_flight: None,
+            next_at: Instant::default(),
+        }
+    }
+
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The registration, once there is one.
+    pub fn broker_epoch(&self) -> Option<BrokerEpoch> {
+        self.broker_epoch
+    }
+
+    /// Sends what is due to the controller. `applied` is the end of the metadata that this broker has applied.
+    pub fn drive(&mut self, ctx: &mut Context<'_>, controller: Option<NodeId>, applied: Offset) {
+        if self.controller != controller {
+            self.controller = controller;
+            self.in_flight = None;
+            self.next_at = ctx.now;
+        }
+        self.in_flight.take_if(|(_, give_up_at)| *give_up_at <= ctx.now);
+        let Some(controller) = self.controller else {
+            return;
+        };
+        if self.in_flight.is_some() || ctx.now < self.next_at {
+            return;
+        }
+        let request = match self.broker_epoch {
+            None => BrokerRegistrationRequest {
+                broker: self.id,
+                incarnation: self.incarnation,
+            }
+            .into(),
+            Some(broker_epoch) => BrokerHeartbeatRequest {
+                broker: self.id,
+                broker_epoch,
+                current_metadata_offset: applied,
+                want_fence: false,
+                want_shut_down: false,
+            }
+            .into(),
+        };
+        let id = ctx.out.request(controller, request);
+        self.in_flight = Some((id, ctx.now + self.request_timeout));
+    }
+
+    pub fn on_response(&mut self, ctx: &mut Context<'_>, id: RequestId, response: &Response) {
+        if self.in_flight.take_if(|(sent, _)| *sent == id).is_none() {
+            return;
+        }
+        self.next_at = ctx.now + self.interval;
+        match response {
+            Response::BrokerRegistration(body) if body.error.is_ok() => {
+                self.broker_epoch = Some(body.broker_epoch);
+                self.next_at = ctx.now;
+            }
+            Response::BrokerHeartbeat(body) if body.error.is_ok() => {
+                self.has_started |= !body.is_fenced;
+                if !self.has_started {
+                    self.next_at = ctx.now + STARTING_INTERVAL;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+        if self.controller == Some(peer) && self.in_flight.take().is_some() {
+            self.next_at = ctx.now + self.interval;
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.controller?;
+        Some(self.in_flight.map_or(self.next_at, |(_, give_up_at)| give_up_at))
+    }
+}

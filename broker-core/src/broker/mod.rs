@@ -1,0 +1,519 @@
+//! The hall: each input goes to one room, the facts that come back go to the others.
+//!
+//! A node starts by reading its disk ([`boot`]). Then the quorum replicates the metadata log; what is committed there is
+//! replayed into the node's [`ClusterImage`], and from it flow the states of its partitions. The controller's logic
+//! rests in every voter and acts in the one that leads.
+
+mod boot;
+mod lifecycle;
+mod metadata;
+mod producer_ids;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::broker::boot::{Boot, Disk};
+use crate::broker::lifecycle::Lifecycle;
+use crate::broker::producer_ids::ProducerIds;
+use crate::config::{BrokerConfig, Quirks};
+use crate::controller::Controller;
+use crate::controller::image::ClusterImage;
+use crate::controller::records::MetadataRecord;
+use crate::disk::{DiskError, DiskReply, FileName, OpId};
+use crate::log::{Log, LogConfig};
+use crate::machine::{Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId};
+use crate::protocol::{CreateTopicsRequest, CreateTopicsResponse, ErrorCode, Request, Response};
+use crate::quorum::{Quorum, QuorumFact};
+use crate::random::Random;
+use crate::replica::{PartitionState, Replicas};
+use crate::trace::Event;
+use crate::types::{NodeId, Offset, TopicPartition};
+
+/// Which parts a node plays (`process.roles`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Roles {
+    /// Partitions only.
+    Broker,
+    /// The metadata quorum only.
+    Controller,
+    /// Both.
+    Combined,
+}
+
+/// What a node is told at its start.
+struct Identity {
+    id: NodeId,
+    roles: Roles,
+    voters: Vec<NodeId>,
+    config: BrokerConfig,
+    quirks: Quirks,
+    /// Names this run of the process.
+    incarnation: u64,
+}
+
+/// A node of the cluster: broker, controller or both.
+pub struct Broker {
+    identity: Identity,
+    rng: Random,
+    out: Outbox,
+    state: State,
+}
+
+enum State {
+    /// Reading the disk; what comes meanwhile waits.
+    Starting {
+        boot: Boot,
+        early: Vec<Input>,
+    },
+    Running(Box<Running>),
+    /// Halted: the host stops it, and until then it does nothing.
+    Stopped,
+}
+
+impl Broker {
+    /// A node that starts at `now` with whatever its disk holds: its first output asks for the list of files.
+    #[must_use]
+    pub fn new(
+        now: Instant,
+        id: NodeId,
+        roles: Roles,
+        voters: Vec<NodeId>,
+        config: BrokerConfig,
+        quirks: Quirks,
+        mut rng: Random,
+    ) -> Broker {
+        let mut out = Outbox::default();
+        let incarnation = rng.next_u64();
+        let mut ctx = Context {
+            now,
+            rng: &mut rng,
+            out: &mut out,
+        };
+        let boot = Boot::begin(&mut ctx);
+        Broker {
+            identity: Identity {
+                id,
+                roles,
+                voters,
+                config,
+                quirks,
+                incarnation,
+            },
+            rng,
+            out,
+            state: State::Starting {
+                boot,
+                early: Vec::new(),
+            },
+        }
+    }
+}
+
+impl Machine for Broker {
+    fn handle(&mut self, now: Instant, input: Input) {
+        let mut ctx = Context {
+            now,
+            rng: &mut self.rng,
+            out: &mut self.out,
+        };
+        let result = match (&mut self.state, input) {
+            (State::Stopped, _) => return,
+            (State::Running(running), input) => running.handle(&mut ctx, &self.identity, input),
+            (State::Starting { boot, early }, Input::Disk { op, file, result }) => {
+                match boot.on_disk(&mut ctx, op, file, result) {
+                    Ok(None) => return,
+                    Err(error) => Err(HaltReason::MetadataLogOffline(error)),
+                    Ok(Some(disk)) => {
+                        let early = core::mem::take(early);
+                        match Running::start(&mut ctx, &self.identity, disk, early) {
+                            Ok(running) => {
+                                self.state = State::Running(Box::new(running));
+                                return;
+                            }
+                            Err(reason) => Err(reason),
+                        }
+                    }
+                }
+            }
+            (State::Starting { early, .. }, input) => {
+                early.push(input);
+                return;
+            }
+        };
+        if let Err(reason) = result {
+            self.out.halt(reason);
+            self.state = State::Stopped;
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.out.poll()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Running(running) => running.deadline(),
+            State::Starting { .. } | State::Stopped => None,
+        }
+    }
+}
+
+/// A node that has read its disk.
+struct Running {
+    quorum: Quorum,
+    controller: Option<Controller>,
+    /// The cluster as committed, up to `applied`.
+    image: ClusterImage,
+    applied: Offset,
+    broker: Option<BrokerRole>,
+}
+
+/// What only brokers have.
+struct BrokerRole {
+    replicas: Replicas,
+    lifecycle: Lifecycle,
+    producer_ids: ProducerIds,
+    forwarded: BTreeMap<RequestId, Forwarded>,
+}
+
+/// A client's request that was passed on to the controller.
+struct Forwarded {
+    controller: NodeId,
+    reply_to: ReplyTo,
+    /// What the client is told if the controller cannot be reached.
+    otherwise: Response,
+}
+
+impl Running {
+    fn start(ctx: &mut Context<'_>, identity: &Identity, disk: Disk, early: Vec<Input>) -> Result<Running, HaltReason> {
+        let log = recover_metadata_log(ctx, disk.metadata_segments);
+        let voters = identity.voters.clone();
+        let quorum = Quorum::new(ctx, identity.id, voters, &identity.config, &disk.quorum_state, log);
+        let plays_broker = identity.roles != Roles::Controller;
+        let mut running = Running {
+            quorum: quorum.map_err(HaltReason::CorruptState)?,
+            controller: (identity.roles != Roles::Broker).then(|| Controller::new(&identity.config)),
+            image: ClusterImage::default(),
+            applied: Offset::ZERO,
+            broker: plays_broker.then(|| BrokerRole {
+                replicas: Replicas::new(
+                    ctx.now,
+                    identity.id,
+                    &identity.config,
+                    identity.quirks,
+                    disk.segments,
+                    &disk.checkpoint,
+                ),
+                lifecycle: Lifecycle::new(identity),
+                producer_ids: ProducerIds::new(identity.id),
+                forwarded: BTreeMap::new(),
+            }),
+        };
+        running.follow_up(ctx);
+        for input in early {
+            running.handle(ctx, identity, input)?;
+        }
+        Ok(running)
+    }
+
+    fn handle(&mut self, ctx: &mut Context<'_>, identity: &Identity, input: Input) -> Result<(), HaltReason> {
+        match input {
+            Input::Request { reply_to, body } => self.on_request(ctx, identity, reply_to, body),
+            Input::Response { from, id, body } => self.on_response(ctx, from, id, body),
+            Input::Closed { connection } => {
+                if let Some(broker) = &mut self.broker {
+                    broker.replicas.on_closed(connection);
+                }
+            }
+            Input::Unreachable { peer } => self.on_unreachable(ctx, peer),
+            Input::Disk { op, file, result } => self.on_disk(ctx, op, file, &result)?,
+            Input::Wake => self.on_wake(ctx),
+        }
+        self.follow_up(ctx);
+        Ok(())
+    }
+
+    fn on_request(&mut self, ctx: &mut Context<'_>, identity: &Identity, reply_to: ReplyTo, request: Request) {
+        match request {
+            Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) => {
+                self.quorum.on_request(ctx, reply_to, request);
+            }
+            Request::Fetch(body) if is_of_metadata_log(&body.partitions) => {
+                self.quorum.on_request(ctx, reply_to, body.into());
+            }
+            Request::CreateTopics(body) if self.should_forward(identity, reply_to) => {
+                self.forward(ctx, reply_to, body);
+            }
+            Request::BrokerRegistration(_)
+            | Request::BrokerHeartbeat(_)
+            | Request::AlterPartition(_)
+            | Request::CreateTopics(_)
+            | Request::AllocateProducerIds(_) => {
+                if let Some(controller) = &mut self.controller {
+                    controller.on_request(ctx, &mut self.quorum, reply_to, request);
+                }
+            }
+            request => {
+                if let Some(broker) = &mut self.broker {
+                    broker.on_client_request(ctx, &self.image, self.quorum.leader(), reply_to, request);
+                }
+            }
+        }
+    }
+
+    /// A client's request for the controller is passed on, unless this node may be the controller itself. What a node
+    /// of the cluster has passed on stays here, so that two nodes that take each other for the controller do not send
+    /// it to and fro.
+    fn should_forward(&self, identity: &Identity, reply_to: ReplyTo) -> bool {
+        let from_cluster = identity.voters.contains(&reply_to.node) || self.image.brokers.contains_key(&reply_to.node);
+        self.broker.is_some() && !self.quorum.is_leader() && !from_cluster
+    }
+
+    fn forward(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: CreateTopicsRequest) {
+        let refused = request.topics.iter();
+        let refused = refused.map(|topic| (topic.name.clone(), ErrorCode::NotController, None));
+        let otherwise = Response::CreateTopics(CreateTopicsResponse {
+            topics: refused.collect(),
+        });
+        match (&mut self.broker, self.quorum.leader()) {
+            (Some(broker), Some(controller)) => {
+                let forwarded = Forwarded {
+                    controller,
+                    reply_to,
+                    otherwise,
+                };
+                let id = ctx.out.request(controller, request.into());
+                broker.forwarded.insert(id, forwarded);
+            }
+            _ => ctx.out.respond(reply_to, otherwise),
+        }
+    }
+
+    fn on_response(&mut self, ctx: &mut Context<'_>, from: NodeId, id: RequestId, response: Response) {
+        if self.quorum.on_response(ctx, from, id, &response) {
+            return;
+        }
+        let Some(broker) = &mut self.broker else {
+            return;
+        };
+        if let Some(forwarded) = broker.forwarded.remove(&id) {
+            ctx.out.respond(forwarded.reply_to, response);
+        } else if let Response::BrokerRegistration(_) | Response::BrokerHeartbeat(_) = response {
+            broker.lifecycle.on_response(ctx, id, &response);
+            if let Some(broker_epoch) = broker.lifecycle.broker_epoch() {
+                broker.replicas.set_registration(broker_epoch);
+            }
+        } else if let Response::AllocateProducerIds(body) = &response {
+            broker.producer_ids.on_response(ctx, id, body);
+        } else {
+            broker.replicas.on_response(ctx, from, id, response);
+        }
+    }
+
+    fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+        self.quorum.on_unreachable(ctx, peer);
+        let Some(broker) = &mut self.broker else {
+            return;
+        };
+        broker.replicas.on_unreachable(ctx, peer);
+        broker.lifecycle.on_unreachable(ctx, peer);
+        broker.producer_ids.on_unreachable(ctx, peer);
+        let lost = broker
+            .forwarded
+            .extract_if(.., |_, forwarded| forwarded.controller == peer);
+        for (_, forwarded) in lost {
+            ctx.out.respond(forwarded.reply_to, forwarded.otherwise);
+        }
+    }
+
+    fn on_disk(
+        &mut self,
+        ctx: &mut Context<'_>,
+        op: OpId,
+        file: Option<FileName>,
+        result: &Result<DiskReply, DiskError>,
+    ) -> Result<(), HaltReason> {
+        let Some(file) = file else {
+            return Ok(());
+        };
+        match file {
+            FileName::QuorumState
+            | FileName::Segment {
+                partition: TopicPartition::CLUSTER_METADATA,
+                ..
+            } => {
+                let outcome = self.quorum.on_disk(ctx, op, file, result);
+                outcome.map_err(HaltReason::MetadataLogOffline)?;
+            }
+            FileName::Segment { .. } | FileName::HighWatermarkCheckpoint => {
+                if let Some(broker) = &mut self.broker {
+                    broker.replicas.on_disk(ctx, op, file, result);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_wake(&mut self, ctx: &mut Context<'_>) {
+        let now = ctx.now;
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+        if is_due(self.quorum.deadline()) {
+            self.quorum.on_wake(ctx);
+        }
+        if let Some(controller) = &mut self.controller
+            && is_due(controller.deadline())
+        {
+            controller.on_wake(ctx, &mut self.quorum);
+        }
+        if let Some(broker) = &mut self.broker
+            && is_due(broker.replicas.deadline())
+        {
+            broker.replicas.on_wake(ctx);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let broker = self.broker.as_ref();
+        [
+            self.quorum.deadline(),
+            self.controller.as_ref().and_then(Controller::deadline),
+            broker.and_then(|broker| broker.replicas.deadline()),
+            broker.and_then(|broker| broker.lifecycle.deadline()),
+            broker.and_then(|broker| broker.producer_ids.deadline()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Spreads what the quorum committed and decided, then sends what is due to the controller.
+    fn follow_up(&mut self, ctx: &mut Context<'_>) {
+        while let Some(fact) = self.quorum.next_fact() {
+            if let QuorumFact::Committed { entries, end } = &fact {
+                self.apply(ctx, entries, *end);
+            }
+            if let Some(controller) = &mut self.controller {
+                controller.on_quorum(ctx, &mut self.quorum, &self.image, &fact);
+            }
+        }
+        if let Some(broker) = &mut self.broker {
+            let controller = self.quorum.leader();
+            broker.replicas.set_controller(ctx, controller);
+            broker.lifecycle.drive(ctx, controller, self.applied);
+            let broker_epoch = broker.lifecycle.broker_epoch();
+            broker.producer_ids.drive(ctx, controller, broker_epoch);
+        }
+    }
+
+    /// Replays committed records into the image and hands their effects to the partitions.
+    fn apply(&mut self, ctx: &mut Context<'_>, entries: &[(Offset, Bytes)], end: Offset) {
+        let mut changed = Vec::new();
+        for (offset, value) in entries {
+            let record = MetadataRecord::decode(value).expect("the quorum holds only what a controller encoded");
+            if record == MetadataRecord::NoOp {
+                continue;
+            }
+            self.image.replay(*offset, &record);
+            metadata::trace(ctx, &self.image, *offset, &record);
+            changed.push(record);
+        }
+        self.applied = end;
+        if changed.is_empty() {
+            return;
+        }
+        ctx.out.trace(Event::MetadataApplied {
+            end,
+            digest: self.image.digest(),
+        });
+        if let Some(broker) = &mut self.broker {
+            broker.take_metadata(ctx, &self.image, &changed);
+        }
+    }
+}
+
+impl BrokerRole {
+    fn on_client_request(
+        &mut self,
+        ctx: &mut Context<'_>,
+        image: &ClusterImage,
+        controller: Option<NodeId>,
+        reply_to: ReplyTo,
+        request: Request,
+    ) {
+        match request {
+            Request::Produce(body) => self.replicas.on_produce(ctx, reply_to, body),
+            Request::Fetch(body) => self.replicas.on_fetch(ctx, reply_to, body),
+            Request::ListOffsets(body) => self.replicas.on_list_offsets(ctx, reply_to, &body),
+            Request::OffsetForLeaderEpoch(body) => self.replicas.on_offset_for_leader_epoch(ctx, reply_to, &body),
+            Request::Metadata(body) => ctx.out.respond(reply_to, metadata::describe(image, &body).into()),
+            Request::InitProducerId(body) => {
+                self.producer_ids.on_request(ctx, reply_to, &body);
+                self.producer_ids.drive(ctx, controller, self.lifecycle.broker_epoch());
+            }
+            other => unreachable!("{:?} is not a client's request", other.api_key()),
+        }
+    }
+
+    fn take_metadata(&mut self, ctx: &mut Context<'_>, image: &ClusterImage, changed: &[MetadataRecord]) {
+        let unfenced = image.brokers.iter().filter(|(_, broker)| !broker.fenced);
+        let unfenced = unfenced.map(|(id, broker)| (*id, broker.broker_epoch)).collect();
+        self.replicas.set_unfenced(ctx, unfenced);
+        for record in changed {
+            let MetadataRecord::Partition {
+                partition,
+                replicas,
+                isr,
+                leader,
+                leader_epoch,
+                partition_epoch,
+            } = record
+            else {
+                continue;
+            };
+            let topic = image.topics.get(&partition.topic);
+            if !replicas.contains(&self.lifecycle.id()) {
+                continue;
+            }
+            let topic = topic.expect("a partition's topic is created before it");
+            let state = PartitionState {
+                replicas: replicas.clone(),
+                isr: isr.clone(),
+                leader: *leader,
+                leader_epoch: *leader_epoch,
+                partition_epoch: *partition_epoch,
+            };
+            self.replicas.apply(ctx, *partition, &topic.config, state);
+        }
+    }
+}
+
+fn recover_metadata_log(ctx: &mut Context<'_>, segments: Vec<(Offset, Bytes)>) -> Log {
+    // Every voter answers for what it has acknowledged, so each append is flushed before it counts.
+    let config = LogConfig {
+        segment_bytes: 1 << 30,
+        flush_messages: 1,
+        tail_cache_bytes: 8 << 20,
+    };
+    if segments.is_empty() {
+        return Log::new(TopicPartition::CLUSTER_METADATA, config, Offset::ZERO);
+    }
+    let recovered = Log::recover(TopicPartition::CLUSTER_METADATA, config, segments);
+    for repair in recovered.repairs {
+        ctx.out.disk(repair);
+    }
+    ctx.out.trace(Event::LogRecovered {
+        partition: TopicPartition::CLUSTER_METADATA,
+        log_start_offset: recovered.log.log_start_offset(),
+        log_end_offset: recovered.log.log_end_offset(),
+        cut_bytes: recovered.cut_bytes,
+        batches: recovered.batches,
+    });
+    recovered.log
+}
+
+fn is_of_metadata_log(partitions: &[crate::protocol::FetchPartition]) -> bool {
+    matches!(partitions, [fetch] if fetch.partition == TopicPartition::CLUSTER_METADATA)
+}

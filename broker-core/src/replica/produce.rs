@@ -1,0 +1,244 @@
+//! Producers' appends: append at once, answer when the asked-for replicas have the batch.
+
+use alloc::vec::Vec;
+
+use crate::log::AppendOutcome;
+use crate::machine::{Context, ReplyTo};
+use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, RecordBatch};
+use crate::replica::purgatory::{ParkedAppend, ParkedId, ParkedProduce};
+use crate::replica::{Replicas, not_led};
+use crate::trace::Event;
+use crate::types::{Offset, TopicPartition};
+
+impl Replicas {
+    /// Appends a producer's batches (Kafka `ReplicaManager.appendRecords`). Answers at once, or parks until replicas
+    /// have them or the request's time is up; never answers at `acks=0`.
+    pub fn on_produce(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: ProduceRequest) {
+        let appends: Vec<ParkedAppend> = request
+            .partitions
+            .iter()
+            .map(|(id, batch)| self.append(ctx, request.acks, *id, batch))
+            .collect();
+        let parked = ParkedProduce {
+            reply_to,
+            acks: request.acks,
+            waiting: appends.iter().filter(|append| append.waiting).count(),
+            partitions: appends,
+        };
+        if parked.waiting == 0 {
+            respond(ctx, parked);
+        } else {
+            self.park_produce(ctx, request.timeout, parked);
+        }
+        self.settle(ctx);
+    }
+
+    fn append(&mut self, ctx: &mut Context<'_>, acks: Acks, id: TopicPartition, batch: &RecordBatch) -> ParkedAppend {
+        match self.try_append(ctx, acks, id, batch) {
+            Ok(append) => append,
+            Err(error) => {
+                let hosted = self.partitions.get(&id);
+                let partition = hosted.map(|hosted| &hosted.partition);
+                let refused = ParkedAppend {
+                    response: ProducePartitionResponse {
+                        partition: id,
+                        error,
+                        base_offset: None,
+                        log_start_offset: Offset(-1),
+                        current_leader: partition
+                            .filter(|_| error == ErrorCode::NotLeaderOrFollower)
+                            .map(|partition| partition.current_leader()),
+                    },
+                    offsets: None,
+                    isr_at_append: partition.map_or(0, |partition| partition.state.isr.len() as u32),
+                    waiting: false,
+                };
+                self.trace_answer(ctx, acks, &refused);
+                refused
+            }
+        }
+    }
+
+    fn try_append(
+        &mut self,
+        ctx: &mut Context<'_>,
+        acks: Acks,
+        id: TopicPartition,
+        batch: &RecordBatch,
+    ) -> Result<ParkedAppend, ErrorCode> {
+        let hosted = self.partitions.get_mut(&id);
+        let Some(hosted) = hosted.filter(|hosted| hosted.partition.leads()) else {
+            return Err(not_led(self.partitions.get(&id)));
+        };
+        let partition = &mut hosted.partition;
+        if batch.is_control() {
+            return Err(ErrorCode::InvalidRecord);
+        }
+        if batch.size() > u64::from(partition.config.max_message_bytes) {
+            return Err(ErrorCode::MessageTooLarge);
+        }
+        let isr_at_append = partition.state.isr.len();
+        if acks == Acks::All && isr_at_append < partition.min_insync_replicas() {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
+        let (outcome, moved) = partition.append(ctx, self.own.view(), batch)?;
+        self.moved.push((id, moved));
+        let (AppendOutcome::Appended {
+            base_offset,
+            last_offset,
+        }
+        | AppendOutcome::Duplicate {
+            base_offset,
+            last_offset,
+        }) = outcome;
+        let reached = match acks {
+            Acks::None => Offset(i64::MAX),
+            Acks::Leader => partition.log.ackable_end(),
+            Acks::All if self.quirks.ack_before_isr => partition.log.ackable_end(),
+            Acks::All => partition.high_watermark(),
+        };
+        let append = ParkedAppend {
+            response: ProducePartitionResponse {
+                partition: id,
+                error: ErrorCode::None,
+                base_offset: Some(base_offset),
+                log_start_offset: partition.log.log_start_offset(),
+                current_leader: None,
+            },
+            offsets: Some((base_offset, last_offset)),
+            isr_at_append: isr_at_append as u32,
+            waiting: reached <= last_offset,
+        };
+        if !append.waiting {
+            self.trace_answer(ctx, acks, &append);
+        }
+        Ok(append)
+    }
+
+    fn park_produce(&mut self, ctx: &mut Context<'_>, timeout: core::time::Duration, parked: ParkedProduce) {
+        let acks = parked.acks;
+        let waiting: Vec<(TopicPartition, Offset)> = parked
+            .partitions
+            .iter()
+            .filter(|append| append.waiting)
+            .filter_map(|append| Some((append.response.partition, append.offsets?.1.next())))
+            .collect();
+        let request = self.produces.insert(ctx.now + timeout, parked);
+        let for_isr = acks == Acks::All && !self.quirks.ack_before_isr;
+        for (id, required) in waiting {
+            let hosted = self.partitions.get_mut(&id).expect("it was just appended to");
+            let queue = if for_isr {
+                &mut hosted.for_isr
+            } else {
+                &mut hosted.for_disk
+            };
+            queue.push(required, request);
+        }
+    }
+
+    /// Answers the produce requests of a partition that wait no longer.
+    pub(super) fn complete_appends(&mut self, ctx: &mut Context<'_>, id: TopicPartition) {
+        while let Some((request, error)) = self.next_reached(id) {
+            self.complete_append(ctx, request, id, error);
+        }
+    }
+
+    fn next_reached(&mut self, id: TopicPartition) -> Option<(ParkedId, ErrorCode)> {
+        let hosted = self.partitions.get_mut(&id)?;
+        let partition = &hosted.partition;
+        if let Some(request) = hosted.for_isr.pop_reached(partition.high_watermark()) {
+            // The batch is on every replica that is in sync now, but those are fewer than the producer asked for.
+            let enough = partition.state.isr.len() >= partition.min_insync_replicas();
+            let error = if enough {
+                ErrorCode::None
+            } else {
+                ErrorCode::NotEnoughReplicasAfterAppend
+            };
+            return Some((request, error));
+        }
+        let request = hosted.for_disk.pop_reached(partition.log.ackable_end())?;
+        Some((request, ErrorCode::None))
+    }
+
+    /// Ends everything that waits at a partition which this broker does not lead any more, or not in that epoch.
+    pub(super) fn refuse_waiting(&mut self, ctx: &mut Context<'_>, id: TopicPartition) {
+        let Some(hosted) = self.partitions.get_mut(&id) else {
+            return;
+        };
+        let appends: Vec<ParkedId> = hosted.for_isr.drain().chain(hosted.for_disk.drain()).collect();
+        let fetches = core::mem::take(&mut hosted.fetches);
+        for request in appends {
+            self.complete_append(ctx, request, id, ErrorCode::NotLeaderOrFollower);
+        }
+        for request in fetches {
+            self.answer_waiting_fetch(ctx, request);
+        }
+    }
+
+    fn complete_append(&mut self, ctx: &mut Context<'_>, request: ParkedId, id: TopicPartition, error: ErrorCode) {
+        let Some(parked) = self.produces.get_mut(request) else {
+            return;
+        };
+        let waits = |append: &&mut ParkedAppend| append.response.partition == id && append.waiting;
+        let Some(append) = parked.partitions.iter_mut().find(waits) else {
+            return;
+        };
+        append.waiting = false;
+        fail(append, error);
+        parked.waiting -= 1;
+        let done = parked.waiting == 0;
+        let acks = parked.acks;
+        let index = parked
+            .partitions
+            .iter()
+            .position(|append| append.response.partition == id);
+        let parked = self.produces.get(request).expect("it was just there");
+        self.trace_answer(ctx, acks, &parked.partitions[index.expect("it was just found")]);
+        if done && let Some(parked) = self.produces.remove(request) {
+            respond(ctx, parked);
+        }
+    }
+
+    /// The time of a request is up: what still waits is answered REQUEST_TIMED_OUT.
+    pub(super) fn answer_late(&self, ctx: &mut Context<'_>, mut parked: ParkedProduce) {
+        for append in parked.partitions.iter_mut().filter(|append| append.waiting) {
+            append.waiting = false;
+            fail(append, ErrorCode::RequestTimedOut);
+            self.trace_answer(ctx, parked.acks, append);
+        }
+        respond(ctx, parked);
+    }
+
+    fn trace_answer(&self, ctx: &mut Context<'_>, acks: Acks, append: &ParkedAppend) {
+        let id = append.response.partition;
+        let Some(hosted) = self.partitions.get(&id) else {
+            return;
+        };
+        let partition = &hosted.partition;
+        ctx.out.trace(Event::ProduceAnswered {
+            partition: id,
+            acks,
+            error: append.response.error,
+            offsets: append.offsets,
+            leader_epoch: partition.state.leader_epoch,
+            high_watermark: partition.high_watermark(),
+            isr_at_append: append.isr_at_append,
+            min_insync_replicas: partition.min_insync_replicas() as u32,
+        });
+    }
+}
+
+fn fail(append: &mut ParkedAppend, error: ErrorCode) {
+    append.response.error = error;
+    if !error.is_ok() {
+        append.response.base_offset = None;
+    }
+}
+
+fn respond(ctx: &mut Context<'_>, parked: ParkedProduce) {
+    if parked.acks == Acks::None {
+        return;
+    }
+    let partitions = parked.partitions.into_iter().map(|append| append.response).collect();
+    ctx.out.respond(parked.reply_to, ProduceResponse { partitions }.into());
+}
