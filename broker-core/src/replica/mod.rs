@@ -18,6 +18,8 @@ mod leader;
 mod partition;
 mod produce;
 mod purgatory;
+#[cfg(test)]
+mod stories;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
