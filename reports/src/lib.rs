@@ -1,3 +1,22 @@
 //! The run record of a trial, and everything that draws it.
+//!
+//! A trial leaves one [`record::RunRecord`] behind: versioned JSON that holds all a report needs, so that a stored
+//! run can be drawn again without being run again. Everything else here is a pure function of records.
+//!
+//! | module | what it makes |
+//! | --- | --- |
+//! | [`record`] | the schema, its checks, and the file `record.json` |
+//! | [`numbers`] | numbers as people read them |
+//! | [`plot`] | throughput and lag over time, as SVG and PNG |
+//! | [`summary`] | the table that the command prints after a run |
+//! | [`whole`] | files that are there whole or not at all |
+//!
+//! Nothing here reads a clock, the environment or a system font: equal records give equal bytes on every machine.
+//! The crate knows neither the simulator nor the broker; `sim` fills the record in.
+#![forbid(unsafe_code)]
 
+pub mod numbers;
+// pub mod plot;
 pub mod record;
+pub mod summary;
+pub mod whole;

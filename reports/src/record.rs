@@ -1,4 +1,16 @@
 //! The run record: what is kept of a trial, as versioned JSON.
+//!
+//! # Compatibility
+//! A new optional field has `#[serde(default)]` and leaves [`SCHEMA_VERSION`] alone: old records still load, and old
+//! readers skip what they do not know. A field that changes its meaning, its unit or its type, or goes away, raises
+//! the version, and older readers refuse the record. The golden file under `snapshots/` shows each such change in
+//! review.
+
+mod file;
+mod json;
+
+pub use file::{LoadError, SaveError, load, save};
+pub use json::to_json;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +48,9 @@ pub struct RunRecord {
     pub faults: Vec<FaultBand>,
     /// The width of a bucket of the series below, in seconds.
     pub bucket_seconds: f64,
+    /// When every fault was over and the cluster had to recover, in seconds.
+    #[serde(default)]
+    pub healed_at: Option<f64>,
     /// Records a second, per bucket.
     pub throughput: Throughput,
     /// Lag of each consumer's partitions.
@@ -112,3 +127,111 @@ pub struct LagSeries {
     /// Committed records not yet given to the program, at the end of each bucket.
     pub records: Vec<u64>,
 }
+
+/// What is wrong with a record whose parts do not fit together.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum Invalid {
+    /// Series that share an axis differ in length.
+    #[error("series `{series}` has {found} buckets, but `throughput.produced` has {expected}")]
+    Length {
+        /// The series.
+        series: String,
+        /// Its length.
+        found: usize,
+        /// The length of `throughput.produced`.
+        expected: usize,
+    },
+    /// The bucket width is not a width.
+    #[error("`bucket_seconds` is {0}, and must be a positive number")]
+    Bucket(f64),
+    /// A number that should be a time or a rate is not: negative, infinite or not a number.
+    #[error("`{field}` is {value}, and must be a finite number that is not negative")]
+    Number {
+        /// Where it stands.
+        field: String,
+        /// The number.
+        value: f64,
+    },
+    /// A fault ended before it began.
+    #[error("fault `{name}` ends at {to} s, before it begins at {from} s")]
+    Band {
+        /// The fault.
+        name: String,
+        /// Its beginning, in seconds.
+        from: f64,
+        /// Its end, in seconds.
+        to: f64,
+    },
+}
+
+impl RunRecord {
+    /// Checks what the types cannot say: series of equal length, and numbers that are times and rates.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        if !(self.bucket_seconds.is_finite() && self.bucket_seconds > 0.0) {
+            return Err(Invalid::Bucket(self.bucket_seconds));
+        }
+        proper("sim_seconds", self.sim_seconds)?;
+        if let Some(healed_at) = self.healed_at {
+            proper("healed_at", healed_at)?;
+        }
+        self.validate_series()?;
+        for FaultBand { name, from, to } in &self.faults {
+            proper(&format!("faults.{name}.from"), *from)?;
+            proper(&format!("faults.{name}.to"), *to)?;
+            if from > to {
+                let name = name.clone();
+                return Err(Invalid::Band {
+                    name,
+                    from: *from,
+                    to: *to,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_series(&self) -> Result<(), Invalid> {
+        let expected = self.throughput.produced.len();
+        let same = |series: String, found: usize| match found == expected {
+            true => Ok(()),
+            false => Err(Invalid::Length {
+                series,
+                found,
+                expected,
+            }),
+        };
+        let Throughput {
+            produced,
+            committed,
+            consumed,
+        } = &self.throughput;
+        for (name, rates) in [("produced", produced), ("committed", committed), ("consumed", consumed)] {
+            same(format!("throughput.{name}"), rates.len())?;
+            for rate in rates {
+                proper(&format!("throughput.{name}"), *rate)?;
+            }
+        }
+        for lag in &self.lag {
+            same(
+                format!("lag of {} in {}", lag.consumer, lag.partition),
+                lag.records.len(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// JSON has no infinity and no NaN: a record that had one could be saved, but never loaded again.
+fn proper(field: &str, value: f64) -> Result<(), Invalid> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    let field = field.to_owned();
+    Err(Invalid::Number { field, value })
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,1 +1,387 @@
-//! Series for the plots.
+//! Series for the plots: records a second, lag, and when which fault held, gathered while a trial runs.
+//!
+//! [`Metrics`] watches as an [`Observer`]. Each event costs a count or one look-up, and memory is bounded by
+//! [`Metrics::MAX_BUCKETS`], however long the run: when the buckets run out, each two become one of twice the width.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use broker_core::trace::{Event, ReplicaRole};
+use broker_core::types::{NodeId, Offset, TopicId, TopicName, TopicPartition};
+use reports::record::{FaultBand, LagSeries, Throughput};
+
+use crate::history::{At, Entry, Environment, Observer, PolledRecord, SimTime, What};
+
+/// Gathers the series of one trial. Feed it every fact and every entry in order, then take [`Metrics::finish`].
+pub struct Metrics {
+    clock: Buckets,
+    /// The names of the client groups, in order.
+    groups: Vec<String>,
+    /// Index into `groups`.
+    clients: BTreeMap<NodeId, usize>,
+    names: BTreeMap<NodeId, String>,
+    topics: BTreeMap<TopicId, TopicName>,
+    produced: Counts,
+    committed: Counts,
+    consumed: Counts,
+    /// The largest high watermark that a leader of each data partition has had.
+    committed_end: BTreeMap<TopicPartition, Steps>,
+    /// Where each consumer group stands: the offset that it wants next.
+    positions: BTreeMap<(usize, TopicPartition), Position>,
+    open: BTreeMap<(NodeId, Held), SimTime>,
+    bands: Vec<FaultBand>,
+    healed: Option<SimTime>,
+}
+
+/// What [`Metrics`] gathered, in the units of the run record.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Series {
+    /// The width of a bucket in seconds.
+    pub bucket_seconds: f64,
+    /// When every fault was over, in seconds.
+    pub healed_at: Option<f64>,
+    /// When which fault held, in order of their beginnings.
+    pub faults: Vec<FaultBand>,
+    /// Records a second, per bucket. The last bucket counts as whole, so that rate times width is always a count.
+    pub throughput: Throughput,
+    /// Lag of each consumer group in each partition that it read or meant to read.
+    pub lag: Vec<LagSeries>,
+}
+
+/// What holds a node, or the network and disks around it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Held {
+    Killed,
+    PowerLost,
+    Halted,
+    Paused,
+    Fault(String),
+}
+
+impl Metrics {
+    /// The usual width of a bucket.
+    pub const BUCKET: Duration = Duration::from_millis(500);
+    /// More buckets than a plot has room for are never kept.
+    pub const MAX_BUCKETS: usize = 400;
+
+    /// Begins with buckets of this width; `clients` tells which client nodes belong to which group of the scenario.
+    ///
+    /// # Panics
+    /// If `bucket` is zero.
+    #[must_use]
+    pub fn new(bucket: Duration, clients: BTreeMap<NodeId, String>) -> Metrics {
+        assert!(!bucket.is_zero(), "a bucket of no width");
+        let groups: BTreeSet<&String> = clients.values().collect();
+        let groups: Vec<String> = groups.into_iter().cloned().collect();
+        let index = |name: String| groups.binary_search(&name).expect("every name is among its own set");
+        Metrics {
+            clock: Buckets {
+                width: bucket.as_nanos() as u64,
+            },
+            clients: clients.into_iter().map(|(node, name)| (node, index(name))).collect(),
+            groups,
+            names: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            produced: Counts::default(),
+            committed: Counts::default(),
+            consumed: Counts::default(),
+            committed_end: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            open: BTreeMap::new(),
+            bands: Vec::new(),
+            healed: None,
+        }
+    }
+
+    /// Calls nodes by these names in fault bands. A node without one goes by its group, or as `node <id>`.
+    #[must_use]
+    pub fn with_names(mut self, names: BTreeMap<NodeId, String>) -> Metrics {
+        self.names = names;
+        self
+    }
+
+    /// The series of a trial that ended at `end`, which is not before its last event.
+    #[must_use]
+    pub fn finish(mut self, end: SimTime) -> Series {
+        // An end beyond the last event may still need wider buckets.
+        self.bucket_at(end);
+        self.release(end, |_, _| true);
+        self.bands
+            .sort_by(|a, b| a.from.total_cmp(&b.from).then_with(|| a.name.cmp(&b.name)));
+        let buckets = end.0.div_ceil(self.clock.width) as usize;
+        let bucket_seconds = self.clock.width as f64 / 1e9;
+        let lag = self.positions.iter().map(|((group, partition), position)| LagSeries {
+            consumer: self.groups[*group].clone(),
+            partition: self.partition_name(*partition),
+            records: lag(self.committed_end.get(partition), position, buckets),
+        });
+        Series {
+            lag: lag.collect(),
+            bucket_seconds,
+            healed_at: self.healed.map(SimTime::seconds),
+            throughput: Throughput {
+                produced: self.produced.rates(buckets, bucket_seconds),
+                committed: self.committed.rates(buckets, bucket_seconds),
+                consumed: self.consumed.rates(buckets, bucket_seconds),
+            },
+            faults: self.bands,
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn fact(&mut self, at: At, node: NodeId, event: &Event) {
+        match event {
+            Event::HighWatermarkChanged {
+                partition,
+                role: ReplicaRole::Leader,
+                to,
+                ..
+            } => {
+                self.high_watermark(at.time, *partition, *to);
+            }
+            Event::TopicCreated { name, topic, .. } => {
+                self.topics.entry(*topic).or_insert_with(|| name.clone());
+            }
+            // A consumer that is told where to begin is behind from then on, even if it never gets a record.
+            Event::PositionReset { partition, to, .. } => self.position(at.time, node, *partition, *to, *to),
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        let time = entry.at.time;
+        match &entry.what {
+            What::SendInvoked(_) => {
+                let bucket = self.bucket_at(time);
+                self.produced.add(bucket, 1);
+            }
+            What::Polled(records) => self.polled(time, entry.process, records),
+            What::Sought { partition, to } => self.position(time, entry.process, *partition, *to, *to),
+            What::Environment(blow) => self.environment(time, entry.process, blow),
+            What::SendOk { .. } | What::SendFailed { .. } | What::SendUnknown { .. } => {}
+        }
+    }
+}
+
+impl Metrics {
+    fn high_watermark(&mut self, time: SimTime, partition: TopicPartition, to: Offset) {
+        if partition == TopicPartition::CLUSTER_METADATA {
+            return;
+        }
+        let bucket = self.bucket_at(time);
+        let steps = self.committed_end.entry(partition).or_default();
+        // A new leader may begin with a lower high watermark than the old one had; nothing is committed twice.
+        let advance = to.0 - steps.last();
+        if advance > 0 {
+            steps.set(bucket, to.0);
+            self.committed.add(bucket, advance as u64);
+        }
+    }
+
+    fn polled(&mut self, time: SimTime, process: NodeId, records: &[PolledRecord]) {
+        let bucket = self.bucket_at(time);
+        self.consumed.add(bucket, records.len() as u64);
+        for run in records.chunk_by(|a, b| a.partition == b.partition) {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            self.position(time, process, first.partition, first.offset, last.offset.next());
+        }
+    }
+
+    fn position(&mut self, time: SimTime, process: NodeId, partition: TopicPartition, from: Offset, to: Offset) {
+        let bucket = self.bucket_at(time);
+        if let Some(group) = self.clients.get(&process) {
+            let begin = || Position {
+                begin: from.0,
+                steps: Steps::default(),
+            };
+            self.positions
+                .entry((*group, partition))
+                .or_insert_with(begin)
+                .steps
+                .set(bucket, to.0);
+        }
+    }
+
+    fn environment(&mut self, time: SimTime, node: NodeId, blow: &Environment) {
+        match blow {
+            Environment::Killed => self.hold(time, node, Held::Killed),
+            Environment::PowerLost { .. } => self.hold(time, node, Held::PowerLost),
+            Environment::Halted => self.hold(time, node, Held::Halted),
+            Environment::Paused => self.hold(time, node, Held::Paused),
+            Environment::FaultBegan(what) => self.hold(time, node, Held::Fault(what.clone())),
+            // Whatever stopped a process, it is over once the process runs; faults around it are not.
+            Environment::Started => self.release(time, |held_node, held| {
+                held_node == node && !matches!(held, Held::Fault(_))
+            }),
+            Environment::Resumed => self.release(time, |held_node, held| held_node == node && *held == Held::Paused),
+            Environment::FaultEnded(what) => {
+                let over = Held::Fault(what.clone());
+                self.release(time, |held_node, held| held_node == node && *held == over);
+            }
+            Environment::Healed => {
+                self.healed = Some(time);
+                self.release(time, |_, _| true);
+            }
+        }
+    }
+
+    fn hold(&mut self, time: SimTime, node: NodeId, held: Held) {
+        // A second blow of the same kind changes nothing: the first one still holds.
+        self.open.entry((node, held)).or_insert(time);
+    }
+
+    fn release(&mut self, time: SimTime, over: impl Fn(NodeId, &Held) -> bool) {
+        let ended: Vec<_> = self
+            .open
+            .keys()
+            .filter(|(node, held)| over(*node, held))
+            .cloned()
+            .collect();
+        for key in ended {
+            let from = self.open.remove(&key).expect("it was found there");
+            let (node, held) = key;
+            let name = match held {
+                Held::Killed => format!("kill {}", self.node_name(node)),
+                Held::PowerLost => format!("power loss {}", self.node_name(node)),
+                Held::Halted => format!("{} halted", self.node_name(node)),
+                Held::Paused => format!("pause {}", self.node_name(node)),
+                Held::Fault(what) => what,
+            };
+            self.bands.push(FaultBand {
+                name,
+                from: from.seconds(),
+                to: time.seconds(),
+            });
+        }
+    }
+
+    fn node_name(&self, node: NodeId) -> String {
+        let group = || self.clients.get(&node).map(|group| &self.groups[*group]);
+        let known = self.names.get(&node).or_else(group);
+        known.cloned().unwrap_or_else(|| format!("node {node}"))
+    }
+
+    fn partition_name(&self, partition: TopicPartition) -> String {
+        match self.topics.get(&partition.topic) {
+            Some(topic) => format!("{topic}/{}", partition.partition),
+            None => partition.to_string(),
+        }
+    }
+
+    /// The bucket of this time, after making room for it.
+    fn bucket_at(&mut self, time: SimTime) -> usize {
+        while time.0.div_ceil(self.clock.width) > Metrics::MAX_BUCKETS as u64 {
+            self.clock.width *= 2;
+            for counts in [&mut self.produced, &mut self.committed, &mut self.consumed] {
+                counts.halve();
+            }
+            let positions = self.positions.values_mut().map(|position| &mut position.steps);
+            self.committed_end.values_mut().chain(positions).for_each(Steps::halve);
+        }
+        self.clock.of(time)
+    }
+}
+
+/// Where a consumer group began in a partition, and where it came to stand.
+struct Position {
+    begin: i64,
+    steps: Steps,
+}
+
+/// What is committed and not yet given to the group, at the end of each bucket. What was committed before the group
+/// appeared counts from where it began: a consumer that starts late is behind from the first record on.
+fn lag(committed: Option<&Steps>, position: &Position, buckets: usize) -> Vec<u64> {
+    let mut committed = committed.map(|steps| steps.levels(0));
+    let mut position = position.steps.levels(position.begin);
+    let behind = |bucket| {
+        let end = committed.as_mut().map_or(0, |levels| levels.at(bucket));
+        (end - position.at(bucket)).max(0) as u64
+    };
+    (0..buckets).map(behind).collect()
+}
+
+/// Cuts time into buckets: number i holds the times above `i * width` up to and with `(i + 1) * width`, so that an
+/// event at the very end of a trial falls into its last bucket.
+struct Buckets {
+    width: u64,
+}
+
+impl Buckets {
+    fn of(&self, time: SimTime) -> usize {
+        time.0.div_ceil(self.width).saturating_sub(1) as usize
+    }
+}
+
+/// How many, per bucket.
+#[derive(Default)]
+struct Counts(Vec<u64>);
+
+impl Counts {
+    fn add(&mut self, bucket: usize, count: u64) {
+        if bucket >= self.0.len() {
+            self.0.resize(bucket + 1, 0);
+        }
+        self.0[bucket] += count;
+    }
+
+    fn halve(&mut self) {
+        self.0 = self.0.chunks(2).map(|pair| pair.iter().sum()).collect();
+    }
+
+    fn rates(mut self, buckets: usize, bucket_seconds: f64) -> Vec<f64> {
+        self.0.resize(buckets, 0);
+        self.0.iter().map(|count| *count as f64 / bucket_seconds).collect()
+    }
+}
+
+/// A level that changes now and then: its last value in each bucket in which it was set, oldest first.
+#[derive(Default)]
+struct Steps(Vec<(usize, i64)>);
+
+impl Steps {
+    fn last(&self) -> i64 {
+        self.0.last().map_or(0, |(_, value)| *value)
+    }
+
+    fn set(&mut self, bucket: usize, value: i64) {
+        match self.0.last_mut() {
+            Some((last, old)) if *last == bucket => *old = value,
+            _ => self.0.push((bucket, value)),
+        }
+    }
+
+    fn halve(&mut self) {
+        let old = core::mem::take(&mut self.0);
+        old.into_iter().for_each(|(bucket, value)| self.set(bucket / 2, value));
+    }
+
+    fn levels(&self, begin: i64) -> Levels<'_> {
+        Levels {
+            steps: &self.0,
+            value: begin,
+        }
+    }
+}
+
+/// Walks the steps bucket by bucket.
+struct Levels<'a> {
+    steps: &'a [(usize, i64)],
+    value: i64,
+}
+
+impl Levels<'_> {
+    /// The level at the end of `bucket`; ask for buckets in order.
+    fn at(&mut self, bucket: usize) -> i64 {
+        while let [(changed, value), rest @ ..] = self.steps
+            && *changed <= bucket
+        {
+            self.value = *value;
+            self.steps = rest;
+        }
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests;

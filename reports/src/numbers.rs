@@ -1,0 +1,75 @@
+//! Numbers as people read them.
+
+/// `1234567` as `1,234,567`.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let head = digits.len() % 3;
+    let mut text = digits[..head].to_owned();
+    for group in digits.as_bytes()[head..].chunks(3) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.extend(group.iter().map(|digit| char::from(*digit)));
+    }
+    text
+}
+
+/// Three to four digits: `950`, `9,950`, `12.3 k`, `1.0 M`.
+#[must_use]
+pub fn short(number: u64) -> String {
+    match number {
+        0..10_000 => thousands(number),
+        10_000..999_950 => format!("{:.1} k", number as f64 / 1e3),
+        999_950..999_950_000 => format!("{:.1} M", number as f64 / 1e6),
+        _ => format!("{} M", thousands((number as f64 / 1e6).round() as u64)),
+    }
+}
+
+/// `1 trial`, `2 trials`.
+#[must_use]
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// `1 record`, `1.0 M records`.
+#[must_use]
+pub fn counted_short(number: u64, what: &str) -> String {
+    format!("{} {what}{}", short(number), if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_in_threes() {
+        for (number, text) in [
+            (0, "0"),
+            (7, "7"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (54_321, "54,321"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+        assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn short_numbers_keep_their_size() {
+        for (number, text) in [
+            (0, "0"),
+            (9_999, "9,999"),
+            (10_000, "10.0 k"),
+            (999_949, "999.9 k"),
+            (999_950, "1.0 M"),
+            (12_340_000, "12.3 M"),
+            (999_950_000, "1,000 M"),
+            (5_000_000_000, "5,000 M"),
+        ] {
+            assert_eq!(short(number), text);
+        }
+    }
+}
