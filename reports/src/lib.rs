@@ -16,7 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod numbers;
-// pub mod plot;
+pub mod plot;
 pub mod record;
 pub mod summary;
 pub mod whole;

@@ -1,12 +1,12 @@
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
-/// An empty folder of this test's own, below the build's target folder.
+/// An empty folder of this test's own below the target folder, where its files can be looked at afterwards.
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir()
-        .join(format!("trial-reports-{}", std::process::id()))
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/tmp/reports")
         .join(name);
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).expect("creates");

@@ -1,0 +1,249 @@
+use super::scene::{HEIGHT, WIDTH};
+use super::*;
+use crate::record::tests::{sample, scratch};
+use crate::record::{FaultBand, FindingLine, LagSeries, Throughput, Totals};
+
+/// A minute of load and a few quiet seconds: `rate(second)` records a second are produced, and each partition's lag
+/// is `lag(partition, second)`.
+fn run(partitions: usize, rate: impl Fn(f64) -> [f64; 3], lag: impl Fn(usize, f64) -> u64) -> RunRecord {
+    let seconds = |bucket: usize| (bucket as f64 + 0.5) * 0.5;
+    let series = |which: usize| (0..130).map(|bucket| rate(seconds(bucket))[which]).collect();
+    let lags = |partition: usize| LagSeries {
+        consumer: "readers".into(),
+        partition: format!("orders/{partition}"),
+        records: (0..130).map(|bucket| lag(partition, seconds(bucket))).collect(),
+    };
+    RunRecord {
+        scenario: "performance/steady-load".into(),
+        teaches: "A cluster of three brokers carries ten thousand records a second with a lag of a few records.".into(),
+        seed: 42,
+        verdict: "pass".into(),
+        signature: None,
+        digest: "8f3a11c09d27e4b6".into(),
+        sim_seconds: 65.0,
+        totals: Totals {
+            sent: 600_000,
+            acked: 600_000,
+            failed: 0,
+            unknown: 0,
+            committed: 600_000,
+            consumed: 600_000,
+        },
+        findings: vec![],
+        faults: vec![],
+        bucket_seconds: 0.5,
+        healed_at: Some(60.0),
+        throughput: Throughput {
+            produced: series(0),
+            committed: series(1),
+            consumed: series(2),
+        },
+        lag: (0..partitions).map(lags).collect(),
+        ..sample()
+    }
+}
+
+/// Uneven, but the same in every run.
+fn ripple(place: f64) -> f64 {
+    let x = (place * 12.9898).fract() * 43_758.547;
+    x.fract() - 0.5
+}
+
+fn calm() -> RunRecord {
+    let rate = |at: f64| match at < 60.0 {
+        true => [
+            10_000.0 + 300.0 * ripple(at),
+            10_000.0 + 400.0 * ripple(at + 7.0),
+            10_000.0 + 500.0 * ripple(at + 3.0),
+        ],
+        false => [0.0; 3],
+    };
+    run(6, rate, |partition, at| {
+        if at < 60.0 {
+            (20.0 + 18.0 * ripple(at * 7.0 + partition as f64 * 0.37)) as u64
+        } else {
+            0
+        }
+    })
+}
+
+/// Twelve faults, one of them under all the others; nothing is committed for a while, and the backlog follows.
+fn faulty() -> RunRecord {
+    let rate = |at: f64| {
+        let produced = if at < 60.0 { 5_000.0 + 200.0 * ripple(at) } else { 0.0 };
+        match at {
+            at if (12.0..18.0).contains(&at) => [produced, 0.0, 0.0],
+            at if (18.0..21.0).contains(&at) => [produced, 14_000.0, 9_000.0],
+            at if (21.0..26.0).contains(&at) => [produced, produced, 8_600.0],
+            _ => [produced; 3],
+        }
+    };
+    let lag = |partition: usize, at: f64| match at {
+        at if (18.0..21.0).contains(&at) => (2_000.0 * (at - 18.0)) as u64 + partition as u64 * 70,
+        at if (21.0..26.0).contains(&at) => (6_000.0 - 1_200.0 * (at - 21.0)) as u64 + partition as u64 * 50,
+        at if at < 60.0 => 20 + partition as u64,
+        _ => 0,
+    };
+    let names = [
+        "kill broker 1",
+        "partition broker 2 | broker 1, broker 3",
+        "slow disk broker 3, 10 times",
+        "pause client readers/1",
+    ];
+    let fault = |number: usize| {
+        let from = 3.0 + 4.4 * number as f64;
+        FaultBand {
+            name: names[number % 4].into(),
+            from,
+            to: from + 2.0 + number as f64 % 5.0,
+        }
+    };
+    let mut faults: Vec<_> = (0..11).map(fault).collect();
+    faults.push(FaultBand {
+        name: "link broker 1 to broker 2: drop 2 %, delay 40 ms".into(),
+        from: 0.0,
+        to: 60.0,
+    });
+    let finding = FindingLine {
+        time_ns: 44_250_000_000,
+        ..sample().findings[0].clone()
+    };
+    RunRecord {
+        scenario: "bugs/truncate-to-high-watermark".into(),
+        teaches:
+            "A follower that cuts its log to its own high watermark after a restart loses records that the leader has \
+                  already acknowledged, because its high watermark lags behind the leader's by one fetch (KIP-101)."
+                .into(),
+        verdict: "violation".into(),
+        signature: Some("lost-write: truncated below the high watermark by the next leader".into()),
+        findings: vec![finding],
+        faults,
+        ..run(6, rate, lag)
+    }
+}
+
+/// One key takes most of the load, and its partition's consumer cannot follow.
+fn hot() -> RunRecord {
+    let lag = |partition: usize, at: f64| match partition {
+        3 if at < 60.0 => (at * 100_000.0 / 59.75) as u64,
+        3 => (100_000.0 - (at - 60.0) * 6_000.0) as u64,
+        _ => (90.0 + 80.0 * ripple(at + partition as f64 * 0.7)) as u64,
+    };
+    let record = run(
+        8,
+        |at| {
+            if at < 60.0 {
+                [8_000.0, 8_000.0, 6_300.0]
+            } else {
+                [0.0, 0.0, 2_000.0]
+            }
+        },
+        lag,
+    );
+    RunRecord {
+        scenario: "performance/hot-key".into(),
+        teaches: "One hot key fills one partition: its consumer falls behind while all the others idle.".into(),
+        verdict: "allowed".into(),
+        ..record
+    }
+}
+
+/// Sixty partitions in two consumer groups, one of which stops for a while.
+fn many() -> RunRecord {
+    let lag = |partition: usize, at: f64| {
+        let base = 40.0 + 30.0 * ripple(at + partition as f64 * 1.7);
+        let backlog = if partition % 7 == 0 {
+            (at - 20.0).clamp(0.0, 15.0) * (60.0 + partition as f64)
+        } else {
+            0.0
+        };
+        let caught_up = if at > 45.0 { 0.0 } else { backlog };
+        (base + caught_up) as u64
+    };
+    let mut record = run(
+        60,
+        |at| {
+            if at < 60.0 {
+                [90_000.0, 89_000.0 + 900.0 * ripple(at), 87_000.0]
+            } else {
+                [0.0; 3]
+            }
+        },
+        lag,
+    );
+    for (number, lag) in record.lag.iter_mut().enumerate() {
+        lag.consumer = if number % 2 == 0 {
+            "billing".into()
+        } else {
+            "analytics".into()
+        };
+    }
+    let fault = |number: usize| FaultBand {
+        name: format!("kill broker {}", number % 5 + 1),
+        from: 1.0 + 1.4 * number as f64,
+        to: 4.0 + 1.4 * number as f64,
+    };
+    RunRecord {
+        faults: (0..40).map(fault).collect(),
+        scenario: "chaos/many-partitions".into(),
+        ..record
+    }
+}
+
+fn nothing() -> RunRecord {
+    let record = run(0, |_| [0.0; 3], |_, _| 0);
+    RunRecord {
+        scenario: "quorum/no-majority".into(),
+        teaches: String::new(),
+        verdict: "inconclusive".into(),
+        totals: Totals::default(),
+        sim_seconds: 0.0,
+        throughput: Throughput::default(),
+        healed_at: None,
+        ..record
+    }
+}
+
+fn all() -> [(&'static str, RunRecord); 5] {
+    [
+        ("calm", calm()),
+        ("faulty", faulty()),
+        ("hot", hot()),
+        ("many", many()),
+        ("nothing", nothing()),
+    ]
+}
+
+#[test]
+fn four_files_are_written_and_are_what_their_names_say() {
+    for (name, record) in all() {
+        let dir = scratch(&format!("plots-{name}"));
+        let paths = write_plots(&record, &dir).expect("draws");
+        let names = ["throughput.svg", "throughput.png", "lag.svg", "lag.png"];
+        assert_eq!(paths, names.map(|name| dir.join(name)));
+    }
+}
+
+/// Every text stands on the sheet, and no two texts stand on each other.
+#[test]
+fn texts_stay_on_the_sheet_and_off_each_other() {
+    for (name, record) in all() {
+        for scene in [throughput::scene(&record), lag::scene(&record)] {
+            let texts: Vec<_> = scene.texts().collect();
+            for (place, text) in texts.iter().enumerate() {
+                let (left, right) = text.span();
+                let (top, bottom) = (text.at.1 - 0.75 * text.size, text.at.1 + 0.25 * text.size);
+                assert!(
+                    left >= 0.0 && right <= WIDTH && top >= 0.0 && bottom <= HEIGHT,
+                    "{name}: {text:?}"
+                );
+                for other in &texts[..place] {
+                    let (other_left, other_right) = other.span();
+                    let apart = right <= other_left || other_right <= left;
+                    let below = top >= other.at.1 + 0.25 * other.size || bottom <= other.at.1 - 0.75 * other.size;
+                    assert!(apart || below, "{name}: {text:?} stands on {other:?}");
+                }
+            }
+        }
+    }
+}

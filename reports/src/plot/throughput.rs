@@ -1,0 +1,92 @@
+//! Records a second: produced, committed and consumed.
+
+use super::frame::{Frame, INK, QUIET, Values, title, words};
+use super::scene::{Colour, Scene, Text};
+use crate::numbers::thousands;
+use crate::record::RunRecord;
+
+/// While all goes well the three lines are one: each is narrower and darker than the one below it, so that all stay
+/// in sight, in every kind of colour blindness and in print.
+const PRODUCED: (Colour, f64) = (Colour::hex(0x8e_c9e8), 6.5);
+const COMMITTED: (Colour, f64) = (Colour::hex(0xe0_7b14), 3.5);
+const CONSUMED: (Colour, f64) = (Colour::hex(0x1b_2a49), 1.4);
+
+/// The plot of a run's throughput.
+pub fn scene(record: &RunRecord) -> Scene {
+    let series = [
+        ("produced", &record.throughput.produced, PRODUCED),
+        ("committed", &record.throughput.committed, COMMITTED),
+        ("consumed", &record.throughput.consumed, CONSUMED),
+    ];
+    let max = series
+        .iter()
+        .flat_map(|(_, rates, _)| *rates)
+        .copied()
+        .fold(0.0, f64::max);
+    let subtitle = format!("in buckets of {} s", record.bucket_seconds);
+    let values = Values {
+        title: "Throughput",
+        subtitle: &subtitle,
+        unit: "records/s",
+        max,
+        empty: (max == 0.0).then_some("no record was produced, committed or consumed"),
+    };
+    let mut scene = Scene {
+        title: format!("Throughput: {}", title(record)),
+        ..Scene::default()
+    };
+    let frame = Frame::paint(&mut scene, record, &values);
+    let ((x, mut y), _) = frame.legend();
+    for (name, rates, (colour, width)) in series {
+        if max > 0.0 {
+            // A rate is the mean of its bucket: it stands in the bucket's middle.
+            let middle = |bucket: usize| (bucket as f64 + 0.5) * record.bucket_seconds;
+            let points = rates
+                .iter()
+                .enumerate()
+                .map(|(bucket, rate)| frame.at(middle(bucket), *rate));
+            scene.line(points.collect(), colour, width);
+        }
+        scene.line(vec![(x, y - 5.0), (x + 26.0, y - 5.0)], colour, width);
+        scene.text(Text {
+            bold: true,
+            ..words((x + 36.0, y), 15.0, INK, name)
+        });
+        let mean = mean_while_active(rates);
+        for (line, (figure, what)) in [(peak(rates), "peak"), (mean, "mean while active")]
+            .into_iter()
+            .enumerate()
+        {
+            let said = format!("{}/s {what}", thousands(figure.round() as u64));
+            scene.text(words((x + 36.0, y + 19.0 + 17.0 * line as f64), 13.0, QUIET, &said));
+        }
+        y += 66.0;
+    }
+    scene
+}
+
+fn peak(rates: &[f64]) -> f64 {
+    rates.iter().copied().fold(0.0, f64::max)
+}
+
+/// The mean from the first bucket with a record to the last one.
+fn mean_while_active(rates: &[f64]) -> f64 {
+    let first = rates.iter().position(|rate| *rate > 0.0);
+    let last = rates.iter().rposition(|rate| *rate > 0.0);
+    let (Some(first), Some(last)) = (first, last) else {
+        return 0.0;
+    };
+    rates[first..=last].iter().sum::<f64>() / (last - first + 1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_counts_pauses_but_neither_start_nor_end() {
+        assert_eq!(mean_while_active(&[0.0, 10.0, 0.0, 20.0, 0.0, 0.0]), 10.0);
+        assert_eq!(mean_while_active(&[0.0]), 0.0);
+        assert_eq!(mean_while_active(&[]), 0.0);
+    }
+}
