@@ -19,6 +19,7 @@ pub mod broker;
 pub mod client;
 pub mod config;
 pub mod controller;
+pub mod digest;
 pub mod disk;
 pub mod log;
 pub mod machine;

@@ -1,24 +1,74 @@
 //! The metadata quorum: a log that a majority of voters holds, with one leader per epoch (KIP-595, KIP-996).
 //!
 //! What the entries mean is not this room's business: it replicates opaque values and says which are committed.
+//!
+//! Changes of role are in `election`, what voters say about it in `vote`, the leader's side of replication in `serve`, the follower's in `fetch`. Requests are
+//! derived from the state on each pass (`Quorum::drive`): who is asked what follows from the role, so that a lost
+//! request needs no code of its own.
 
+mod election;
+mod fetch;
+mod leader;
+mod leader_change;
+mod role;
+mod serve;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod vote;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::config::BrokerConfig;
-use crate::disk::{DiskError, DiskReply, FileName, OpId};
-use crate::log::Log;
+use self::leader::ParkedFetch;
+use self::role::Role;
+use self::stored::ElectionState;
+use crate::config::{BrokerConfig, millis};
+use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
+use crate::log::{AppendOutcome, DiskProgress, Log, Read};
 use crate::machine::{Context, Instant, ReplyTo, RequestId};
-use crate::protocol::{Request, Response};
-use crate::types::{LeaderEpoch, NodeId, Offset};
+use crate::protocol::{BatchBuilder, RecordBatch, Request, Response};
+use crate::trace::{Event, QuorumRole, ReplicaRole};
+use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, TopicPartition};
+
+/// The most bytes of one fetch answer (`KafkaRaftClient.MAX_FETCH_SIZE_BYTES`).
+const MAX_FETCH_BYTES: u32 = 8 * 1024 * 1024;
+/// The most bytes of log that one `Committed` fact covers, so that a long log is not held in memory at once.
+const MAX_DELIVERY_BYTES: u64 = 1024 * 1024;
 
 /// One node's part in the quorum: voter or observer.
 ///
+/// Drive it with `append` and the `on_` calls; ask [`Quorum::next_fact`] after each until there is none.
+///
 /// Invariant: an answer that grants a vote, and a fetch that counts as an acknowledgement, leave only after what
-/// they promise is durable.
+/// they promise is durable. While epoch or vote wait for the disk, nothing at all leaves.
 pub struct Quorum {
-    _todo: (),
+    id: NodeId,
+    voters: Vec<NodeId>,
+    timing: Timing,
+    log: Log,
+    /// Epoch and vote. Durable once `storing` is empty.
+    election: ElectionState,
+    storing: VecDeque<(OpId, ElectionState)>,
+    /// Answers that wait until `storing` is empty.
+    held: Vec<(ReplyTo, Response)>,
+    role: Role,
+    /// What was last said of role, epoch and leader.
+    stated: Option<(QuorumRole, LeaderEpoch, Option<NodeId>)>,
+    /// Never falls while the node runs.
+    high_watermark: Offset,
+    /// Facts have told everything below. Invariant: `delivered <= high_watermark`.
+    delivered: Offset,
+    facts: VecDeque<QuorumFact>,
+    /// The other voters, as peers to send requests to.
+    peers: BTreeMap<NodeId, Peer>,
+    /// Reads of the log's files on their way.
+    reads: BTreeMap<OpId, PendingRead>,
+    deadline: Option<Instant>,
 }
 
 /// What the rest of the node must know.
@@ -35,7 +85,7 @@ pub enum QuorumFact {
     Committed {
         /// Offset and value.
         entries: Vec<(Offset, Bytes)>,
-        /// The high watermark.
+        /// Everything below is committed and has been told.
         end: Offset,
     },
 }
@@ -45,6 +95,46 @@ pub enum QuorumFact {
 #[error("not the leader of the metadata quorum")]
 pub struct NotLeader;
 
+struct Timing {
+    election_timeout: Duration,
+    fetch_timeout: Duration,
+    election_backoff_max: Duration,
+    request_timeout: Duration,
+    retry_backoff: Duration,
+}
+
+/// A voter to whom this node sends at most one request at a time.
+struct Peer {
+    in_flight: Option<InFlight>,
+    /// Not before, after a failed request.
+    ready_at: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct InFlight {
+    id: RequestId,
+    timeout: Instant,
+    /// For a fetch: from where.
+    fetch_offset: Offset,
+}
+
+/// A request that the role calls for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Call {
+    Fetch,
+    Vote { pre_vote: bool },
+    BeginQuorumEpoch,
+    EndQuorumEpoch,
+}
+
+/// For what the log's file is read.
+enum PendingRead {
+    /// To answer a fetch in this epoch.
+    Fetch(ParkedFetch, LeaderEpoch),
+    /// To tell what is committed.
+    Delivery { limit: Offset },
+}
+
 impl Quorum {
     /// Starts from what the disk holds: the `quorum-state` file (empty or missing: epoch 0, no vote) and the log.
     /// A node that is not among `voters` observes.
@@ -52,74 +142,167 @@ impl Quorum {
     /// # Errors
     /// When the `quorum-state` file is damaged.
     pub fn new(
-        _ctx: &mut Context<'_>,
-        _id: NodeId,
-        _voters: Vec<NodeId>,
-        _config: &BrokerConfig,
-        _stored: &Bytes,
-        _log: Log,
-    ) -> Result<Quorum, alloc::string::String> {
-        todo!()
+        ctx: &mut Context<'_>,
+        id: NodeId,
+        mut voters: Vec<NodeId>,
+        config: &BrokerConfig,
+        stored: &Bytes,
+        mut log: Log,
+    ) -> Result<Quorum, String> {
+        voters.sort_unstable();
+        voters.dedup();
+        let mut election = ElectionState::decode(stored)?;
+        // Entries are appended before their epoch could be stored by a crash in between; there is no vote in it then.
+        if let Some(epoch) = log.latest_epoch().filter(|epoch| *epoch > election.epoch) {
+            election = ElectionState { epoch, voted_for: None };
+        }
+        log.flush(ctx);
+        let peers = voters.iter().filter(|voter| **voter != id).map(|voter| {
+            let peer = Peer {
+                in_flight: None,
+                ready_at: ctx.now,
+            };
+            (*voter, peer)
+        });
+        let mut quorum = Quorum {
+            id,
+            peers: peers.collect(),
+            voters,
+            timing: Timing {
+                election_timeout: millis(config.controller_quorum_election_timeout_ms),
+                fetch_timeout: millis(config.controller_quorum_fetch_timeout_ms),
+                election_backoff_max: millis(config.controller_quorum_election_backoff_max_ms),
+                request_timeout: millis(config.controller_quorum_request_timeout_ms),
+                retry_backoff: millis(config.controller_quorum_retry_backoff_ms),
+            },
+            election,
+            storing: VecDeque::new(),
+            held: Vec::new(),
+            role: Role::Unattached {
+                election_timeout: ctx.now,
+            },
+            stated: None,
+            high_watermark: log.log_start_offset(),
+            delivered: log.log_start_offset(),
+            facts: VecDeque::new(),
+            reads: BTreeMap::new(),
+            deadline: None,
+            log,
+        };
+        // A voter that is alone has nobody to wait for.
+        if !quorum.peers.is_empty() {
+            quorum.role = quorum.unattached(ctx);
+        }
+        quorum.state_role(ctx);
+        quorum.drive(ctx);
+        Ok(quorum)
     }
 
     /// The leader of the current epoch, if known.
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
-        todo!()
+        match &self.role {
+            Role::Leader(_) => Some(self.id),
+            Role::Follower(follower) => Some(follower.leader),
+            Role::Prospective { leader, .. } => *leader,
+            Role::Unattached { .. } | Role::Candidate { .. } | Role::Resigned { .. } => None,
+        }
     }
 
     /// The current epoch.
     #[must_use]
     pub fn epoch(&self) -> LeaderEpoch {
-        todo!()
+        self.election.epoch
     }
 
     /// Whether this node leads.
     #[must_use]
     pub fn is_leader(&self) -> bool {
-        todo!()
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// The offset of the first entry of the epoch that this node leads. A new active controller waits until it is
+    /// committed: then the committed state is all that there is.
+    #[must_use]
+    pub fn epoch_start_offset(&self) -> Option<Offset> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader.epoch_start_offset),
+            _ => None,
+        }
     }
 
     /// Everything below is committed, as far as this node knows.
     #[must_use]
     pub fn high_watermark(&self) -> Offset {
-        todo!()
+        self.high_watermark
     }
 
     /// The end of the node's own metadata log.
     #[must_use]
     pub fn log_end_offset(&self) -> Offset {
-        todo!()
-    }
-
-    /// All values of the log in `from..log_end_offset`, committed or not, in offset order (for a new active
-    /// controller, which acts on the end of its log).
-    #[must_use]
-    pub fn uncommitted(&self, _from: Offset) -> Vec<(Offset, Bytes)> {
-        todo!()
+        self.log.log_end_offset()
     }
 
     /// Appends values as one batch (all or none is ever committed); returns the offset of each.
     ///
     /// # Errors
     /// When this node does not lead.
-    pub fn append(&mut self, _ctx: &mut Context<'_>, _values: &[Bytes]) -> Result<Vec<Offset>, NotLeader> {
-        todo!()
+    ///
+    /// # Panics
+    /// Without values: there is no empty batch.
+    pub fn append(&mut self, ctx: &mut Context<'_>, values: &[Bytes]) -> Result<Vec<Offset>, NotLeader> {
+        assert!(!values.is_empty(), "a batch has at least one record");
+        if !self.is_leader() {
+            return Err(NotLeader);
+        }
+        let mut builder = BatchBuilder::new();
+        for value in values {
+            builder.push(ctx.now.timestamp(), None, Some(value), &[]);
+        }
+        let offsets = self.append_batch(ctx, &builder.build())?;
+        self.drive(ctx);
+        Ok(offsets)
     }
 
     /// Takes a Vote, BeginQuorumEpoch, EndQuorumEpoch, or a Fetch of the metadata partition.
-    pub fn on_request(&mut self, _ctx: &mut Context<'_>, _reply_to: ReplyTo, _request: Request) {
-        todo!()
+    pub fn on_request(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
+        match request {
+            Request::Vote(body) => self.on_vote(ctx, reply_to, &body),
+            Request::BeginQuorumEpoch(body) => self.on_begin_quorum_epoch(ctx, reply_to, &body),
+            Request::EndQuorumEpoch(body) => self.on_end_quorum_epoch(ctx, reply_to, &body),
+            Request::Fetch(body) => self.on_fetch(ctx, reply_to, &body),
+            other => unreachable!("{:?} is no request of the quorum", other.api_key()),
+        }
+        self.drive(ctx);
     }
 
     /// Takes an answer; returns false if the request was not one of the quorum's.
-    pub fn on_response(&mut self, _ctx: &mut Context<'_>, _from: NodeId, _id: RequestId, _response: &Response) -> bool {
-        todo!()
+    pub fn on_response(&mut self, ctx: &mut Context<'_>, from: NodeId, id: RequestId, response: &Response) -> bool {
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return false;
+        };
+        // The answer to a request that was given up comes late and is dropped: whatever it says can be asked again.
+        let Some(request) = peer.in_flight.take_if(|request| request.id == id) else {
+            return false;
+        };
+        peer.ready_at = ctx.now;
+        match response {
+            Response::Vote(body) => self.on_vote_response(ctx, from, body),
+            Response::BeginQuorumEpoch(body) => self.on_begin_quorum_epoch_response(ctx, from, body),
+            Response::EndQuorumEpoch(body) => self.on_end_quorum_epoch_response(ctx, from, body),
+            Response::Fetch(body) => self.on_fetch_response(ctx, from, request.fetch_offset, body),
+            other => unreachable!("{:?} answers no request of the quorum", other.api_key()),
+        }
+        self.drive(ctx);
+        true
     }
 
     /// No request sent to `peer` will be answered.
-    pub fn on_unreachable(&mut self, _ctx: &mut Context<'_>, _peer: NodeId) {
-        todo!()
+    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+        if self.peers.get(&peer).is_some_and(|peer| peer.in_flight.is_some()) {
+            self.request_failed(ctx.now, peer);
+            self.drive(ctx);
+        }
     }
 
     /// Takes a disk answer about `quorum-state` or a segment of the metadata log.
@@ -128,27 +311,298 @@ impl Quorum {
     /// When the disk failed: the node must stop.
     pub fn on_disk(
         &mut self,
-        _ctx: &mut Context<'_>,
-        _op: OpId,
-        _file: FileName,
-        _result: &Result<DiskReply, DiskError>,
+        ctx: &mut Context<'_>,
+        op: OpId,
+        file: FileName,
+        result: &Result<DiskReply, DiskError>,
     ) -> Result<(), DiskError> {
-        todo!()
+        if file == FileName::QuorumState {
+            if self.storing.front().is_some_and(|(first, _)| *first == op) {
+                result.as_ref().map_err(|error| *error)?;
+                self.election_stored(ctx);
+            }
+        } else if let Some(read) = self.reads.remove(&op) {
+            match result.as_ref().map_err(|error| *error)? {
+                DiskReply::Data(bytes) => self.read_done(ctx, read, bytes)?,
+                other => unreachable!("a read was answered with {other:?}"),
+            }
+        } else {
+            match self.log.on_disk(ctx, op, result) {
+                DiskProgress::Failed(error) => return Err(error),
+                DiskProgress::Flushed => self.advance_high_watermark(ctx),
+                DiskProgress::Nothing => {}
+            }
+        }
+        self.drive(ctx);
+        Ok(())
     }
 
     /// Acts on what is due at `ctx.now`.
-    pub fn on_wake(&mut self, _ctx: &mut Context<'_>) {
-        todo!()
+    pub fn on_wake(&mut self, ctx: &mut Context<'_>) {
+        self.drive(ctx);
     }
 
     /// When something is due next.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        self.deadline
     }
 
     /// Takes the next fact; ask after every call above until there is none.
     pub fn next_fact(&mut self) -> Option<QuorumFact> {
-        todo!()
+        self.facts.pop_front()
+    }
+
+    /// One pass: what is due happens, what the role calls for is sent, what is committed is told.
+    fn drive(&mut self, ctx: &mut Context<'_>) {
+        self.expire(ctx);
+        self.count_votes(ctx);
+        self.answer_parked(ctx);
+        self.deliver(ctx);
+        self.send(ctx);
+        self.deadline = self.next_deadline();
+    }
+
+    /// Sends every request that is due. An unattached node asks one random voter at a time who leads.
+    fn send(&mut self, ctx: &mut Context<'_>) {
+        let due = |(peer, at, call): (NodeId, Instant, Call)| (at <= ctx.now).then_some((peer, call));
+        let mut calls: Vec<(NodeId, Call)> = self.calls().filter_map(due).collect();
+        if matches!(self.role, Role::Unattached { .. }) && !calls.is_empty() {
+            calls = [calls[ctx.rng.below(calls.len() as u64) as usize]].into();
+        }
+        for (to, call) in calls {
+            let mut fetch_offset = Offset::ZERO;
+            let body = match call {
+                Call::Fetch => {
+                    let fetch = self.fetch_request();
+                    fetch_offset = fetch.partitions[0].fetch_offset;
+                    fetch.into()
+                }
+                Call::Vote { pre_vote } => self.vote_request(pre_vote).into(),
+                Call::BeginQuorumEpoch => self.begin_quorum_epoch_request().into(),
+                Call::EndQuorumEpoch => self.end_quorum_epoch_request().into(),
+            };
+            let id = ctx.out.request(to, body);
+            let peer = self.peers.get_mut(&to).expect("calls go to peers");
+            peer.in_flight = Some(InFlight {
+                id,
+                timeout: ctx.now + self.timing.request_timeout,
+                fetch_offset,
+            });
+        }
+    }
+
+    /// The requests that the role calls for, with their due times, to peers without a request in flight.
+    fn calls(&self) -> impl Iterator<Item = (NodeId, Instant, Call)> {
+        let seeks = matches!(self.role, Role::Unattached { .. });
+        let is_quiet = !self.storing.is_empty()
+            || (seeks && self.peers.values().any(|peer| peer.in_flight.is_some()));
+        let idle = self.peers.iter().filter(move |(_, peer)| !is_quiet && peer.in_flight.is_none());
+        idle.filter_map(|(id, peer)| {
+            let (due, call) = self.call_for(*id)?;
+            Some((*id, due.max(peer.ready_at), call))
+        })
+    }
+
+    fn call_for(&self, peer: NodeId) -> Option<(Instant, Call)> {
+        const AT_ONCE: Instant = Instant(0);
+        // A fetch says what this node holds durably, so that it waits for the disk.
+        let may_fetch = self.log.ackable_end() == self.log.log_end_offset();
+        match &self.role {
+            Role::Unattached { .. } => may_fetch.then_some((AT_ONCE, Call::Fetch)),
+            Role::Follower(follower) => (may_fetch && follower.leader == peer).then_some((AT_ONCE, Call::Fetch)),
+            Role::Prospective { ballot, .. } => {
+                (!ballot.has_answer_of(peer)).then_some((ballot.start, Call::Vote { pre_vote: true }))
+            }
+            Role::Candidate { ballot } => {
+                (!ballot.has_answer_of(peer)).then_some((ballot.start, Call::Vote { pre_vote: false }))
+            }
+            Role::Leader(leader) => Some((leader.begin_due(peer)?, Call::BeginQuorumEpoch)),
+            Role::Resigned { untold, .. } => untold.contains(&peer).then_some((AT_ONCE, Call::EndQuorumEpoch)),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let timeouts = self.peers.values().filter_map(|peer| Some(peer.in_flight?.timeout));
+        let calls = self.calls().map(|(_, due, _)| due);
+        let parked = match &self.role {
+            Role::Leader(leader) => leader.parked.iter().map(|fetch| fetch.until).min(),
+            _ => None,
+        };
+        let first = timeouts.chain(calls).chain(parked).fold(self.role.timeout(), Instant::min);
+        (first != NEVER).then_some(first)
+    }
+
+    /// `peer` did not answer, or answered with an error: it is left alone for a moment.
+    fn request_failed(&mut self, now: Instant, peer: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.in_flight = None;
+            peer.ready_at = now + self.timing.retry_backoff;
+        }
+    }
+
+    /// Answers once nothing waits for the disk that the answer might speak of.
+    fn respond(&mut self, ctx: &mut Context<'_>, to: ReplyTo, body: impl Into<Response>) {
+        if self.storing.is_empty() {
+            ctx.out.respond(to, body.into());
+        } else {
+            self.held.push((to, body.into()));
+        }
+    }
+
+    /// Writes epoch and vote; until they are durable nothing leaves.
+    fn store(&mut self, ctx: &mut Context<'_>, election: ElectionState) {
+        if election == self.election {
+            return;
+        }
+        assert!(
+            election.epoch > self.election.epoch || self.election.voted_for.is_none(),
+            "an epoch never falls and a vote never changes: {:?} to {election:?}",
+            self.election
+        );
+        assert!(election.epoch >= self.election.epoch, "an epoch never falls");
+        self.election = election;
+        let op = ctx.out.disk(DiskOp::Replace {
+            file: FileName::QuorumState,
+            bytes: election.encode(),
+        });
+        self.storing.push_back((op, election));
+    }
+
+    fn election_stored(&mut self, ctx: &mut Context<'_>) {
+        let (_, ElectionState { epoch, voted_for }) = self.storing.pop_front().expect("the operation was awaited");
+        ctx.out.trace(Event::VoteStored { epoch, voted_for });
+        if let Some(candidate) = voted_for {
+            ctx.out.trace(Event::VoteGranted { epoch, candidate });
+        }
+        if !self.storing.is_empty() {
+            return;
+        }
+        for (to, body) in core::mem::take(&mut self.held) {
+            ctx.out.respond(to, body);
+        }
+        // A candidate's own vote counts once it is durable.
+        if let Role::Candidate { ballot } = &mut self.role {
+            ballot.record(self.id, true);
+        }
+    }
+
+    fn append_batch(&mut self, ctx: &mut Context<'_>, batch: &RecordBatch) -> Result<Vec<Offset>, NotLeader> {
+        match self.log.append_as_leader(ctx, batch, self.election.epoch) {
+            Ok(AppendOutcome::Appended {
+                base_offset,
+                last_offset,
+            }) => Ok((base_offset.0..=last_offset.0).map(Offset).collect()),
+            Ok(AppendOutcome::Duplicate { .. }) => unreachable!("metadata batches have no producer"),
+            // The log went offline; the disk's answer that says so stops the node.
+            Err(_) => Err(NotLeader),
+        }
+    }
+
+    /// Raises the high watermark as far as a leader's voters, or a follower's leader and disk, allow.
+    fn advance_high_watermark(&mut self, ctx: &mut Context<'_>) {
+        let own_end = self.log.ackable_end();
+        let (role, to) = match &self.role {
+            Role::Leader(leader) => (ReplicaRole::Leader, leader.high_watermark(own_end)),
+            Role::Follower(follower) => {
+                let to = follower.leader_high_watermark.min(own_end);
+                (ReplicaRole::Follower, Some(to))
+            }
+            _ => return,
+        };
+        let from = self.high_watermark;
+        let Some(to) = to.filter(|to| *to > from) else {
+            return;
+        };
+        self.high_watermark = to;
+        ctx.out.trace(Event::HighWatermarkChanged {
+            partition: TopicPartition::CLUSTER_METADATA,
+            role,
+            leader_epoch: self.election.epoch,
+            from,
+            to,
+        });
+    }
+
+    /// Tells what is committed, from memory or by way of the disk.
+    fn deliver(&mut self, ctx: &mut Context<'_>) {
+        let is_reading = |read: &PendingRead| matches!(read, PendingRead::Delivery { .. });
+        while self.delivered < self.high_watermark && !self.reads.values().any(is_reading) {
+            let limit = self.high_watermark;
+            let read = self.log.read(self.delivered, limit, MAX_DELIVERY_BYTES);
+            match read.expect("committed entries stay in the log") {
+                Read::Batches(batches) => {
+                    assert!(!batches.is_empty(), "below the high watermark there are whole batches");
+                    self.tell_committed(&batches);
+                }
+                Read::OnDisk { file, at, len } => {
+                    let op = ctx.out.disk(DiskOp::Read { file, at, len });
+                    self.reads.insert(op, PendingRead::Delivery { limit });
+                }
+            }
+        }
+    }
+
+    fn tell_committed(&mut self, batches: &[RecordBatch]) {
+        let mut entries = Vec::new();
+        for batch in batches.iter().filter(|batch| !batch.is_control()) {
+            for record in batch.records() {
+                let record = record.expect("a batch whose CRC is right is well-formed");
+                if let Some(value) = record.value {
+                    entries.push((record.offset, value));
+                }
+            }
+        }
+        if let Some(last) = batches.last() {
+            self.delivered = last.next_offset();
+        }
+        let end = self.delivered;
+        self.facts.push_back(QuorumFact::Committed { entries, end });
+    }
+
+    fn read_done(&mut self, ctx: &mut Context<'_>, read: PendingRead, bytes: &Bytes) -> Result<(), DiskError> {
+        match read {
+            PendingRead::Fetch(fetch, epoch) => {
+                let limit = self.log.ackable_end();
+                let batches = self.log.batches_of(bytes, fetch.fetch_offset, limit, fetch.max_bytes);
+                if self.is_leader() && self.election.epoch == epoch {
+                    self.answer_fetch(ctx, &fetch, batches);
+                } else {
+                    self.refuse_fetch(ctx, fetch.reply_to);
+                }
+            }
+            PendingRead::Delivery { limit } => {
+                let batches = self.log.batches_of(bytes, self.delivered, limit, MAX_DELIVERY_BYTES);
+                if batches.is_empty() {
+                    // Committed entries are never cut, so the bytes are damaged: to this log that is a failed disk.
+                    return Err(DiskError::Io);
+                }
+                self.tell_committed(&batches);
+            }
+        }
+        Ok(())
+    }
+
+    /// The epoch of the last entry; what votes compare and fetches carry.
+    fn last_epoch(&self) -> Option<LeaderEpoch> {
+        let end = self.log.log_end_offset();
+        (end > self.log.log_start_offset()).then(|| {
+            let epoch = self.log.epoch_for_offset(end.plus(-1));
+            epoch.expect("the last entry has an epoch")
+        })
+    }
+
+    fn leader_and_epoch(&self) -> LeaderIdAndEpoch {
+        LeaderIdAndEpoch {
+            leader: self.leader(),
+            leader_epoch: self.election.epoch,
+        }
+    }
+
+    fn is_voter(&self) -> bool {
+        self.voters.contains(&self.id)
     }
 }
+
+/// The end of time.
+const NEVER: Instant = Instant(u64::MAX);
