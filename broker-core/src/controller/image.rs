@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::config::TopicConfig;
 use crate::controller::records::MetadataRecord;
+use crate::digest::digest_of;
 use crate::types::{
     BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerId, TopicId, TopicName, TopicPartition,
 };
@@ -59,10 +60,86 @@ pub struct PartitionImage {
     pub partition_epoch: PartitionEpoch,
 }
 
+impl PartitionImage {
+    /// The record that sets this state.
+    #[must_use]
+    pub fn to_record(&self, partition: TopicPartition) -> MetadataRecord {
+        MetadataRecord::Partition {
+            partition,
+            replicas: self.replicas.clone(),
+            isr: self.isr.clone(),
+            leader: self.leader,
+            leader_epoch: self.leader_epoch,
+            partition_epoch: self.partition_epoch,
+        }
+    }
+}
+
 impl ClusterImage {
     /// Applies the record at `offset`.
-    pub fn replay(&mut self, _offset: Offset, _record: &MetadataRecord) {
-        todo!()
+    ///
+    /// # Panics
+    /// When the record does not fit the state: metadata is applied in the order of the log, without gaps.
+    pub fn replay(&mut self, offset: Offset, record: &MetadataRecord) {
+        match record {
+            MetadataRecord::RegisterBroker {
+                broker,
+                incarnation,
+                broker_epoch,
+            } => {
+                assert_eq!(broker_epoch.0, offset.0, "a registration is named by its offset");
+                let registered = BrokerImage {
+                    broker_epoch: *broker_epoch,
+                    incarnation: *incarnation,
+                    fenced: true,
+                };
+                self.brokers.insert(*broker, registered);
+            }
+            MetadataRecord::BrokerRegistrationChange {
+                broker,
+                broker_epoch,
+                fenced,
+            } => {
+                let registered = self.brokers.get_mut(broker).expect("a broker registers first");
+                assert_eq!(registered.broker_epoch, *broker_epoch, "broker {broker} at {offset}");
+                registered.fenced = *fenced;
+            }
+            MetadataRecord::Topic { name, id, config } => {
+                let topic = TopicImage {
+                    name: name.clone(),
+                    config: config.clone(),
+                    partitions: Vec::new(),
+                };
+                self.topics.insert(*id, topic);
+                self.topic_ids.insert(name.clone(), *id);
+            }
+            MetadataRecord::Partition {
+                partition,
+                replicas,
+                isr,
+                leader,
+                leader_epoch,
+                partition_epoch,
+            } => {
+                let topic = self.topics.get_mut(&partition.topic);
+                let topic = topic.expect("a topic comes before its partitions");
+                let state = PartitionImage {
+                    replicas: replicas.clone(),
+                    isr: isr.clone(),
+                    leader: *leader,
+                    leader_epoch: *leader_epoch,
+                    partition_epoch: *partition_epoch,
+                };
+                let index = usize::try_from(partition.partition.0).expect("partitions count from 0");
+                if index == topic.partitions.len() {
+                    topic.partitions.push(state);
+                } else {
+                    topic.partitions[index] = state;
+                }
+            }
+            MetadataRecord::ProducerIds { next_producer_id } => self.next_producer_id = *next_producer_id,
+            MetadataRecord::NoOp => {}
+        }
     }
 
     /// A partition's state.
@@ -83,6 +160,6 @@ impl ClusterImage {
     /// A digest of the whole image, the same on every machine.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        todo!()
+        digest_of(self)
     }
 }

@@ -1,53 +1,344 @@
 //! The controller: decides about brokers, topics and partition leaders, by records in the metadata log.
+//!
+//! Decisions look at the state at the end of the log and return records with a reply; the records are appended as
+//! one batch and replayed at once, and the reply leaves when they are committed. Whoever loses the quorum's
+//! leadership drops all of it: the next active controller has the log.
 
+mod alter_partition;
+mod brokers;
+mod elections;
 pub mod image;
 pub mod records;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod view;
 
-use crate::config::BrokerConfig;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use self::brokers::BrokerControlState;
+use self::image::ClusterImage;
+use self::records::MetadataRecord;
+use self::view::{Decision, View};
+use crate::config::{BrokerConfig, millis};
 use crate::machine::{Context, Instant, ReplyTo};
-use crate::protocol::Request;
-use crate::quorum::{Quorum, QuorumFact};
+use crate::protocol::{
+    AllocateProducerIdsResponse, AlterPartitionResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
+    BrokerRegistrationResponse, CreateTopicsResponse, ErrorCode, Request, Response,
+};
+use crate::quorum::{NotLeader, Quorum, QuorumFact};
+use crate::types::{BrokerEpoch, NodeId, Offset, ProducerId};
 
 /// The active controller's logic; idle on a node that does not lead the quorum.
 pub struct Controller {
-    _todo: (),
+    session_timeout: Duration,
+    max_idle_interval: Duration,
+    state: State,
+}
+
+enum State {
+    /// Another node leads the quorum, or none.
+    Inactive,
+    /// This node leads the quorum, but what its log has below its own first entry is not committed yet.
+    Waiting,
+    Active(Active),
+}
+
+/// What an active controller has in memory.
+struct Active {
+    /// The cluster at the end of the log.
+    image: ClusterImage,
+    /// Every unfenced broker and no other. Not in the log: a new active controller gives everybody a fresh session.
+    sessions: BTreeMap<NodeId, Session>,
+    /// Brokers in controlled shutdown, with the end of the metadata that took their leaderships away. Not in the
+    /// log: such a broker says so in every heartbeat.
+    shutting_down: BTreeMap<NodeId, Offset>,
+    /// Replies in the order in which what they tell is committed.
+    replies: VecDeque<PendingReply>,
+    committed_end: Offset,
+    last_append: Instant,
+}
+
+struct Session {
+    last_contact: Instant,
+    /// The end of the metadata that the broker has applied.
+    metadata_end: Offset,
+}
+
+struct PendingReply {
+    /// Everything below must be committed first.
+    end: Offset,
+    reply_to: ReplyTo,
+    response: Response,
+    /// What is said instead if leadership is lost before.
+    refusal: Response,
 }
 
 impl Controller {
     /// An idle controller.
     #[must_use]
-    pub fn new(_config: &BrokerConfig) -> Controller {
-        todo!()
+    pub fn new(config: &BrokerConfig) -> Controller {
+        Controller {
+            session_timeout: millis(config.broker_session_timeout_ms),
+            max_idle_interval: millis(config.metadata_max_idle_interval_ms),
+            state: State::Inactive,
+        }
     }
 
-    /// Takes a fact of the quorum. On `BecameLeader` it rebuilds its state from `committed` (the image of everything
-    /// below the high watermark) and the uncommitted rest of the log, and acts once its own epoch has an entry
-    /// committed. On `LostLeadership` it answers everybody NOT_CONTROLLER and drops its state. On `Committed` it
+    /// Takes a fact of the quorum. After `BecameLeader` it waits until its epoch's first entry is committed: then
+    /// `committed` (the image with everything that facts up to this one told) is all that the log has, and it acts on
+    /// a copy of it. On `LostLeadership` it answers everybody NOT_CONTROLLER and drops its state. On `Committed` it
     /// releases replies.
     pub fn on_quorum(
         &mut self,
-        _ctx: &mut Context<'_>,
-        _quorum: &mut Quorum,
-        _committed: &image::ClusterImage,
-        _fact: &QuorumFact,
+        ctx: &mut Context<'_>,
+        quorum: &mut Quorum,
+        committed: &ClusterImage,
+        fact: &QuorumFact,
     ) {
-        todo!()
+        match fact {
+            QuorumFact::BecameLeader { .. } => self.state = State::Waiting,
+            QuorumFact::LostLeadership => {
+                if let State::Active(active) = core::mem::replace(&mut self.state, State::Inactive) {
+                    for reply in active.replies {
+                        ctx.out.respond(reply.reply_to, reply.refusal);
+                    }
+                }
+            }
+            QuorumFact::Committed { end, .. } => match &mut self.state {
+                State::Inactive => {}
+                State::Waiting => {
+                    if quorum.epoch_start_offset().is_some_and(|start| *end > start) {
+                        self.state = State::Active(Active::new(ctx.now, committed.clone(), *end));
+                    }
+                }
+                State::Active(active) => active.release_replies(ctx, *end),
+            },
+        }
     }
 
     /// Takes a BrokerRegistration, BrokerHeartbeat, AlterPartition, CreateTopics or AllocateProducerIds. Answers
     /// NOT_CONTROLLER unless active; otherwise answers when the decision is committed.
-    pub fn on_request(&mut self, _ctx: &mut Context<'_>, _quorum: &mut Quorum, _reply_to: ReplyTo, _request: Request) {
-        todo!()
+    pub fn on_request(&mut self, ctx: &mut Context<'_>, quorum: &mut Quorum, reply_to: ReplyTo, request: Request) {
+        let refusal = refusal(&request);
+        let State::Active(active) = &mut self.state else {
+            return ctx.out.respond(reply_to, refusal);
+        };
+        let next_offset = quorum.log_end_offset();
+        let decision = match &request {
+            Request::BrokerRegistration(body) => {
+                let is_in_session = active.is_in_session(body.broker, ctx.now, self.session_timeout);
+                brokers::register(&active.view(), body, is_in_session, next_offset)
+            }
+            Request::BrokerHeartbeat(body) => active.heartbeat(ctx.now, body, next_offset),
+            Request::AlterPartition(body) => alter_partition::alter_partitions(&active.view(), body),
+            Request::CreateTopics(body) => topics::create_topics(&active.view(), ctx.rng, body),
+            Request::AllocateProducerIds(body) => brokers::allocate_producer_ids(&active.view(), body),
+            other => unreachable!("{:?} is no request of the controller", other.api_key()),
+        };
+        match active.commit(ctx, quorum, &decision.records) {
+            // Leadership is gone, and the fact that says so is on its way.
+            Err(NotLeader) => ctx.out.respond(reply_to, refusal),
+            Ok(()) => active.reply(
+                ctx,
+                PendingReply {
+                    // Even a decision without records was made from what may be uncommitted yet.
+                    end: quorum.log_end_offset(),
+                    reply_to,
+                    response: decision.response,
+                    refusal,
+                },
+            ),
+        }
     }
 
     /// Acts on what is due: fences silent brokers, writes no-op records.
-    pub fn on_wake(&mut self, _ctx: &mut Context<'_>, _quorum: &mut Quorum) {
-        todo!()
+    pub fn on_wake(&mut self, ctx: &mut Context<'_>, quorum: &mut Quorum) {
+        let State::Active(active) = &mut self.state else {
+            return;
+        };
+        // One batch for each broker: the second decision sees the first.
+        while let Some(broker) = active.expired_broker(ctx.now, self.session_timeout) {
+            let records = brokers::fence(&active.view(), broker);
+            if active.commit(ctx, quorum, &records).is_err() {
+                return;
+            }
+        }
+        if ctx.now >= active.last_append + self.max_idle_interval {
+            // Without leadership there is nothing to show, and the fact that says so is on its way.
+            let _ = active.commit(ctx, quorum, &[MetadataRecord::NoOp]);
+        }
     }
 
     /// When something is due next.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        let State::Active(active) = &self.state else {
+            return None;
+        };
+        let no_op = active.last_append + self.max_idle_interval;
+        let sessions = active.sessions.values();
+        // A session expires strictly after its timeout.
+        let expiries = sessions.map(|session| session.last_contact + self.session_timeout + Duration::from_nanos(1));
+        Some(expiries.fold(no_op, Instant::min))
+    }
+}
+
+impl Active {
+    fn new(now: Instant, image: ClusterImage, committed_end: Offset) -> Active {
+        let unfenced = image.brokers.iter().filter(|(_, broker)| !broker.fenced);
+        let sessions = unfenced.map(|(id, _)| (*id, Session::new(now)));
+        Active {
+            sessions: sessions.collect(),
+            shutting_down: BTreeMap::new(),
+            replies: VecDeque::new(),
+            committed_end,
+            last_append: now,
+            image,
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            image: &self.image,
+            shutting_down: &self.shutting_down,
+        }
+    }
+
+    /// Appends the records as one batch and applies them at once.
+    fn commit(
+        &mut self,
+        ctx: &mut Context<'_>,
+        quorum: &mut Quorum,
+        records: &[MetadataRecord],
+    ) -> Result<(), NotLeader> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<Bytes> = records.iter().map(MetadataRecord::encode).collect();
+        let offsets = quorum.append(ctx, &values)?;
+        for (offset, record) in offsets.into_iter().zip(records) {
+            self.image.replay(offset, record);
+            self.follow_sessions(ctx.now, record);
+        }
+        self.last_append = ctx.now;
+        Ok(())
+    }
+
+    /// Keeps `sessions` to the unfenced brokers.
+    fn follow_sessions(&mut self, now: Instant, record: &MetadataRecord) {
+        match record {
+            MetadataRecord::BrokerRegistrationChange {
+                broker, fenced: false, ..
+            } => {
+                self.sessions.entry(*broker).or_insert(Session::new(now));
+            }
+            MetadataRecord::RegisterBroker { broker, .. } | MetadataRecord::BrokerRegistrationChange { broker, .. } => {
+                self.sessions.remove(broker);
+                self.shutting_down.remove(broker);
+            }
+            _ => {}
+        }
+    }
+
+    fn heartbeat(&mut self, now: Instant, request: &BrokerHeartbeatRequest, log_end: Offset) -> Decision {
+        if self.view().registration(request.broker, request.broker_epoch).is_ok() {
+            if let Some(session) = self.sessions.get_mut(&request.broker) {
+                session.last_contact = now;
+                session.metadata_end = request.current_metadata_offset;
+            }
+        }
+        let active = self
+            .sessions
+            .iter()
+            .filter(|(id, _)| !self.shutting_down.contains_key(id));
+        let lowest_active_end = active.map(|(_, session)| session.metadata_end).min();
+        let (decision, next) = brokers::heartbeat(&self.view(), request, lowest_active_end);
+        if next == BrokerControlState::ControlledShutdown {
+            let end = log_end.plus(decision.records.len() as i64);
+            self.shutting_down.entry(request.broker).or_insert(end);
+        }
+        decision
+    }
+
+    fn is_in_session(&self, broker: NodeId, now: Instant, timeout: Duration) -> bool {
+        let session = self.sessions.get(&broker);
+        session.is_some_and(|session| now.since(session.last_contact) <= timeout)
+    }
+
+    /// A broker that has been silent for longer than `timeout`.
+    fn expired_broker(&self, now: Instant, timeout: Duration) -> Option<NodeId> {
+        let mut brokers = self.sessions.keys().copied();
+        brokers.find(|broker| !self.is_in_session(*broker, now, timeout))
+    }
+
+    /// Answers when everything below `reply.end` is committed.
+    fn reply(&mut self, ctx: &mut Context<'_>, reply: PendingReply) {
+        if reply.end <= self.committed_end {
+            ctx.out.respond(reply.reply_to, reply.response);
+        } else {
+            self.replies.push_back(reply);
+        }
+    }
+
+    fn release_replies(&mut self, ctx: &mut Context<'_>, committed_end: Offset) {
+        self.committed_end = committed_end;
+        while self.replies.front().is_some_and(|reply| reply.end <= committed_end) {
+            if let Some(reply) = self.replies.pop_front() {
+                ctx.out.respond(reply.reply_to, reply.response);
+            }
+        }
+    }
+}
+
+impl Session {
+    /// A session that begins now, of a broker of whose metadata nothing is known.
+    fn new(now: Instant) -> Session {
+        Session {
+            last_contact: now,
+            metadata_end: Offset::ZERO,
+        }
+    }
+}
+
+/// "Ask another controller", in the form that fits the request.
+fn refusal(request: &Request) -> Response {
+    let error = ErrorCode::NotController;
+    match request {
+        Request::BrokerRegistration(_) => BrokerRegistrationResponse {
+            error,
+            broker_epoch: BrokerEpoch(-1),
+        }
+        .into(),
+        Request::BrokerHeartbeat(_) => BrokerHeartbeatResponse {
+            error,
+            is_caught_up: false,
+            is_fenced: true,
+            should_shut_down: false,
+        }
+        .into(),
+        Request::AlterPartition(_) => AlterPartitionResponse {
+            error,
+            partitions: Vec::new(),
+        }
+        .into(),
+        Request::CreateTopics(body) => {
+            let topics = body.topics.iter().map(|topic| (topic.name.clone(), error, None));
+            CreateTopicsResponse {
+                topics: topics.collect(),
+            }
+            .into()
+        }
+        Request::AllocateProducerIds(_) => AllocateProducerIdsResponse {
+            error,
+            start: ProducerId::NONE,
+            len: 0,
+        }
+        .into(),
+        other => unreachable!("{:?} is no request of the controller", other.api_key()),
     }
 }

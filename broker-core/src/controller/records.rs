@@ -1,5 +1,7 @@
 //! The records of the metadata log, and their bytes.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -66,14 +68,69 @@ impl MetadataRecord {
     /// The record as the value of a log record.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        todo!()
+        let bytes = postcard::to_allocvec(self).expect("a record is always serialisable into memory");
+        bytes.into()
     }
 
     /// The record in a value.
     ///
     /// # Errors
     /// When the value was not written by [`MetadataRecord::encode`].
-    pub fn decode(_value: &Bytes) -> Result<MetadataRecord, alloc::string::String> {
-        todo!()
+    pub fn decode(value: &Bytes) -> Result<MetadataRecord, String> {
+        match postcard::take_from_bytes(value) {
+            Ok((record, [])) => Ok(record),
+            Ok((_, rest)) => Err(format!("{} bytes follow a metadata record", rest.len())),
+            Err(error) => Err(format!("malformed metadata record: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn records_read_back() {
+        let partition = TopicPartition::new(TopicId(100), 2);
+        for record in [
+            MetadataRecord::RegisterBroker {
+                broker: NodeId(1),
+                incarnation: u64::MAX,
+                broker_epoch: BrokerEpoch(i64::MAX),
+            },
+            MetadataRecord::BrokerRegistrationChange {
+                broker: NodeId(1),
+                broker_epoch: BrokerEpoch(0),
+                fenced: false,
+            },
+            MetadataRecord::Topic {
+                name: TopicName::from("orders"),
+                id: TopicId(100),
+                config: TopicConfig {
+                    unclean_leader_election_enable: true,
+                    ..TopicConfig::default()
+                },
+            },
+            MetadataRecord::Partition {
+                partition,
+                replicas: vec![NodeId(3), NodeId(1)],
+                isr: vec![NodeId(1)],
+                leader: None,
+                leader_epoch: LeaderEpoch(4),
+                partition_epoch: PartitionEpoch(9),
+            },
+            MetadataRecord::ProducerIds {
+                next_producer_id: ProducerId(1000),
+            },
+            MetadataRecord::NoOp,
+        ] {
+            let value = record.encode();
+            assert_eq!(MetadataRecord::decode(&value), Ok(record));
+            assert!(MetadataRecord::decode(&value.slice(..value.len() - 1)).is_err());
+            let longer = [&value[..], &[0]].concat();
+            assert!(MetadataRecord::decode(&longer.into()).is_err());
+        }
     }
 }

@@ -121,12 +121,7 @@ impl Quorum {
     fn lead(&mut self, ctx: &mut Context<'_>) {
         let epoch = self.election.epoch;
         let others = self.peers.keys().copied().collect::<alloc::vec::Vec<_>>();
-        let leader = LeaderState::new(
-            ctx.now,
-            self.log.log_end_offset(),
-            &others,
-            self.timing.fetch_timeout,
-        );
+        let leader = LeaderState::new(ctx.now, self.log.log_end_offset(), &others, self.timing.fetch_timeout);
         self.become_role(ctx, self.election, Role::Leader(leader));
         self.facts.push_back(QuorumFact::BecameLeader { epoch });
         self.log.begin_epoch(epoch);

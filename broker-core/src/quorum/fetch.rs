@@ -83,7 +83,8 @@ impl Quorum {
         if to < self.high_watermark {
             return self.request_failed(ctx.now, leader);
         }
-        self.log.truncate_to(ctx, to, self.election.epoch, TruncationCause::DivergingEpoch);
+        self.log
+            .truncate_to(ctx, to, self.election.epoch, TruncationCause::DivergingEpoch);
     }
 
     /// The answer did not diverge, so that the log up to the fetch offset, and with the batches up to its new end,

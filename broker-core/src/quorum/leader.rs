@@ -173,8 +173,22 @@ mod tests {
                 None,
                 &[(1, 12, Some(12)), (2, 18, Some(18)), (1, 19, Some(19))],
             ),
-            ("never past the own disk", 3, 10, 12, None, &[(1, 15, Some(12)), (2, 15, Some(12))]),
-            ("two voters need both", 2, 0, 9, None, &[(1, 0, None), (1, 1, Some(1)), (1, 9, Some(9))]),
+            (
+                "never past the own disk",
+                3,
+                10,
+                12,
+                None,
+                &[(1, 15, Some(12)), (2, 15, Some(12))],
+            ),
+            (
+                "two voters need both",
+                2,
+                0,
+                9,
+                None,
+                &[(1, 0, None), (1, 1, Some(1)), (1, 9, Some(9))],
+            ),
             (
                 "five voters need three",
                 5,
@@ -183,7 +197,14 @@ mod tests {
                 None,
                 &[(1, 9, None), (2, 5, Some(5)), (3, 7, Some(7)), (4, 9, Some(9))],
             ),
-            ("nobody of another epoch's length", 3, 10, 11, None, &[(1, 9, None), (2, 3, None)]),
+            (
+                "nobody of another epoch's length",
+                3,
+                10,
+                11,
+                None,
+                &[(1, 9, None), (2, 3, None)],
+            ),
         ];
         for (name, voters, epoch_start, own_end, alone, steps) in cases {
             let mut leader = leader_of(*voters, *epoch_start);

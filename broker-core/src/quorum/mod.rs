@@ -395,9 +395,11 @@ impl Quorum {
     /// The requests that the role calls for, with their due times, to peers without a request in flight.
     fn calls(&self) -> impl Iterator<Item = (NodeId, Instant, Call)> {
         let seeks = matches!(self.role, Role::Unattached { .. });
-        let is_quiet = !self.storing.is_empty()
-            || (seeks && self.peers.values().any(|peer| peer.in_flight.is_some()));
-        let idle = self.peers.iter().filter(move |(_, peer)| !is_quiet && peer.in_flight.is_none());
+        let is_quiet = !self.storing.is_empty() || (seeks && self.peers.values().any(|peer| peer.in_flight.is_some()));
+        let idle = self
+            .peers
+            .iter()
+            .filter(move |(_, peer)| !is_quiet && peer.in_flight.is_none());
         idle.filter_map(|(id, peer)| {
             let (due, call) = self.call_for(*id)?;
             Some((*id, due.max(peer.ready_at), call))
@@ -429,7 +431,10 @@ impl Quorum {
             Role::Leader(leader) => leader.parked.iter().map(|fetch| fetch.until).min(),
             _ => None,
         };
-        let first = timeouts.chain(calls).chain(parked).fold(self.role.timeout(), Instant::min);
+        let first = timeouts
+            .chain(calls)
+            .chain(parked)
+            .fold(self.role.timeout(), Instant::min);
         (first != NEVER).then_some(first)
     }
 

@@ -83,9 +83,7 @@ impl Quorum {
         };
         let parked = core::mem::take(&mut leader.parked);
         let (ready, waiting) = parked.into_iter().partition::<Vec<_>, _>(|fetch| {
-            fetch.fetch_offset < end
-                || !leader.has_been_told(fetch.replica, high_watermark)
-                || fetch.until <= ctx.now
+            fetch.fetch_offset < end || !leader.has_been_told(fetch.replica, high_watermark) || fetch.until <= ctx.now
         });
         leader.parked = waiting;
         for fetch in ready {

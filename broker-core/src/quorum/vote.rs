@@ -72,7 +72,10 @@ impl Quorum {
 
     /// Whether the candidate's log is at least as long as this one (Raft, section 5.4.1).
     fn is_up_to_date(&self, request: &VoteRequest) -> bool {
-        let own = (self.last_epoch().unwrap_or(LeaderEpoch::NONE), self.log.log_end_offset());
+        let own = (
+            self.last_epoch().unwrap_or(LeaderEpoch::NONE),
+            self.log.log_end_offset(),
+        );
         (request.last_epoch, request.last_epoch_end_offset) >= own
     }
 
@@ -241,7 +244,11 @@ mod tests {
             (0, None, 1000),
         ] {
             let actual = successor_backoff(max, successors, position);
-            assert_eq!(actual, Duration::from_millis(expected_ms), "{position:?} of {successors}");
+            assert_eq!(
+                actual,
+                Duration::from_millis(expected_ms),
+                "{position:?} of {successors}"
+            );
         }
     }
 }
