@@ -1,1 +1,172 @@
+//! A client's connections: what is unanswered on each, timeouts, and the pause before a lost one is tried again.
 
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::machine::{Context, Instant, RequestId};
+use crate::protocol::{ErrorCode, Request, Response};
+use crate::random::Random;
+use crate::types::NodeId;
+
+/// Kafka's `ExponentialBackoff`: `initial` × 2^attempts × U(0.8, 1.2), never above `max`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    /// The pause after the first failure.
+    pub initial: Duration,
+    /// The longest pause.
+    pub max: Duration,
+}
+
+impl Backoff {
+    /// The pause after `attempts` failures before this one.
+    pub fn after(self, attempts: u32, rng: &mut Random) -> Duration {
+        let doubled = self
+            .initial
+            .saturating_mul(1u32.checked_shl(attempts).unwrap_or(u32::MAX));
+        let term = doubled.min(self.max.max(self.initial));
+        if term.is_zero() {
+            return term;
+        }
+        rng.duration(term * 4 / 5, term * 6 / 5).min(self.max)
+    }
+}
+
+/// All connections of one client. `K` is what the client remembers of an unanswered request.
+///
+/// A connection is made by its first request. It is lost when the host says so or when its oldest request has waited
+/// for `request.timeout.ms`; every request on it is lost with it, and none is sent until the back-off has passed.
+pub(super) struct Network<K> {
+    request_timeout: Duration,
+    reconnect: Backoff,
+    max_in_flight: usize,
+    connections: BTreeMap<NodeId, Connection<K>>,
+}
+
+struct Connection<K> {
+    /// Unanswered requests, oldest first.
+    in_flight: VecDeque<InFlight<K>>,
+    /// How often it was lost since the last answer.
+    failures: u32,
+    /// Nothing is sent before.
+    retry_at: Instant,
+}
+
+struct InFlight<K> {
+    id: RequestId,
+    expires: Instant,
+    what: K,
+}
+
+/// A connection that was lost, and what went with it.
+pub(super) struct Lost<K> {
+    /// REQUEST_TIMED_OUT or NETWORK_EXCEPTION.
+    pub error: ErrorCode,
+    /// Its unanswered requests, oldest first.
+    pub requests: Vec<K>,
+}
+
+impl<K> Network<K> {
+    pub fn new(request_timeout: Duration, reconnect: Backoff, max_in_flight: usize) -> Network<K> {
+        Network {
+            request_timeout,
+            reconnect,
+            max_in_flight,
+            connections: BTreeMap::new(),
+        }
+    }
+
+    /// Sends a request that will be answered.
+    pub fn request(&mut self, cx: &mut Context<'_>, to: NodeId, body: Request, what: K) {
+        let id = cx.out.request(to, body);
+        let expires = cx.now + self.request_timeout;
+        self.connection(to).in_flight.push_back(InFlight { id, expires, what });
+    }
+
+    /// What the answered request was for; `None` if nobody waits for the answer any more.
+    pub fn answered(&mut self, from: NodeId, id: RequestId) -> Option<K> {
+        let connection = self.connections.get_mut(&from)?;
+        let at = connection.in_flight.iter().position(|request| request.id == id)?;
+        connection.failures = 0;
+        connection.in_flight.remove(at).map(|request| request.what)
+    }
+
+    /// The host says that the connection to `peer` is gone.
+    pub fn lost(&mut self, cx: &mut Context<'_>, peer: NodeId) -> Lost<K> {
+        self.lose(cx, peer, ErrorCode::NetworkException)
+    }
+
+    /// The next connection that is lost because its oldest request has waited for too long.
+    pub fn expire(&mut self, cx: &mut Context<'_>) -> Option<Lost<K>> {
+        let now = cx.now;
+        let overdue = |c: &Connection<K>| c.in_flight.front().is_some_and(|request| request.expires <= now);
+        let peer = self
+            .connections
+            .iter()
+            .find(|(_, c)| overdue(c))
+            .map(|(peer, _)| *peer)?;
+        Some(self.lose(cx, peer, ErrorCode::RequestTimedOut))
+    }
+
+    /// When the next request times out.
+    pub fn deadline(&self) -> Option<Instant> {
+        let oldest = |c: &Connection<K>| c.in_flight.front().map(|request| request.expires);
+        self.connections.values().filter_map(oldest).min()
+    }
+
+    /// Whether a request may be sent to `node` now.
+    pub fn is_ready(&self, now: Instant, node: NodeId) -> bool {
+        self.ready_at(node).is_some_and(|at| at <= now)
+    }
+
+    /// From when on a request may be sent to `node`; `None` while only an answer can make room.
+    pub fn ready_at(&self, node: NodeId) -> Option<Instant> {
+        match self.connections.get(&node) {
+            None => Some(Instant(0)),
+            Some(c) if c.in_flight.len() < self.max_in_flight => Some(c.retry_at),
+            Some(_) => None,
+        }
+    }
+
+    /// The node to ask what any node can answer: one that is ready and has not just failed, with the fewest unanswered
+    /// requests, by lot among equals (Kafka's `leastLoadedNode`).
+    pub fn least_loaded(&self, cx: &mut Context<'_>, nodes: &[NodeId]) -> Option<NodeId> {
+        let load = |node: &NodeId| {
+            let connection = self.connections.get(node);
+            connection.map_or((false, 0), |c| (c.failures > 0, c.in_flight.len()))
+        };
+        let ready = || nodes.iter().filter(|node| self.is_ready(cx.now, **node));
+        let least = ready().map(load).min()?;
+        let equals = ready().filter(|node| load(node) == least).count();
+        let lot = if equals > 1 { cx.rng.below(equals as u64) } else { 0 };
+        ready().filter(|node| load(node) == least).nth(lot as usize).copied()
+    }
+
+    fn lose(&mut self, cx: &mut Context<'_>, peer: NodeId, error: ErrorCode) -> Lost<K> {
+        let reconnect = self.reconnect;
+        let connection = self.connection(peer);
+        let requests: Vec<K> = connection.in_flight.drain(..).map(|request| request.what).collect();
+        // A host may tell the same loss more than once; only the first one prolongs the pause.
+        if connection.retry_at <= cx.now {
+            connection.retry_at = cx.now + reconnect.after(connection.failures, cx.rng);
+            connection.failures = connection.failures.saturating_add(1);
+        }
+        Lost { error, requests }
+    }
+
+    fn connection(&mut self, node: NodeId) -> &mut Connection<K> {
+        self.connections.entry(node).or_insert_with(|| Connection {
+            in_flight: VecDeque::new(),
+            failures: 0,
+            retry_at: Instant(0),
+        })
+    }
+}
+
+/// What a request came to: an answer, or the loss of its connection.
+pub(super) enum Reply {
+    /// The peer's answer.
+    Answer(Response),
+    /// The connection was lost before there was one.
+    Lost(ErrorCode),
+}

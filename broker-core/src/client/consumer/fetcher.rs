@@ -1,0 +1,426 @@
+//! The consumer's requests and what their answers mean for positions (Kafka's `Fetcher` and `OffsetFetcher`).
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::client::network::{Lost, Reply};
+use crate::config::{AutoOffsetReset, millis};
+use crate::machine::{Context, Instant};
+use crate::protocol::{
+    ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, ListOffsetsPartitionResponse, ListOffsetsRequest,
+    OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
+};
+use crate::trace::{Event, ResetCause};
+use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, TopicPartition};
+
+use super::partition::{Position, Stage};
+use super::{Consumer, ConsumerNotice};
+
+/// What a consumer remembers of an unanswered request.
+pub(super) enum Asked {
+    /// Metadata.
+    Metadata,
+    /// Records, an offset to begin at, or the end of an epoch, each for the partitions' turns.
+    Partitions {
+        to: NodeId,
+        kind: Kind,
+        turns: Vec<(TopicPartition, u64)>,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Kind {
+    Offsets,
+    EpochEnds,
+    Fetch,
+}
+
+macro_rules! context {
+    ($consumer:ident, $now:ident) => {
+        Context {
+            now: $now,
+            rng: &mut $consumer.rng,
+            out: &mut $consumer.out,
+        }
+    };
+}
+
+impl Consumer {
+    /// Sends whatever may be sent now.
+    pub(super) fn pump(&mut self, now: Instant) {
+        if self.metadata.refresh_at().is_some_and(|due| due <= now) {
+            let mut cx = context!(self, now);
+            if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
+                let request = self.metadata.request();
+                self.network.request(&mut cx, node, request.into(), Asked::Metadata);
+            }
+        }
+
+        self.wake = None;
+        let mut groups: BTreeMap<(NodeId, Kind), Vec<usize>> = BTreeMap::new();
+        for (index, partition) in self.assigned.iter().enumerate() {
+            let Some((node, _)) = partition.leader.filter(|_| partition.wants_request()) else {
+                continue;
+            };
+            let kind = match partition.stage {
+                Stage::Reset(_) => Kind::Offsets,
+                Stage::Validate => Kind::EpochEnds,
+                Stage::Fetch => Kind::Fetch,
+                Stage::Halted => continue,
+            };
+            if kind == Kind::Fetch && self.fetching.contains(&node) {
+                continue;
+            }
+            let Some(ready_at) = self.network.ready_at(node) else {
+                continue;
+            };
+            let at = ready_at.max(partition.retry_at);
+            if at > now {
+                self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+            } else {
+                groups.entry((node, kind)).or_default().push(index);
+            }
+        }
+        for ((node, kind), mut partitions) in groups {
+            partitions.sort_by_key(|index| self.assigned[*index].served);
+            self.ask(now, node, kind, &partitions);
+        }
+    }
+
+    /// Loses the connections whose oldest request has waited for too long.
+    pub(super) fn time_out_requests(&mut self, now: Instant) {
+        loop {
+            let mut cx = context!(self, now);
+            let Some(lost) = self.network.expire(&mut cx) else {
+                break;
+            };
+            self.connection_lost(now, lost);
+        }
+    }
+
+    /// A connection was lost, and all requests on it.
+    pub(super) fn connection_lost(&mut self, now: Instant, lost: Lost<Asked>) {
+        self.metadata.request_update();
+        for asked in lost.requests {
+            self.replied(now, asked, Reply::Lost(lost.error));
+        }
+    }
+
+    /// A request was answered.
+    pub(super) fn replied(&mut self, now: Instant, asked: Asked, reply: Reply) {
+        match (asked, reply) {
+            (Asked::Metadata, Reply::Answer(Response::Metadata(answer))) => {
+                if self.metadata.update(&mut context!(self, now), answer) {
+                    self.follow_metadata();
+                }
+            }
+            (Asked::Metadata, _) => self.metadata.failed(&mut context!(self, now)),
+            (Asked::Partitions { to, kind, turns }, reply) => {
+                let turns = self.end_turns(turns, kind, to);
+                self.partitions_replied(now, kind, turns, reply);
+            }
+        }
+    }
+
+    fn partitions_replied(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        mut turns: BTreeMap<TopicPartition, usize>,
+        reply: Reply,
+    ) {
+        match (kind, reply) {
+            (Kind::Fetch, Reply::Answer(Response::Fetch(answer))) => {
+                for partition in answer.partitions {
+                    if let Some(index) = turns.remove(&partition.partition) {
+                        self.fetched(now, index, partition);
+                    }
+                }
+            }
+            (Kind::Offsets, Reply::Answer(Response::ListOffsets(answer))) => {
+                for partition in answer.partitions {
+                    if let Some(index) = turns.remove(&partition.partition) {
+                        self.offset_found(now, index, &partition);
+                    }
+                }
+            }
+            (Kind::EpochEnds, Reply::Answer(Response::OffsetForLeaderEpoch(answer))) => {
+                for (partition, error, end) in answer.partitions {
+                    if let Some(index) = turns.remove(&partition) {
+                        self.epoch_end_found(now, index, error, end);
+                    }
+                }
+            }
+            // The back-off of the connection is enough.
+            (_, Reply::Lost(_)) => return,
+            (_, Reply::Answer(_)) => {}
+        }
+        // What the broker was asked and has not answered.
+        for index in turns.into_values() {
+            self.back_off(now, index);
+        }
+    }
+
+    /// Takes new metadata over: ids and leaders.
+    pub(super) fn follow_metadata(&mut self) {
+        for index in 0..self.assigned.len() {
+            let partition = &mut self.assigned[index];
+            let Some(topic) = self.metadata.topic(&partition.topic) else {
+                continue;
+            };
+            let id = TopicPartition {
+                topic: topic.id,
+                partition: partition.partition,
+            };
+            if partition.id != Some(id) {
+                // Known for the first time, or the topic was deleted and created again: another log.
+                if let Some(old) = partition.id.replace(id) {
+                    self.by_id.remove(&old);
+                    partition.enter(Stage::Reset(ResetCause::NoPosition));
+                    partition.leader = None;
+                    self.drop_records(index);
+                }
+                self.by_id.insert(id, index);
+                self.begin_reset(index);
+            }
+            self.follow_leader(index);
+        }
+    }
+
+    fn follow_leader(&mut self, index: usize) {
+        let partition = &mut self.assigned[index];
+        let leader = partition.id.and_then(|id| self.metadata.leader(id));
+        if partition.follow(leader) {
+            self.drop_records(index);
+        }
+    }
+
+    fn ask(&mut self, now: Instant, node: NodeId, kind: Kind, partitions: &[usize]) {
+        let mut turns = Vec::with_capacity(partitions.len());
+        for index in partitions {
+            let partition = &mut self.assigned[*index];
+            partition.is_asked = true;
+            turns.extend(partition.id.map(|id| (id, partition.turn)));
+        }
+        let request: Request = match kind {
+            Kind::Fetch => self.fetch_request(partitions).into(),
+            Kind::Offsets => self.offsets_request(partitions).into(),
+            Kind::EpochEnds => self.epoch_ends_request(partitions).into(),
+        };
+        if kind == Kind::Fetch {
+            self.fetching.insert(node);
+        }
+        let asked = Asked::Partitions { to: node, kind, turns };
+        self.network.request(&mut context!(self, now), node, request, asked);
+    }
+
+    fn fetch_request(&self, partitions: &[usize]) -> FetchRequest {
+        let of = |index: &usize| {
+            let partition = &self.assigned[*index];
+            let (id, position) = (partition.id?, partition.position?);
+            Some(FetchPartition {
+                partition: id,
+                current_leader_epoch: partition.leader.map(|(_, epoch)| epoch),
+                fetch_offset: position.offset,
+                last_fetched_epoch: position.last_fetched_epoch,
+                log_start_offset: Offset(-1),
+                max_bytes: self.config.max_partition_fetch_bytes,
+            })
+        };
+        FetchRequest {
+            replica: None,
+            max_wait: millis(self.config.fetch_max_wait_ms),
+            min_bytes: self.config.fetch_min_bytes,
+            max_bytes: self.config.fetch_max_bytes,
+            isolation: self.config.isolation_level,
+            partitions: partitions.iter().filter_map(of).collect(),
+        }
+    }
+
+    fn offsets_request(&self, partitions: &[usize]) -> ListOffsetsRequest {
+        let spec = match self.config.auto_offset_reset {
+            AutoOffsetReset::Earliest => OffsetSpec::Earliest,
+            AutoOffsetReset::Latest | AutoOffsetReset::None => OffsetSpec::Latest,
+        };
+        let of = |index: &usize| {
+            let partition = &self.assigned[*index];
+            Some((partition.id?, partition.leader.map(|(_, epoch)| epoch), spec))
+        };
+        ListOffsetsRequest {
+            isolation: self.config.isolation_level,
+            partitions: partitions.iter().filter_map(of).collect(),
+        }
+    }
+
+    fn epoch_ends_request(&self, partitions: &[usize]) -> OffsetForLeaderEpochRequest {
+        let of = |index: &usize| {
+            let partition = &self.assigned[*index];
+            let epoch = partition.position?.offset_epoch?;
+            Some((partition.id?, partition.leader.map(|(_, epoch)| epoch), epoch))
+        };
+        OffsetForLeaderEpochRequest {
+            partitions: partitions.iter().filter_map(of).collect(),
+        }
+    }
+
+    /// A request has ended. The partitions for which its answer still counts, by id.
+    fn end_turns(
+        &mut self,
+        turns: Vec<(TopicPartition, u64)>,
+        kind: Kind,
+        from: NodeId,
+    ) -> BTreeMap<TopicPartition, usize> {
+        if kind == Kind::Fetch {
+            self.fetching.remove(&from);
+        }
+        let mut current = BTreeMap::new();
+        for (id, turn) in turns {
+            if let Some(index) = self.by_id.get(&id).copied()
+                && self.assigned[index].turn == turn
+            {
+                self.assigned[index].is_asked = false;
+                current.insert(id, index);
+            }
+        }
+        current
+    }
+
+    fn fetched(&mut self, now: Instant, index: usize, answer: FetchPartitionResponse) {
+        if let Some(leader) = answer.current_leader
+            && self.metadata.learn_leader(answer.partition, leader)
+        {
+            // KIP-951: the new leader is asked without back-off.
+            self.follow_leader(index);
+            if !answer.error.is_ok() || self.assigned[index].stage != Stage::Fetch {
+                return;
+            }
+        }
+        match answer.error {
+            ErrorCode::None => {}
+            ErrorCode::OffsetOutOfRange => {
+                self.assigned[index].enter(Stage::Reset(ResetCause::OutOfRange));
+                return self.begin_reset(index);
+            }
+            _ => return self.failed(now, index),
+        }
+        let partition = &mut self.assigned[index];
+        partition.failures = 0;
+        if let Some(end) = answer.diverging_epoch {
+            return self.truncated(index, Some(end));
+        }
+        partition.high_watermark = Some(answer.high_watermark);
+        if !answer.records.is_empty() {
+            self.answers += 1;
+            partition.served = self.answers;
+            partition.buffer(answer.records);
+            if partition.has_records() {
+                self.ready.push_back(index);
+            }
+        }
+    }
+
+    fn offset_found(&mut self, now: Instant, index: usize, answer: &ListOffsetsPartitionResponse) {
+        let (Some(offset), ErrorCode::None) = (answer.offset, answer.error) else {
+            return self.failed(now, index);
+        };
+        let partition = &self.assigned[index];
+        let Stage::Reset(cause) = partition.stage else {
+            return;
+        };
+        let to = Position {
+            offset,
+            offset_epoch: answer.leader_epoch,
+            last_fetched_epoch: None,
+            leader_epoch: partition.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
+        };
+        self.reset_to(index, to, cause);
+    }
+
+    fn epoch_end_found(&mut self, now: Instant, index: usize, error: ErrorCode, end: Option<EpochEndOffset>) {
+        if !error.is_ok() {
+            return self.failed(now, index);
+        }
+        let partition = &mut self.assigned[index];
+        let Some(position) = partition.position else {
+            return;
+        };
+        let agrees = match end {
+            Some(end) => end.end_offset >= position.offset && Some(end.leader_epoch) >= position.offset_epoch,
+            // A leader that knows no epoch has no records; that contradicts only a reader that has read some.
+            None => position.last_fetched_epoch.is_none(),
+        };
+        if agrees {
+            partition.enter(Stage::Fetch);
+        } else {
+            self.truncated(index, end);
+        }
+    }
+
+    /// The leader's log was cut below the position: go on where the logs part, or by `auto.offset.reset` if nobody
+    /// knows where that is (`SubscriptionState.maybeCompleteValidation`).
+    fn truncated(&mut self, index: usize, end: Option<EpochEndOffset>) {
+        let partition = &mut self.assigned[index];
+        let (Some(id), Some(position)) = (partition.id, partition.position) else {
+            return;
+        };
+        let diverging = end.map(|end| end.end_offset.min(position.offset));
+        if self.config.auto_offset_reset == AutoOffsetReset::None {
+            partition.enter(Stage::Halted);
+            self.drop_records(index);
+            self.notices.push_back(ConsumerNotice::LogTruncated {
+                partition: id,
+                position: position.offset,
+                diverging,
+            });
+            return;
+        }
+        let (Some(offset), Some(end)) = (diverging, end) else {
+            partition.enter(Stage::Reset(ResetCause::Truncated));
+            return self.begin_reset(index);
+        };
+        let to = Position {
+            offset,
+            offset_epoch: Some(end.leader_epoch),
+            last_fetched_epoch: Some(end.leader_epoch),
+            leader_epoch: position.leader_epoch,
+        };
+        self.reset_to(index, to, ResetCause::Truncated);
+    }
+
+    fn reset_to(&mut self, index: usize, to: Position, cause: ResetCause) {
+        self.drop_records(index);
+        let partition = &mut self.assigned[index];
+        if let Some(id) = partition.id {
+            self.out.trace(Event::PositionReset {
+                partition: id,
+                from: partition.position.map(|position| position.offset),
+                to: to.offset,
+                cause,
+            });
+        }
+        partition.position = Some(to);
+        partition.enter(Stage::Fetch);
+    }
+
+    /// A partition needs an offset to begin at: `auto.offset.reset` names it, or the application must.
+    fn begin_reset(&mut self, index: usize) {
+        self.drop_records(index);
+        let partition = &mut self.assigned[index];
+        if self.config.auto_offset_reset == AutoOffsetReset::None {
+            partition.enter(Stage::Halted);
+            self.notices.extend(partition.id.map(ConsumerNotice::NoOffset));
+        }
+    }
+
+    /// Every other error passes once the leader is known or ready.
+    fn failed(&mut self, now: Instant, index: usize) {
+        self.metadata.request_update();
+        self.back_off(now, index);
+    }
+
+    fn back_off(&mut self, now: Instant, index: usize) {
+        let partition = &mut self.assigned[index];
+        partition.retry_at = now + self.retry_backoff.after(partition.failures, &mut self.rng);
+        partition.failures = partition.failures.saturating_add(1);
+    }
+}

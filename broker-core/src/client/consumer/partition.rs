@@ -1,0 +1,200 @@
+//! One assigned partition: where it stands, what it waits for, and the records that were fetched for it.
+
+use alloc::collections::VecDeque;
+use alloc::vec::{self, Vec};
+
+use crate::machine::Instant;
+use crate::protocol::{Record, RecordBatch};
+use crate::trace::ResetCause;
+use crate::types::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
+
+use super::ConsumerRecord;
+
+/// What a partition needs next (Kafka's `SubscriptionState.FetchStates`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// An offset to begin at, for this reason.
+    Reset(ResetCause),
+    /// The new leader's word that its log agrees with what was read (KIP-320).
+    Validate,
+    /// Records.
+    Fetch,
+    /// A seek by the application.
+    Halted,
+}
+
+/// A position and what it was derived from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Position {
+    /// Of the next record that the application gets.
+    pub offset: Offset,
+    /// The epoch of the record before it, or of the offset that a reset found; unknown after a seek.
+    pub offset_epoch: Option<LeaderEpoch>,
+    /// The epoch of the record before it, if it was fetched: with it the leader checks each fetch (KIP-595).
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// The leader epoch in which the position is known to be good.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// An assigned partition. Records are buffered only while it is in [`Stage::Fetch`], and it is fetched only while
+/// none is buffered.
+pub(super) struct Assigned {
+    pub topic: TopicName,
+    pub partition: PartitionIndex,
+    /// Known once the topic is.
+    pub id: Option<TopicPartition>,
+    pub leader: Option<(NodeId, LeaderEpoch)>,
+    pub stage: Stage,
+    /// Counts what the partition waited for: an answer to a request of an earlier turn means nothing any more.
+    pub turn: u64,
+    /// A request of this turn is out.
+    pub is_asked: bool,
+    pub position: Option<Position>,
+    /// The leader's, as of the last fetch.
+    pub high_watermark: Option<Offset>,
+    /// Nothing is asked before.
+    pub retry_at: Instant,
+    /// Errors in a row.
+    pub failures: u32,
+    /// The answer that last had records for it, counted over all partitions: it queues behind the others.
+    pub served: u64,
+    /// What is left of the batch that is being taken; never empty while anything is buffered.
+    current: Option<Current>,
+    /// The batches behind it.
+    batches: VecDeque<RecordBatch>,
+}
+
+struct Current {
+    records: vec::IntoIter<Record>,
+    leader_epoch: LeaderEpoch,
+    next_offset: Offset,
+}
+
+impl Assigned {
+    /// A partition that needs an offset to begin at. `assignment` tells it from earlier assignments of the same one.
+    pub fn new(topic: TopicName, partition: PartitionIndex, assignment: u64) -> Assigned {
+        Assigned {
+            topic,
+            partition,
+            id: None,
+            leader: None,
+            stage: Stage::Reset(ResetCause::NoPosition),
+            turn: assignment << 32,
+            is_asked: false,
+            position: None,
+            high_watermark: None,
+            retry_at: Instant(0),
+            failures: 0,
+            served: 0,
+            current: None,
+            batches: VecDeque::new(),
+        }
+    }
+
+    /// Begins a stage; answers to earlier requests are void.
+    pub fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.turn += 1;
+        self.is_asked = false;
+        self.retry_at = Instant(0);
+        self.failures = 0;
+    }
+
+    /// Takes a new leader over. A position whose epoch is known must be validated with a leader of another epoch; true
+    /// if that begins now.
+    pub fn follow(&mut self, leader: Option<(NodeId, LeaderEpoch)>) -> bool {
+        if self.leader == leader {
+            return false;
+        }
+        self.leader = leader;
+        // A new leader is asked without back-off.
+        self.retry_at = Instant(0);
+        let (Some((_, epoch)), Some(position)) = (leader, &mut self.position) else {
+            return false;
+        };
+        let must_validate = position.offset_epoch.is_some() && position.leader_epoch != epoch;
+        position.leader_epoch = epoch;
+        match self.stage {
+            Stage::Fetch | Stage::Validate if must_validate => {
+                self.enter(Stage::Validate);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a request of this turn is to be sent: it is not out, and nothing is buffered.
+    pub fn wants_request(&self) -> bool {
+        !self.is_asked && self.stage != Stage::Halted && self.current.is_none()
+    }
+
+    pub fn has_records(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Buffers fetched batches.
+    pub fn buffer(&mut self, batches: Vec<RecordBatch>) {
+        self.batches.extend(batches);
+        self.advance();
+    }
+
+    /// Moves records to `into` until it has `limit`.
+    pub fn take(&mut self, limit: usize, into: &mut Vec<ConsumerRecord>) {
+        while into.len() < limit
+            && let (Some(partition), Some(position), Some(current)) = (self.id, &mut self.position, &mut self.current)
+        {
+            let leader_epoch = current.leader_epoch;
+            let taken = current.records.by_ref().take(limit - into.len());
+            into.extend(taken.map(|record| {
+                position.offset = record.offset.next();
+                ConsumerRecord {
+                    partition,
+                    leader_epoch,
+                    record,
+                }
+            }));
+            position.offset_epoch = Some(leader_epoch);
+            position.last_fetched_epoch = Some(leader_epoch);
+            if current.records.len() == 0 {
+                position.offset = current.next_offset;
+                self.current = None;
+                self.advance();
+            }
+        }
+    }
+
+    pub fn drop_records(&mut self) {
+        self.current = None;
+        self.batches.clear();
+    }
+
+    /// Opens the next batch with records for the application, and moves the position past what has none: control
+    /// batches, and records that were read already or were compacted away.
+    fn advance(&mut self) {
+        while self.current.is_none()
+            && let (Some(position), Some(batch)) = (&mut self.position, self.batches.pop_front())
+        {
+            if batch.next_offset() <= position.offset {
+                continue;
+            }
+            let is_wanted = |record: &Record| !batch.is_control() && record.offset >= position.offset;
+            let wanted = |record: &Result<Record, _>| record.as_ref().map_or(true, is_wanted);
+            let Ok(records) = batch.records().filter(wanted).collect::<Result<Vec<Record>, _>>() else {
+                // The CRC says that the producer built it so: no retry makes it readable.
+                self.batches.clear();
+                return self.enter(Stage::Halted);
+            };
+            if records.is_empty() {
+                position.offset = batch.next_offset();
+                position.offset_epoch = Some(batch.leader_epoch());
+                position.last_fetched_epoch = Some(batch.leader_epoch());
+            } else {
+                self.current = Some(Current {
+                    records: records.into_iter(),
+                    leader_epoch: batch.leader_epoch(),
+                    next_offset: batch.next_offset(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A client's view of the cluster: brokers, topics, leaders; and when it must be asked for again.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::client::network::{Backoff, Network};
+use crate::machine::{Context, Instant};
+use crate::protocol::{ErrorCode, MetadataRequest, MetadataResponse, MetadataTopic};
+use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, TopicId, TopicName, TopicPartition};
+
+/// What is known of the cluster, merged from answers of brokers that may be behind one another: a partition's leader
+/// is replaced only by one of the same or a later leader epoch (KIP-320).
+///
+/// It is asked for again when it is said to be [stale](Metadata::request_update), when a topic is
+/// [new](Metadata::want), and when it is older than `metadata.max.age.ms`; never sooner than `retry.backoff.ms` after
+/// the last answer, and ever more slowly while answers bring no news (KIP-580).
+pub(super) struct Metadata {
+    bootstrap: Vec<NodeId>,
+    brokers: Vec<NodeId>,
+    topics: BTreeMap<TopicName, Option<Topic>>,
+    leaders: BTreeMap<TopicPartition, LeaderIdAndEpoch>,
+
+    max_age: Duration,
+    backoff: Backoff,
+    stale: bool,
+    is_asked: bool,
+    expires: Instant,
+    /// Nothing is asked before.
+    allowed_at: Instant,
+    /// Answers and failures in a row that brought nothing new.
+    fruitless: u32,
+}
+
+/// A topic that exists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Topic {
+    pub id: TopicId,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+impl Metadata {
+    pub fn new(bootstrap: Vec<NodeId>, max_age: Duration, backoff: Backoff) -> Metadata {
+        Metadata {
+            bootstrap,
+            brokers: Vec::new(),
+            topics: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            max_age,
+            backoff,
+            stale: false,
+            is_asked: false,
+            expires: Instant(0),
+            allowed_at: Instant(0),
+            fruitless: 0,
+        }
+    }
+
+    /// Adds a topic to those that are asked for; a new one is asked for at once.
+    pub fn want(&mut self, name: &TopicName) {
+        if !self.topics.contains_key(name) {
+            self.topics.insert(name.clone(), None);
+            self.stale = true;
+            self.allowed_at = Instant(0);
+        }
+    }
+
+    /// Forgets all topics but those that `keep` names.
+    pub fn retain(&mut self, keep: impl Fn(&TopicName) -> bool) {
+        self.topics.retain(|name, _| keep(name));
+        let topics = &self.topics;
+        self.leaders
+            .retain(|partition, _| topics.values().flatten().any(|topic| topic.id == partition.topic));
+    }
+
+    /// An answer of some broker contradicted the metadata, or a connection was lost.
+    pub fn request_update(&mut self) {
+        self.stale = true;
+    }
+
+    /// The topic, once a broker has told of it.
+    pub fn topic(&self, name: &TopicName) -> Option<Topic> {
+        self.topics.get(name).copied().flatten()
+    }
+
+    /// Who leads, if anybody is known to.
+    pub fn leader(&self, partition: TopicPartition) -> Option<(NodeId, LeaderEpoch)> {
+        let known = self.leaders.get(&partition)?;
+        known.leader.map(|leader| (leader, known.leader_epoch))
+    }
+
+    /// When a request is due; `None` while one is out or there is nothing to ask.
+    pub fn refresh_at(&self) -> Option<Instant> {
+        if self.is_asked || self.topics.is_empty() {
+            return None;
+        }
+        Some(if self.stale {
+            self.allowed_at
+        } else {
+            self.expires.max(self.allowed_at)
+        })
+    }
+
+    /// When a broker can be asked that is due to be asked at `due`; `None` while only an answer can make one ready.
+    pub fn reachable_at<K>(&self, network: &Network<K>, due: Instant) -> Option<Instant> {
+        let nodes = self.brokers.iter().chain(&self.bootstrap);
+        let earliest = nodes.filter_map(|node| network.ready_at(*node)).min()?;
+        Some(earliest.max(due))
+    }
+
+    /// A broker for what any broker can answer; the bootstrap brokers when no known one is ready (KIP-899).
+    pub fn any_broker<K>(&self, cx: &mut Context<'_>, network: &Network<K>) -> Option<NodeId> {
+        network
+            .least_loaded(cx, &self.brokers)
+            .or_else(|| network.least_loaded(cx, &self.bootstrap))
+    }
+
+    /// The request, which is out from now on.
+    pub fn request(&mut self) -> MetadataRequest {
+        if !self.stale {
+            self.fruitless = 0;
+        }
+        self.stale = false;
+        self.is_asked = true;
+        MetadataRequest {
+            topics: Some(self.topics.keys().cloned().collect()),
+        }
+    }
+
+    /// The request was lost.
+    pub fn failed(&mut self, cx: &mut Context<'_>) {
+        self.is_asked = false;
+        self.stale = true;
+        self.pause(cx, false);
+    }
+
+    /// Takes an answer over; true if anything changed.
+    pub fn update(&mut self, cx: &mut Context<'_>, answer: MetadataResponse) -> bool {
+        self.is_asked = false;
+        self.expires = cx.now + self.max_age;
+        if !answer.brokers.is_empty() {
+            self.brokers = answer.brokers;
+        }
+        let mut changed = false;
+        for topic in answer.topics {
+            changed |= self.update_topic(topic);
+        }
+        if self.topics.values().any(Option::is_none) {
+            self.stale = true;
+        }
+        self.pause(cx, changed);
+        changed
+    }
+
+    /// A broker said who leads now (KIP-951); true if that was news.
+    pub fn learn_leader(&mut self, partition: TopicPartition, news: LeaderIdAndEpoch) -> bool {
+        let known = self.leaders.get(&partition).map(|known| known.leader_epoch);
+        let is_news = news.leader.is_some() && known.is_some_and(|known| known < news.leader_epoch);
+        if is_news {
+            self.leaders.insert(partition, news);
+        }
+        is_news
+    }
+
+    fn update_topic(&mut self, answer: MetadataTopic) -> bool {
+        // A topic that was dropped while the request was out.
+        let Some(known) = self.topics.get_mut(&answer.name) else {
+            return false;
+        };
+        // A broker that has just started may not know a topic that others do: what is known stays.
+        let (Some(id), ErrorCode::None) = (answer.id, answer.error) else {
+            self.stale = true;
+            return false;
+        };
+        let news = Topic {
+            id,
+            partitions: answer.partitions.len() as u32,
+        };
+        let mut changed = *known != Some(news);
+        if let Some(old) = known.replace(news).filter(|old| old.id != id) {
+            self.leaders.retain(|partition, _| partition.topic != old.id);
+        }
+        for partition in answer.partitions {
+            self.stale |= !partition.error.is_ok() || partition.leader.is_none();
+            let key = TopicPartition {
+                topic: id,
+                partition: partition.index,
+            };
+            let news = LeaderIdAndEpoch {
+                leader: partition.leader,
+                leader_epoch: partition.leader_epoch,
+            };
+            let known = self.leaders.get(&key);
+            if known.is_none_or(|known| known.leader_epoch <= news.leader_epoch && *known != news) {
+                self.leaders.insert(key, news);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    fn pause(&mut self, cx: &mut Context<'_>, news: bool) {
+        self.allowed_at = cx.now + self.backoff.after(self.fruitless.saturating_sub(1), cx.rng);
+        self.fruitless = if news { 0 } else { self.fruitless.saturating_add(1) };
+    }
+}

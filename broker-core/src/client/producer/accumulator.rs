@@ -1,0 +1,495 @@
+//! The batches of every partition, from the first record until nobody waits for them any more; and which of them may
+//! be sent to whom, and when (Kafka's `RecordAccumulator`).
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::machine::Instant;
+use crate::types::{LeaderEpoch, NodeId, TopicPartition};
+
+use super::batch::{Batch, OpenBatch};
+use super::sequence::{PartitionSequence, ProducerIdentity};
+use super::{ProducerRecord, SendId};
+
+/// How many unanswered batches of one producer and partition a broker can tell duplicates of
+/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+pub(super) const DUPLICATE_WINDOW: usize = 5;
+
+/// The settings that decide about batches.
+pub(super) struct Rules {
+    pub batch_size: u64,
+    pub linger: Duration,
+    pub delivery_timeout: Duration,
+    pub max_request_size: u64,
+    /// One request at a time: a partition waits for the end of its request.
+    pub one_in_flight: bool,
+    pub idempotent: bool,
+}
+
+/// All batches. After every change of a partition [`Accumulator::update`] lists it anew, so that nothing is ever
+/// searched: each node has the list of its partitions that may be sent, and one timer per partition stands for the
+/// end of its linger or back-off and for the expiry of its oldest batch.
+pub(super) struct Accumulator {
+    rules: Rules,
+    partitions: Vec<Partition>,
+    by_id: BTreeMap<TopicPartition, usize>,
+    nodes: BTreeMap<NodeId, NodeQueue>,
+    timers: BTreeSet<(Instant, usize)>,
+    open: BTreeSet<usize>,
+    /// The producer's identity, once it has one.
+    identity: Option<ProducerIdentity>,
+    /// Some partition cannot go on under the present identity.
+    needs_new_epoch: bool,
+}
+
+/// One partition's batches, in the order in which they will be sent: `in_flight`, then `queue`, then `open`.
+pub(super) struct Partition {
+    pub id: TopicPartition,
+    pub sequence: PartitionSequence,
+    leader: Option<(NodeId, LeaderEpoch)>,
+    /// In a request that has no answer yet.
+    in_flight: Vec<Batch>,
+    /// Closed. Batches that are to be sent again stand in front: in the order of their positions if the producer is
+    /// idempotent, else the last one to fail first, as Kafka does it.
+    queue: VecDeque<Batch>,
+    open: Option<OpenBatch>,
+    /// Unanswered requests with a batch of this partition, also if that batch has expired since.
+    on_wire: u32,
+    /// How many records closed batches have been given.
+    closed_records: u64,
+    /// Under which node it is listed.
+    listed_at: Option<NodeId>,
+    timer: Option<Instant>,
+}
+
+/// The partitions that one node leads and that have a batch which nothing but time keeps back.
+#[derive(Default)]
+struct NodeQueue {
+    /// All of them.
+    sendable: BTreeSet<usize>,
+    /// Those whose time has come: any of them makes the node send.
+    due: BTreeSet<usize>,
+    /// Where the next request begins, so that a full request does not starve the same partitions each time.
+    cursor: usize,
+}
+
+impl Accumulator {
+    pub fn new(rules: Rules) -> Accumulator {
+        Accumulator {
+            rules,
+            partitions: Vec::new(),
+            by_id: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            open: BTreeSet::new(),
+            identity: None,
+            needs_new_epoch: false,
+        }
+    }
+
+    /// The index of a partition, which is made known if it was not.
+    pub fn index(&mut self, id: TopicPartition) -> usize {
+        *self.by_id.entry(id).or_insert_with(|| {
+            self.partitions.push(Partition {
+                id,
+                sequence: PartitionSequence::default(),
+                leader: None,
+                in_flight: Vec::new(),
+                queue: VecDeque::new(),
+                open: None,
+                on_wire: 0,
+                closed_records: 0,
+                listed_at: None,
+                timer: None,
+            });
+            self.partitions.len() - 1
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    pub fn partition(&self, index: usize) -> &Partition {
+        &self.partitions[index]
+    }
+
+    pub fn partition_mut(&mut self, index: usize) -> &mut Partition {
+        &mut self.partitions[index]
+    }
+
+    /// Whether no batch of the partition takes records, so that a sticky partition may be left (KIP-794).
+    pub fn all_batches_full(&self, index: usize) -> bool {
+        self.partitions[index].open.is_none()
+    }
+
+    /// Adds a record to the partition's open batch; returns the bytes that it takes there, and whether something may
+    /// have become due.
+    pub fn append(&mut self, now: Instant, index: usize, record: &ProducerRecord, send: SendId) -> (u64, bool) {
+        let partition = &mut self.partitions[index];
+        let (key, value, headers) = (record.key.as_deref(), record.value.as_deref(), &record.headers[..]);
+        let batch_size = self.rules.batch_size;
+        let has_room = |open: &OpenBatch| open.builder.size_with(key, value, headers) <= batch_size;
+        let mut is_changed = partition.open.as_ref().is_some_and(|open| !has_room(open));
+        if is_changed {
+            partition.close();
+        }
+        let mut before = 0;
+        let open = match &mut partition.open {
+            Some(open) => {
+                before = open.builder.size();
+                open
+            }
+            none => {
+                is_changed = true;
+                self.open.insert(index);
+                none.insert(OpenBatch::new(now))
+            }
+        };
+        let timestamp = record.timestamp.unwrap_or_else(|| now.timestamp());
+        open.builder.push(timestamp, key, value, headers);
+        open.sends.push(send);
+        let size = open.builder.size();
+        if size >= batch_size {
+            partition.close();
+            is_changed = true;
+        }
+        if is_changed {
+            self.update(now, index);
+        }
+        (size - before, is_changed)
+    }
+
+    /// Closes every open batch, so that none lingers.
+    pub fn close_all(&mut self, now: Instant) {
+        while let Some(index) = self.open.pop_first() {
+            self.partitions[index].close();
+            self.update(now, index);
+        }
+    }
+
+    /// Who leads the partition. A leader of a later epoch than the one that a batch failed at is tried without
+    /// back-off (KIP-951).
+    pub fn set_leader(&mut self, now: Instant, index: usize, leader: Option<(NodeId, LeaderEpoch)>) {
+        let partition = &mut self.partitions[index];
+        if partition.leader == leader {
+            return;
+        }
+        partition.leader = leader;
+        if let Some((_, epoch)) = leader {
+            for batch in partition.queue.iter_mut().take_while(|batch| batch.attempts > 0) {
+                if batch.sent_epoch < epoch {
+                    batch.retry_at = Instant(0);
+                }
+            }
+        }
+        self.update(now, index);
+    }
+
+    /// The producer's identity changed; `None` stops all sending.
+    pub fn set_identity(&mut self, now: Instant, identity: Option<ProducerIdentity>) {
+        self.identity = identity;
+        for index in 0..self.partitions.len() {
+            self.update(now, index);
+        }
+    }
+
+    /// The numbered batches of the partition follow a gap: they wait for another identity and are numbered anew.
+    pub fn renumber(&mut self, index: usize) {
+        let sequence = &mut self.partitions[index].sequence;
+        sequence.must_renumber = true;
+        self.needs_new_epoch |= sequence.identity == self.identity;
+    }
+
+    /// Whether a new epoch has been asked for since the last call.
+    pub fn take_needs_new_epoch(&mut self) -> bool {
+        core::mem::take(&mut self.needs_new_epoch)
+    }
+
+    /// A node with something due for which `is_ready` says yes.
+    pub fn next_due_node(&self, is_ready: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let due = self.nodes.iter().filter(|(_, queue)| !queue.due.is_empty());
+        due.map(|(node, _)| *node).find(|node| is_ready(*node))
+    }
+
+    /// The nodes with something due.
+    pub fn due_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let due = self.nodes.iter().filter(|(_, queue)| !queue.due.is_empty());
+        due.map(|(node, _)| *node)
+    }
+
+    /// Puts one batch of each of the node's partitions in flight, up to `max.request.size`, also batches that would
+    /// still linger: they travel for nothing. Returns the partitions; the batch is the last in flight of each.
+    pub fn drain(&mut self, now: Instant, node: NodeId) -> Vec<usize> {
+        let Some(queue) = self.nodes.get(&node) else {
+            return Vec::new();
+        };
+        let from_cursor = queue
+            .sendable
+            .range(queue.cursor..)
+            .chain(queue.sendable.range(..queue.cursor));
+        let (mut size, mut cursor, mut drained) = (0, 0, Vec::new());
+        for index in from_cursor.copied() {
+            let partition = &mut self.partitions[index];
+            let Some(next) = partition.next_size(now) else {
+                continue;
+            };
+            if size + next > self.rules.max_request_size && !drained.is_empty() {
+                cursor = index;
+                break;
+            }
+            size += next;
+            partition.put_in_flight(self.identity.filter(|_| self.rules.idempotent));
+            drained.push(index);
+        }
+        if let Some(queue) = self.nodes.get_mut(&node) {
+            queue.cursor = cursor;
+        }
+        for index in &drained {
+            self.open.remove(index);
+            self.update(now, *index);
+        }
+        drained
+    }
+
+    /// The request with this batch has ended. The batch, unless it has expired.
+    pub fn take_in_flight(&mut self, index: usize, position: u64) -> Option<Batch> {
+        let partition = &mut self.partitions[index];
+        partition.on_wire -= 1;
+        let at = partition
+            .in_flight
+            .iter()
+            .position(|batch| batch.position == position)?;
+        Some(partition.in_flight.remove(at))
+    }
+
+    /// Takes a batch back that is to be sent again.
+    pub fn requeue(&mut self, index: usize, batch: Batch) {
+        let queue = &mut self.partitions[index].queue;
+        if self.rules.idempotent {
+            let at = queue.partition_point(|other| other.position < batch.position);
+            queue.insert(at, batch);
+        } else {
+            queue.push_front(batch);
+        }
+    }
+
+    /// The partitions whose timer has come; [`Accumulator::update`] sets the next.
+    pub fn next_timer(&mut self, now: Instant) -> Option<usize> {
+        let (at, index) = *self.timers.first()?;
+        if at > now {
+            return None;
+        }
+        self.timers.pop_first();
+        self.partitions[index].timer = None;
+        Some(index)
+    }
+
+    /// When the next timer comes.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the batches out that have not ended within `delivery.timeout.ms`.
+    pub fn take_expired(&mut self, now: Instant, index: usize) -> Vec<Batch> {
+        let timeout = self.rules.delivery_timeout;
+        let partition = &mut self.partitions[index];
+        if partition.oldest().is_none_or(|oldest| oldest + timeout > now) {
+            return Vec::new();
+        }
+        if partition
+            .open
+            .as_ref()
+            .is_some_and(|open| open.created + timeout <= now)
+        {
+            partition.close();
+            self.open.remove(&index);
+        }
+        partition.take_where(|batch| batch.created + timeout <= now)
+    }
+
+    /// Takes all batches out.
+    pub fn take_all(&mut self, now: Instant, index: usize) -> Vec<Batch> {
+        let partition = &mut self.partitions[index];
+        partition.close();
+        self.open.remove(&index);
+        let batches = partition.take_where(|_| true);
+        self.update(now, index);
+        batches
+    }
+
+    /// Lists a partition anew after something about it has changed.
+    pub fn update(&mut self, now: Instant, index: usize) {
+        self.settle_sequence(index);
+        let ready_at = self.ready_at(index);
+        let partition = &mut self.partitions[index];
+        if partition.open.is_none() {
+            self.open.remove(&index);
+        }
+
+        let node = ready_at.and(partition.leader).map(|(leader, _)| leader);
+        if let Some(old) = partition.listed_at.filter(|old| node != Some(*old))
+            && let Some(queue) = self.nodes.get_mut(&old)
+        {
+            queue.sendable.remove(&index);
+            queue.due.remove(&index);
+        }
+        partition.listed_at = node;
+        if let (Some(node), Some(ready_at)) = (node, ready_at) {
+            let queue = self.nodes.entry(node).or_default();
+            queue.sendable.insert(index);
+            if ready_at <= now {
+                queue.due.insert(index);
+            } else {
+                queue.due.remove(&index);
+            }
+        }
+
+        let expires = partition.oldest().map(|oldest| oldest + self.rules.delivery_timeout);
+        let wait = ready_at.filter(|at| *at > now);
+        let timer = expires
+            .into_iter()
+            .chain(wait)
+            .min()
+            .filter(|at| *at < Instant(u64::MAX));
+        if timer != partition.timer {
+            if let Some(old) = partition.timer {
+                self.timers.remove(&(old, index));
+            }
+            self.timers.extend(timer.map(|at| (at, index)));
+            partition.timer = timer;
+        }
+    }
+
+    /// Gives the partition the producer's new identity, and resolves what can be resolved, as soon as no numbered
+    /// batch stands against it (`TransactionManager.maybeResolveSequences`, `startSequencesAtBeginning`).
+    fn settle_sequence(&mut self, index: usize) {
+        let partition = &mut self.partitions[index];
+        let has_numbered =
+            !partition.in_flight.is_empty() || partition.queue.front().is_some_and(|batch| batch.sequence.is_some());
+        let sequence = &mut partition.sequence;
+        if sequence.unresolved.is_some() && !has_numbered && !sequence.must_renumber {
+            if sequence.acked == sequence.next {
+                sequence.unresolved = None;
+            } else {
+                sequence.must_renumber = true;
+                self.needs_new_epoch |= sequence.identity == self.identity;
+            }
+        }
+        let Some(identity) = self.identity.filter(|identity| sequence.identity != Some(*identity)) else {
+            return;
+        };
+        if sequence.must_renumber && partition.on_wire == 0 {
+            // None of the waiting batches is in the log: each is numbered, and the log has a gap before them.
+            for batch in partition.queue.iter_mut().take_while(|batch| batch.sequence.is_some()) {
+                batch.sequence = None;
+            }
+            sequence.begin(identity);
+        } else if !has_numbered && !sequence.must_renumber && sequence.unresolved.is_none() {
+            sequence.begin(identity);
+        }
+    }
+
+    /// From when on the partition's first batch may be sent; `None` while something other than time keeps it back.
+    fn ready_at(&self, index: usize) -> Option<Instant> {
+        let partition = &self.partitions[index];
+        let at = match (partition.queue.front(), &partition.open) {
+            (Some(batch), _) => batch.retry_at,
+            (None, Some(open)) => open.created + self.rules.linger,
+            (None, None) => return None,
+        };
+        let is_muted = self.rules.one_in_flight && partition.on_wire > 0;
+        let may_send =
+            partition.leader.is_some() && !is_muted && (!self.rules.idempotent || self.is_in_sequence(partition));
+        may_send.then_some(at)
+    }
+
+    /// `RecordAccumulator.shouldStopDrainBatchesForPartition`: what keeps the order of an idempotent producer.
+    fn is_in_sequence(&self, partition: &Partition) -> bool {
+        let sequence = &partition.sequence;
+        if self.identity.is_none() || sequence.must_renumber {
+            return false;
+        }
+        match partition.queue.front() {
+            // A retry waits until it is the oldest that has not ended; until then nothing behind it is sent either.
+            Some(retry) if retry.sequence.is_some() => {
+                partition.in_flight.iter().all(|batch| batch.position > retry.position)
+            }
+            _ => {
+                sequence.identity == self.identity
+                    && sequence.unresolved.is_none()
+                    && partition.in_flight.len() < DUPLICATE_WINDOW
+            }
+        }
+    }
+}
+
+impl Partition {
+    /// Who leads it.
+    pub fn leader(&self) -> Option<(NodeId, LeaderEpoch)> {
+        self.leader
+    }
+
+    /// The batch that was put in flight last.
+    pub fn last_in_flight(&self) -> Option<&Batch> {
+        self.in_flight.last()
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            let batch = open.close(self.closed_records);
+            self.closed_records += batch.count();
+            self.queue.push_back(batch);
+        }
+    }
+
+    /// The size of the next batch, unless it is held back by its back-off.
+    fn next_size(&self, now: Instant) -> Option<u64> {
+        match (self.queue.front(), &self.open) {
+            (Some(batch), _) => (batch.retry_at <= now).then(|| batch.records.size()),
+            (None, Some(open)) => Some(open.builder.size()),
+            (None, None) => None,
+        }
+    }
+
+    fn put_in_flight(&mut self, identity: Option<ProducerIdentity>) {
+        if self.queue.is_empty() {
+            self.close();
+        }
+        let Some(mut batch) = self.queue.pop_front() else {
+            return;
+        };
+        if identity.is_some() && batch.sequence.is_none() {
+            let (identity, ordinal) = self.sequence.take(batch.count());
+            batch.set_sequence(identity, ordinal);
+        }
+        batch.attempts += 1;
+        batch.sent_epoch = self.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch);
+        self.on_wire += 1;
+        self.in_flight.push(batch);
+    }
+
+    /// When the oldest batch began. Batches that wait for their first attempt are in order of age; the others are few.
+    fn oldest(&self) -> Option<Instant> {
+        let retries = self.queue.iter().take_while(|batch| batch.attempts > 0);
+        let first_new = self.queue.iter().find(|batch| batch.attempts == 0);
+        let batches = self.in_flight.iter().chain(retries).chain(first_new);
+        let open = self.open.iter().map(|open| open.created);
+        batches.map(|batch| batch.created).chain(open).min()
+    }
+
+    /// Takes batches out, oldest position first. Those in flight may be in the log.
+    fn take_where(&mut self, is_wanted: impl Fn(&Batch) -> bool) -> Vec<Batch> {
+        let (mut taken, kept): (Vec<Batch>, Vec<Batch>) = self.in_flight.drain(..).partition(&is_wanted);
+        self.in_flight = kept;
+        for batch in &mut taken {
+            batch.maybe_appended = true;
+        }
+        let (waiting, kept): (VecDeque<Batch>, VecDeque<Batch>) = self.queue.drain(..).partition(&is_wanted);
+        self.queue = kept;
+        taken.extend(waiting);
+        taken.sort_by_key(|batch| batch.position);
+        taken
+    }
+}
