@@ -76,10 +76,8 @@ impl Quorum {
     /// Cuts the log where the leader's parts from it. Never below the high watermark: a leader that asks for that
     /// has lost committed entries, and this node keeps them.
     fn cut(&mut self, ctx: &mut Context<'_>, leader: NodeId, diverging: EpochEndOffset) {
-        let to = match self.log.end_offset_for(diverging.leader_epoch) {
-            Some(own) => own.end_offset.min(diverging.end_offset),
-            None => self.log.log_start_offset(),
-        };
+        let own = self.log.end_offset_for(diverging.leader_epoch);
+        let to = own.map_or(diverging.end_offset, |own| own.end_offset.min(diverging.end_offset));
         if to < self.high_watermark {
             return self.request_failed(ctx.now, leader);
         }

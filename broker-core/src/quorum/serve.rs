@@ -63,14 +63,15 @@ impl Quorum {
         if offset == start {
             return None;
         }
-        let nothing = EpochEndOffset {
+        // Without an epoch there is nothing to compare: begin anew. No replica has an epoch newer than its leader's.
+        let begin = EpochEndOffset {
             leader_epoch: LeaderEpoch::NONE,
             end_offset: start,
         };
-        let Some(last_epoch) = last_epoch else {
-            return Some(nothing);
+        let Some((last_epoch, own)) = last_epoch.and_then(|epoch| Some((epoch, self.log.end_offset_for(epoch)?)))
+        else {
+            return Some(begin);
         };
-        let own = self.log.end_offset_for(last_epoch).unwrap_or(nothing);
         (own.leader_epoch != last_epoch || own.end_offset < offset).then_some(own)
     }
 
