@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use broker_core::protocol::{Acks, ErrorCode};
+use broker_core::protocol::{Acks, ErrorCode, Header};
 use broker_core::trace::Event;
 use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicName, TopicPartition};
 use bytes::Bytes;
@@ -169,6 +169,19 @@ pub enum Environment {
 pub fn uid_of(value: Option<&Bytes>) -> Option<Uid> {
     let head = value?.get(..8)?;
     Some(Uid(u64::from_be_bytes(head.try_into().expect("eight bytes"))))
+}
+
+/// CRC-32C of key, value and headers, each part with its length (-1 for none) before it.
+#[must_use]
+pub fn fingerprint(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> u32 {
+    let part = |crc: u32, part: Option<&[u8]>| {
+        let length = part.map_or(-1, |part| part.len() as i32);
+        crc32c::crc32c_append(crc32c::crc32c_append(crc, &length.to_be_bytes()), part.unwrap_or(&[]))
+    };
+    let crc = part(part(0, key), value);
+    headers.iter().fold(crc, |crc, header| {
+        part(part(crc, Some(&header.key)), header.value.as_deref())
+    })
 }
 
 /// Who wants to know what happens, as it happens.

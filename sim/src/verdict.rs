@@ -52,6 +52,7 @@ checks! {
     Q1 = "Q1", "an epoch of the quorum had two leaders, or a voter voted twice in it";
     Q3 = "Q3", "two metadata logs differ below an entry that they share";
     Q4 = "Q4", "a quorum leader lacks a committed entry";
+    Q5 = "Q5", "two nodes applied the same metadata and came to different states";
     Q6 = "Q6", "a voter's durable epoch fell";
     Q7 = "Q7", "the quorum's high watermark fell, or moved without an entry of the leader's own epoch";
     D2 = "D2", "recovery kept something else than the longest intact prefix, or lost durable bytes";
@@ -102,11 +103,23 @@ impl Findings {
 
     /// Adds a finding.
     pub fn add(&mut self, finding: Finding) {
-        let count = self.counts.entry((finding.check, kind(&finding.ruling))).or_default();
-        *count += 1;
-        if *count <= Findings::KEPT {
+        if self.count(finding.check, &finding.ruling) {
             self.kept.push(finding);
         }
+    }
+
+    /// Adds a finding of this check and ruling, and has it described only if it is kept: there may be thousands.
+    pub fn add_with(&mut self, check: Check, ruling: Ruling, describe: impl FnOnce(Check, Ruling) -> Finding) {
+        if self.count(check, &ruling) {
+            self.kept.push(describe(check, ruling));
+        }
+    }
+
+    /// Counts one more; returns whether it is to be kept whole.
+    fn count(&mut self, check: Check, ruling: &Ruling) -> bool {
+        let count = self.counts.entry((check, kind(ruling))).or_default();
+        *count += 1;
+        *count <= Findings::KEPT
     }
 
     /// How often `check` was violated.
@@ -119,6 +132,12 @@ impl Findings {
     #[must_use]
     pub fn allowed(&self, check: Check) -> u64 {
         self.counts.get(&(check, 1)).copied().unwrap_or(0)
+    }
+
+    /// How often `check` could not tell.
+    #[must_use]
+    pub fn unknown(&self, check: Check) -> u64 {
+        self.counts.get(&(check, 2)).copied().unwrap_or(0)
     }
 
     /// The findings that were kept, in the order in which they came.

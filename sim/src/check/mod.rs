@@ -1,1 +1,413 @@
-//! The checkers.
+//! The checks: they watch the facts and the history as they happen, and rule on them.
+//!
+//! [`Checks`] is driven as an [`Observer`]. It keeps an outline of every replica's log ([`mirror`]) and, per
+//! partition, a ledger of what was committed ([`ledger`]) that no later event can change. Invariants of replication,
+//! quorum and storage are checked at each fact, for what it changed; what clients saw is judged at the end, when every
+//! unknown outcome has shown itself. Only violations and what the contract allows come out: [`blame`] knows which.
+//!
+//! The cost of a fact does not depend on the length of any log.
+
+mod blame;
+mod ledger;
+mod liveness;
+mod mirror;
+mod model;
+mod quorum;
+mod reads;
+mod replication;
+mod sends;
+mod storage;
+mod uids;
+mod witness;
+
+use core::hash::{Hash, Hasher};
+
+use broker_core::config::AutoOffsetReset;
+use broker_core::trace::Event;
+use broker_core::types::{NodeId, TopicPartition};
+use reports::record::Totals;
+
+use crate::fault::FaultPlan;
+use crate::history::{At, Entry, Environment, Observer, What};
+use crate::scenario::Scenario;
+use crate::verdict::{Check, Finding, Findings, Ruling};
+use model::{Model, Nodes, Scene};
+use quorum::Quorum;
+use reads::Reads;
+use replication::{Answer, StatedPartition};
+use sends::{Quiescence, Sends};
+
+/// All checks of one trial.
+///
+/// Hand it every fact and every line of the history in the order in which they happened, ask [`Checks::settled`]
+/// after the heal, and take the findings with [`Checks::finish`].
+pub struct Checks {
+    model: Model,
+    nodes: Nodes,
+    quorum: Quorum,
+    sends: Sends,
+    reads: Reads,
+    readers: Vec<Reader>,
+    findings: Findings,
+    now: At,
+}
+
+/// A group of consumers that must have read everything in the end.
+struct Reader {
+    topic: String,
+    resets: AutoOffsetReset,
+}
+
+/// How the trial ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finish {
+    /// The healed cluster recovered and drained in time.
+    pub settled: bool,
+    /// A limit ended the trial before its time: this one. Nothing can be said of progress then.
+    pub cut_off: Option<String>,
+}
+
+/// What came out.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Violations, and what the contract allows.
+    pub findings: Findings,
+    /// Counts of records.
+    pub totals: Totals,
+}
+
+impl Checks {
+    /// The checks of a trial of `scenario`. Which faults are planned makes no difference: only what strikes counts.
+    #[must_use]
+    pub fn new(scenario: &Scenario, _plan: &FaultPlan) -> Checks {
+        let readers = scenario
+            .consumers
+            .iter()
+            .filter(|group| group.start < scenario.duration);
+        Checks {
+            model: Model::new(scenario),
+            nodes: Nodes::default(),
+            quorum: Quorum::default(),
+            sends: Sends::new(scenario),
+            reads: Reads::default(),
+            readers: readers
+                .map(|group| Reader {
+                    topic: group.topic.clone(),
+                    resets: group.config.auto_offset_reset,
+                })
+                .collect(),
+            findings: Findings::default(),
+            now: At::default(),
+        }
+    }
+
+    /// Whether the cluster has recovered and drained: one controller, every partition led and wholly committed, every
+    /// replica in sync, every send ended, every consumer at the end.
+    ///
+    /// # Errors
+    /// What is still waited for, one line each.
+    pub fn settled(&self) -> Result<(), Vec<String>> {
+        let waits = self.waits();
+        if waits.is_empty() {
+            return Ok(());
+        }
+        Err(waits.into_iter().map(|(_, wait)| wait).collect())
+    }
+
+    /// The findings, once nothing more will happen.
+    #[must_use]
+    pub fn finish(mut self, end: Finish) -> Judged {
+        let settled = end.settled && end.cut_off.is_none();
+        for partition in &mut self.model.partitions {
+            let scene = &mut Scene {
+                at: self.now,
+                node: NodeId::default(),
+                nodes: &self.nodes,
+                findings: &mut self.findings,
+            };
+            partition.check_divergence(scene);
+        }
+        self.judge_progress(&end);
+        let quiescence = Quiescence {
+            settled,
+            reads: &self.reads,
+        };
+        let totals = self.sends.judge(&mut self.model, &quiescence, &mut self.findings);
+        Judged {
+            findings: self.findings,
+            totals,
+        }
+    }
+
+    /// L1, L2, L5, L8.
+    fn judge_progress(&mut self, end: &Finish) {
+        if !self.sends.are_healed() {
+            return;
+        }
+        let mut waits = if end.settled { Vec::new() } else { self.waits() };
+        waits.extend(self.sends.failed_probes().map(|(_, wait)| (Check::L5, wait)));
+        let ruling = match &end.cut_off {
+            None => Ruling::Violation,
+            Some(limit) => Ruling::Unknown(format!("the trial was cut off: {limit}")),
+        };
+        for (check, wait) in waits {
+            let shape = match check {
+                Check::L1 => "no single controller after the heal",
+                Check::L2 => "a partition does not work after the heal",
+                Check::L5 => "a send did not end well after the heal",
+                _ => "a replica or a consumer did not catch up after the heal",
+            };
+            let finding = Finding {
+                check,
+                ruling: ruling.clone(),
+                shape: shape.to_owned(),
+                evidence: wait,
+                at: self.now,
+                witness: self.quorum.notes().last(),
+            };
+            self.findings.add(finding);
+        }
+    }
+}
+
+impl Observer for Checks {
+    fn fact(&mut self, at: At, node: NodeId, event: &Event) {
+        self.now = at;
+        let scene = &mut Scene {
+            at,
+            node,
+            nodes: &self.nodes,
+            findings: &mut self.findings,
+        };
+        match event {
+            Event::LogRecovered {
+                partition,
+                batches,
+                cut_bytes,
+                ..
+            } => match *partition {
+                TopicPartition::CLUSTER_METADATA => self.quorum.recovered(scene, batches, *cut_bytes),
+                partition => self.model.partition(partition).recovered(scene, batches, *cut_bytes),
+            },
+            Event::Appended { partition, role, batch } => match *partition {
+                TopicPartition::CLUSTER_METADATA => self.quorum.appended(scene, batch),
+                partition => self.model.partition(partition).appended(scene, *role, batch),
+            },
+            Event::Truncated {
+                partition,
+                to,
+                leader_epoch,
+                cause,
+            } => match *partition {
+                TopicPartition::CLUSTER_METADATA => self.quorum.truncated(scene, *to, *leader_epoch, *cause),
+                partition => self
+                    .model
+                    .partition(partition)
+                    .truncated(scene, *to, *leader_epoch, *cause),
+            },
+            Event::Flushed { partition, end } => match *partition {
+                TopicPartition::CLUSTER_METADATA => self.quorum.flushed(scene, *end),
+                partition => self.model.partition(partition).flushed(scene, *end),
+            },
+            Event::LogWentOffline { partition, .. } => self.model.partition(*partition).went_offline(scene),
+            Event::BecameLeader {
+                partition,
+                leader_epoch,
+                epoch_start_offset,
+                high_watermark,
+                isr,
+                ..
+            } => {
+                let partition = self.model.partition(*partition);
+                partition.became_leader(scene, *leader_epoch, *epoch_start_offset, *high_watermark, isr);
+            }
+            Event::BecameFollower {
+                partition,
+                leader_epoch,
+                log_end_offset,
+                high_watermark,
+                ..
+            } => {
+                let partition = self.model.partition(*partition);
+                partition.became_follower(scene, *leader_epoch, *log_end_offset, *high_watermark);
+            }
+            Event::HighWatermarkChanged {
+                partition,
+                role,
+                leader_epoch,
+                from,
+                to,
+            } => match *partition {
+                TopicPartition::CLUSTER_METADATA => {
+                    self.quorum
+                        .high_watermark_changed(scene, *role, *leader_epoch, *from, *to);
+                }
+                partition => {
+                    let partition = self.model.partition(partition);
+                    partition.high_watermark_changed(scene, *role, *leader_epoch, *from, *to);
+                }
+            },
+            Event::FollowerFetched {
+                partition,
+                follower,
+                leader_epoch,
+                fetch_offset,
+                ..
+            } => match *partition {
+                TopicPartition::CLUSTER_METADATA => {}
+                partition => {
+                    let partition = self.model.partition(partition);
+                    partition.follower_fetched(scene, *follower, *leader_epoch, *fetch_offset);
+                }
+            },
+            Event::IsrProposed {
+                partition, maximal_isr, ..
+            } => {
+                self.model.partition(*partition).isr_proposed(scene, maximal_isr);
+            }
+            Event::IsrChanged { partition, isr, .. } => {
+                self.model.partition(*partition).isr_settled(scene, Some(isr));
+            }
+            Event::IsrProposalRejected { partition, .. } => {
+                self.model.partition(*partition).isr_settled(scene, None);
+            }
+            Event::ProduceAnswered {
+                partition,
+                acks,
+                error,
+                offsets,
+                leader_epoch,
+                high_watermark,
+                isr_at_append,
+                ..
+            } => {
+                let answer = Answer {
+                    acks: *acks,
+                    error: *error,
+                    offsets: *offsets,
+                    epoch: *leader_epoch,
+                    high_watermark: *high_watermark,
+                    isr_at_append: *isr_at_append,
+                };
+                self.model.partition(*partition).produce_answered(scene, &answer);
+            }
+            Event::FetchServed {
+                partition,
+                from,
+                to,
+                high_watermark,
+                ..
+            } => {
+                reads::served(scene, self.model.partition(*partition), *from, *to, *high_watermark);
+            }
+            Event::QuorumRoleChanged { role, epoch, leader } => {
+                self.quorum.role_changed(scene, *role, *epoch, *leader);
+            }
+            Event::VoteStored { epoch, voted_for } => self.quorum.vote_stored(scene, *epoch, *voted_for),
+            Event::VoteGranted { epoch, candidate } => self.quorum.vote_granted(scene, *epoch, *candidate),
+            Event::MetadataApplied { end, digest } => self.quorum.applied(scene, *end, *digest),
+            Event::TopicCreated { name, topic, .. } => self.model.name_topic(*topic, &name.0),
+            Event::PartitionChanged {
+                offset,
+                partition,
+                replicas,
+                isr,
+                leader,
+                leader_epoch,
+                partition_epoch,
+            } => {
+                let (leader, leader_epoch, partition_epoch) = (*leader, *leader_epoch, *partition_epoch);
+                let stated = StatedPartition {
+                    replicas,
+                    isr,
+                    leader,
+                    leader_epoch,
+                    partition_epoch,
+                };
+                match self.model.state_once(*offset, digest(&(partition, &stated))) {
+                    (true, _) => self.model.partition(*partition).state_changed(scene, *offset, &stated),
+                    (false, true) => {}
+                    (false, false) => self.quorum.disagreed(scene, *offset),
+                }
+            }
+            Event::BrokerChanged {
+                offset,
+                broker,
+                broker_epoch,
+                fenced,
+            } => match self.model.state_once(*offset, digest(&(broker, broker_epoch, fenced))) {
+                (true, _) => self.model.broker_changed(scene, *broker, *broker_epoch),
+                (false, true) => {}
+                (false, false) => self.quorum.disagreed(scene, *offset),
+            },
+            Event::PositionReset {
+                partition, from, to, ..
+            } => {
+                let place = self.model.place(*partition);
+                self.reads.reset(scene, place, *from, *to);
+            }
+            Event::ProducerIdAssigned { .. } | Event::BatchSent { .. } | Event::BatchCompleted { .. } => {}
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.now = entry.at;
+        match &entry.what {
+            What::SendInvoked(record) => self.sends.invoked(entry, record),
+            What::SendOk {
+                uid,
+                partition,
+                offset,
+                acks,
+            } => {
+                let place = self.model.place(*partition);
+                self.sends.ok(entry.at, *uid, place, *offset, *acks);
+            }
+            What::SendFailed { uid, error } => self.sends.failed(*uid, *error),
+            What::SendUnknown { uid, .. } => self.sends.unknown(*uid),
+            What::Polled(records) => {
+                let scene = &mut Scene {
+                    at: entry.at,
+                    node: entry.process,
+                    nodes: &self.nodes,
+                    findings: &mut self.findings,
+                };
+                self.reads.polled(scene, &mut self.model, entry, records);
+            }
+            What::Sought { partition, to } => {
+                let place = self.model.place(*partition);
+                let (nodes, findings) = (&self.nodes, &mut self.findings);
+                self.reads.sought(
+                    &Scene {
+                        at: entry.at,
+                        node: entry.process,
+                        nodes,
+                        findings,
+                    },
+                    place,
+                    *to,
+                );
+            }
+            What::Environment(Environment::Healed) => self.sends.healed(entry.at),
+            What::Environment(blow) => self.nodes.strike(entry.at, entry.process, blow),
+        }
+    }
+}
+
+/// A digest that is the same on every machine: FNV-1a over what `what` hashes.
+fn digest(what: &impl Hash) -> u64 {
+    struct Fnv(u64);
+    impl Hasher for Fnv {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+    }
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    what.hash(&mut hasher);
+    hasher.finish()
+}

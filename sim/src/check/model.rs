@@ -1,0 +1,469 @@
+//! What the checks know about the cluster: nodes, partitions, replicas, and the controller's committed state.
+
+use std::collections::BTreeMap;
+
+use broker_core::protocol::RecordBatch;
+use broker_core::types::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicId, TopicPartition};
+
+use super::ledger::Ledger;
+use super::mirror::Mirror;
+use super::witness::Notes;
+use crate::history::{At, Environment};
+use crate::scenario::Scenario;
+use crate::verdict::{Check, Finding, Findings, Ruling};
+
+/// What a topic promises.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Promise {
+    /// `min.insync.replicas`.
+    pub min_insync_replicas: u32,
+    /// `unclean.leader.election.enable`.
+    pub unclean_election: bool,
+}
+
+/// What most checks of one fact need besides the partition.
+pub(super) struct Scene<'a> {
+    /// When.
+    pub at: At,
+    /// Who stated the fact.
+    pub node: NodeId,
+    /// Every node's crashes.
+    pub nodes: &'a Nodes,
+    /// Where findings go.
+    pub findings: &'a mut Findings,
+}
+
+/// One blow that ended a node's process.
+#[derive(Clone, Copy)]
+pub(super) struct Crash {
+    /// When.
+    pub at: At,
+    /// Bytes that a power loss took; none if only the process ended.
+    pub power_lost: Option<u64>,
+}
+
+/// The nodes that the environment struck.
+#[derive(Default)]
+pub(super) struct Nodes(BTreeMap<NodeId, Node>);
+
+#[derive(Default)]
+struct Node {
+    crashes: Vec<Crash>,
+    down: bool,
+}
+
+impl Nodes {
+    /// Takes a line of the environment.
+    pub fn strike(&mut self, at: At, node: NodeId, what: &Environment) {
+        let power_lost = match what {
+            Environment::Killed | Environment::Halted => None,
+            Environment::PowerLost { lost_bytes } => Some(*lost_bytes),
+            Environment::Started => {
+                self.0.entry(node).or_default().down = false;
+                return;
+            }
+            _ => return,
+        };
+        let node = self.0.entry(node).or_default();
+        node.crashes.push(Crash { at, power_lost });
+        node.down = true;
+    }
+
+    /// Which run of the node's process this is.
+    pub fn life(&self, node: NodeId) -> usize {
+        self.0.get(&node).map_or(0, |node| node.crashes.len())
+    }
+
+    /// Whether its process runs.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.0.get(&node).is_none_or(|node| !node.down)
+    }
+
+    /// The blows since its run number `life`.
+    pub fn crashes_since(&self, node: NodeId, life: usize) -> &[Crash] {
+        self.0
+            .get(&node)
+            .and_then(|node| node.crashes.get(life..))
+            .unwrap_or(&[])
+    }
+
+    /// Every node that was ever struck, with its last blow, if it is down.
+    pub fn down(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.0.iter().filter(|(_, node)| node.down).map(|(id, _)| *id)
+    }
+}
+
+/// Some replicas of one partition, by their place in [`Partition::replicas`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct ReplicaSet(u64);
+
+impl ReplicaSet {
+    /// Adds one.
+    pub fn insert(&mut self, slot: usize) {
+        assert!(
+            slot < 64,
+            "a partition has at most 64 replicas over its life, not {slot}"
+        );
+        self.0 |= 1 << slot;
+    }
+
+    /// Whether it is among them.
+    pub fn contains(self, slot: usize) -> bool {
+        slot < 64 && self.0 & 1 << slot != 0
+    }
+
+    /// How many.
+    pub fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Those that are not among `others`.
+    pub fn without(self, others: ReplicaSet) -> ReplicaSet {
+        ReplicaSet(self.0 & !others.0)
+    }
+
+    /// All, in order of their places.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            let slot = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some(slot)
+        })
+    }
+}
+
+/// One partition.
+pub(super) struct Partition {
+    /// Its id.
+    pub id: TopicPartition,
+    /// Its topic's name and its index, for people: `orders/0`.
+    pub label: String,
+    /// The topic's place in [`Model::topics`], if it has a name yet.
+    pub topic: Option<usize>,
+    /// What its topic promises.
+    pub promise: Promise,
+    /// Every node that ever said something about a log of the partition.
+    pub replicas: Vec<Replica>,
+    /// The newest state that the controller committed.
+    pub state: Option<ControllerState>,
+    /// Who leads each epoch, by whoever said it first.
+    pub leaders: BTreeMap<LeaderEpoch, usize>,
+    /// An election outside the ISR took place, and its leader has not begun yet.
+    pub unclean_pending: bool,
+    /// What is committed.
+    pub ledger: Ledger,
+    /// What power losses took from single logs.
+    pub losses: Vec<Loss>,
+    /// What leaders answered to `acks=1`.
+    pub leader_acks: Vec<LeaderAck>,
+    /// What a person may want to see.
+    pub notes: Notes,
+}
+
+/// A power loss took records of one log.
+#[derive(Clone, Copy)]
+pub(super) struct Loss {
+    /// When the restarted node found out.
+    pub at: At,
+    /// Whose log.
+    pub slot: usize,
+    /// The first lost offset.
+    pub from: Offset,
+}
+
+/// A leader answered ok under `acks=1`.
+#[derive(Clone, Copy)]
+pub(super) struct LeaderAck {
+    /// When.
+    pub at: At,
+    /// Which leader.
+    pub slot: usize,
+    /// In which epoch.
+    pub epoch: LeaderEpoch,
+    /// The first record's offset.
+    pub first: Offset,
+    /// The last record's offset.
+    pub last: Offset,
+}
+
+/// A partition's state in the metadata log.
+#[derive(Clone)]
+pub(super) struct ControllerState {
+    /// The replicas.
+    pub replicas: ReplicaSet,
+    /// Those in sync.
+    pub isr: ReplicaSet,
+    /// The leader.
+    pub leader: Option<usize>,
+    /// Its epoch.
+    pub leader_epoch: LeaderEpoch,
+    /// The state's epoch.
+    pub partition_epoch: PartitionEpoch,
+}
+
+/// One replica.
+pub(super) struct Replica {
+    /// On which node.
+    pub node: NodeId,
+    /// Its log.
+    pub mirror: Mirror,
+    /// Its high watermark, as last stated.
+    pub high_watermark: Offset,
+    /// The epoch in which it leads or follows.
+    pub epoch: LeaderEpoch,
+    /// What it knows as leader.
+    pub leading: Option<Leading>,
+    /// It was found to lack committed records, and nothing has changed since.
+    pub lacking: bool,
+}
+
+/// What a leader knows.
+pub(super) struct Leading {
+    /// The committed ISR.
+    pub isr: ReplicaSet,
+    /// That and a proposed one together.
+    pub maximal_isr: ReplicaSet,
+    /// How far each follower is by its fetches in this epoch.
+    pub fetched: Vec<Option<Offset>>,
+}
+
+impl Partition {
+    fn new(id: TopicPartition, topic: Option<(usize, &Topic)>) -> Partition {
+        let none = Promise {
+            min_insync_replicas: 1,
+            unclean_election: false,
+        };
+        Partition {
+            id,
+            label: topic.map_or_else(
+                || id.to_string(),
+                |(_, topic)| format!("{}/{}", topic.name, id.partition),
+            ),
+            topic: topic.map(|(index, _)| index),
+            promise: topic.map_or(none, |(_, topic)| topic.promise),
+            replicas: Vec::new(),
+            state: None,
+            leaders: BTreeMap::new(),
+            unclean_pending: false,
+            ledger: Ledger::default(),
+            losses: Vec::new(),
+            leader_acks: Vec::new(),
+            notes: Notes::default(),
+        }
+    }
+
+    /// The place of the replica on `node`.
+    pub fn slot(&mut self, node: NodeId) -> usize {
+        if let Some(slot) = self.replicas.iter().position(|replica| replica.node == node) {
+            return slot;
+        }
+        self.replicas.push(Replica {
+            node,
+            mirror: Mirror::default(),
+            high_watermark: Offset::ZERO,
+            epoch: LeaderEpoch::NONE,
+            leading: None,
+            lacking: false,
+        });
+        self.replicas.len() - 1
+    }
+
+    /// The places of the replicas on `nodes`.
+    pub fn set(&mut self, nodes: &[NodeId]) -> ReplicaSet {
+        let mut set = ReplicaSet::default();
+        for node in nodes {
+            set.insert(self.slot(*node));
+        }
+        set
+    }
+
+    /// The nodes of a set, for people: `1, 3`.
+    pub fn names(&self, set: ReplicaSet) -> String {
+        let names: Vec<String> = set.iter().map(|slot| self.replicas[slot].node.to_string()).collect();
+        names.join(", ")
+    }
+
+    /// Whether the replica's node runs and its log takes part.
+    pub fn is_live(&self, slot: usize, nodes: &Nodes) -> bool {
+        let replica = &self.replicas[slot];
+        nodes.is_up(replica.node) && replica.mirror.life == nodes.life(replica.node) && !replica.mirror.offline
+    }
+
+    /// Whether the replica has every committed record.
+    pub fn holds_all(&self, slot: usize) -> bool {
+        self.replicas[slot]
+            .mirror
+            .shares(&self.ledger.batches, self.ledger.batches.len())
+    }
+
+    /// The newest leader epoch that the controller committed.
+    pub fn newest_epoch(&self) -> LeaderEpoch {
+        self.state
+            .as_ref()
+            .map_or(LeaderEpoch::NONE, |state| state.leader_epoch)
+    }
+
+    /// How many replicas must be in sync for a commit: `min.insync.replicas`, but at most all.
+    pub fn effective_min_isr(&self) -> u32 {
+        let all = self.state.as_ref().map_or(u32::MAX, |state| state.replicas.len());
+        self.promise.min_insync_replicas.min(all)
+    }
+}
+
+impl Replica {
+    /// Adds a batch and notes whether that gives back something lost.
+    pub fn append(&mut self, batch: &RecordBatch, ledger: &Ledger) -> bool {
+        let contiguous = self.mirror.append(batch);
+        if self.mirror.lost.is_some() {
+            self.mirror.regain(&ledger.batches);
+        }
+        contiguous
+    }
+}
+
+/// A topic of the scenario.
+pub(super) struct Topic {
+    /// Its name.
+    pub name: String,
+    /// What it promises.
+    pub promise: Promise,
+}
+
+/// Partitions and topics.
+pub(super) struct Model {
+    /// The scenario's topics, then others as they are created.
+    pub topics: Vec<Topic>,
+    /// Every partition that was ever named, in the order of first naming.
+    pub partitions: Vec<Partition>,
+    places: BTreeMap<TopicPartition, usize>,
+    last: Option<(TopicPartition, usize)>,
+    ids: BTreeMap<TopicId, usize>,
+    /// Every committed partition state: the metadata record's offset, the partition, and a digest of the rest.
+    stated: BTreeMap<Offset, u64>,
+    /// The newest registration of each broker.
+    brokers: BTreeMap<NodeId, BrokerEpoch>,
+}
+
+impl Model {
+    /// What `scenario` says before anything has happened.
+    pub fn new(scenario: &Scenario) -> Model {
+        let topics = scenario.topics.iter().map(|topic| Topic {
+            name: topic.name.clone(),
+            promise: Promise {
+                min_insync_replicas: topic.config.min_insync_replicas,
+                unclean_election: topic.config.unclean_leader_election_enable,
+            },
+        });
+        Model {
+            topics: topics.collect(),
+            partitions: Vec::new(),
+            places: BTreeMap::new(),
+            last: None,
+            ids: BTreeMap::new(),
+            stated: BTreeMap::new(),
+            brokers: BTreeMap::new(),
+        }
+    }
+
+    /// The place of a partition in [`Model::partitions`].
+    pub fn place(&mut self, id: TopicPartition) -> usize {
+        if let Some((last, place)) = self.last
+            && last == id
+        {
+            return place;
+        }
+        let topic = self.ids.get(&id.topic).map(|index| (*index, &self.topics[*index]));
+        let place = *self.places.entry(id).or_insert_with(|| {
+            self.partitions.push(Partition::new(id, topic));
+            self.partitions.len() - 1
+        });
+        self.last = Some((id, place));
+        place
+    }
+
+    /// The partition of this id.
+    pub fn partition(&mut self, id: TopicPartition) -> &mut Partition {
+        let place = self.place(id);
+        &mut self.partitions[place]
+    }
+
+    /// A topic got its id.
+    pub fn name_topic(&mut self, id: TopicId, name: &str) {
+        if self.ids.contains_key(&id) {
+            return;
+        }
+        let index = self
+            .topics
+            .iter()
+            .position(|topic| topic.name == name)
+            .unwrap_or_else(|| {
+                let promise = Promise {
+                    min_insync_replicas: 1,
+                    unclean_election: false,
+                };
+                self.topics.push(Topic {
+                    name: name.to_owned(),
+                    promise,
+                });
+                self.topics.len() - 1
+            });
+        self.ids.insert(id, index);
+        for partition in self.partitions.iter_mut().filter(|partition| partition.id.topic == id) {
+            partition.label = format!("{name}/{}", partition.id.partition);
+            partition.topic = Some(index);
+            partition.promise = self.topics[index].promise;
+        }
+    }
+
+    /// The controller registered, fenced or unfenced a broker. R9.
+    pub fn broker_changed(&mut self, scene: &mut Scene<'_>, broker: NodeId, epoch: BrokerEpoch) {
+        let before = *self.brokers.entry(broker).or_insert(epoch);
+        if epoch >= before {
+            self.brokers.insert(broker, epoch);
+            return;
+        }
+        scene.violation(Check::R9, "a broker epoch fell", &Notes::default(), || {
+            format!("broker {broker} was given broker epoch {epoch} after {before}")
+        });
+    }
+
+    /// A node stated the metadata record at `offset`, whose content has this digest. Returns whether it is the first
+    /// to do so, and whether it agrees with the first.
+    pub fn state_once(&mut self, offset: Offset, digest: u64) -> (bool, bool) {
+        match self.stated.entry(offset) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(digest);
+                (true, true)
+            }
+            std::collections::btree_map::Entry::Occupied(entry) => (false, *entry.get() == digest),
+        }
+    }
+}
+
+impl Scene<'_> {
+    /// Adds a finding with the newest of `notes` as its witness.
+    pub fn rule(
+        &mut self,
+        check: Check,
+        ruling: Ruling,
+        shape: &str,
+        notes: &Notes,
+        evidence: impl FnOnce() -> String,
+    ) {
+        let at = self.at;
+        self.findings.add_with(check, ruling, |check, ruling| Finding {
+            check,
+            ruling,
+            shape: shape.to_owned(),
+            evidence: evidence(),
+            at,
+            witness: notes.last(),
+        });
+    }
+
+    /// Adds a violation with the newest of `notes` as its witness.
+    pub fn violation(&mut self, check: Check, shape: &str, notes: &Notes, evidence: impl FnOnce() -> String) {
+        self.rule(check, Ruling::Violation, shape, notes, evidence);
+    }
+}

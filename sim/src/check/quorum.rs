@@ -1,0 +1,334 @@
+//! Q1, Q3, Q4, Q5, Q6, Q7 and, for the metadata log, R11 and D2: what the controllers' quorum may do.
+
+use std::collections::BTreeMap;
+
+use broker_core::protocol::RecordBatch;
+use broker_core::trace::{QuorumRole, ReplicaRole, TruncationCause};
+use broker_core::types::{LeaderEpoch, NodeId, Offset};
+
+use super::mirror::{Batch, Mirror, count_below};
+use super::model::Scene;
+use super::storage;
+use super::witness::{Noted, Notes};
+use crate::verdict::Check;
+
+/// The metadata log's name for people.
+const LABEL: &str = "__cluster_metadata/0";
+
+/// What is known of the quorum.
+#[derive(Default)]
+pub(super) struct Quorum {
+    nodes: BTreeMap<NodeId, Voter>,
+    leaders: BTreeMap<LeaderEpoch, NodeId>,
+    votes: BTreeMap<(NodeId, LeaderEpoch), NodeId>,
+    /// The chain behind each entry that any log ever had: logs that share an entry share all before it.
+    chains: BTreeMap<(LeaderEpoch, Offset), u64>,
+    committed: Vec<Batch>,
+    /// The digest of the applied state at each offset.
+    digests: BTreeMap<Offset, u64>,
+    notes: Notes,
+}
+
+/// One node's part in the quorum, voter or observer.
+struct Voter {
+    mirror: Mirror,
+    role: QuorumRole,
+    epoch: LeaderEpoch,
+    durable_epoch: LeaderEpoch,
+    high_watermark: Offset,
+}
+
+impl Quorum {
+    /// The node that states a fact; a restarted one that does not speak of its log has none on its disk.
+    fn speaker(&mut self, scene: &mut Scene<'_>) -> &mut Voter {
+        let life = scene.nodes.life(scene.node);
+        if self
+            .nodes
+            .get(&scene.node)
+            .is_some_and(|voter| voter.mirror.life != life)
+        {
+            self.recovered(scene, &[], 0);
+        }
+        self.nodes.entry(scene.node).or_insert_with(|| Voter::new(life))
+    }
+
+    /// A node's metadata log was recovered.
+    pub fn recovered(&mut self, scene: &mut Scene<'_>, found: &[RecordBatch], cut_bytes: u64) {
+        let voter = self.nodes.entry(scene.node).or_insert_with(|| Voter::new(0));
+        storage::recovered(scene, LABEL, &mut self.notes, &mut voter.mirror, found, cut_bytes);
+        voter.role = QuorumRole::Unattached;
+        voter.epoch = voter.durable_epoch;
+        voter.high_watermark = Offset::ZERO;
+    }
+
+    /// A batch was appended. Q3.
+    pub fn appended(&mut self, scene: &mut Scene<'_>, batch: &RecordBatch) {
+        let node = scene.node;
+        let voter = self.speaker(scene);
+        let end = voter.mirror.end();
+        let contiguous = voter.mirror.append(batch);
+        let chain = super::mirror::chain(voter.mirror.batches());
+        if !contiguous {
+            scene.violation(
+                Check::R2,
+                "a batch was not appended at the log's end",
+                &self.notes,
+                || format!("node {node} appended {batch:?} to {LABEL} whose log ended at {end}"),
+            );
+        }
+        let known = *self
+            .chains
+            .entry((batch.leader_epoch(), batch.base_offset()))
+            .or_insert(chain);
+        if known != chain {
+            scene.violation(Check::Q3, "logs differ below an entry that they share", &self.notes, || {
+                format!("node {node} appended {batch:?} to {LABEL} behind other entries, or with other content, than another node")
+            });
+        }
+    }
+
+    /// A metadata log was cut. R11.
+    pub fn truncated(&mut self, scene: &mut Scene<'_>, to: Offset, epoch: LeaderEpoch, cause: TruncationCause) {
+        let node = scene.node;
+        self.speaker(scene);
+        let Some(voter) = self.nodes.get_mut(&node) else { return };
+        let from = voter.mirror.end();
+        let held = voter.mirror.common(&self.committed);
+        let stay = voter.mirror.truncate(to);
+        self.notes
+            .add(scene.at, node, Noted::Truncated { from, to, epoch, cause });
+        let shape = if voter.role == QuorumRole::Leader {
+            "a quorum leader cut its own log"
+        } else if stay < held {
+            "committed metadata was cut"
+        } else if voter.mirror.end() != to {
+            "a log was cut to an end that it does not have"
+        } else {
+            return;
+        };
+        let committed = self.committed.last().map_or(Offset::ZERO, |batch| batch.next);
+        scene.violation(Check::R11, shape, &self.notes, || {
+            format!("node {node} cut {LABEL} from {from} to {to} in epoch {epoch}; committed up to {committed}")
+        });
+    }
+
+    /// Part of the metadata log is durable.
+    pub fn flushed(&mut self, scene: &mut Scene<'_>, end: Offset) {
+        let voter = self.speaker(scene);
+        voter.mirror.flushed = end.min(voter.mirror.end());
+    }
+
+    /// A node's part changed. Q1, Q4.
+    pub fn role_changed(
+        &mut self,
+        scene: &mut Scene<'_>,
+        role: QuorumRole,
+        epoch: LeaderEpoch,
+        leader: Option<NodeId>,
+    ) {
+        let node = scene.node;
+        let voter = self.speaker(scene);
+        let before = voter.epoch;
+        voter.role = role;
+        voter.epoch = epoch;
+        if epoch < before {
+            scene.violation(Check::Q6, "a node's quorum epoch fell", &self.notes, || {
+                format!("node {node} became {role:?} in epoch {epoch} after epoch {before}")
+            });
+        }
+        let leads = (role == QuorumRole::Leader).then_some(node);
+        let Some(leader) = leads.or(leader) else { return };
+        let known = *self.leaders.entry(epoch).or_insert(leader);
+        if known != leader {
+            scene.violation(Check::Q1, "two quorum leaders in one epoch", &self.notes, || {
+                format!("nodes {known} and {leader} both were the quorum's leader in epoch {epoch}")
+            });
+        }
+        if role != QuorumRole::Leader {
+            return;
+        }
+        let mirror = &self.nodes[&node].mirror;
+        let (end, high_watermark) = (mirror.end(), self.nodes[&node].high_watermark);
+        self.notes.add(
+            scene.at,
+            node,
+            Noted::BecameLeader {
+                epoch,
+                end,
+                high_watermark,
+            },
+        );
+        if !mirror.shares(&self.committed, self.committed.len()) {
+            let missing = self.committed[mirror.common(&self.committed)].base;
+            scene.violation(
+                Check::Q4,
+                "a quorum leader lacks committed metadata",
+                &self.notes,
+                || {
+                    format!(
+                        "node {node} leads the quorum in epoch {epoch} without the committed metadata offset {missing}"
+                    )
+                },
+            );
+            // It decides from now on.
+            self.committed.truncate(mirror.common(&self.committed));
+        }
+    }
+
+    /// Epoch and vote are durable. Q1, Q6.
+    pub fn vote_stored(&mut self, scene: &mut Scene<'_>, epoch: LeaderEpoch, voted_for: Option<NodeId>) {
+        let node = scene.node;
+        let voter = self.speaker(scene);
+        let before = voter.durable_epoch;
+        voter.durable_epoch = epoch;
+        if epoch < before {
+            scene.violation(Check::Q6, "a durable epoch fell", &self.notes, || {
+                format!("node {node} stored epoch {epoch} after epoch {before}")
+            });
+        }
+        if let Some(candidate) = voted_for {
+            self.vote_granted(scene, epoch, candidate);
+        }
+    }
+
+    /// A vote was given. Q1.
+    pub fn vote_granted(&mut self, scene: &mut Scene<'_>, epoch: LeaderEpoch, candidate: NodeId) {
+        let node = scene.node;
+        let first = *self.votes.entry((node, epoch)).or_insert(candidate);
+        if first != candidate {
+            scene.violation(Check::Q1, "a voter voted twice in one epoch", &self.notes, || {
+                format!("node {node} voted for node {first} and for node {candidate} in epoch {epoch}")
+            });
+        }
+    }
+
+    /// A high watermark of the metadata log changed. Q7.
+    pub fn high_watermark_changed(
+        &mut self,
+        scene: &mut Scene<'_>,
+        role: ReplicaRole,
+        epoch: LeaderEpoch,
+        from: Offset,
+        to: Offset,
+    ) {
+        let node = scene.node;
+        let voter = self.speaker(scene);
+        let before = from.max(voter.high_watermark);
+        voter.high_watermark = to;
+        let end = voter.mirror.end();
+        let last = count_below(voter.mirror.batches(), to)
+            .checked_sub(1)
+            .map(|last| voter.mirror.batches()[last].epoch);
+        if to > end {
+            scene.violation(Check::R2, "a high watermark passed its log's end", &self.notes, || {
+                format!("node {node}'s high watermark of {LABEL} rose to {to}, but its log ends at {end}")
+            });
+        }
+        if role == ReplicaRole::Follower {
+            return;
+        }
+        if to == before {
+            return;
+        }
+        let shape = if to < before {
+            "the quorum leader's high watermark fell"
+        } else if last != Some(epoch) {
+            "the quorum's high watermark moved without an entry of the leader's epoch"
+        } else {
+            return self.commit(scene, to);
+        };
+        scene.violation(Check::Q7, shape, &self.notes, || {
+            format!("node {node}, leader in epoch {epoch}, moved the high watermark of {LABEL} from {before} to {to}, whose last entry is of epoch {last:?}")
+        });
+        self.commit(scene, to);
+    }
+
+    /// A node applied committed metadata. Q5.
+    pub fn applied(&mut self, scene: &mut Scene<'_>, end: Offset, digest: u64) {
+        let node = scene.node;
+        self.speaker(scene);
+        self.commit(scene, end);
+        let known = *self.digests.entry(end).or_insert(digest);
+        if known != digest {
+            scene.violation(
+                Check::Q5,
+                "two nodes applied the same metadata to different states",
+                &self.notes,
+                || format!("node {node}'s state at metadata offset {end} has digest {digest:016x}, not {known:016x}"),
+            );
+        }
+    }
+
+    /// Two nodes read different records at one metadata offset.
+    pub fn disagreed(&mut self, scene: &mut Scene<'_>, offset: Offset) {
+        let node = scene.node;
+        scene.violation(
+            Check::Q5,
+            "two nodes applied different metadata at one offset",
+            &self.notes,
+            || {
+                format!(
+                    "node {node} applied another record at metadata offset {offset} than the first node that got there"
+                )
+            },
+        );
+    }
+
+    /// What a node takes for committed is frozen, or must be what is frozen. Q3.
+    fn commit(&mut self, scene: &mut Scene<'_>, to: Offset) {
+        let node = scene.node;
+        let mirror = &self.nodes[&node].mirror;
+        let shared = count_below(&self.committed, to);
+        if !mirror.shares(&self.committed, shared) {
+            scene.violation(
+                Check::Q3,
+                "an applied entry is not the committed one",
+                &self.notes,
+                || format!("node {node} took other entries of {LABEL} below offset {to} for committed than were"),
+            );
+            return;
+        }
+        let more = mirror
+            .batches()
+            .iter()
+            .skip(self.committed.len())
+            .take_while(|batch| batch.next <= to);
+        if shared == self.committed.len() {
+            self.committed.extend(more);
+        }
+    }
+
+    /// L1: why there is no single controller, or `None` if there is.
+    pub fn waits_for(&self, nodes: &super::model::Nodes) -> Option<String> {
+        let up = self
+            .nodes
+            .iter()
+            .filter(|(id, voter)| nodes.is_up(**id) && voter.mirror.life == nodes.life(**id));
+        let leaders: Vec<NodeId> = up
+            .filter(|(_, voter)| voter.role == QuorumRole::Leader)
+            .map(|(node, _)| *node)
+            .collect();
+        match leaders.as_slice() {
+            [_] => None,
+            [] => Some("no node leads the metadata quorum".to_owned()),
+            several => Some(format!("{} nodes lead the metadata quorum: {several:?}", several.len())),
+        }
+    }
+
+    /// The quorum's notes.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+}
+
+impl Voter {
+    fn new(life: usize) -> Voter {
+        Voter {
+            mirror: Mirror::outline(life),
+            role: QuorumRole::Unattached,
+            epoch: LeaderEpoch::NONE,
+            durable_epoch: LeaderEpoch::NONE,
+            high_watermark: Offset::ZERO,
+        }
+    }
+}
