@@ -190,4 +190,14 @@ pub trait Observer {
     fn fact(&mut self, at: At, node: NodeId, event: &Event);
     /// A line was added to the history.
     fn entry(&mut self, entry: &Entry);
+
+    /// Whether the healed cluster has come to rest; if not, what is still missing, line by line. Asked now and then
+    /// after the heal, once all sends have ended; the run ends with the first `Ok`. An observer that waits for
+    /// nothing is settled at once.
+    ///
+    /// # Errors
+    /// When something is missing.
+    fn settled(&self, _now: At) -> Result<(), Vec<String>> {
+        Ok(())
+    }
 }

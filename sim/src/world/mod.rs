@@ -1,1 +1,147 @@
-//! The simulated world.
+//! The simulated world: one event queue, one loop, one clock, and everything that machines do not decide.
+//!
+//! [`run`] holds one trial. The world's loop takes the next event, gives it to the machine that it is for, carries out
+//! what the machine asks for, and when a program's wait has ended lets the programs run until all of them wait again.
+//! All times are whole nanoseconds, all chance comes from the seed, and every delivered event goes into the digest.
+//!
+//! The rooms: [`engine`](self) the loop · `turn` one input and its consequences · `traffic` messages on their way ·
+//! `lifecycle` start, death, pause · `strike` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
+//! `host` the executor of programs · `queue`, `rope` the tools.
+
+pub(crate) mod clock;
+mod cluster;
+mod disk;
+mod engine;
+mod host;
+mod lifecycle;
+mod network;
+mod node;
+mod pingpong;
+mod queue;
+mod rope;
+mod strike;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod turn;
+
+use broker_core::broker::{Broker, Roles};
+use broker_core::machine::{Instant, Machine};
+use broker_core::random::Random;
+use broker_core::types::NodeId;
+
+use crate::fault::FaultPlan;
+use crate::history::{Observer, SimTime};
+use crate::scenario::{Cluster, Scenario};
+
+pub use clock::EPOCH;
+pub use pingpong::ping_pong;
+
+/// What is run.
+pub struct Setup<'a> {
+    /// The cluster, its load, and where to stop.
+    pub scenario: &'a Scenario,
+    /// The faults, those of the scenario and those that the nemesis drew.
+    pub plan: &'a FaultPlan,
+    /// Decides everything else.
+    pub seed: u64,
+    /// Gives every delivered event and fact to `tracing`, target `trial`.
+    pub trace: bool,
+}
+
+/// What is known of a run besides what its observer saw.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The rolling hash of every delivered event.
+    pub digest: u64,
+    /// How many events were delivered.
+    pub events: u64,
+    /// When the run ended.
+    pub sim_time: SimTime,
+    /// Why it ended.
+    pub end: End,
+    /// The fault plan, as it came out.
+    pub faults: Vec<FiredFault>,
+    /// How many records programs handed to their producers.
+    pub records_sent: u64,
+    /// How many requests and responses were delivered.
+    pub messages: u64,
+}
+
+/// Why a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The healed cluster came to rest, as the observer wanted it.
+    Settled,
+    /// It did not within the scenario's `settle` time; what was still missing, line by line.
+    NotSettled(Vec<String>),
+    /// A limit of the scenario was exceeded; which, in words.
+    Limit(String),
+}
+
+/// One fault of the plan, as it came out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FiredFault {
+    /// What was done to whom: `kill broker 2 (leader of orders/0)`.
+    pub name: String,
+    /// When it began.
+    pub from: SimTime,
+    /// When it ended.
+    pub to: SimTime,
+    /// Whether it had a target and took effect.
+    pub fired: bool,
+}
+
+/// Holds one trial: everything from the start of the processes to the end.
+///
+/// # Panics
+/// When a machine or a program panics, which is a defect of theirs.
+pub fn run<O: Observer>(setup: Setup<'_>, observer: O) -> (Report, O) {
+    let voters = voters(&setup.scenario.cluster);
+    let config = setup.scenario.cluster.config.clone();
+    let quirks = setup.scenario.quirk_set;
+    let birth = move |birth: Birth| -> Box<dyn Machine> {
+        let Birth { now, id, roles, random } = birth;
+        let broker = Broker::new(now, id, roles, voters.clone(), config.clone(), quirks, random);
+        Box::new(broker)
+    };
+    engine::hold(setup, Box::new(birth), observer)
+}
+
+/// A server's process begins.
+pub(crate) struct Birth {
+    /// By the clock of its node.
+    pub(crate) now: Instant,
+    pub(crate) id: NodeId,
+    pub(crate) roles: Roles,
+    /// For its machine.
+    pub(crate) random: Random,
+}
+
+/// Makes the machines of servers.
+pub(crate) type Midwife = Box<dyn Fn(Birth) -> Box<dyn Machine>>;
+
+/// The node of the first dedicated controller.
+const FIRST_CONTROLLER: u32 = 101;
+
+/// The voters of the metadata quorum: the dedicated controllers, else the first brokers.
+fn voters(cluster: &Cluster) -> Vec<NodeId> {
+    match cluster.dedicated_controllers {
+        0 => (1..=cluster.combined_controllers).map(NodeId).collect(),
+        count => (FIRST_CONTROLLER..FIRST_CONTROLLER + count).map(NodeId).collect(),
+    }
+}
+
+/// All servers of a cluster, brokers first, and the parts they play.
+fn servers(cluster: &Cluster) -> Vec<(NodeId, Roles)> {
+    let combined = match cluster.dedicated_controllers {
+        0 => cluster.combined_controllers,
+        _ => 0,
+    };
+    let brokers = (1..=cluster.brokers).map(|number| match number <= combined {
+        true => (NodeId(number), Roles::Combined),
+        false => (NodeId(number), Roles::Broker),
+    });
+    let controllers = FIRST_CONTROLLER..FIRST_CONTROLLER + cluster.dedicated_controllers;
+    brokers.chain(controllers.map(|id| (NodeId(id), Roles::Controller))).collect()
+}

@@ -1,0 +1,147 @@
+//! The set-up: creates the topics of a scenario.
+
+use std::time::Duration;
+
+use broker_core::machine::{Input, Instant, Machine, Outbox, Output, RequestId};
+use broker_core::protocol::{CreateTopicsRequest, ErrorCode, NewTopic, Response};
+use broker_core::types::NodeId;
+
+/// How long an answer is waited for.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause after an attempt that did not create everything.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// A machine that asks one broker after the other to create topics, until all are there.
+pub(crate) struct Admin {
+    missing: Vec<NewTopic>,
+    brokers: Vec<NodeId>,
+    /// Which broker is asked next.
+    turn: usize,
+    asked: Option<RequestId>,
+    /// When to ask (again).
+    deadline: Option<Instant>,
+    out: Outbox,
+}
+
+impl Admin {
+    /// An admin that asks with its first wake.
+    pub(crate) fn new(topics: Vec<NewTopic>, brokers: Vec<NodeId>) -> Admin {
+        Admin {
+            missing: topics,
+            brokers,
+            turn: 0,
+            asked: None,
+            deadline: Some(Instant(0)),
+            out: Outbox::default(),
+        }
+    }
+
+    /// Whether every topic is there.
+    pub(crate) fn is_done(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    fn ask(&mut self, now: Instant) {
+        let broker = self.brokers[self.turn % self.brokers.len()];
+        self.turn += 1;
+        let body = CreateTopicsRequest {
+            topics: self.missing.clone(),
+        };
+        self.asked = Some(self.out.request(broker, body.into()));
+        self.deadline = Some(now + TIMEOUT);
+    }
+
+    fn pause(&mut self, now: Instant) {
+        self.asked = None;
+        self.deadline = (!self.is_done()).then_some(now + BACKOFF);
+    }
+}
+
+impl Machine for Admin {
+    fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Wake if !self.is_done() => self.ask(now),
+            Input::Response {
+                id,
+                body: Response::CreateTopics(body),
+                ..
+            } if self.asked == Some(id) => {
+                for (name, error, _) in body.topics {
+                    if error.is_ok() || error == ErrorCode::TopicAlreadyExists {
+                        self.missing.retain(|topic| topic.name != name);
+                    }
+                }
+                self.pause(now);
+            }
+            Input::Unreachable { .. } if self.asked.is_some() => self.pause(now),
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.out.poll()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline.filter(|_| !self.is_done())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_core::protocol::{CreateTopicsResponse, Request};
+    use broker_core::types::TopicId;
+
+    use super::*;
+
+    const START: Instant = Instant(1_000_000_000);
+
+    fn topic(name: &str) -> NewTopic {
+        NewTopic {
+            name: name.into(),
+            partitions: 1,
+            replication_factor: 1,
+            config: Default::default(),
+        }
+    }
+
+    fn asked(admin: &mut Admin) -> (NodeId, RequestId, Vec<String>) {
+        match admin.poll() {
+            Some(Output::Request {
+                to,
+                id,
+                body: Request::CreateTopics(body),
+            }) => (to, id, body.topics.iter().map(|topic| topic.name.to_string()).collect()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn it_asks_until_all_topics_are_there() {
+        let mut admin = Admin::new(vec![topic("a"), topic("b")], vec![NodeId(1), NodeId(2)]);
+        assert!(admin.deadline() <= Some(START));
+        admin.handle(START, Input::Wake);
+        let (to, id, topics) = asked(&mut admin);
+        assert_eq!((to, topics), (NodeId(1), vec!["a".to_owned(), "b".to_owned()]));
+        let answers = [
+            ("a".into(), ErrorCode::None, Some(TopicId(100))),
+            ("b".into(), ErrorCode::InvalidReplicationFactor, None),
+        ];
+        let body = CreateTopicsResponse { topics: answers.to_vec() }.into();
+        let from = to;
+        admin.handle(START, Input::Response { from, id, body });
+        assert_eq!(admin.deadline(), Some(START + BACKOFF));
+
+        admin.handle(START + BACKOFF, Input::Wake);
+        let (to, _, topics) = asked(&mut admin);
+        assert_eq!((to, topics), (NodeId(2), vec!["b".to_owned()]));
+        admin.handle(START + BACKOFF, Input::Unreachable { peer: to });
+        admin.handle(START + BACKOFF * 2, Input::Wake);
+        let (to, id, _) = asked(&mut admin);
+        let answers = [("b".into(), ErrorCode::TopicAlreadyExists, None)];
+        let body = CreateTopicsResponse { topics: answers.to_vec() }.into();
+        admin.handle(START + BACKOFF * 2, Input::Response { from: to, id, body });
+        assert!(admin.is_done());
+        assert_eq!(admin.deadline(), None);
+    }
+}

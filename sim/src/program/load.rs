@@ -1,0 +1,169 @@
+//! The load: a program that sends records at a rate.
+
+use std::time::Duration;
+
+use broker_core::random::Random;
+use bytes::Bytes;
+
+use super::clock::Clock;
+use super::producer::ProducerClient;
+use super::ProducerRecord;
+use crate::history::SimTime;
+use crate::scenario::{Keys, ProducerGroup};
+
+/// Records that are due within this time of each other are sent together, as a load generator that sleeps by the
+/// millisecond does.
+const TICK: u64 = 1_000_000;
+
+/// Sends at the group's rate, with exponentially distributed gaps, from the group's start to its stop or `until`; then
+/// waits until all sends have ended.
+pub(super) async fn run(
+    group: &ProducerGroup,
+    keys: &KeySource,
+    until: SimTime,
+    producer: ProducerClient,
+    clock: Clock,
+    mut random: Random,
+) {
+    clock.topics_exist().await;
+    clock.sleep_until(SimTime::after(group.start)).await;
+    let stop = group.stop.map_or(until, |stop| SimTime::after(stop).min(until));
+    let mean_gap = 1e9 / group.rate;
+    let topic = group.topic.as_str().into();
+    let mut due = clock.now().0 + exponential(mean_gap, &mut random);
+    let mut tick = 0;
+    while due < stop.0 {
+        clock.sleep_until(SimTime(due.max(tick))).await;
+        let now = clock.now();
+        tick = now.0 + TICK;
+        while due <= now.0 && due < stop.0 {
+            let record = ProducerRecord {
+                topic: broker_core::types::TopicName::clone(&topic),
+                partition: None,
+                key: keys.draw(&mut random),
+                value: Some(producer.value(group.record_size as usize)),
+                headers: Vec::new(),
+                timestamp: None,
+            };
+            // A record that is refused is in the history as failed; the next one may do better.
+            let _ = producer.send(record).enqueued().await;
+            due += exponential(mean_gap, &mut random);
+        }
+    }
+    producer.flush().await;
+}
+
+/// A gap of this mean, at least a nanosecond.
+fn exponential(mean: f64, random: &mut Random) -> u64 {
+    ((-libm::log(1.0 - random.unit()) * mean) as u64).max(1)
+}
+
+/// Draws keys, and has them ready.
+pub(crate) struct KeySource {
+    keys: Vec<Bytes>,
+    shape: Shape,
+}
+
+enum Shape {
+    None,
+    Uniform,
+    /// The probability of each key and all before it.
+    Cumulative(Vec<f64>),
+    /// The share of the first key.
+    Hot(f64),
+}
+
+impl KeySource {
+    pub(crate) fn new(keys: &Keys) -> KeySource {
+        let (count, shape) = match *keys {
+            Keys::None => (0, Shape::None),
+            Keys::Uniform { count } => (count, Shape::Uniform),
+            Keys::Zipf { count, exponent } => (count, Shape::Cumulative(zipf(count, exponent))),
+            Keys::Hot { count, share } => (count, Shape::Hot(share)),
+        };
+        KeySource {
+            keys: (1..=count).map(|number| Bytes::from(format!("key-{number}"))).collect(),
+            shape,
+        }
+    }
+
+    fn draw(&self, random: &mut Random) -> Option<Bytes> {
+        let count = self.keys.len() as u64;
+        let index = match &self.shape {
+            Shape::None => return None,
+            Shape::Uniform => random.below(count),
+            Shape::Cumulative(sums) => {
+                let point = random.unit();
+                (sums.partition_point(|sum| *sum <= point) as u64).min(count - 1)
+            }
+            Shape::Hot(share) if count == 1 || random.chance(*share) => 0,
+            Shape::Hot(_) => 1 + random.below(count - 1),
+        };
+        Some(self.keys[index as usize].clone())
+    }
+}
+
+fn zipf(count: u64, exponent: f64) -> Vec<f64> {
+    let weights = (1..=count).map(|number| libm::pow(number as f64, -exponent));
+    let mut sums: Vec<f64> = weights
+        .scan(0.0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        })
+        .collect();
+    let total = sums.last().copied().unwrap_or(1.0);
+    for sum in &mut sums {
+        *sum /= total;
+    }
+    sums
+}
+
+/// How long `count` records take a program that works this long on each.
+pub(super) fn work(each: Duration, count: usize) -> Duration {
+    each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shares of the first three keys among many draws.
+    fn shares(keys: Keys) -> [f64; 3] {
+        let source = KeySource::new(&keys);
+        let mut random = Random::new(1, "keys");
+        let mut counts = [0u32; 3];
+        for _ in 0..20_000 {
+            let key = source.draw(&mut random).expect("keys");
+            let number: usize = std::str::from_utf8(&key[4..]).unwrap().parse().unwrap();
+            if number <= 3 {
+                counts[number - 1] += 1;
+            }
+        }
+        counts.map(|count| f64::from(count) / 20_000.0)
+    }
+
+    #[test]
+    fn keys_have_their_shares() {
+        let h4 = 1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 1.0 / 4.0;
+        for (keys, expected) in [
+            (Keys::Uniform { count: 4 }, [0.25, 0.25, 0.25]),
+            (Keys::Zipf { count: 4, exponent: 1.0 }, [1.0 / h4, 0.5 / h4, 1.0 / 3.0 / h4]),
+            (Keys::Zipf { count: 4, exponent: 0.0 }, [0.25, 0.25, 0.25]),
+            (Keys::Hot { count: 11, share: 0.6 }, [0.6, 0.04, 0.04]),
+            (Keys::Hot { count: 1, share: 0.5 }, [1.0, 0.0, 0.0]),
+        ] {
+            let got = shares(keys.clone());
+            for (got, expected) in got.iter().zip(expected) {
+                assert!((got - expected).abs() < 0.015, "{keys:?}: {got} is not {expected}");
+            }
+        }
+        assert_eq!(KeySource::new(&Keys::None).draw(&mut Random::new(1, "keys")), None);
+    }
+
+    #[test]
+    fn gaps_have_their_mean() {
+        let mut random = Random::new(1, "gaps");
+        let sum: u64 = (0..20_000).map(|_| exponential(1e6, &mut random)).sum();
+        assert!((sum / 20_000).abs_diff(1_000_000) < 20_000);
+    }
+}

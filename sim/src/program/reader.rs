@@ -1,0 +1,41 @@
+//! The plain consumer: polls, works on what it got, polls again.
+
+use std::time::Duration;
+
+use broker_core::client::consumer::ConsumerNotice;
+use broker_core::types::{Offset, PartitionIndex, TopicName};
+
+use super::clock::Clock;
+use super::consumer::ConsumerClient;
+use super::load::work;
+use crate::history::SimTime;
+use crate::scenario::ConsumerGroup;
+
+/// How long one poll waits.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Reads `partitions` from the group's start for ever.
+pub(super) async fn run(
+    group: &ConsumerGroup,
+    partitions: &[(TopicName, PartitionIndex)],
+    mut consumer: ConsumerClient,
+    clock: Clock,
+) {
+    clock.sleep_until(SimTime::after(group.start)).await;
+    consumer.assign(partitions.to_vec());
+    loop {
+        let records = consumer.poll(POLL).await;
+        if !group.processing.is_zero() && !records.is_empty() {
+            clock.sleep(work(group.processing, records.len())).await;
+        }
+        // Without a reset policy the application decides: from where the logs part, or from the beginning.
+        while let Some(notice) = consumer.next_notice() {
+            match notice {
+                ConsumerNotice::NoOffset(partition) => consumer.seek(partition, Offset::ZERO),
+                ConsumerNotice::LogTruncated {
+                    partition, diverging, ..
+                } => consumer.seek(partition, diverging.unwrap_or(Offset::ZERO)),
+            }
+        }
+    }
+}

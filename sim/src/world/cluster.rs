@@ -1,0 +1,128 @@
+//! What the nodes have stated about the cluster, as far as faults need it to find their targets.
+
+use std::collections::BTreeMap;
+
+use broker_core::trace::{Event, QuorumRole};
+use broker_core::types::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicName, TopicPartition};
+
+/// The newest known state of topics, partitions and the controller.
+#[derive(Default)]
+pub(super) struct Cluster {
+    topics: BTreeMap<TopicName, TopicId>,
+    partitions: BTreeMap<TopicPartition, Partition>,
+    controller: Option<(LeaderEpoch, NodeId)>,
+}
+
+struct Partition {
+    offset: Offset,
+    leader: Option<NodeId>,
+    replicas: Vec<NodeId>,
+}
+
+impl Cluster {
+    /// Takes note of a fact.
+    pub(super) fn observe(&mut self, node: NodeId, event: &Event) {
+        match event {
+            Event::TopicCreated { name, topic, .. } => {
+                self.topics.insert(name.clone(), *topic);
+            }
+            Event::PartitionChanged {
+                offset,
+                partition,
+                replicas,
+                leader,
+                ..
+            } => {
+                let known = self.partitions.get(partition);
+                if known.is_none_or(|known| known.offset < *offset) {
+                    let state = Partition {
+                        offset: *offset,
+                        leader: *leader,
+                        replicas: replicas.clone(),
+                    };
+                    self.partitions.insert(*partition, state);
+                }
+            }
+            Event::QuorumRoleChanged {
+                role: QuorumRole::Leader,
+                epoch,
+                ..
+            } if self.controller.is_none_or(|(known, _)| known < *epoch) => {
+                self.controller = Some((*epoch, node));
+            }
+            _ => {}
+        }
+    }
+
+    /// The leader of a partition, if it has one.
+    pub(super) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
+        self.partition(topic, partition)?.leader
+    }
+
+    /// The replicas of a partition without its leader, by number.
+    pub(super) fn followers(&self, topic: &str, partition: i32) -> Vec<NodeId> {
+        let Some(partition) = self.partition(topic, partition) else {
+            return Vec::new();
+        };
+        let mut followers = partition.replicas.clone();
+        followers.retain(|replica| Some(*replica) != partition.leader);
+        followers.sort();
+        followers
+    }
+
+    /// The active controller, if there ever was one.
+    pub(super) fn controller(&self) -> Option<NodeId> {
+        self.controller.map(|(_, node)| node)
+    }
+
+    fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
+        let topic = *self.topics.get(&TopicName::from(topic))?;
+        self.partitions.get(&TopicPartition {
+            topic,
+            partition: PartitionIndex(partition),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_core::types::PartitionEpoch;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_state_counts_whoever_states_it() {
+        let mut cluster = Cluster::default();
+        let partition = TopicPartition::new(TopicId(100), 0);
+        let changed = |offset: i64, leader: Option<u32>| Event::PartitionChanged {
+            offset: Offset(offset),
+            partition,
+            replicas: vec![NodeId(3), NodeId(1), NodeId(2)],
+            isr: vec![NodeId(1)],
+            leader: leader.map(NodeId),
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: PartitionEpoch(0),
+        };
+        let created = Event::TopicCreated {
+            offset: Offset(4),
+            name: "orders".into(),
+            topic: TopicId(100),
+        };
+        for (node, event) in [(2, created), (2, changed(5, Some(3))), (1, changed(9, Some(2))), (3, changed(5, Some(3)))] {
+            cluster.observe(NodeId(node), &event);
+        }
+        assert_eq!(cluster.leader("orders", 0), Some(NodeId(2)));
+        assert_eq!(cluster.followers("orders", 0), [NodeId(1), NodeId(3)]);
+        assert_eq!(cluster.leader("orders", 1), None);
+        assert_eq!(cluster.leader("others", 0), None);
+        let leads = |epoch| Event::QuorumRoleChanged {
+            role: QuorumRole::Leader,
+            epoch: LeaderEpoch(epoch),
+            leader: None,
+        };
+        assert_eq!(cluster.controller(), None);
+        cluster.observe(NodeId(1), &leads(4));
+        cluster.observe(NodeId(2), &leads(3));
+        assert_eq!(cluster.controller(), Some(NodeId(1)));
+    }
+}

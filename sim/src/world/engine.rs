@@ -1,0 +1,402 @@
+//! The world and its loop.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_core::broker::Roles;
+use broker_core::digest::DigestHasher;
+use broker_core::disk::{DiskError, DiskReply, FileName, OpId};
+use broker_core::machine::Input;
+use broker_core::random::Random;
+use broker_core::types::NodeId;
+
+use super::cluster::Cluster;
+use super::clock::NodeClock;
+use super::disk::SyncPoint;
+use super::host::{self, Host};
+use super::network::{Connection, Message, Network};
+use super::node::{Costs, Kind, Node};
+use super::queue::Queue;
+use super::strike::Strikes;
+use super::{End, Midwife, Report, Setup, servers};
+use crate::history::{At, Entry, Environment, Observer, SimTime, What};
+use crate::program::station::{Client, Shared, SleeperId};
+use crate::program::{Member, cast};
+use crate::scenario::Scenario;
+
+/// How often the observer is asked whether the healed cluster has settled.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
+/// The process of history lines that are about no single node.
+pub(super) const NOWHERE: NodeId = NodeId(0);
+
+/// Runs a world with servers of any kind.
+pub(super) fn hold<O: Observer>(setup: Setup<'_>, midwife: Midwife, observer: O) -> (Report, O) {
+    host::block_on(setup.seed, async move {
+        let mut world = World::new(&setup, midwife, observer);
+        let end = world.run().await;
+        world.host.end().await;
+        world.finish(end)
+    })
+}
+
+/// Everything that is simulated.
+pub(super) struct World<'a, O> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) seed: u64,
+    pub(super) trace: bool,
+    pub(super) now: u64,
+    /// Delivered events.
+    pub(super) step: u64,
+    pub(super) digest: DigestHasher,
+    pub(super) queue: Queue<Happening>,
+    /// Servers first, then the clients.
+    pub(super) nodes: Vec<Node>,
+    pub(super) roles: Vec<Roles>,
+    /// Place of node id n in `nodes`, for the three ranges of ids.
+    pub(super) brokers: u32,
+    pub(super) controllers: u32,
+    pub(super) network: Network,
+    pub(super) costs: Costs,
+    pub(super) cluster: Cluster,
+    pub(super) strikes: Strikes<'a>,
+    pub(super) midwife: Midwife,
+    pub(super) cast: Arc<[Arc<Member>]>,
+    pub(super) shared: Shared,
+    pub(super) host: Host,
+    pub(super) observer: O,
+    /// How many programs' waits have ended since they last ran.
+    pub(super) woken: u32,
+    /// Requests and responses delivered.
+    pub(super) messages: u64,
+    /// About how many bytes logs and history take.
+    pub(super) memory: u64,
+    records_sent: u64,
+    end: Option<End>,
+}
+
+/// What the queue holds.
+pub(super) enum Happening {
+    /// A message reaches its receiver's NIC.
+    Message(Message),
+    /// An input reaches a process.
+    Input {
+        node: usize,
+        incarnation: u32,
+        input: Box<Input>,
+        /// The CPU time that it takes.
+        cost: u64,
+    },
+    /// The CPU is free for the next input of the inbox.
+    Call { node: usize, incarnation: u32 },
+    /// A machine's deadline may have come.
+    Alarm { node: usize, incarnation: u32 },
+    /// A disk operation is done.
+    Disk(Box<DiskDone>),
+    /// The ends of a broken connection learn of it.
+    Told(Connection),
+    /// A program has slept enough.
+    Ring(SleeperId),
+    /// A fault of the plan begins.
+    Begin(usize),
+    /// It ends.
+    End(usize),
+    /// The safety phase is over.
+    Heal,
+    /// Has the cluster settled?
+    Settle,
+}
+
+/// A disk operation that is done.
+pub(super) struct DiskDone {
+    pub(super) node: usize,
+    pub(super) incarnation: u32,
+    pub(super) power_cycle: u32,
+    pub(super) op: OpId,
+    pub(super) file: Option<FileName>,
+    /// What becomes durable by it.
+    pub(super) durable: Option<SyncPoint>,
+    pub(super) result: Result<DiskReply, DiskError>,
+}
+
+impl<'a, O: Observer> World<'a, O> {
+    fn new(setup: &Setup<'a>, midwife: Midwife, observer: O) -> World<'a, O> {
+        let (scenario, seed) = (setup.scenario, setup.seed);
+        let servers = servers(&scenario.cluster);
+        let cast: Arc<[Arc<Member>]> = cast(scenario).into_iter().map(Arc::new).collect();
+        let clock = |id: NodeId| NodeClock::draw(&mut Random::new(seed, &format!("clock {id}")));
+        let mut nodes: Vec<Node> = Vec::new();
+        for (id, _) in &servers {
+            let name = match id.0 < super::FIRST_CONTROLLER {
+                true => format!("broker {id}"),
+                false => format!("controller {}", id.0 - super::FIRST_CONTROLLER + 1),
+            };
+            nodes.push(Node::new(*id, name, Kind::Server, clock(*id)));
+        }
+        let mut clients = Vec::new();
+        for (place, member) in cast.iter().enumerate() {
+            let clock = clock(member.id);
+            clients.push(Client::new(member.id, clock));
+            let name = format!("client {}", member.name);
+            nodes.push(Node::new(member.id, name, Kind::Client(place), clock));
+        }
+        let shared = Shared::new(clients);
+        World {
+            scenario,
+            seed,
+            trace: setup.trace,
+            now: 0,
+            step: 0,
+            digest: DigestHasher::new(),
+            queue: Queue::new(),
+            network: Network::new(nodes.iter().map(|node| node.id).collect(), &scenario.cluster.network, seed),
+            nodes,
+            roles: servers.iter().map(|(_, roles)| *roles).collect(),
+            brokers: scenario.cluster.brokers,
+            controllers: scenario.cluster.dedicated_controllers,
+            costs: Costs::new(&scenario.cluster.hardware),
+            cluster: Cluster::default(),
+            strikes: Strikes::new(setup.plan),
+            midwife,
+            host: Host::new(shared.clone(), Arc::clone(&cast), seed),
+            cast,
+            shared,
+            observer,
+            woken: 0,
+            messages: 0,
+            memory: 0,
+            records_sent: 0,
+            end: None,
+        }
+    }
+
+    async fn run(&mut self) -> End {
+        self.set_up();
+        self.run_programs().await;
+        loop {
+            if let Some(end) = self.end.take().or_else(|| self.exceeded_limit()) {
+                return end;
+            }
+            let Some((time, happening)) = self.queue.pop() else {
+                return End::NotSettled(vec!["nothing is left that could happen".to_owned()]);
+            };
+            self.now = time;
+            self.dispatch(happening);
+            if self.woken > 0 {
+                self.run_programs().await;
+            }
+        }
+    }
+
+    /// The beginning: every process starts, and the course of the trial is laid down.
+    fn set_up(&mut self) {
+        for index in 0..self.nodes.len() {
+            match self.nodes[index].kind {
+                Kind::Client(place) if !self.cast[place].role.starts_at_once() => {}
+                _ => self.start(index),
+            }
+        }
+        self.strikes.schedule(&mut self.queue);
+        self.queue.push(SimTime::after(self.scenario.duration).0, Happening::Heal);
+    }
+
+    fn dispatch(&mut self, happening: Happening) {
+        match happening {
+            Happening::Message(message) => self.arrive(message),
+            Happening::Input {
+                node,
+                incarnation,
+                input,
+                cost,
+            } => self.reach(node, incarnation, *input, cost),
+            Happening::Call { node, incarnation } => self.call(node, incarnation),
+            Happening::Alarm { node, incarnation } => self.alarm(node, incarnation),
+            Happening::Disk(done) => self.disk_done(*done),
+            Happening::Told(connection) => self.tell(connection),
+            Happening::Ring(sleeper) => self.ring(sleeper),
+            Happening::Begin(fault) => self.begin_fault(fault),
+            Happening::End(fault) => self.end_fault(fault),
+            Happening::Heal => self.heal(),
+            Happening::Settle => self.ask_whether_settled(),
+        }
+    }
+
+    // ---- programs
+
+    /// Lets programs run until all of them wait, and does what they asked for meanwhile.
+    async fn run_programs(&mut self) {
+        loop {
+            {
+                let mut station = self.shared.lock();
+                station.at = self.at();
+                self.woken += station.take_woken();
+            }
+            let woken = std::mem::take(&mut self.woken);
+            if !self.host.run_programs(SimTime(self.now), woken).await {
+                let limit = "the programs do not come to rest".to_owned();
+                self.end = Some(End::Limit(limit));
+            }
+            self.after_programs();
+            if self.woken == 0 || self.end.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn after_programs(&mut self) {
+        let shared = self.shared.clone();
+        let mut station = shared.lock();
+        station.take_woken();
+        self.records_sent = station.records;
+        for (time, sleeper) in station.new_timers.drain(..) {
+            self.queue.push(time.0.max(self.now), Happening::Ring(sleeper));
+        }
+        for entry in station.entries.drain(..) {
+            self.memory += size_of_entry(&entry);
+            self.observer.entry(&entry);
+        }
+        let touched = std::mem::take(&mut station.touched);
+        drop(station);
+        for place in touched {
+            self.drain_client(place);
+        }
+    }
+
+    fn ring(&mut self, sleeper: SleeperId) {
+        let mut station = self.shared.lock();
+        if station.ring(sleeper) {
+            self.woken += station.take_woken();
+            drop(station);
+            self.count("ring", NOWHERE, |_| {});
+        }
+    }
+
+    // ---- history, digest, trace
+
+    pub(super) fn at(&self) -> At {
+        At {
+            step: self.step,
+            time: SimTime(self.now),
+        }
+    }
+
+    /// Counts a delivered event and folds it into the digest.
+    pub(super) fn count(&mut self, kind: &'static str, node: NodeId, body: impl FnOnce(&mut DigestHasher)) {
+        self.step += 1;
+        self.digest.write_u64(self.now);
+        self.digest.write_u32(node.0);
+        body(&mut self.digest);
+        if self.trace {
+            tracing::debug!(target: "trial", step = self.step, time = %SimTime(self.now), node = node.0, kind);
+        }
+    }
+
+    /// Adds a line to the history of a node.
+    pub(super) fn note(&mut self, index: usize, what: Environment) {
+        let node = &self.nodes[index];
+        self.write(node.id, node.incarnation, what);
+    }
+
+    /// Adds a line to the history.
+    pub(super) fn note_everywhere(&mut self, what: Environment) {
+        self.write(NOWHERE, 0, what);
+    }
+
+    fn write(&mut self, process: NodeId, incarnation: u32, what: Environment) {
+        if self.trace {
+            tracing::debug!(target: "trial", step = self.step, time = %SimTime(self.now), node = process.0, ?what);
+        }
+        let entry = Entry {
+            at: self.at(),
+            process,
+            incarnation,
+            what: What::Environment(what),
+        };
+        self.observer.entry(&entry);
+    }
+
+    // ---- the end
+
+    /// Asks the observer, once all sends have ended, until it is content or time is up.
+    fn ask_whether_settled(&mut self) {
+        let missing = self.missing();
+        if missing.is_empty() {
+            self.end = Some(End::Settled);
+            return;
+        }
+        let until = self.scenario.duration + self.scenario.settle;
+        if self.now >= SimTime::after(until).0 {
+            self.end = Some(End::NotSettled(missing));
+            return;
+        }
+        self.ask_later();
+    }
+
+    /// Schedules the next question, at the end of the settle time at the latest.
+    pub(super) fn ask_later(&mut self) {
+        let until = SimTime::after(self.scenario.duration + self.scenario.settle).0;
+        let next = self.now + SimTime::after(SETTLE_INTERVAL).0;
+        self.queue.push(next.min(until.max(self.now)), Happening::Settle);
+    }
+
+    fn missing(&mut self) -> Vec<String> {
+        let station = self.shared.lock();
+        if !station.has_topics() {
+            return vec!["the topics were never created".to_owned()];
+        }
+        let named = self.cast.iter().zip(&station.clients);
+        let sending = named.filter(|(_, client)| client.open_sends() > 0);
+        let unended: Vec<String> = sending
+            .map(|(member, client)| format!("client {}: {} sends have not ended", member.name, client.open_sends()))
+            .collect();
+        drop(station);
+        if !unended.is_empty() {
+            return unended;
+        }
+        self.observer.settled(self.at()).err().unwrap_or_default()
+    }
+
+    fn exceeded_limit(&self) -> Option<End> {
+        let limits = &self.scenario.limits;
+        let words = if self.step > limits.events {
+            format!("more than {} events", limits.events)
+        } else if self.records_sent > limits.records {
+            format!("more than {} records", limits.records)
+        } else if self.now > SimTime::after(limits.sim_time).0 {
+            format!("more than {:?} of simulated time", limits.sim_time)
+        } else if self.memory > limits.memory {
+            format!("more than {} bytes of logs and history", limits.memory)
+        } else {
+            return None;
+        };
+        Some(End::Limit(words))
+    }
+
+    fn finish(self, end: End) -> (Report, O) {
+        let report = Report {
+            digest: self.digest.finish(),
+            events: self.step,
+            sim_time: SimTime(self.now),
+            end,
+            faults: self.strikes.outcome(SimTime(self.now)),
+            records_sent: self.records_sent,
+            messages: self.messages,
+        };
+        (report, self.observer)
+    }
+}
+
+/// About how many bytes a line of history takes in memory.
+fn size_of_entry(entry: &Entry) -> u64 {
+    let more = match &entry.what {
+        What::SendInvoked(sent) => 64 + sent.key.as_ref().map_or(0, |key| key.len()),
+        What::Polled(records) => size_of_val(&records[..]),
+        _ => 0,
+    };
+    (size_of::<Entry>() + more) as u64
+}
+
+/// Folds anything into a digest.
+pub(super) fn fold(value: impl Hash) -> impl FnOnce(&mut DigestHasher) {
+    move |digest| value.hash(digest)
+}

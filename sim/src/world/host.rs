@@ -1,0 +1,127 @@
+//! The executor of programs: madsim.
+//!
+//! The world's loop is the main future of a madsim runtime, and every program is a task on a madsim node of its own.
+//! madsim supplies the shuffled order of tasks, the death of a task at whatever await it stands, and the guard that
+//! turns every clock and entropy call of this thread into simulated ones. Its network, files and timers are not used.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_core::random::Random;
+use madsim::runtime::{Handle, Runtime};
+use madsim::task::NodeId as HostId;
+use madsim::time::{Sleep, TimeHandle};
+
+use crate::history::SimTime;
+use crate::program::station::Shared;
+use crate::program::{Member, play};
+
+/// How far ahead the timer is set that rings when every task has run, for each task that was woken.
+const STEP: Duration = Duration::from_micros(1);
+/// What madsim adds to the time of a timer that it waits for.
+const ROUNDING: Duration = Duration::from_nanos(50);
+/// Programs that are not at rest after this long by madsim's clock never will be: a task runs for 50 to 100 ns.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The programs and the executor under them.
+pub(super) struct Host {
+    runtime: Handle,
+    time: TimeHandle,
+    timer: Pin<Box<Sleep>>,
+    /// For each client its madsim node, once its program has been started.
+    programs: Vec<Option<HostId>>,
+    shared: Shared,
+    cast: Arc<[Arc<Member>]>,
+    seed: u64,
+}
+
+/// Runs `main` as the main future of a fresh madsim runtime.
+pub(super) fn block_on<F: Future>(seed: u64, main: F) -> F::Output {
+    let seed = Random::new(seed, "madsim").next_u64();
+    Runtime::with_seed_and_config(seed, madsim::Config::default()).block_on(main)
+}
+
+impl Host {
+    /// Call it inside of [`block_on`].
+    pub(super) fn new(shared: Shared, cast: Arc<[Arc<Member>]>, seed: u64) -> Host {
+        let time = TimeHandle::current();
+        Host {
+            runtime: Handle::current(),
+            timer: Box::pin(time.sleep(STEP)),
+            time,
+            programs: vec![None; cast.len()],
+            shared,
+            cast,
+            seed,
+        }
+    }
+
+    /// Starts the program of a client (again). It runs with the next [`Host::run_programs`].
+    pub(super) fn start(&mut self, client: usize) {
+        if let Some(program) = self.programs[client] {
+            self.runtime.restart(program);
+            return;
+        }
+        let member = Arc::clone(&self.cast[client]);
+        let name = member.name.clone();
+        let (shared, seed) = (self.shared.clone(), self.seed);
+        let program = move || play(shared.clone(), client, Arc::clone(&member), seed);
+        let node = self.runtime.create_node().name(name).init(program).build();
+        self.programs[client] = Some(node.id());
+    }
+
+    /// Ends the program of a client where it stands. Its future is dropped with the next [`Host::run_programs`].
+    pub(super) fn kill(&self, client: usize) {
+        if let Some(program) = self.programs[client] {
+            self.runtime.kill(program);
+        }
+    }
+
+    /// The program of a client stands still.
+    pub(super) fn pause(&self, client: usize) {
+        if let Some(program) = self.programs[client] {
+            self.runtime.pause(program);
+        }
+    }
+
+    /// It goes on.
+    pub(super) fn resume(&self, client: usize) {
+        if let Some(program) = self.programs[client] {
+            self.runtime.resume(program);
+        }
+    }
+
+    /// Moves madsim's clock up to `now` and lets all programs run until each of them waits for the world. `woken` is
+    /// how many tasks are ready, about. False if they do not come to rest.
+    ///
+    /// The main future waits for a timer that lies a little ahead, which madsim fires only when nothing else is ready.
+    /// Each run of a task moves madsim's clock too, so that many of them together can reach the timer: then the clock
+    /// does not stand where a timer that was waited for puts it, and another, longer wait follows.
+    pub(super) async fn run_programs(&mut self, now: SimTime, woken: u32) -> bool {
+        let behind = Duration::from_nanos(now.0).saturating_sub(self.time.elapsed());
+        if !behind.is_zero() {
+            self.time.advance(behind);
+        }
+        let mut ahead = STEP * (woken + 1);
+        while ahead < PATIENCE {
+            let deadline = self.time.now_instant() + ahead;
+            self.timer.as_mut().reset(deadline);
+            (&mut self.timer).await;
+            if self.time.now_instant() == deadline + ROUNDING {
+                return true;
+            }
+            ahead *= 2;
+        }
+        false
+    }
+
+    /// Ends all programs and waits until their futures are dropped: a madsim runtime leaks the tasks that it still has.
+    pub(super) async fn end(&mut self) {
+        for client in 0..self.programs.len() {
+            self.kill(client);
+        }
+        self.time.sleep(Duration::from_millis(1)).await;
+    }
+}

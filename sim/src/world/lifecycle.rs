@@ -1,0 +1,114 @@
+//! Processes start, die, stand still and go on.
+
+use broker_core::random::Random;
+use broker_core::types::NodeId;
+
+use super::Birth;
+use super::engine::World;
+use super::node::{Kind, State};
+use crate::history::{Environment, Observer, SimTime};
+use crate::program::Role;
+
+impl<O: Observer> World<'_, O> {
+    /// A new run of a node's process begins.
+    pub(super) fn start(&mut self, index: usize) {
+        let had_power = self.nodes[index].state != State::PowerOff;
+        let node = &mut self.nodes[index];
+        node.start();
+        let (id, incarnation) = (node.id, node.incarnation);
+        let now = node.clock.at(SimTime(self.now));
+        match node.kind {
+            Kind::Server => {
+                let birth = Birth {
+                    now,
+                    id,
+                    roles: self.roles[index],
+                    random: Random::new(self.seed, &format!("node {id} run {incarnation}")),
+                };
+                self.nodes[index].machine = Some((self.midwife)(birth));
+            }
+            Kind::Client(place) => self.start_client(place, incarnation),
+        }
+        self.note(index, Environment::Started);
+        if !had_power {
+            self.end_silence();
+        }
+        self.drain(index);
+    }
+
+    fn start_client(&mut self, place: usize, incarnation: u32) {
+        let member = &self.cast[place];
+        let bootstrap = (1..=self.brokers).map(NodeId).collect();
+        let random = Random::new(self.seed, &format!("client {} run {incarnation}", member.name));
+        let (machine, acks) = member.role.machine(bootstrap, random);
+        self.shared.lock().start(place, incarnation, machine, acks);
+        if !matches!(member.role, Role::Admin { .. }) {
+            self.host.start(place);
+            self.woken += 1;
+        }
+    }
+
+    /// A node's process ends; `state` says whether its machine lives on.
+    pub(super) fn die(&mut self, index: usize, state: State) {
+        self.nodes[index].die(state, self.now);
+        if let Kind::Client(place) = self.nodes[index].kind {
+            self.host.kill(place);
+            self.woken += 1;
+            let mut station = self.shared.lock();
+            station.at = self.at();
+            station.die(place);
+            for entry in station.entries.drain(..) {
+                self.observer.entry(&entry);
+            }
+        }
+        for connection in self.network.open_connections(index) {
+            let (client, server) = self.network.ends(connection, super::network::Direction::ToServer);
+            let (direction, peer) = match client == index {
+                true => (super::network::Direction::ToServer, server),
+                false => (super::network::Direction::ToClient, client),
+            };
+            if state == State::PowerOff || self.network.is_cut(index, peer) {
+                self.break_silently(connection);
+                continue;
+            }
+            // The kernel closes the connection behind the last bytes that were sent.
+            let arrival = self.now + self.network.latency(index, peer);
+            let arrival = self.network.in_order(connection, direction, arrival);
+            self.break_connection(connection, arrival);
+        }
+    }
+
+    /// Cuts the power of a node, whether its process runs or not.
+    pub(super) fn cut_power(&mut self, index: usize) {
+        if self.nodes[index].is_alive() {
+            self.die(index, State::PowerOff);
+        }
+        let node = &mut self.nodes[index];
+        node.state = State::PowerOff;
+        node.power_cycle += 1;
+        node.disk_free = self.now;
+        let label = format!("power {} loss {}", node.id, node.power_cycle);
+        let lost_bytes = node.disk.lose_power(&mut Random::new(self.seed, &label));
+        self.note(index, Environment::PowerLost { lost_bytes });
+    }
+
+    /// A running process stands still.
+    pub(super) fn pause(&mut self, index: usize) {
+        self.nodes[index].state = State::Paused;
+        if let Kind::Client(place) = self.nodes[index].kind {
+            self.host.pause(place);
+        }
+        self.note(index, Environment::Paused);
+    }
+
+    /// A paused process goes on.
+    pub(super) fn resume(&mut self, index: usize) {
+        self.nodes[index].state = State::Running;
+        if let Kind::Client(place) = self.nodes[index].kind {
+            self.host.resume(place);
+            self.woken += 1;
+        }
+        self.note(index, Environment::Resumed);
+        self.call_later(index);
+    }
+}

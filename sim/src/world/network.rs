@@ -1,0 +1,361 @@
+//! Links and connections: who can reach whom, how long it takes, and which messages belong together.
+//!
+//! A **link** is one direction between two nodes: latency, cuts, loss. A **connection** goes from a client to a server
+//! and carries requests one way and responses the other; in each direction messages keep their order. A message that
+//! is lost breaks its connection: nothing passes it any more, and both ends learn of it later, as with TCP.
+
+use broker_core::machine::RequestId;
+use broker_core::protocol::{ApiKey, Request, Response};
+use broker_core::random::Random;
+use broker_core::types::NodeId;
+
+use crate::scenario;
+
+/// Names a connection; also its [`broker_core::machine::ConnectionId`].
+pub(super) type Connection = u32;
+
+/// No process yet.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+/// The latency of a message from a node to itself, in nanoseconds.
+const LOOPBACK: u64 = 10_000;
+
+/// One request or response on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) connection: Connection,
+    /// Which run of the sender's process sent it.
+    pub(super) incarnation: u32,
+    /// When it left the sender; a sender that died earlier never sent it.
+    pub(super) departs: u64,
+    /// Bytes on the wire.
+    pub(super) size: u64,
+    pub(super) id: RequestId,
+    pub(super) body: Body,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    Request(Request),
+    Response(Response),
+}
+
+impl Body {
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Body::Request(body) => body.wire_size(),
+            Body::Response(body) => body.wire_size(),
+        }
+    }
+
+    pub(super) fn api_key(&self) -> ApiKey {
+        match self {
+            Body::Request(body) => body.api_key(),
+            Body::Response(body) => body.api_key(),
+        }
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        match self {
+            Body::Request(_) => Direction::ToServer,
+            Body::Response(_) => Direction::ToClient,
+        }
+    }
+}
+
+/// A direction of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Direction {
+    ToServer = 0,
+    ToClient = 1,
+}
+
+/// How a connection is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Condition {
+    /// Messages pass.
+    Open,
+    /// Something was lost or an end died: what is sent now is lost, and the ends will be told.
+    Broken,
+    /// The ends were told.
+    Closed,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectionState {
+    pub(super) client: usize,
+    pub(super) server: usize,
+    /// Which run of the client's process made it.
+    pub(super) client_incarnation: u32,
+    /// Which run of the server's process accepted it; [`NOBODY`] before the first message arrived.
+    pub(super) server_incarnation: u32,
+    pub(super) condition: Condition,
+    /// When the latest message of each direction arrives.
+    last: [u64; 2],
+    /// Whether a message of this direction was lost on the way, so that later ones cannot arrive.
+    pub(super) hole: [bool; 2],
+    /// Whether the fault `Hold` caught a message of this direction: later ones queue behind it.
+    pub(super) held: [bool; 2],
+}
+
+/// What a link suffers from one fault.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// Which fault of the plan.
+    pub(super) fault: usize,
+    /// Probability that a message is lost.
+    pub(super) drop: f64,
+    /// Added latency in nanoseconds.
+    pub(super) delay: u64,
+    /// Probability that a request arrives twice.
+    pub(super) duplicate: f64,
+}
+
+/// What troubles do to one message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Harm {
+    pub(super) lost: bool,
+    pub(super) delay: u64,
+    pub(super) twice: bool,
+}
+
+/// One direction between two nodes.
+struct Link {
+    latency: Random,
+    /// Draws of troubles come from a stream of their own, so that a trouble changes no latency.
+    trouble: Random,
+    /// The connection that carries requests in this direction.
+    connection: Option<Connection>,
+    /// How many cuts lie on it.
+    cuts: u32,
+    troubles: Vec<Trouble>,
+}
+
+/// All links and connections. Nodes are named by their place in the world.
+pub(super) struct Network {
+    ids: Vec<NodeId>,
+    seed: u64,
+    latency_min: u64,
+    latency_excess: f64,
+    /// For each ordered pair of nodes the place of its link plus one; 0 before the first message.
+    places: Vec<u32>,
+    links: Vec<Link>,
+    pub(super) connections: Vec<ConnectionState>,
+    /// Broken connections whose ends cannot be told before they reach each other again.
+    pub(super) silent: Vec<Connection>,
+}
+
+impl Network {
+    pub(super) fn new(ids: Vec<NodeId>, spec: &scenario::Network, seed: u64) -> Network {
+        let excess = spec.latency_mean.saturating_sub(spec.latency_min);
+        Network {
+            places: vec![0; ids.len() * ids.len()],
+            ids,
+            seed,
+            latency_min: spec.latency_min.as_nanos() as u64,
+            latency_excess: excess.as_nanos() as f64,
+            links: Vec::new(),
+            connections: Vec::new(),
+            silent: Vec::new(),
+        }
+    }
+
+    // ---- links
+
+    /// Draws how long a message takes from one node to the other.
+    pub(super) fn latency(&mut self, from: usize, to: usize) -> u64 {
+        if from == to {
+            return LOOPBACK;
+        }
+        let (min, excess) = (self.latency_min, self.latency_excess);
+        if excess == 0.0 {
+            return min;
+        }
+        let link = self.link(from, to);
+        min + (-libm::log(1.0 - link.latency.unit()) * excess) as u64
+    }
+
+    /// Whether messages from one to the other are lost.
+    pub(super) fn is_cut(&self, from: usize, to: usize) -> bool {
+        self.known_link(from, to).is_some_and(|link| link.cuts > 0)
+    }
+
+    /// Lays one more cut on the link.
+    pub(super) fn cut(&mut self, from: usize, to: usize) {
+        self.link(from, to).cuts += 1;
+    }
+
+    /// Takes one cut away.
+    pub(super) fn mend(&mut self, from: usize, to: usize) {
+        self.link(from, to).cuts -= 1;
+    }
+
+    /// Adds a trouble.
+    pub(super) fn trouble(&mut self, from: usize, to: usize, trouble: Trouble) {
+        self.link(from, to).troubles.push(trouble);
+    }
+
+    /// Ends the trouble of a fault.
+    pub(super) fn relieve(&mut self, from: usize, to: usize, fault: usize) {
+        self.link(from, to).troubles.retain(|trouble| trouble.fault != fault);
+    }
+
+    /// Draws what happens to a message.
+    pub(super) fn harm(&mut self, from: usize, to: usize) -> Harm {
+        let mut harm = Harm::default();
+        if self.known_link(from, to).is_none_or(|link| link.troubles.is_empty()) {
+            return harm;
+        }
+        let link = self.link(from, to);
+        for trouble in &link.troubles {
+            harm.lost |= link.trouble.chance(trouble.drop);
+            harm.twice |= link.trouble.chance(trouble.duplicate);
+            harm.delay += trouble.delay;
+        }
+        harm
+    }
+
+    fn known_link(&self, from: usize, to: usize) -> Option<&Link> {
+        match self.places[from * self.ids.len() + to] {
+            0 => None,
+            place => Some(&self.links[place as usize - 1]),
+        }
+    }
+
+    fn link(&mut self, from: usize, to: usize) -> &mut Link {
+        let pair = from * self.ids.len() + to;
+        if self.places[pair] == 0 {
+            let (from, to) = (self.ids[from], self.ids[to]);
+            self.links.push(Link {
+                latency: Random::new(self.seed, &format!("link {from}-{to}")),
+                trouble: Random::new(self.seed, &format!("trouble {from}-{to}")),
+                connection: None,
+                cuts: 0,
+                troubles: Vec::new(),
+            });
+            self.places[pair] = self.links.len() as u32;
+        }
+        &mut self.links[self.places[pair] as usize - 1]
+    }
+
+    // ---- connections
+
+    /// The connection for a request of this run of `client`, made if there is none.
+    pub(super) fn connect(&mut self, client: usize, incarnation: u32, server: usize) -> Connection {
+        if let Some(connection) = self.link(client, server).connection
+            && self.connections[connection as usize].client_incarnation == incarnation
+        {
+            return connection;
+        }
+        let connection = self.connections.len() as Connection;
+        self.connections.push(ConnectionState {
+            client,
+            server,
+            client_incarnation: incarnation,
+            server_incarnation: NOBODY,
+            condition: Condition::Open,
+            last: [0; 2],
+            hole: [false; 2],
+            held: [false; 2],
+        });
+        self.link(client, server).connection = Some(connection);
+        connection
+    }
+
+    /// Later requests go over a new connection.
+    pub(super) fn retire(&mut self, connection: Connection) {
+        let ConnectionState { client, server, .. } = self.connections[connection as usize];
+        let link = self.link(client, server);
+        if link.connection == Some(connection) {
+            link.connection = None;
+        }
+    }
+
+    /// Sender and receiver of a direction.
+    pub(super) fn ends(&self, connection: Connection, direction: Direction) -> (usize, usize) {
+        let ConnectionState { client, server, .. } = self.connections[connection as usize];
+        match direction {
+            Direction::ToServer => (client, server),
+            Direction::ToClient => (server, client),
+        }
+    }
+
+    /// When something that would arrive at `arrival` does so without overtaking.
+    pub(super) fn in_order(&mut self, connection: Connection, direction: Direction, arrival: u64) -> u64 {
+        let last = &mut self.connections[connection as usize].last[direction as usize];
+        *last = arrival.max(*last);
+        *last
+    }
+
+    /// All open connections that a node has an end of.
+    pub(super) fn open_connections(&self, node: usize) -> Vec<Connection> {
+        let numbered = self.connections.iter().zip(0..);
+        let open = numbered.filter(|(connection, _)| {
+            connection.condition == Condition::Open && (connection.client == node || connection.server == node)
+        });
+        open.map(|(_, number)| number).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn network(min: u64, mean: u64) -> Network {
+        let spec = scenario::Network {
+            latency_min: Duration::from_micros(min),
+            latency_mean: Duration::from_micros(mean),
+        };
+        Network::new(vec![NodeId(1), NodeId(2), NodeId(3)], &spec, 1)
+    }
+
+    #[test]
+    fn latency_has_its_minimum_and_its_mean() {
+        for (min, mean) in [(100, 100), (100, 250), (0, 1000)] {
+            let mut network = network(min, mean);
+            let drawn: Vec<u64> = (0..20_000).map(|_| network.latency(0, 1)).collect();
+            let average = drawn.iter().sum::<u64>() / 20_000;
+            assert!(drawn.iter().all(|latency| *latency >= min * 1000));
+            assert!(average.abs_diff(mean * 1000) <= mean * 20, "{min} {mean}: {average}");
+        }
+    }
+
+    #[test]
+    fn links_draw_from_streams_of_their_own() {
+        let mut alone = network(0, 1000);
+        let mut both = network(0, 1000);
+        for _ in 0..100 {
+            both.latency(1, 0);
+            both.latency(0, 2);
+            assert_eq!(alone.latency(0, 1), both.latency(0, 1));
+        }
+    }
+
+    #[test]
+    fn trouble_comes_with_its_probability_and_changes_no_latency() {
+        let mut calm = network(0, 1000);
+        let mut rough = network(0, 1000);
+        let trouble = Trouble {
+            fault: 0,
+            drop: 0.2,
+            delay: 7,
+            duplicate: 0.5,
+        };
+        rough.trouble(0, 1, trouble);
+        let (mut lost, mut twice) = (0, 0);
+        for _ in 0..10_000 {
+            let harm = rough.harm(0, 1);
+            assert_eq!(harm.delay, 7);
+            lost += u32::from(harm.lost);
+            twice += u32::from(harm.twice);
+            assert_eq!(calm.latency(0, 1), rough.latency(0, 1));
+        }
+        assert!(lost.abs_diff(2_000) < 200 && twice.abs_diff(5_000) < 300, "{lost} {twice}");
+        rough.relieve(0, 1, 0);
+        assert_eq!(rough.harm(0, 1), Harm::default());
+        assert_eq!(rough.harm(1, 0), Harm::default());
+    }
+}

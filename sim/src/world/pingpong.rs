@@ -1,0 +1,136 @@
+//! The bare speed of the loop: two machines that send each other a message, and nothing else.
+
+use std::time::Duration;
+
+use broker_core::config::BrokerConfig;
+use broker_core::machine::{Input, Instant, Machine, Outbox, Output};
+use broker_core::protocol::{EndQuorumEpochRequest, EndQuorumEpochResponse, ErrorCode};
+use broker_core::trace::Event;
+use broker_core::types::{LeaderEpoch, NodeId};
+
+use super::{Birth, End, Setup, engine};
+use crate::history::{At, Entry, Observer};
+use crate::scenario::{Cluster, Expectation, Hardware, Limits, Network, Scenario};
+
+/// Sends about `messages` requests and responses between two nodes, hashed into the digest like any others, and
+/// returns how many were delivered.
+#[must_use]
+pub fn ping_pong(messages: u64) -> u64 {
+    let mut scenario = bare_scenario(2);
+    scenario.duration = Duration::from_secs(u64::from(u32::MAX));
+    scenario.limits.events = messages;
+    let setup = Setup {
+        scenario: &scenario,
+        plan: &Vec::new(),
+        seed: 1,
+        trace: false,
+    };
+    let birth = |birth: Birth| -> Box<dyn Machine> { Box::new(Ping::new(birth.id)) };
+    let (report, NobodyLooks) = engine::hold(setup, Box::new(birth), NobodyLooks);
+    assert!(matches!(report.end, End::Limit(_)), "{:?}", report.end);
+    report.messages
+}
+
+/// A cluster of so many brokers on hardware that costs nothing, without load, topics and faults.
+pub(crate) fn bare_scenario(brokers: u32) -> Scenario {
+    Scenario {
+        name: "bare".to_owned(),
+        teaches: String::new(),
+        duration: Duration::from_secs(60),
+        settle: Duration::from_secs(60),
+        seeds: 0..1,
+        cluster: Cluster {
+            brokers,
+            dedicated_controllers: 0,
+            combined_controllers: 1,
+            config: BrokerConfig::default(),
+            hardware: Hardware {
+                cpu_per_request: Duration::ZERO,
+                cpu_per_byte_ns: 0.0,
+                nic_bytes_per_sec: u64::MAX,
+                disk_bytes_per_sec: u64::MAX,
+                fsync: Duration::ZERO,
+            },
+            network: Network {
+                latency_min: Duration::from_micros(100),
+                latency_mean: Duration::from_micros(200),
+            },
+        },
+        topics: Vec::new(),
+        producers: Vec::new(),
+        consumers: Vec::new(),
+        faults: Vec::new(),
+        nemesis: None,
+        quirks: Vec::new(),
+        quirk_set: Default::default(),
+        expect: Expectation::Pass,
+        limits: Limits {
+            events: u64::MAX,
+            records: u64::MAX,
+            sim_time: Duration::from_secs(u64::from(u32::MAX)),
+            memory: u64::MAX,
+        },
+    }
+}
+
+/// Answers every request, and answers every answer with the next request. Node 1 serves.
+struct Ping {
+    out: Outbox,
+    round: i32,
+}
+
+impl Ping {
+    fn new(id: NodeId) -> Ping {
+        let mut ping = Ping {
+            out: Outbox::default(),
+            round: 0,
+        };
+        if id == NodeId(1) {
+            ping.serve();
+        }
+        ping
+    }
+
+    fn serve(&mut self) {
+        self.round = self.round.wrapping_add(1);
+        let body = EndQuorumEpochRequest {
+            leader: NodeId(1),
+            epoch: LeaderEpoch(self.round),
+            preferred_successors: Vec::new(),
+        };
+        self.out.request(NodeId(2), body.into());
+    }
+}
+
+impl Machine for Ping {
+    fn handle(&mut self, _now: Instant, input: Input) {
+        match input {
+            Input::Request { reply_to, .. } => {
+                let body = EndQuorumEpochResponse {
+                    error: ErrorCode::None,
+                    epoch: LeaderEpoch(0),
+                };
+                self.out.respond(reply_to, body.into());
+            }
+            Input::Response { .. } => self.serve(),
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.out.poll()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// An observer that does not look.
+struct NobodyLooks;
+
+impl Observer for NobodyLooks {
+    fn fact(&mut self, _at: At, _node: NodeId, _event: &Event) {}
+
+    fn entry(&mut self, _entry: &Entry) {}
+}

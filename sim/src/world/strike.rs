@@ -1,0 +1,430 @@
+//! The fault plan: who is struck is decided when a fault begins, and all is undone when it ends.
+
+use crate::fault::{Fault, FaultPlan, PlannedFault, Target};
+use crate::history::{Environment, Observer, SimTime};
+
+use super::FiredFault;
+use super::engine::{Happening, World, fold};
+use super::network::{Body, Connection, Direction, Message, NOBODY, Trouble};
+use super::node::State;
+use super::queue::Queue;
+
+/// The plan and what has become of it.
+pub(super) struct Strikes<'a> {
+    plan: &'a FaultPlan,
+    strikes: Vec<Strike>,
+    holds: Vec<Hold>,
+    healed: bool,
+}
+
+/// What has become of one fault.
+#[derive(Default)]
+struct Strike {
+    name: String,
+    began: Option<SimTime>,
+    ended: Option<SimTime>,
+    fired: bool,
+    /// What its end has to do.
+    undo: Vec<Undo>,
+}
+
+/// A step back. Nodes are named by their place.
+enum Undo {
+    Start(usize),
+    /// Only this run of the process was paused.
+    Resume(usize, u32),
+    Mend(usize, usize),
+    Relieve(usize, usize),
+    Disk(usize, f64),
+    Release,
+    /// The beginning was told, so the end is too.
+    Tell,
+}
+
+/// A fault `Hold` that waits for its message, or has it.
+struct Hold {
+    fault: usize,
+    /// Pairs of sender and receiver.
+    pairs: Vec<(usize, usize)>,
+    wanted: (broker_core::protocol::ApiKey, Direction),
+    /// The stream that is held, once the message came.
+    caught: Option<(Connection, Direction)>,
+    messages: Vec<Message>,
+}
+
+impl<'a> Strikes<'a> {
+    pub(super) fn new(plan: &'a FaultPlan) -> Strikes<'a> {
+        let strike = |planned: &PlannedFault| Strike {
+            name: describe(&planned.fault, ToString::to_string),
+            ..Strike::default()
+        };
+        Strikes {
+            plan,
+            strikes: plan.iter().map(strike).collect(),
+            holds: Vec::new(),
+            healed: false,
+        }
+    }
+
+    pub(super) fn schedule(&self, queue: &mut Queue<Happening>) {
+        for (number, planned) in self.plan.iter().enumerate() {
+            queue.push(SimTime::after(planned.at).0, Happening::Begin(number));
+            if let Some(until) = planned.until {
+                queue.push(SimTime::after(until).0, Happening::End(number));
+            }
+        }
+    }
+
+    /// Whether a hold waits for this message.
+    pub(super) fn holds(&mut self, from: usize, to: usize, body: &Body) -> bool {
+        if self.holds.is_empty() {
+            return false;
+        }
+        let wanted = (body.api_key(), body.direction());
+        self.holds
+            .iter()
+            .any(|hold| hold.caught.is_none() && hold.wanted == wanted && hold.pairs.contains(&(from, to)))
+    }
+
+    /// Takes a message that a hold waits for, or that comes behind one that is held.
+    pub(super) fn hold(&mut self, ends: (usize, usize), message: Message) {
+        let direction = message.body.direction();
+        let stream = (message.connection, direction);
+        let wanted = (message.body.api_key(), direction);
+        let behind = self.holds.iter().position(|hold| hold.caught == Some(stream));
+        let first = || {
+            let mut holds = self.holds.iter();
+            holds.position(|hold| hold.caught.is_none() && hold.wanted == wanted && hold.pairs.contains(&ends))
+        };
+        let place = behind.or_else(first).expect("somebody holds the message");
+        let hold = &mut self.holds[place];
+        hold.caught = Some(stream);
+        hold.messages.push(message);
+        self.strikes[hold.fault].fired = true;
+    }
+
+    /// The plan as it came out by `now`.
+    pub(super) fn outcome(&self, now: SimTime) -> Vec<FiredFault> {
+        let came_out = |(strike, planned): (&Strike, &PlannedFault)| {
+            let from = strike.began.unwrap_or(SimTime::after(planned.at));
+            FiredFault {
+                name: strike.name.clone(),
+                from,
+                to: strike.ended.unwrap_or(now.max(from)),
+                fired: strike.fired,
+            }
+        };
+        self.strikes.iter().zip(self.plan).map(came_out).collect()
+    }
+}
+
+impl<O: Observer> World<'_, O> {
+    // ---- beginning
+
+    pub(super) fn begin_fault(&mut self, number: usize) {
+        if self.strikes.healed {
+            return;
+        }
+        self.count("fault begins", super::engine::NOWHERE, fold(number));
+        self.strikes.strikes[number].began = Some(SimTime(self.now));
+        let fault = &self.strikes.plan[number].fault;
+        // A target that cannot be found leaves the fault unfired, with the name that the plan gives it.
+        let Some(name) = self.name(fault) else { return };
+        self.strikes.strikes[number].name = name;
+        let undo = self.strike(number, fault);
+        let strike = &mut self.strikes.strikes[number];
+        strike.undo = undo;
+        strike.fired = strike.undo.iter().any(|undo| !matches!(undo, Undo::Release | Undo::Tell)) || strike.fired;
+    }
+
+    /// Does it, and returns how it is undone; nothing if it had no effect.
+    fn strike(&mut self, number: usize, fault: &Fault) -> Vec<Undo> {
+        match fault {
+            Fault::Kill(target) => {
+                let mut victims = self.resolve(target);
+                victims.retain(|victim| self.nodes[*victim].is_alive());
+                for victim in &victims {
+                    self.die(*victim, State::Dead);
+                    self.nodes[*victim].kept_down += 1;
+                    self.note(*victim, Environment::Killed);
+                }
+                victims.into_iter().map(Undo::Start).collect()
+            }
+            Fault::PowerLoss(target) => {
+                let mut victims = self.resolve(target);
+                victims.retain(|victim| self.nodes[*victim].state != State::PowerOff);
+                for victim in &victims {
+                    self.cut_power(*victim);
+                    self.nodes[*victim].kept_down += 1;
+                }
+                victims.into_iter().map(Undo::Start).collect()
+            }
+            Fault::Restart(target) => {
+                let mut victims = self.resolve(target);
+                victims.retain(|victim| self.nodes[*victim].is_alive());
+                for victim in &victims {
+                    self.die(*victim, State::Dead);
+                    self.note(*victim, Environment::Killed);
+                    self.start(*victim);
+                }
+                self.strikes.strikes[number].fired = !victims.is_empty();
+                Vec::new()
+            }
+            Fault::Pause(target) => {
+                let mut victims = self.resolve(target);
+                victims.retain(|victim| self.nodes[*victim].is_alive());
+                for victim in &victims {
+                    self.nodes[*victim].kept_still += 1;
+                    if self.nodes[*victim].state == State::Running {
+                        self.pause(*victim);
+                    }
+                }
+                let undo = victims.into_iter();
+                undo.map(|victim| Undo::Resume(victim, self.nodes[victim].incarnation)).collect()
+            }
+            Fault::Partition(groups) => {
+                let groups: Vec<Vec<usize>> =
+                    groups.iter().map(|group| group.iter().flat_map(|target| self.resolve(target)).collect()).collect();
+                let mut pairs = Vec::new();
+                for (number, group) in groups.iter().enumerate() {
+                    for other in groups.iter().skip(number + 1).flatten() {
+                        pairs.extend(group.iter().map(|node| (*node, *other)));
+                        pairs.extend(group.iter().map(|node| (*other, *node)));
+                    }
+                }
+                self.cut(number, pairs)
+            }
+            Fault::OneWay(from, to) => {
+                let pairs = self.pairs(from, to);
+                self.cut(number, pairs)
+            }
+            Fault::SlowDisk(target, factor) => {
+                let victims = self.resolve(target);
+                for victim in &victims {
+                    self.nodes[*victim].disk_slowness *= factor;
+                }
+                self.tell_began(number);
+                let undo = victims.into_iter().map(|victim| Undo::Disk(victim, *factor));
+                undo.chain([Undo::Tell]).collect()
+            }
+            Fault::Link {
+                from,
+                to,
+                drop,
+                delay,
+                duplicate,
+            } => {
+                let mut pairs = self.pairs(from, to);
+                pairs.extend(self.pairs(to, from));
+                for (from, to) in &pairs {
+                    let trouble = Trouble {
+                        fault: number,
+                        drop: *drop,
+                        delay: SimTime::after(*delay).0,
+                        duplicate: *duplicate,
+                    };
+                    self.network.trouble(*from, *to, trouble);
+                }
+                self.tell_began(number);
+                let undo = pairs.into_iter().map(|(from, to)| Undo::Relieve(from, to));
+                undo.chain([Undo::Tell]).collect()
+            }
+            Fault::Hold {
+                from,
+                to,
+                api,
+                response,
+            } => {
+                let direction = match response {
+                    true => Direction::ToClient,
+                    false => Direction::ToServer,
+                };
+                let hold = Hold {
+                    fault: number,
+                    pairs: self.pairs(from, to),
+                    wanted: (*api, direction),
+                    caught: None,
+                    messages: Vec::new(),
+                };
+                self.strikes.holds.push(hold);
+                self.tell_began(number);
+                vec![Undo::Release, Undo::Tell]
+            }
+        }
+    }
+
+    fn cut(&mut self, number: usize, mut pairs: Vec<(usize, usize)>) -> Vec<Undo> {
+        pairs.retain(|(from, to)| from != to);
+        for (from, to) in &pairs {
+            self.network.cut(*from, *to);
+        }
+        self.tell_began(number);
+        let undo = pairs.into_iter().map(|(from, to)| Undo::Mend(from, to));
+        undo.chain([Undo::Tell]).collect()
+    }
+
+    fn tell_began(&mut self, number: usize) {
+        let name = self.strikes.strikes[number].name.clone();
+        self.note_everywhere(Environment::FaultBegan(name));
+    }
+
+    // ---- targets
+
+    /// The nodes that a target means now; none if it cannot be told.
+    fn resolve(&self, target: &Target) -> Vec<usize> {
+        let node = |id| vec![self.place(id)];
+        match target {
+            Target::Broker(number) => node(broker_core::types::NodeId(*number)),
+            Target::ControllerNode(number) => {
+                node(broker_core::types::NodeId(super::FIRST_CONTROLLER + number - 1))
+            }
+            Target::LeaderOf(topic, partition) => self.cluster.leader(topic, *partition).map_or(Vec::new(), node),
+            Target::FollowerOf(topic, partition) => {
+                let followers = self.cluster.followers(topic, *partition).into_iter();
+                let mut places = followers.map(|id| self.place(id));
+                places.find(|place| self.nodes[*place].is_alive()).into_iter().collect()
+            }
+            Target::Controller => self.cluster.controller().map_or(Vec::new(), node),
+            Target::All => (0..self.roles.len()).collect(),
+            Target::Client(name) => {
+                let place = self.cast.iter().position(|member| member.name == *name);
+                place.map(|place| self.roles.len() + place).into_iter().collect()
+            }
+        }
+    }
+
+    fn pairs(&self, from: &Target, to: &Target) -> Vec<(usize, usize)> {
+        let to = self.resolve(to);
+        let from = self.resolve(from).into_iter();
+        from.flat_map(|from| to.iter().map(move |to| (from, *to)))
+            .filter(|(from, to)| from != to)
+            .collect()
+    }
+
+    /// What is done to whom, with the nodes that its targets mean now; `None` if some target means none.
+    fn name(&self, fault: &Fault) -> Option<String> {
+        let missing = std::cell::Cell::new(false);
+        let name = describe(fault, |target| {
+            let places = self.resolve(target);
+            missing.set(missing.get() || places.is_empty());
+            match (target, places.first()) {
+                (Target::LeaderOf(..) | Target::FollowerOf(..) | Target::Controller, Some(place)) => {
+                    let plain = target.to_string();
+                    let role = plain.trim_start_matches("a ").trim_start_matches("the ");
+                    format!("{} ({role})", self.nodes[*place].name)
+                }
+                _ => target.to_string(),
+            }
+        });
+        (!missing.get()).then_some(name)
+    }
+
+    // ---- ending
+
+    pub(super) fn end_fault(&mut self, number: usize) {
+        let strike = &mut self.strikes.strikes[number];
+        if strike.began.is_none() || strike.ended.is_some() {
+            return;
+        }
+        strike.ended = Some(SimTime(self.now));
+        let undo = std::mem::take(&mut strike.undo);
+        self.count("fault ends", super::engine::NOWHERE, fold(number));
+        for step in undo {
+            self.undo(number, step);
+        }
+        self.end_silence();
+    }
+
+    fn undo(&mut self, number: usize, step: Undo) {
+        match step {
+            Undo::Start(index) => {
+                self.nodes[index].kept_down -= 1;
+                if self.nodes[index].kept_down == 0 && !self.nodes[index].is_alive() {
+                    self.start(index);
+                }
+            }
+            Undo::Resume(index, incarnation) => {
+                if self.nodes[index].is_in_run(incarnation) {
+                    self.nodes[index].kept_still -= 1;
+                    if self.nodes[index].kept_still == 0 {
+                        self.resume(index);
+                    }
+                }
+            }
+            Undo::Mend(from, to) => self.network.mend(from, to),
+            Undo::Relieve(from, to) => self.network.relieve(from, to, number),
+            Undo::Disk(index, factor) => self.nodes[index].disk_slowness /= factor,
+            Undo::Release => self.release(number),
+            Undo::Tell => {
+                let name = self.strikes.strikes[number].name.clone();
+                self.note_everywhere(Environment::FaultEnded(name));
+            }
+        }
+    }
+
+    /// Lets the messages go that a hold caught, in their order.
+    fn release(&mut self, number: usize) {
+        let held = self.strikes.holds.iter().position(|hold| hold.fault == number);
+        let hold = self.strikes.holds.remove(held.expect("a hold ends once"));
+        if let Some((connection, direction)) = hold.caught {
+            self.network.connections[connection as usize].held[direction as usize] = false;
+        }
+        for message in hold.messages {
+            self.fly(message, self.now, 0);
+        }
+    }
+
+    /// The safety phase is over: every fault ends, and everything runs.
+    pub(super) fn heal(&mut self) {
+        for number in 0..self.strikes.plan.len() {
+            self.end_fault(number);
+        }
+        self.strikes.healed = true;
+        for index in 0..self.nodes.len() {
+            if !self.nodes[index].is_alive() {
+                self.start(index);
+            }
+        }
+        self.end_silence();
+        self.count("heal", super::engine::NOWHERE, |_| {});
+        self.note_everywhere(Environment::Healed);
+        self.ask_later();
+    }
+
+    /// A message that is held belongs to the process that it was sent to, whoever runs there when it is let go.
+    pub(super) fn pin_receiver(&mut self, connection: Connection, to: usize) {
+        let state = &mut self.network.connections[connection as usize];
+        if state.server_incarnation == NOBODY && state.server == to && self.nodes[to].is_alive() {
+            state.server_incarnation = self.nodes[to].incarnation;
+        }
+    }
+}
+
+/// What a fault does, in words.
+fn describe(fault: &Fault, name: impl Fn(&Target) -> String) -> String {
+    match fault {
+        Fault::Kill(target) => format!("kill {}", name(target)),
+        Fault::PowerLoss(target) => format!("power loss of {}", name(target)),
+        Fault::Restart(target) => format!("restart {}", name(target)),
+        Fault::Pause(target) => format!("pause {}", name(target)),
+        Fault::Partition(groups) => {
+            let group = |group: &Vec<Target>| group.iter().map(&name).collect::<Vec<_>>().join(", ");
+            format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | "))
+        }
+        Fault::OneWay(from, to) => format!("cut {} off from {}", name(to), name(from)),
+        Fault::SlowDisk(target, factor) => format!("slow disk of {}, {factor} times", name(target)),
+        Fault::Link { from, to, .. } => format!("trouble between {} and {}", name(from), name(to)),
+        Fault::Hold {
+            from,
+            to,
+            api,
+            response,
+        } => {
+            let kind = match response {
+                true => "response",
+                false => "request",
+            };
+            format!("hold a {api:?} {kind} from {} to {}", name(from), name(to))
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! One input and its consequences: the CPU that takes it, the machine that handles it, the outputs that follow.
+
+use std::hash::Hash;
+
+use broker_core::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
+use broker_core::machine::{Input, Output};
+use broker_core::trace::Event;
+
+use super::engine::{DiskDone, Happening, World};
+use super::node::{Kind, Node, PerByte, State, Taken};
+use crate::history::{Environment, Observer, SimTime};
+
+impl<O: Observer> World<'_, O> {
+    // ---- the way to the machine
+
+    /// An input reaches a process, if that still runs.
+    pub(super) fn reach(&mut self, index: usize, incarnation: u32, input: Input, cost: u64) {
+        if self.nodes[index].is_in_run(incarnation) {
+            self.accept(index, input, cost);
+        }
+    }
+
+    /// Hands an input to the machine if the CPU is free, else puts it into the inbox.
+    pub(super) fn accept(&mut self, index: usize, input: Input, cost: u64) {
+        let node = &mut self.nodes[index];
+        let is_free = node.state == State::Running && node.busy_until <= self.now && node.inbox.is_empty();
+        if is_free {
+            self.turn(index, input, cost);
+            return;
+        }
+        node.inbox.push_back((input, cost));
+        self.call_later(index);
+    }
+
+    /// Schedules the next input of the inbox for when the CPU is free.
+    pub(super) fn call_later(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if node.called || node.inbox.is_empty() || node.state != State::Running {
+            return;
+        }
+        node.called = true;
+        let incarnation = node.incarnation;
+        let time = node.busy_until.max(self.now);
+        self.queue.push(time, Happening::Call { node: index, incarnation });
+    }
+
+    /// The CPU takes the next input of the inbox.
+    pub(super) fn call(&mut self, index: usize, incarnation: u32) {
+        let node = &mut self.nodes[index];
+        if !node.is_in_run(incarnation) {
+            return;
+        }
+        node.called = false;
+        if node.state == State::Running
+            && node.busy_until <= self.now
+            && let Some((input, cost)) = node.inbox.pop_front()
+        {
+            self.turn(index, input, cost);
+        }
+        self.call_later(index);
+    }
+
+    /// A machine's deadline may have come.
+    pub(super) fn alarm(&mut self, index: usize, incarnation: u32) {
+        let node = &mut self.nodes[index];
+        if !node.is_in_run(incarnation) {
+            return;
+        }
+        node.alarms.rang();
+        if node.alarms.wake_waits {
+            return;
+        }
+        let is_free = node.state == State::Running && node.busy_until <= self.now && node.inbox.is_empty();
+        if is_free {
+            self.turn(index, Input::Wake, 0);
+            return;
+        }
+        node.alarms.wake_waits = true;
+        node.inbox.push_back((Input::Wake, 0));
+        self.call_later(index);
+    }
+
+    // ---- the machine
+
+    /// The machine handles `input`, which takes the CPU `cost`, and its outputs are carried out.
+    fn turn(&mut self, index: usize, input: Input, cost: u64) {
+        let mut machine = self.take_machine(index);
+        let node = &mut self.nodes[index];
+        let now = node.clock.at(SimTime(self.now));
+        let id = node.id;
+        if let Input::Wake = input {
+            node.alarms.wake_waits = false;
+            let is_due = machine.as_machine().deadline().is_some_and(|deadline| deadline <= now);
+            if !is_due {
+                self.put_machine(index, machine);
+                return;
+            }
+        }
+        let trace = self.trace.then(|| format!("{input:?}"));
+        self.count("input", id, |digest| input.hash(digest));
+        if let Some(input) = trace {
+            tracing::trace!(target: "trial", step = self.step, time = %SimTime(self.now), node = id.0, %input);
+        }
+        if matches!(input, Input::Request { .. } | Input::Response { .. }) {
+            self.messages += 1;
+        }
+        machine.as_machine().handle(now, input);
+        self.nodes[index].busy_until = self.now + cost;
+        self.carry_out_all(index, machine);
+    }
+
+    /// Carries out what the machine of a client wants after its program used it.
+    pub(super) fn drain_client(&mut self, place: usize) {
+        let index = self.roles.len() + place;
+        if self.nodes[index].is_alive() {
+            self.drain(index);
+        }
+    }
+
+    /// Carries out what a machine wants without an input.
+    pub(super) fn drain(&mut self, index: usize) {
+        let machine = self.take_machine(index);
+        self.carry_out_all(index, machine);
+    }
+
+    fn carry_out_all(&mut self, index: usize, mut machine: Taken) {
+        while let Some(output) = machine.as_machine().poll() {
+            let goes_on = self.carry_out(index, output);
+            if !goes_on {
+                self.die(index, State::Dead);
+                self.note(index, Environment::Halted);
+                return;
+            }
+        }
+        let deadline = machine.as_machine().deadline();
+        self.put_machine(index, machine);
+        let node = &mut self.nodes[index];
+        if let Some(time) = node.alarms.set(deadline, &node.clock, self.now) {
+            let incarnation = node.incarnation;
+            self.queue.push(time, Happening::Alarm { node: index, incarnation });
+        }
+        if let Kind::Client(place) = self.nodes[index].kind {
+            self.after_client_turn(place);
+        }
+    }
+
+    /// Looks what a client's machine has got for its program.
+    fn after_client_turn(&mut self, place: usize) {
+        let shared = self.shared.clone();
+        let mut station = shared.lock();
+        station.at = self.at();
+        station.after_turn(place);
+        self.woken += station.take_woken();
+        for entry in station.entries.drain(..) {
+            self.observer.entry(&entry);
+        }
+    }
+
+    fn take_machine(&mut self, index: usize) -> Taken {
+        match self.nodes[index].kind {
+            Kind::Server => Taken::Server(self.nodes[index].machine.take().expect("a running server has a machine")),
+            Kind::Client(place) => {
+                let machine = self.shared.lock().clients[place].machine.take();
+                Taken::Client(machine.expect("a running client has a machine"))
+            }
+        }
+    }
+
+    fn put_machine(&mut self, index: usize, machine: Taken) {
+        match (machine, self.nodes[index].kind) {
+            (Taken::Server(machine), _) => self.nodes[index].machine = Some(machine),
+            (Taken::Client(machine), Kind::Client(place)) => {
+                self.shared.lock().clients[place].machine = Some(machine);
+            }
+            (Taken::Client(_), Kind::Server) => unreachable!("a machine returns to where it was"),
+        }
+    }
+
+    // ---- outputs
+
+    /// Carries out one output; false if it is a halt.
+    fn carry_out(&mut self, index: usize, output: Output) -> bool {
+        match output {
+            Output::Request { to, id, body } => self.send_request(index, to, id, body),
+            Output::Response { to, body } => self.send_response(index, to, body),
+            Output::Disk { op, what } => self.start_disk_operation(index, op, what),
+            Output::Trace(event) => self.state_fact(index, &event),
+            Output::Halt { reason } => {
+                if self.trace {
+                    tracing::debug!(target: "trial", step = self.step, node = self.nodes[index].id.0, ?reason, "halt");
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    fn state_fact(&mut self, index: usize, event: &Event) {
+        let node = self.nodes[index].id;
+        if self.trace {
+            tracing::debug!(target: "trial", step = self.step, time = %SimTime(self.now), node = node.0, fact = ?event);
+        }
+        self.cluster.observe(node, event);
+        self.observer.fact(self.at(), node, event);
+    }
+
+    // ---- the disk
+
+    fn start_disk_operation(&mut self, index: usize, op: OpId, what: DiskOp) {
+        let node = &mut self.nodes[index];
+        match what {
+            // A write goes to the page cache while the process waits, so that a slow disk slows the process.
+            DiskOp::Write { file, at, bytes } => {
+                node.busy_until = node.busy_until.max(self.now) + disk_time(node, self.costs.disk, bytes.len() as u64);
+                self.memory += bytes.len() as u64;
+                node.disk.write(file, at, bytes);
+            }
+            DiskOp::Truncate { file, len } => node.disk.truncate(file, len),
+            DiskOp::Remove { file } => node.disk.remove(file),
+            DiskOp::List => {
+                let reply = DiskReply::Files(node.disk.list());
+                self.end_disk_operation(index, op, None, 0, None, reply);
+            }
+            DiskOp::Read { file, at, len } => {
+                let bytes = node.disk.read(file, at, len);
+                let time = disk_time(node, self.costs.disk, bytes.len() as u64);
+                self.end_disk_operation(index, op, Some(file), time, None, DiskReply::Data(bytes));
+            }
+            DiskOp::Sync { file } => {
+                let (point, dirty) = node.disk.sync(file);
+                let time = slow(node, self.costs.fsync) + disk_time(node, self.costs.disk, dirty);
+                self.end_disk_operation(index, op, Some(file), time, Some(point), DiskReply::Done);
+            }
+            DiskOp::Replace { file, bytes } => {
+                let time = slow(node, self.costs.fsync) + disk_time(node, self.costs.disk, bytes.len() as u64);
+                self.memory += bytes.len() as u64;
+                let point = node.disk.replace(file, bytes);
+                self.end_disk_operation(index, op, Some(file), time, Some(point), DiskReply::Done);
+            }
+        }
+    }
+
+    /// Lets the disk work for `time` after everything that it already has to do.
+    fn end_disk_operation(
+        &mut self,
+        index: usize,
+        op: OpId,
+        file: Option<FileName>,
+        time: u64,
+        durable: Option<super::disk::SyncPoint>,
+        reply: DiskReply,
+    ) {
+        let node = &mut self.nodes[index];
+        let begin = node.disk_free.max(node.busy_until).max(self.now);
+        node.disk_free = begin + time;
+        let done = DiskDone {
+            node: index,
+            incarnation: node.incarnation,
+            power_cycle: node.power_cycle,
+            op,
+            file,
+            durable,
+            result: Ok::<_, DiskError>(reply),
+        };
+        self.queue.push(node.disk_free, Happening::Disk(Box::new(done)));
+    }
+
+    /// A disk operation is done. The kernel finishes what a killed process began; only the answer has no receiver.
+    pub(super) fn disk_done(&mut self, done: DiskDone) {
+        let node = &mut self.nodes[done.node];
+        if node.power_cycle != done.power_cycle {
+            return;
+        }
+        if let (Some(point), Some(file)) = (done.durable, done.file) {
+            node.disk.done(file, point);
+        }
+        let input = Input::Disk {
+            op: done.op,
+            file: done.file,
+            result: done.result,
+        };
+        self.reach(done.node, done.incarnation, input, 0);
+    }
+}
+
+fn disk_time(node: &Node, disk: PerByte, bytes: u64) -> u64 {
+    slow(node, disk.bytes(bytes))
+}
+
+fn slow(node: &Node, time: u64) -> u64 {
+    match node.disk_slowness {
+        1.0 => time,
+        factor => (time as f64 * factor) as u64,
+    }
+}
