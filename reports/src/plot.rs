@@ -1,11 +1,13 @@
 //! Throughput and lag over time, as SVG and PNG.
 //!
 //! A record becomes a `Scene`, the scene becomes files: `throughput` and `lag` decide what is shown, `frame` what
-//! both share (`lanes`, `ticks`), `svg` and `raster` paint. Equal records give equal files.
+//! both share (`events`, `lanes`, `ticks`), `svg` and `raster` paint it with plotters. Equal records give equal files.
 
+mod events;
 mod frame;
 mod lag;
 mod lanes;
+mod paint;
 mod raster;
 mod scene;
 mod svg;
@@ -13,8 +15,8 @@ mod text;
 mod throughput;
 mod ticks;
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::record::{Invalid, RunRecord};
 use crate::whole;
@@ -36,22 +38,26 @@ pub enum PlotError {
         why: String,
     },
     /// The file system refused.
-    #[error("write {}: {source}\nhint: create the folder, make room or choose another one with --out", path.display())]
+    #[error("write {}: {source}\nhint: make room or choose another folder with --out", path.display())]
     Io {
-        /// The plot.
+        /// The plot or its folder.
         path: PathBuf,
         /// What it said.
         source: io::Error,
     },
 }
 
-/// Draws `throughput.svg`, `throughput.png`, `lag.svg` and `lag.png` into the folder `dir`, which must exist, and
-/// returns their paths in this order. Each file is there whole or not at all.
+/// Draws `throughput.svg`, `throughput.png`, `lag.svg` and `lag.png` into the folder `dir`, which is
+/// created if need be, and returns their paths in this order. Each file is there whole or not at all.
 ///
 /// # Errors
 /// [`PlotError::Invalid`] for a record that does not pass [`RunRecord::validate`], and what the file system says.
 pub fn write_plots(record: &RunRecord, dir: &Path) -> Result<Vec<PathBuf>, PlotError> {
     record.validate()?;
+    fs::create_dir_all(dir).map_err(|source| PlotError::Io {
+        path: dir.to_owned(),
+        source,
+    })?;
     let mut written = Vec::new();
     for (name, scene) in [("throughput", throughput::scene(record)), ("lag", lag::scene(record))] {
         let files = [

@@ -1,15 +1,18 @@
 //! Lag of each consumer group in each partition.
 
-use super::frame::{Frame, INK, QUIET, Values, title, words};
-use super::scene::{Anchor, Colour, Scene, Text};
+use std::cmp::Reverse;
+
+use super::frame::{Frame, INK, LEFT, LEGEND, LEGEND_END, QUIET, RIGHT, Values, title};
+use super::scene::{Anchor, Colour, Mark, Scene, Text};
 use super::text;
 use crate::numbers::thousands;
 use crate::record::{LagSeries, RunRecord};
 
 /// The partition that needs attention.
-const HOT: (Colour, f64) = (Colour::hex(0xcc_3311), 3.5);
-const WIDTH: f64 = 1.8;
-/// Paul Tol's muted colours, which the colour-blind can tell apart, and three greys.
+const HOT: Colour = Colour::hex(0xcc_3311);
+const HOT_WIDTH: f64 = 3.5;
+const WIDTH: f64 = 1.6;
+/// Mostly Paul Tol's muted colours, which the colour-blind can tell apart, and greys.
 const OTHERS: [Colour; 12] = [
     Colour::hex(0x33_2288),
     Colour::hex(0x44_aa99),
@@ -24,26 +27,29 @@ const OTHERS: [Colour; 12] = [
     Colour::hex(0x82_8a96),
     Colour::hex(0xb9_bfc8),
 ];
-const REST: Colour = Colour::hex(0x9a_a1ab);
+const REST: Colour = Colour::hex(0x9a_a1ab).alpha(0.45);
 /// As many lines as there are colours.
 const LINES: usize = OTHERS.len();
 /// So many lines stay when the rest becomes a band.
 const LINES_BESIDE_BAND: usize = 8;
+const LEGEND_TEXT: f64 = 13.0;
 
 /// The plot of a run's lag.
 pub fn scene(record: &RunRecord) -> Scene {
     let ranked = Ranked::of(&record.lag);
-    let max = ranked.peak();
-    let empty = match (record.lag.is_empty(), max) {
-        (true, _) => Some("no consumer read anything: there is no lag to show"),
-        (false, 0) => Some("no consumer was ever behind at the end of a bucket"),
+    let max = ranked.lines.first().map_or(0, |line| line.peak);
+    let hot = ranked.lines.first().filter(|line| line.is_hot);
+    let empty = match max {
+        _ if record.lag.is_empty() => Some("no consumer read anything: there is no lag to show"),
+        0 => Some("no consumer was behind at the end of any bucket"),
         _ => None,
     };
     let values = Values {
         title: "Lag",
         subtitle: "committed, not yet consumed",
         unit: "records",
-        max: max as f64,
+        // The hot line's label stands above its peak.
+        max: max as f64 * if hot.is_some() { 1.08 } else { 1.0 },
         empty,
     };
     let mut scene = Scene {
@@ -55,18 +61,17 @@ pub fn scene(record: &RunRecord) -> Scene {
         band(&mut scene, &frame, record, &ranked.rest);
         // The worst is painted last, over all others.
         for line in ranked.lines.iter().rev() {
-            let points = line
-                .series
-                .records
-                .iter()
-                .enumerate()
-                .map(|(bucket, records)| frame.at((bucket + 1) as f64 * record.bucket_seconds, *records as f64));
-            let points = std::iter::once(frame.at(0.0, 0.0)).chain(points);
-            scene.line(points.collect(), line.colour, line.width);
+            let at_end = |(bucket, records): (usize, &u64)| at_end_of(&frame, record, bucket, *records);
+            let points = line.series.records.iter().enumerate().map(at_end);
+            scene.line(
+                std::iter::once(frame.at(0.0, 0.0)).chain(points).collect(),
+                line.colour,
+                line.width,
+            );
         }
-        if let Some(hot) = ranked.lines.first().filter(|line| line.is_hot) {
-            point_out(&mut scene, &frame, record, hot);
-        }
+    }
+    if let Some(hot) = hot {
+        point_out(&mut scene, &frame, record, hot);
     }
     legend(&mut scene, &frame, &ranked);
     scene
@@ -89,160 +94,190 @@ struct Line<'a> {
     width: f64,
 }
 
-fn peak(series: &LagSeries) -> u64 {
-    series.records.iter().copied().max().unwrap_or(0)
-}
-
 impl<'a> Ranked<'a> {
     fn of(lag: &'a [LagSeries]) -> Ranked<'a> {
         let mut ranked: Vec<(u64, &LagSeries)> = lag.iter().map(|series| (peak(series), series)).collect();
         // The sort is stable: equals stay in the record's order.
-        ranked.sort_by_key(|(peak, _)| std::cmp::Reverse(*peak));
-        let median = ranked.get(ranked.len() / 2).map_or(0, |(peak, _)| *peak);
-        // A lag of a few records is no news, however small the others are.
-        let hot_from = (3 * median).max(100);
-        let rest = ranked.split_off(if lag.len() <= LINES {
-            lag.len()
-        } else {
-            LINES_BESIDE_BAND
-        });
-        let hot = ranked
-            .iter()
-            .take_while(|(peak, _)| *peak >= hot_from && lag.len() > 1)
-            .count()
-            .min(3);
-        let line = |(rank, (peak, series)): (usize, (u64, &'a LagSeries))| {
-            let is_hot = rank < hot;
-            // Several hot ones keep their own colours, or they could not be told apart.
-            let colour = if is_hot && rank == 0 {
-                HOT.0
-            } else {
-                OTHERS[rank.saturating_sub(usize::from(hot > 0))]
-            };
+        ranked.sort_by_key(|(peak, _)| Reverse(*peak));
+        let is_hot = is_hot(&ranked);
+        let kept = if lag.len() <= LINES { LINES } else { LINES_BESIDE_BAND };
+        let rest = ranked.iter().skip(kept).map(|(_, series)| *series).collect();
+        ranked.truncate(kept);
+        let colours = is_hot.then_some(HOT).into_iter().chain(OTHERS);
+        let line = |(rank, ((peak, series), colour))| {
+            let is_hot = is_hot && rank == 0;
             Line {
                 series,
                 peak,
                 is_hot,
                 colour,
-                width: if is_hot { HOT.1 } else { WIDTH },
+                width: if is_hot { HOT_WIDTH } else { WIDTH },
             }
         };
         Ranked {
-            lines: ranked.into_iter().enumerate().map(line).collect(),
-            rest: rest.into_iter().map(|(_, series)| series).collect(),
+            lines: ranked.into_iter().zip(colours).enumerate().map(line).collect(),
+            rest,
             one_consumer: lag.windows(2).all(|pair| pair[0].consumer == pair[1].consumer),
         }
     }
-
-    fn peak(&self) -> u64 {
-        self.lines.first().map_or(0, |line| line.peak)
-    }
 }
 
+/// The worst one is hot when most others are far below it. A lag of some dozens of records is no news, however small
+/// the others are.
+fn is_hot(ranked: &[(u64, &LagSeries)]) -> bool {
+    let [(worst, _), _, ..] = ranked else { return false };
+    let (median, _) = ranked[ranked.len() / 2];
+    *worst >= 100 && *worst / 3 >= median
+}
+
+fn peak(series: &LagSeries) -> u64 {
+    series.records.iter().copied().max().unwrap_or(0)
+}
+
+/// Lag is taken at the end of its bucket.
+fn at_end_of(frame: &Frame, record: &RunRecord, bucket: usize, records: u64) -> (f64, f64) {
+    frame.at((bucket + 1) as f64 * record.bucket_seconds, records as f64)
+}
+
+/// From the smallest to the largest of the rest, at each time.
 fn band(scene: &mut Scene, frame: &Frame, record: &RunRecord, rest: &[&LagSeries]) {
     let buckets = record.throughput.produced.len();
-    let at = |bucket: usize, lag: u64| frame.at((bucket + 1) as f64 * record.bucket_seconds, lag as f64);
-    let column = |bucket: usize| {
-        rest.iter()
-            .filter_map(move |series| series.records.get(bucket).copied())
-    };
-    let upper = (0..buckets).filter_map(|bucket| Some(at(bucket, column(bucket).max()?)));
+    let column = |bucket: usize| rest.iter().map(move |series| series.records[bucket]);
+    let upper = (0..buckets).filter_map(|bucket| Some((bucket, column(bucket).max()?)));
     let lower = (0..buckets)
         .rev()
-        .filter_map(|bucket| Some(at(bucket, column(bucket).min()?)));
-    let points: Vec<_> = upper.chain(lower).collect();
-    if points.len() > 2 {
-        scene.marks.push(super::scene::Mark::Area {
-            points,
-            colour: REST.alpha(0.45),
-        });
+        .filter_map(|bucket| Some((bucket, column(bucket).min()?)));
+    let corners = upper
+        .chain(lower)
+        .map(|(bucket, records)| at_end_of(frame, record, bucket, records));
+    let points: Vec<_> = std::iter::once(frame.at(0.0, 0.0)).chain(corners).collect();
+    if !rest.is_empty() {
+        scene.marks.push(Mark::Area { points, colour: REST });
     }
 }
 
-/// Says at its peak which partition is hot, where the eye already is.
+/// Says above its peak which partition is hot: no line is there, and the eye is there already.
 fn point_out(scene: &mut Scene, frame: &Frame, record: &RunRecord, hot: &Line<'_>) {
-    let Some(bucket) = hot.series.records.iter().position(|records| *records == hot.peak) else {
-        return;
-    };
-    let seconds = (bucket + 1) as f64 * record.bucket_seconds;
-    let (x, y) = frame.at(seconds, hot.peak as f64);
-    let said = format!(
-        "{}: {} records behind at {seconds} s",
-        hot.series.partition,
-        thousands(hot.peak)
-    );
-    let (left, right) = frame.sides();
-    let width = text::width(&said, 14.0, true);
-    // Beside the peak, on the side that has the room, and not above the plot.
-    let begin = if x - 14.0 - width > left + 6.0 {
-        x - 14.0 - width
-    } else {
-        (x + 14.0).min(right - 6.0 - width)
-    };
-    let baseline = (y + 5.0).max(frame.top() + 18.0);
+    let bucket = hot
+        .series
+        .records
+        .iter()
+        .position(|records| *records == hot.peak)
+        .expect("a peak is some bucket's");
+    let (x, y) = at_end_of(frame, record, bucket, hot.peak);
+    let said = format!("{}: {} records behind", hot.series.partition, thousands(hot.peak));
+    let half = text::width(&said, 14.0, true) / 2.0;
+    let middle = x.clamp(LEFT + half + 8.0, RIGHT - half - 8.0);
+    let baseline = y - 12.0;
+    let white = Colour::hex(0xff_ffff).alpha(0.9);
     scene.rect(
-        (begin - 5.0, baseline - 15.0),
-        (begin + width + 5.0, baseline + 6.0),
-        Colour::hex(0xff_ffff).alpha(0.85),
+        (middle - half - 5.0, baseline - 14.0),
+        (middle + half + 5.0, baseline + 4.0),
+        white,
     );
-    scene.marks.push(super::scene::Mark::Disc {
+    scene.marks.push(Mark::Disc {
         at: (x, y),
-        radius: 5.5,
-        colour: HOT.0,
+        radius: 5.0,
+        colour: HOT,
     });
-    scene.text(Text {
-        bold: true,
-        ..words((begin, baseline), 14.0, HOT.0, &said)
-    });
+    scene.text(
+        Text::new((middle, baseline), 14.0, HOT, said)
+            .bold()
+            .anchored(Anchor::Middle),
+    );
 }
 
 fn legend(scene: &mut Scene, frame: &Frame, ranked: &Ranked<'_>) {
-    let ((x, mut y), room) = frame.legend();
     if ranked.lines.is_empty() {
         return;
     }
-    scene.text(Text {
-        anchor: Anchor::End,
-        ..words((x + room, y), 12.0, QUIET, "peak")
-    });
-    y += 20.0;
+    let mut y = frame.legend_top();
+    scene.text(Text::new((LEGEND_END, y), 12.0, QUIET, "peak").anchored(Anchor::End));
     for line in &ranked.lines {
-        let name = match ranked.one_consumer {
-            true => line.series.partition.clone(),
-            false => format!("{} · {}", line.series.consumer, line.series.partition),
-        };
-        let figure = thousands(line.peak);
-        let name_room = room - 32.0 - text::width(&figure, 13.0, line.is_hot) - 10.0;
-        let name = text::cut_front(&name, 13.0, line.is_hot, name_room);
+        y += 21.0;
         scene.line(
-            vec![(x, y - 4.5), (x + 22.0, y - 4.5)],
+            vec![(LEGEND, y - 4.5), (LEGEND + 22.0, y - 4.5)],
             line.colour,
             line.width.max(2.5),
         );
-        scene.text(Text {
-            bold: line.is_hot,
-            ..words((x + 32.0, y), 13.0, INK, &name)
-        });
-        let figure = words((x + room, y), 13.0, INK, &figure);
-        scene.text(Text {
-            bold: line.is_hot,
-            anchor: Anchor::End,
-            ..figure
-        });
-        y += 21.0;
+        let figure = thousands(line.peak);
+        let room = LEGEND_END - LEGEND - 32.0 - text::width(&figure, LEGEND_TEXT, line.is_hot) - 10.0;
+        let name = name(line, ranked.one_consumer, room);
+        entry(scene, y, name, figure, line.is_hot);
     }
     if !ranked.rest.is_empty() {
+        y += 21.0;
+        scene.rect((LEGEND, y - 11.0), (LEGEND + 22.0, y + 1.0), REST);
         let peak = ranked.rest.iter().map(|series| peak(series)).max().unwrap_or(0);
-        scene.rect((x, y - 11.0), (x + 22.0, y + 1.0), REST.alpha(0.45));
-        scene.text(words(
-            (x + 32.0, y),
-            13.0,
-            INK,
-            &format!("{} others, range", ranked.rest.len()),
-        ));
-        scene.text(Text {
-            anchor: Anchor::End,
-            ..words((x + room, y), 13.0, INK, &thousands(peak))
-        });
+        let name = format!("{} others, their range", ranked.rest.len());
+        entry(scene, y, name, thousands(peak), false);
+    }
+}
+
+fn entry(scene: &mut Scene, y: f64, name: String, figure: String, bold: bool) {
+    let name = Text::new((LEGEND + 32.0, y), LEGEND_TEXT, INK, name);
+    let figure = Text::new((LEGEND_END, y), LEGEND_TEXT, INK, figure).anchored(Anchor::End);
+    scene.text(Text { bold, ..name });
+    scene.text(Text { bold, ..figure });
+}
+
+/// Partition and, if there are several, consumer; of these the consumer is cut first.
+fn name(line: &Line<'_>, one_consumer: bool, room: f64) -> String {
+    let LagSeries {
+        consumer, partition, ..
+    } = line.series;
+    if one_consumer {
+        return text::cut_front(partition, LEGEND_TEXT, line.is_hot, room);
+    }
+    let partition = format!(" · {partition}");
+    let left = room - text::width(&partition, LEGEND_TEXT, line.is_hot);
+    let consumer = text::cut(consumer, LEGEND_TEXT, line.is_hot, left);
+    text::cut_front(&(consumer + &partition), LEGEND_TEXT, line.is_hot, room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_partition_is_hot_when_most_others_are_far_below_it() {
+        for (peaks, hot) in [
+            (&[][..], false),
+            (&[5_000][..], false),
+            (&[90, 1, 0][..], false),
+            (&[100, 1, 0][..], true),
+            (&[100_000, 40_000][..], false),
+            (&[1_000, 100_000, 900, 40_000][..], true),
+            (&[300, 300, 300, 299][..], false),
+            (&[u64::MAX, u64::MAX][..], false),
+        ] {
+            let series = |records: &u64| LagSeries {
+                consumer: "readers".into(),
+                partition: "orders/0".into(),
+                records: vec![*records],
+            };
+            let lag: Vec<_> = peaks.iter().map(series).collect();
+            let ranked = Ranked::of(&lag);
+            assert_eq!(
+                ranked.lines.iter().filter(|line| line.is_hot).count(),
+                usize::from(hot),
+                "{peaks:?}"
+            );
+            assert!(ranked.lines.is_sorted_by_key(|line| Reverse(line.peak)));
+        }
+    }
+
+    #[test]
+    fn up_to_twelve_series_are_lines_and_more_become_eight_and_a_band() {
+        for (count, lines, rest) in [(0, 0, 0), (1, 1, 0), (12, 12, 0), (13, 8, 5), (60, 8, 52)] {
+            let series = |number: usize| LagSeries {
+                consumer: "readers".into(),
+                partition: format!("orders/{number}"),
+                records: vec![number as u64 * 1_000],
+            };
+            let lag: Vec<_> = (0..count).map(series).collect();
+            let ranked = Ranked::of(&lag);
+            assert_eq!((ranked.lines.len(), ranked.rest.len()), (lines, rest));
+        }
     }
 }

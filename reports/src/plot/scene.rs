@@ -66,20 +66,40 @@ pub struct Text {
 }
 
 impl Text {
-    /// Its width.
-    pub fn width(&self) -> f64 {
-        text::width(&self.text, self.size, self.bold)
+    /// A regular text that begins at `at`.
+    pub fn new(at: Point, size: f64, colour: Colour, text: impl Into<String>) -> Text {
+        Text {
+            at,
+            anchor: Anchor::Start,
+            size,
+            bold: false,
+            colour,
+            text: text.into(),
+        }
     }
 
-    /// Its left and right end.
-    #[cfg(test)]
-    pub fn span(&self) -> (f64, f64) {
-        let left = match self.anchor {
+    /// The same in semi-bold.
+    pub fn bold(self) -> Text {
+        Text { bold: true, ..self }
+    }
+
+    /// The same with another end at its position.
+    pub fn anchored(self, anchor: Anchor) -> Text {
+        Text { anchor, ..self }
+    }
+
+    /// Where it begins.
+    pub fn left(&self) -> f64 {
+        match self.anchor {
             Anchor::Start => self.at.0,
             Anchor::Middle => self.at.0 - self.width() / 2.0,
             Anchor::End => self.at.0 - self.width(),
-        };
-        (left, left + self.width())
+        }
+    }
+
+    /// Its width.
+    pub fn width(&self) -> f64 {
+        text::width(&self.text, self.size, self.bold)
     }
 }
 

@@ -1,16 +1,16 @@
 //! A scene as SVG.
 
 use plotters::backend::SVGBackend;
-use plotters::coord::Shift;
-use plotters::element::{Circle, PathElement, Polygon};
-use plotters::prelude::{DrawingArea, DrawingBackend, IntoDrawingArea, IntoFont};
+use plotters::element::PathElement;
+use plotters::prelude::{DrawingBackend, IntoDrawingArea, IntoFont};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontStyle, RGBAColor, ShapeStyle, TextStyle};
+use plotters::style::{Color, FontStyle, TextStyle};
 
-use super::scene::{Anchor, Colour, HEIGHT, Mark, Point, Scene, Text, WIDTH};
+use super::paint::{Painted, Sheet, rgba};
+use super::scene::{Anchor, HEIGHT, Mark, Scene, Text, WIDTH};
 use super::text;
 
-/// plotters knows whole pixels only. Painted this much larger, a line's points are exact to a tenth of a pixel.
+/// Points are exact to a tenth of a pixel.
 const SCALE: f64 = 10.0;
 
 /// The scene as an SVG document that needs nothing outside itself. Equal scenes give equal text.
@@ -18,67 +18,53 @@ pub fn draw(scene: &Scene) -> Result<String, String> {
     let mut body = String::new();
     let size = ((WIDTH * SCALE) as u32, (HEIGHT * SCALE) as u32);
     {
-        let sheet = SVGBackend::with_string(&mut body, size).into_drawing_area();
-        sheet.fill(&plotters::style::WHITE).map_err(|error| error.to_string())?;
+        let sheet = Sheet {
+            area: SVGBackend::with_string(&mut body, size).into_drawing_area(),
+            scale: SCALE,
+        };
+        sheet
+            .area
+            .fill(&plotters::style::WHITE)
+            .map_err(|error| error.to_string())?;
         for mark in &scene.marks {
             paint(&sheet, mark).map_err(|error| error.to_string())?;
         }
-        sheet.present().map_err(|error| error.to_string())?;
+        sheet.area.present().map_err(|error| error.to_string())?;
     }
     Ok(head(&body, &scene.title))
 }
 
-type Painted<DB> = Result<(), plotters::drawing::DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
-
-fn paint<DB: DrawingBackend>(sheet: &DrawingArea<DB, Shift>, mark: &Mark) -> Painted<DB> {
+fn paint<DB: DrawingBackend>(sheet: &Sheet<DB>, mark: &Mark) -> Painted<DB> {
     match mark {
-        Mark::Line { points, colour, width } => sheet.draw(&PathElement::new(scaled(points), stroke(*colour, *width))),
-        Mark::Area { points, colour } => sheet.draw(&Polygon::new(scaled(points), fill(*colour))),
-        Mark::Disc { at, radius, colour } => {
-            sheet.draw(&Circle::new(pixel(*at), (radius * SCALE).round() as i32, fill(*colour)))
+        Mark::Line { points, colour, width } => {
+            let stroke = rgba(*colour).stroke_width(sheet.length(*width) as u32);
+            sheet.area.draw(&PathElement::new(sheet.pixels(points), stroke))
         }
+        Mark::Area { points, colour } => sheet.area(points, *colour),
+        Mark::Disc { at, radius, colour } => sheet.disc(*at, *radius, *colour),
         Mark::Text(text) => paint_text(sheet, text),
     }
 }
 
-fn paint_text<DB: DrawingBackend>(sheet: &DrawingArea<DB, Shift>, text: &Text) -> Painted<DB> {
+fn paint_text<DB: DrawingBackend>(sheet: &Sheet<DB>, text: &Text) -> Painted<DB> {
     let horizontal = match text.anchor {
         Anchor::Start => HPos::Left,
         Anchor::Middle => HPos::Center,
         Anchor::End => HPos::Right,
     };
-    // plotters writes sizes divided by 1.24, and texts at 0.76 em below their top.
-    let size = text.size * SCALE;
+    // plotters divides sizes by 1.24 as it writes them, and lets baselines hang 0.76 em below the given point.
+    let em = text.size * SCALE;
     let style = if text.bold { FontStyle::Bold } else { FontStyle::Normal };
-    let font = (text::FAMILIES, size * 1.24).into_font().style(style);
+    let font = (text::FAMILIES, em * 1.24).into_font().style(style);
     let colour = rgba(text.colour);
     let style = TextStyle::from(font)
         .color(&colour)
         .pos(Pos::new(horizontal, VPos::Top));
-    let (x, baseline) = pixel(text.at);
-    let top = baseline - (size * 0.76).round() as i32;
-    sheet.draw(&plotters::element::Text::new(text.text.as_str(), (x, top), style))
-}
-
-fn pixel((x, y): Point) -> (i32, i32) {
-    ((x * SCALE).round() as i32, (y * SCALE).round() as i32)
-}
-
-fn scaled(points: &[Point]) -> Vec<(i32, i32)> {
-    points.iter().copied().map(pixel).collect()
-}
-
-fn rgba(colour: Colour) -> RGBAColor {
-    let (red, green, blue) = colour.rgb;
-    RGBAColor(red, green, blue, colour.alpha)
-}
-
-fn fill(colour: Colour) -> ShapeStyle {
-    rgba(colour).filled()
-}
-
-fn stroke(colour: Colour, width: f64) -> ShapeStyle {
-    rgba(colour).stroke_width((width * SCALE).round() as u32)
+    let (x, baseline) = sheet.pixel(text.at);
+    let top = baseline - (em * 0.76).round() as i32;
+    sheet
+        .area
+        .draw(&plotters::element::Text::new(text.text.as_str(), (x, top), style))
 }
 
 /// Gives the document its size on the page, its name for those who cannot see it, round line joins and its fonts.

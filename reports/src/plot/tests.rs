@@ -1,4 +1,4 @@
-use super::scene::{HEIGHT, WIDTH};
+use super::scene::{HEIGHT, Mark, WIDTH};
 use super::*;
 use crate::record::tests::{sample, scratch};
 use crate::record::{FaultBand, FindingLine, LagSeries, Throughput, Totals};
@@ -152,7 +152,7 @@ fn hot() -> RunRecord {
 fn many() -> RunRecord {
     let lag = |partition: usize, at: f64| {
         let base = 40.0 + 30.0 * ripple(at + partition as f64 * 1.7);
-        let backlog = if partition % 7 == 0 {
+        let backlog = if partition.is_multiple_of(7) {
             (at - 20.0).clamp(0.0, 15.0) * (60.0 + partition as f64)
         } else {
             0.0
@@ -204,24 +204,164 @@ fn nothing() -> RunRecord {
     }
 }
 
-fn all() -> [(&'static str, RunRecord); 5] {
+/// More faults at once than there is room for names, with long names everywhere.
+fn storm() -> RunRecord {
+    let fault = |number: usize| FaultBand {
+        name: format!(
+            "partition broker {number}, broker {} | the controller, leader of orders/{number}",
+            number + 1
+        ),
+        from: 0.4 * number as f64,
+        to: 0.4 * number as f64 + if number.is_multiple_of(3) { 0.0 } else { 9.0 },
+    };
+    let mut record = faulty();
+    for (number, lag) in record.lag.iter_mut().enumerate() {
+        lag.consumer = format!("the-consumers-of-the-billing-department-{}", number % 3);
+        lag.partition = format!("a-topic-with-quite-a-long-name-for-a-plot/{number}");
+    }
+    RunRecord {
+        scenario: format!("chaos/{}storm", "very-".repeat(24)),
+        signature: Some("R6: the high watermark advanced beyond what the maximal ISR holds ".repeat(4)),
+        teaches: "Everything that can break breaks at once, and again. ".repeat(12),
+        seed: u64::MAX,
+        faults: (0..150).map(fault).collect(),
+        ..record
+    }
+}
+
+fn all() -> [(&'static str, RunRecord); 6] {
+    let (calm, faulty, hot, many, storm, nothing) = (calm(), faulty(), hot(), many(), storm(), nothing());
     [
-        ("calm", calm()),
-        ("faulty", faulty()),
-        ("hot", hot()),
-        ("many", many()),
-        ("nothing", nothing()),
+        ("calm", calm),
+        ("faulty", faulty),
+        ("hot", hot),
+        ("many", many),
+        ("storm", storm),
+        ("nothing", nothing),
     ]
 }
 
 #[test]
 fn four_files_are_written_and_are_what_their_names_say() {
     for (name, record) in all() {
-        let dir = scratch(&format!("plots-{name}"));
+        let dir = scratch(&format!("plots-{name}")).join("created");
         let paths = write_plots(&record, &dir).expect("draws");
         let names = ["throughput.svg", "throughput.png", "lag.svg", "lag.png"];
         assert_eq!(paths, names.map(|name| dir.join(name)));
+        for path in paths {
+            let bytes = fs::read(&path).expect("reads");
+            if path.extension().is_some_and(|ending| ending == "png") {
+                let reader = png::Decoder::new(&bytes[..]).read_info().expect("is PNG");
+                assert_eq!((reader.info().width, reader.info().height), (2400, 1350));
+            } else {
+                let text = String::from_utf8(bytes).expect("is text");
+                assert!(
+                    text.starts_with("<svg width=\"1200\" height=\"675\""),
+                    "{}",
+                    &text[..80]
+                );
+                assert!(
+                    !text.contains("http") || text.matches("http").count() == 1,
+                    "only the name space has an address"
+                );
+            }
+        }
     }
+}
+
+#[test]
+fn equal_records_give_equal_files() {
+    let dirs = [scratch("plots-once"), scratch("plots-twice")];
+    let [once, twice] = dirs.map(|dir| write_plots(&faulty(), &dir).expect("draws"));
+    for (once, twice) in once.iter().zip(&twice) {
+        assert!(
+            fs::read(once).expect("reads") == fs::read(twice).expect("reads"),
+            "{} differs",
+            once.display()
+        );
+    }
+}
+
+#[test]
+fn a_record_that_contradicts_itself_is_not_drawn() {
+    let dir = scratch("plots-refused").join("never");
+    let broken = RunRecord {
+        bucket_seconds: f64::NAN,
+        ..calm()
+    };
+    assert!(matches!(
+        write_plots(&broken, &dir),
+        Err(PlotError::Invalid(Invalid::Bucket(_)))
+    ));
+    assert!(!dir.exists());
+    let file = scratch("plots-no-folder").join("file");
+    fs::write(&file, "").expect("writes");
+    assert!(matches!(write_plots(&calm(), &file), Err(PlotError::Io { .. })));
+}
+
+/// All that the plots say in words, as a person reads them.
+#[test]
+fn what_the_plots_say() {
+    for (name, record) in all() {
+        let mut said = String::new();
+        for scene in [throughput::scene(&record), lag::scene(&record)] {
+            let lines: Vec<_> = scene.texts().map(|text| text.text.as_str()).collect();
+            said += &format!("{}\n---\n{}\n\n", scene.title, lines.join("\n"));
+        }
+        insta::assert_snapshot!(name, said);
+    }
+}
+
+/// The lines go where the values are: the hot partition's peak is a red pixel at the top, in both kinds of file.
+#[test]
+fn values_become_points_and_points_become_pixels() {
+    let record = hot();
+    let scene = lag::scene(&record);
+    let is_hot_line = |mark: &&Mark| matches!(mark, Mark::Line { width: 3.5, .. });
+    let hot_lines: Vec<_> = scene.marks.iter().filter(is_hot_line).collect();
+    // One in the plot, one in the legend.
+    let [Mark::Line { points, colour, .. }, Mark::Line { .. }] = hot_lines[..] else {
+        panic!("{hot_lines:?}")
+    };
+    assert_eq!(
+        points.len(),
+        131,
+        "a point for the beginning and one for the end of each bucket"
+    );
+    let peak = points
+        .iter()
+        .copied()
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .expect("has points");
+    assert!(peak.0 > 850.0 && peak.0 < 900.0, "at 60 of 65 seconds: {peak:?}");
+
+    let png = raster::draw(&scene).expect("draws");
+    let mut reader = png::Decoder::new(&png[..]).read_info().expect("is PNG");
+    let mut pixels = vec![0; reader.output_buffer_size()];
+    reader.next_frame(&mut pixels).expect("decodes");
+    let place = ((2.0 * peak.1) as usize * 2400 + (2.0 * peak.0) as usize) * 3;
+    assert_eq!((pixels[place], pixels[place + 1], pixels[place + 2]), colour.rgb);
+
+    let svg = svg::draw(&scene).expect("draws");
+    let point = format!("{},{}", (10.0 * peak.0).round(), (10.0 * peak.1).round());
+    let (red, green, blue) = colour.rgb;
+    let stroke = format!("stroke=\"#{red:02X}{green:02X}{blue:02X}\"");
+    assert!(
+        svg.lines().any(|line| line.contains(&point) && line.contains(&stroke)),
+        "{point}"
+    );
+}
+
+#[test]
+fn words_from_outside_cannot_leave_their_place_in_the_svg() {
+    let hostile = "</title><script>alert(1)</script> & \"quotes\"";
+    let record = RunRecord {
+        scenario: hostile.into(),
+        teaches: hostile.into(),
+        ..calm()
+    };
+    let svg = svg::draw(&throughput::scene(&record)).expect("draws");
+    assert!(!svg.contains("<script") && svg.contains("&lt;script"), "{svg}");
 }
 
 /// Every text stands on the sheet, and no two texts stand on each other.
@@ -231,15 +371,14 @@ fn texts_stay_on_the_sheet_and_off_each_other() {
         for scene in [throughput::scene(&record), lag::scene(&record)] {
             let texts: Vec<_> = scene.texts().collect();
             for (place, text) in texts.iter().enumerate() {
-                let (left, right) = text.span();
+                let (left, right) = (text.left(), text.left() + text.width());
                 let (top, bottom) = (text.at.1 - 0.75 * text.size, text.at.1 + 0.25 * text.size);
                 assert!(
                     left >= 0.0 && right <= WIDTH && top >= 0.0 && bottom <= HEIGHT,
                     "{name}: {text:?}"
                 );
                 for other in &texts[..place] {
-                    let (other_left, other_right) = other.span();
-                    let apart = right <= other_left || other_right <= left;
+                    let apart = right <= other.left() || other.left() + other.width() <= left;
                     let below = top >= other.at.1 + 0.25 * other.size || bottom <= other.at.1 - 0.75 * other.size;
                     assert!(apart || below, "{name}: {text:?} stands on {other:?}");
                 }

@@ -1,6 +1,6 @@
 //! Records a second: produced, committed and consumed.
 
-use super::frame::{Frame, INK, QUIET, Values, title, words};
+use super::frame::{Frame, INK, LEGEND, QUIET, SMALL, Values, title};
 use super::scene::{Colour, Scene, Text};
 use crate::numbers::thousands;
 use crate::record::RunRecord;
@@ -36,7 +36,7 @@ pub fn scene(record: &RunRecord) -> Scene {
         ..Scene::default()
     };
     let frame = Frame::paint(&mut scene, record, &values);
-    let ((x, mut y), _) = frame.legend();
+    let mut y = frame.legend_top();
     for (name, rates, (colour, width)) in series {
         if max > 0.0 {
             // A rate is the mean of its bucket: it stands in the bucket's middle.
@@ -47,26 +47,21 @@ pub fn scene(record: &RunRecord) -> Scene {
                 .map(|(bucket, rate)| frame.at(middle(bucket), *rate));
             scene.line(points.collect(), colour, width);
         }
-        scene.line(vec![(x, y - 5.0), (x + 26.0, y - 5.0)], colour, width);
-        scene.text(Text {
-            bold: true,
-            ..words((x + 36.0, y), 15.0, INK, name)
-        });
-        let mean = mean_while_active(rates);
-        for (line, (figure, what)) in [(peak(rates), "peak"), (mean, "mean while active")]
-            .into_iter()
-            .enumerate()
-        {
-            let said = format!("{}/s {what}", thousands(figure.round() as u64));
-            scene.text(words((x + 36.0, y + 19.0 + 17.0 * line as f64), 13.0, QUIET, &said));
+        scene.line(vec![(LEGEND, y - 5.0), (LEGEND + 26.0, y - 5.0)], colour, width);
+        let left = LEGEND + 36.0;
+        scene.text(Text::new((left, y), 15.0, INK, name).bold());
+        let peak = rates.iter().copied().fold(0.0, f64::max);
+        let figures = [(peak, "peak"), (mean_while_active(rates), "mean")];
+        for ((figure, what), below) in figures.into_iter().zip([19.0, 36.0]).filter(|_| max > 0.0) {
+            let said = format!("{what} {}/s", thousands(figure.round() as u64));
+            scene.text(Text::new((left, y + below), 13.0, QUIET, said));
         }
         y += 66.0;
     }
+    if max > 0.0 {
+        scene.text(Text::new((LEGEND, y), SMALL, QUIET, "means from first to last record"));
+    }
     scene
-}
-
-fn peak(rates: &[f64]) -> f64 {
-    rates.iter().copied().fold(0.0, f64::max)
 }
 
 /// The mean from the first bucket with a record to the last one.

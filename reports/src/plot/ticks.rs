@@ -1,32 +1,43 @@
 //! Round numbers for axes.
 
-/// Evenly spaced round numbers from 0 to the first one that is not below `max`, at most `count` steps of them.
-/// A `whole` axis counts things: it has no steps below 1.
-pub fn upto(max: f64, count: usize, whole: bool) -> Vec<f64> {
-    let step = step(max / count as f64, whole);
+use crate::numbers::thousands;
+
+/// Evenly spaced whole numbers from 0 to the first one that is not below `max`, in at most `count` steps: an axis
+/// that counts things.
+pub fn upto(max: f64, count: usize) -> Vec<f64> {
+    let step = step(max / count as f64, 1.0, &[1.0, 2.0, 2.5, 5.0]);
     let steps = (max / step - 1e-9).ceil().max(1.0) as usize;
     (0..=steps).map(|tick| tick as f64 * step).collect()
 }
 
-/// Evenly spaced round numbers from 0 up to, not beyond, `max`.
-pub fn within(max: f64, count: usize) -> Vec<f64> {
-    let step = step(max / count as f64, false);
-    let steps = (max / step + 1e-9).floor() as usize;
-    (0..=steps).map(|tick| tick as f64 * step).collect()
+/// Evenly spaced seconds within a run, each with its label, about a dozen at most.
+pub fn times(seconds: f64) -> Vec<(f64, String)> {
+    let step = step(seconds / 12.0, 0.001, &[1.0, 2.0, 5.0]);
+    let steps = (seconds / step + 1e-9).floor() as usize;
+    let decimals = [1.0, 0.1, 0.01].iter().position(|unit| step >= *unit).unwrap_or(3);
+    let label = |time: f64| match decimals {
+        0 => format!("{} s", thousands(time.round() as u64)),
+        decimals => format!("{time:.decimals$} s"),
+    };
+    (0..=steps)
+        .map(|tick| tick as f64 * step)
+        .map(|time| (time, label(time)))
+        .collect()
 }
 
-/// The smallest of 1, 2 and 5 times a power of ten that is not below `least`.
-fn step(least: f64, whole: bool) -> f64 {
-    let mut decade = if whole { 1.0 } else { 0.001 };
-    loop {
-        for digit in [1.0, 2.0, 5.0] {
-            // The limit ends the search for what no axis can show.
-            if digit * decade >= least || decade > 1e18 {
-                return digit * decade;
-            }
+/// The smallest of `digits` times a power of ten, from `least_step` on, that is not below `least`.
+fn step(least: f64, least_step: f64, digits: &[f64]) -> f64 {
+    let mut decade = least_step;
+    // The limit ends the search for what no axis can show.
+    while decade < 1e18 {
+        let whole = |step: &f64| least_step < 1.0 || step.fract() == 0.0;
+        let mut steps = digits.iter().map(|digit| digit * decade).filter(whole);
+        if let Some(step) = steps.find(|step| *step >= least) {
+            return step;
         }
         decade *= 10.0;
     }
+    decade
 }
 
 #[cfg(test)]
@@ -35,32 +46,43 @@ mod tests {
 
     #[test]
     fn axes_end_at_a_round_number_not_below_the_largest_value() {
-        for (max, whole, ticks) in [
-            (0.0, true, vec![0.0, 1.0]),
-            (1.0, true, vec![0.0, 1.0]),
-            (7.0, true, vec![0.0, 2.0, 4.0, 6.0, 8.0]),
-            (
-                100_000.0,
-                true,
-                vec![0.0, 20_000.0, 40_000.0, 60_000.0, 80_000.0, 100_000.0],
-            ),
-            (100_001.0, true, vec![0.0, 50_000.0, 100_000.0, 150_000.0]),
-            (2.0, false, vec![0.0, 0.5, 1.0, 1.5, 2.0]),
+        for (max, ticks) in [
+            (0.0, vec![0.0, 1.0]),
+            (0.3, vec![0.0, 1.0]),
+            (1.0, vec![0.0, 1.0]),
+            (7.0, vec![0.0, 2.0, 4.0, 6.0, 8.0]),
+            (12.0, vec![0.0, 5.0, 10.0, 15.0]),
+            (14_000.0, vec![0.0, 5_000.0, 10_000.0, 15_000.0]),
+            (12_000.0, vec![0.0, 2_500.0, 5_000.0, 7_500.0, 10_000.0, 12_500.0]),
+            (100_000.0, vec![0.0, 20_000.0, 40_000.0, 60_000.0, 80_000.0, 100_000.0]),
+            (100_001.0, vec![0.0, 25_000.0, 50_000.0, 75_000.0, 100_000.0, 125_000.0]),
         ] {
-            assert_eq!(upto(max, 5, whole), ticks, "{max}");
+            assert_eq!(upto(max, 5), ticks, "{max}");
         }
-        assert!(upto(u64::MAX as f64, 5, true).len() < 7);
+        assert!(upto(u64::MAX as f64, 5).len() < 25);
     }
 
     #[test]
     fn a_time_axis_stops_at_the_end_of_the_run() {
-        assert_eq!(
-            within(60.0, 12),
-            [
-                0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0
-            ]
-        );
-        assert_eq!(within(61.0, 6), [0.0, 20.0, 40.0, 60.0]);
-        assert_eq!(within(0.0, 12), [0.0]);
+        for (seconds, labels) in [
+            (0.004, "0.000 s, 0.001 s, 0.002 s, 0.003 s, 0.004 s"),
+            (
+                0.5,
+                "0.00 s, 0.05 s, 0.10 s, 0.15 s, 0.20 s, 0.25 s, 0.30 s, 0.35 s, 0.40 s, 0.45 s, 0.50 s",
+            ),
+            (
+                1.0,
+                "0.0 s, 0.1 s, 0.2 s, 0.3 s, 0.4 s, 0.5 s, 0.6 s, 0.7 s, 0.8 s, 0.9 s, 1.0 s",
+            ),
+            (3.2, "0.0 s, 0.5 s, 1.0 s, 1.5 s, 2.0 s, 2.5 s, 3.0 s"),
+            (65.0, "0 s, 10 s, 20 s, 30 s, 40 s, 50 s, 60 s"),
+            (
+                3_600.0,
+                "0 s, 500 s, 1,000 s, 1,500 s, 2,000 s, 2,500 s, 3,000 s, 3,500 s",
+            ),
+        ] {
+            let said: Vec<_> = times(seconds).into_iter().map(|(_, label)| label).collect();
+            assert_eq!(said.join(", "), labels);
+        }
     }
 }
