@@ -115,7 +115,9 @@ impl Log {
             .last_mut()
             .expect("a log has an active segment")
             .push(&batch);
-        if entry.leader_epoch >= LeaderEpoch(0) {
+        if entry.leader_epoch >= LeaderEpoch(0) && self.epochs.latest() != Some(entry.leader_epoch) {
+            // An epoch that was begun here, as leader, has no record: the log goes on without it.
+            self.epochs.truncate_from_end(entry.base_offset);
             self.epochs.assign(entry.leader_epoch, entry.base_offset);
         }
         if let Some(producer_batch) = entry.producer_batch() {

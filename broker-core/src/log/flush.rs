@@ -2,6 +2,11 @@
 //!
 //! A sync proves what stood in its file when it was asked, and is still in the log when it is answered. Each segment
 //! has at most one sync in flight; what is appended meanwhile is covered by one more (group commit).
+//!
+//! A cut needs proof, too: if the cut end of a file came back after a power loss, the segments behind it would not
+//! continue it, and recovery would drop them. So nothing behind a cut segment counts as flushed before a sync that
+//! was asked after the cut. Removed files do not come back once any later sync has succeeded (journals are written
+//! in order).
 
 use super::{DiskProgress, Log};
 use crate::disk::{DiskError, DiskOp, DiskReply, OpId};
@@ -15,7 +20,7 @@ pub(super) struct SyncInFlight {
     op: OpId,
     /// The base offset of its segment.
     segment: Offset,
-    /// Its success proves the segment's batches below; a cut lowers it.
+    /// Its success proves the segment's batches below; a cut of the segment takes everything back.
     covers: Offset,
 }
 
@@ -76,12 +81,22 @@ impl Log {
     /// The log was cut to `end`: nothing behind it is durable, asked for, or proved by a sync in flight.
     pub(super) fn forget_flushes_behind(&mut self, end: Offset) {
         let last = self.active().base_offset;
-        self.syncs.retain_mut(|sync| {
-            sync.covers = sync.covers.min(end);
-            sync.segment <= last
-        });
+        self.syncs.retain(|sync| sync.segment <= last);
         self.flushed_end = self.flushed_end.min(end);
         self.asked_end = self.asked_end.min(end);
+    }
+
+    /// The active segment's file was cut: whatever was asked of it is to be asked again.
+    pub(super) fn flush_cut(&mut self, ctx: &mut Context<'_>) {
+        let index = self.segments.len() - 1;
+        let segment = &mut self.segments[index];
+        segment.flushed_end = segment.base_offset;
+        for sync in &mut self.syncs {
+            if sync.segment == segment.base_offset {
+                sync.covers = segment.base_offset;
+            }
+        }
+        self.sync(ctx, index);
     }
 
     /// Asks for a sync of a segment if one is needed and none is in flight.
@@ -96,7 +111,8 @@ impl Log {
     }
 
     fn advance_flushed_end(&mut self, ctx: &mut Context<'_>) -> DiskProgress {
-        let first = self.segment_of(self.flushed_end);
+        // With the segment before, if the flushed end is where it ends: it may have been cut and wait for proof.
+        let first = self.segment_of(self.flushed_end).saturating_sub(1);
         let mut end = self.flushed_end;
         for segment in &self.segments[first..] {
             end = segment.flushed_end;
@@ -104,7 +120,7 @@ impl Log {
                 break;
             }
         }
-        if end == self.flushed_end {
+        if end <= self.flushed_end {
             return DiskProgress::Nothing;
         }
         self.flushed_end = end;

@@ -69,9 +69,9 @@ pub struct Log {
     segments: Vec<Segment>,
     /// The newest batches. Either empty or it ends at the log's end.
     tail: Tail,
-    /// Everything below is durable. The segments' own flushed ends may lie higher behind a gap.
+    /// Everything below is durable. Later segments may have a flushed end of their own, behind a gap.
     flushed_end: Offset,
-    /// Everything below is durable or shall become it: the smallest `asked_end` of a segment that is below its end.
+    /// Everything below is durable or was asked to become it.
     asked_end: Offset,
     /// Syncs that have no answer yet, at most one a segment.
     syncs: Vec<SyncInFlight>,

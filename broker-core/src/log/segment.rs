@@ -90,7 +90,7 @@ pub(super) struct Segment {
     pub(super) batches: Vec<BatchEntry>,
     /// The largest timestamp of its batches.
     pub(super) max_timestamp: Timestamp,
-    /// Its batches below are durable.
+    /// Its batches below are durable, and nothing that was cut behind them comes back.
     pub(super) flushed_end: Offset,
     /// Its batches below are durable or shall become it.
     pub(super) asked_end: Offset,

@@ -77,18 +77,20 @@ impl Log {
         }
         let active = self.segments.last_mut().expect("a log has an active segment");
         let cut = active.cut(to);
-        if !cut.is_empty() {
-            ctx.out.disk(DiskOp::Truncate {
-                file: active.file(self.partition),
-                len: active.size,
-            });
-        }
+        let is_cut = !cut.is_empty();
         dropped.extend(cut);
-
         let end = self.log_end_offset();
+        self.forget_flushes_behind(end);
+        if is_cut {
+            ctx.out.disk(DiskOp::Truncate {
+                file: self.active().file(self.partition),
+                len: self.active().size,
+            });
+            self.flush_cut(ctx);
+        }
+
         self.tail.cut(end);
         self.epochs.truncate_from_end(end);
-        self.forget_flushes_behind(end);
         if dropped.iter().any(|entry| entry.producer_batch().is_some()) {
             self.rebuild_producers();
         }
