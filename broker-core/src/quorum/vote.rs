@@ -63,11 +63,13 @@ impl Quorum {
     }
 
     fn grants_vote(&self, request: &VoteRequest) -> bool {
-        match self.election.voted_for {
-            // The answer may have been lost. A candidate's, leader's or resigned leader's own vote is its own.
-            Some(voted_for) => voted_for == request.candidate && voted_for != self.id,
-            None => self.leader().is_none() && self.is_up_to_date(request),
-        }
+        // The same vote is given again, since its first answer may be lost, but only while the election is open: a
+        // late copy of the request must not get the vote of a log that has grown since.
+        let is_free = self
+            .election
+            .voted_for
+            .is_none_or(|voted_for| voted_for == request.candidate);
+        is_free && self.leader().is_none() && self.is_up_to_date(request)
     }
 
     /// Whether the candidate's log is at least as long as this one (Raft, section 5.4.1).

@@ -68,7 +68,7 @@ fn sweep(seed: u64) {
 
 #[test]
 fn faults_break_no_rule_and_peace_brings_progress() {
-    for seed in 0..150 {
+    for seed in 0..300 {
         sweep(seed);
     }
 }
