@@ -30,22 +30,29 @@ pub(super) struct Cluster {
     sequence: u64,
     rng: Random,
     votes_asked: BTreeMap<ReplyTo, VoteRequest>,
+    /// Answers to nodes that are none of the cluster's.
+    answers: Vec<Response>,
     next_value: u64,
 }
 
 /// The dials of the network and the disks.
 pub(super) struct Network {
-    /// Milliseconds a message takes.
-    pub delay_ms: (u64, u64),
+    /// Microseconds a message takes.
+    pub delay_us: (u64, u64),
     pub loss: f64,
     pub duplication: f64,
+    /// How many of the messages come late, by up to twenty seconds: elections later.
+    pub late: f64,
     /// Nothing passes from the first to the second.
     pub cut: BTreeSet<(NodeId, NodeId)>,
-    /// Milliseconds a disk operation takes.
-    pub disk_ms: (u64, u64),
+    /// Microseconds a disk operation takes.
+    pub disk_us: (u64, u64),
     /// Nodes whose disks do not answer.
     pub stuck_disks: BTreeSet<NodeId>,
 }
+
+/// A node that is none of the cluster's.
+const STRANGER: NodeId = NodeId(99);
 
 pub(super) struct Node {
     disk: Disk,
@@ -72,7 +79,7 @@ enum Queued {
 }
 
 impl Cluster {
-    /// A cluster whose nodes all start at once, with messages that take 1 ms and disks that take 2 ms.
+    /// A cluster whose nodes all start at once, with messages that take about 1 ms and disks that take 2 ms.
     pub fn new(voters: u32, observers: u32, seed: u64) -> Cluster {
         // Small segments and hardly a tail, so that reads go to the disk.
         Cluster::with_log(
@@ -92,11 +99,12 @@ impl Cluster {
             now: Instant(1_000_000_000),
             rules: Rules::new(voters as usize),
             network: Network {
-                delay_ms: (1, 1),
+                delay_us: (500, 1500),
                 loss: 0.0,
                 duplication: 0.0,
+                late: 0.0,
                 cut: BTreeSet::new(),
-                disk_ms: (2, 2),
+                disk_us: (2000, 2000),
                 stuck_disks: BTreeSet::new(),
             },
             nodes: BTreeMap::new(),
@@ -106,6 +114,7 @@ impl Cluster {
             sequence: 0,
             rng: Random::new(seed, "network"),
             votes_asked: BTreeMap::new(),
+            answers: Vec::new(),
             next_value: 0,
         };
         for id in (1..=voters + observers).map(NodeId) {
@@ -196,6 +205,22 @@ impl Cluster {
             result = quorum.append(ctx, &[value]).map(|offsets| offsets[0])
         });
         result
+    }
+
+    /// Asks `id` as a node outside the cluster, and waits for the answer.
+    pub fn ask(&mut self, id: NodeId, body: impl Into<Request>) -> Response {
+        let reply_to = ReplyTo {
+            node: STRANGER,
+            connection: ConnectionId(0),
+            id: RequestId(0),
+        };
+        let body = body.into();
+        if let Request::Vote(vote) = &body {
+            self.votes_asked.insert(reply_to, vote.clone());
+        }
+        self.with(id, |quorum, ctx| quorum.on_request(ctx, reply_to, body));
+        self.run_until(1, |cluster| !cluster.answers.is_empty());
+        self.answers.remove(0)
     }
 
     /// The leader of the highest epoch among the running nodes.
@@ -355,7 +380,7 @@ impl Cluster {
                 Output::Response { to, body } => self.send_response(id, to, body),
                 Output::Disk { op, what } => {
                     let run = self.nodes[&id].run;
-                    let latency = self.draw_ms(self.network.disk_ms);
+                    let latency = self.draw_us(self.network.disk_us);
                     let latency = match self.network.stuck_disks.contains(&id) {
                         true => latency + Duration::from_secs(3600),
                         false => latency,
@@ -408,7 +433,7 @@ impl Cluster {
             connection: ConnectionId(node.run),
             id,
         };
-        self.transmit(from, to, |_| Queued::Request(to, reply_to, body.clone()));
+        self.transmit(from, to, || Queued::Request(to, reply_to, body.clone()));
     }
 
     fn send_response(&mut self, from: NodeId, to: ReplyTo, body: Response) {
@@ -419,17 +444,24 @@ impl Cluster {
             let stored = self.nodes[&from].disk.durable(FileName::QuorumState);
             self.rules.on_vote_granted(from, request, &stored);
         }
-        self.transmit(from, to.node, |_| Queued::Response(to, from, body.clone()));
+        if to.node == STRANGER {
+            self.answers.push(body);
+            return;
+        }
+        self.transmit(from, to.node, || Queued::Response(to, from, body.clone()));
     }
 
-    fn transmit(&mut self, from: NodeId, to: NodeId, message: impl Fn(()) -> Queued) {
+    fn transmit(&mut self, from: NodeId, to: NodeId, message: impl Fn() -> Queued) {
         if self.network.cut.contains(&(from, to)) || self.rng.chance(self.network.loss) {
             return;
         }
         let copies = 1 + u32::from(self.rng.chance(self.network.duplication));
         for _ in 0..copies {
-            let delay = self.draw_ms(self.network.delay_ms);
-            self.push(delay, message(()));
+            let mut delay = self.draw_us(self.network.delay_us);
+            if self.rng.chance(self.network.late) {
+                delay = self.draw_us((0, 20_000_000));
+            }
+            self.push(delay, message());
         }
     }
 
@@ -438,8 +470,8 @@ impl Cluster {
         self.queue.insert((self.now + delay, self.sequence), queued);
     }
 
-    fn draw_ms(&mut self, (from, to): (u64, u64)) -> Duration {
-        Duration::from_micros(self.rng.within(from * 1000..=to * 1000))
+    fn draw_us(&mut self, (from, to): (u64, u64)) -> Duration {
+        Duration::from_micros(self.rng.within(from..=to))
     }
 
     fn running(&mut self, id: NodeId) -> &mut Running {

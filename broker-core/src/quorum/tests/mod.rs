@@ -1,5 +1,6 @@
 //! Quorums without a world: a network and disks with faults, rules that hold after every step, stories and sweeps.
 
+mod answers;
 mod cluster;
 mod disk;
 mod rules;

@@ -10,11 +10,12 @@ fn sweep(seed: u64) {
     let mut rng = Random::new(seed, "nemesis");
     let voters = [1, 2, 3, 3, 3, 5][rng.below(6) as usize];
     let mut cluster = Cluster::new(voters, rng.below(3) as u32, seed);
-    let slowest = [2, 20, 300][rng.below(3) as usize];
-    cluster.network.delay_ms = (1, slowest);
-    cluster.network.disk_ms = (1, [2, 30, 800][rng.below(3) as usize]);
+    let slowest = [2_000, 20_000, 300_000][rng.below(3) as usize];
+    cluster.network.delay_us = (500, slowest);
+    cluster.network.disk_us = (500, [2_000, 30_000, 800_000][rng.below(3) as usize]);
     cluster.network.loss = [0.0, 0.02, 0.2][rng.below(3) as usize];
     cluster.network.duplication = [0.0, 0.05, 0.3][rng.below(3) as usize];
+    cluster.network.late = [0.0, 0.01, 0.1][rng.below(3) as usize];
     for _ in 0..300 {
         cluster.run_for(Duration::from_millis(rng.below(200)));
         let ids = cluster.ids();
@@ -52,8 +53,9 @@ fn sweep(seed: u64) {
     }
     cluster.network.loss = 0.0;
     cluster.network.duplication = 0.0;
-    cluster.network.delay_ms = (1, 5);
-    cluster.network.disk_ms = (1, 5);
+    cluster.network.late = 0.0;
+    cluster.network.delay_us = (500, 5_000);
+    cluster.network.disk_us = (500, 5_000);
     cluster.heal();
     for id in cluster.ids() {
         if !cluster.is_running(id) {
