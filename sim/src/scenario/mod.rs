@@ -1,4 +1,19 @@
 //! A scenario: a cluster, a load, faults, and what is expected of them. All that a trial needs besides its seed.
+//!
+//! [`files`] finds and reads files, [`parse`] turns their text into a [`Scenario`] with the help of [`reader`] and the
+//! table of [`keys`], [`validate`] refuses what is impossible, [`lint`] doubts what is probably not meant.
+
+pub mod error;
+mod faults;
+pub mod files;
+pub mod keys;
+pub mod lint;
+pub mod nearest;
+pub mod parse;
+pub mod reader;
+mod settings;
+pub mod units;
+pub mod validate;
 
 use core::ops::Range;
 use core::time::Duration;
@@ -7,6 +22,9 @@ use broker_core::config::{BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, 
 
 use crate::fault::PlannedFault;
 use crate::nemesis::NemesisSpec;
+
+pub use faults::{KINDS as FAULT_KINDS, parse_target};
+pub use settings::{SettingsSection, kind_of, settings_sections};
 
 /// A validated scenario: every name resolves, every topology is possible.
 #[derive(Clone, PartialEq, Debug)]
@@ -75,6 +93,19 @@ pub struct Hardware {
     pub fsync: Duration,
 }
 
+impl Default for Hardware {
+    /// A small server with one flash disk and a 1 Gbit/s network card.
+    fn default() -> Hardware {
+        Hardware {
+            cpu_per_request: Duration::from_micros(20),
+            cpu_per_byte_ns: 1.0,
+            nic_bytes_per_sec: 125_000_000,
+            disk_bytes_per_sec: 200_000_000,
+            fsync: Duration::from_millis(2),
+        }
+    }
+}
+
 /// The network between nodes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Network {
@@ -82,6 +113,16 @@ pub struct Network {
     pub latency_min: Duration,
     /// The mean one-way latency; what exceeds the minimum is exponentially distributed.
     pub latency_mean: Duration,
+}
+
+impl Default for Network {
+    /// One data centre.
+    fn default() -> Network {
+        Network {
+            latency_min: Duration::from_micros(200),
+            latency_mean: Duration::from_micros(500),
+        }
+    }
 }
 
 /// A topic.
@@ -184,4 +225,17 @@ pub struct Limits {
     pub sim_time: Duration,
     /// Bytes of logs and history.
     pub memory: u64,
+}
+
+impl Limits {
+    /// The limits of trials that are planned to last this long: generous, but a run that stands still ends.
+    #[must_use]
+    pub fn for_trials_of(planned: Duration) -> Limits {
+        Limits {
+            events: 50_000_000,
+            records: 5_000_000,
+            sim_time: planned.saturating_mul(2),
+            memory: 1 << 30,
+        }
+    }
 }

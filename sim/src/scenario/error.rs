@@ -1,0 +1,231 @@
+//! What can be wrong with a scenario file, and how a person is told.
+
+use core::fmt;
+use core::ops::Range;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
+
+/// No scenario came out of a path. All but [`ScenarioError::NothingThere`] are errors of use.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The path does not exist.
+    #[error("{path} does not exist")]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// The path is neither a file nor a folder.
+    #[error("{path} is neither a file nor a folder")]
+    NotAFile {
+        /// The path.
+        path: String,
+    },
+    /// A folder where one file is needed.
+    #[error("{path} is a folder, not a scenario file")]
+    IsAFolder {
+        /// The path.
+        path: String,
+    },
+    /// A folder holds no scenario file.
+    #[error("{path} holds no scenario")]
+    NothingThere {
+        /// The path.
+        path: String,
+    },
+    /// The file system refused.
+    #[error("{path} cannot be read: {cause}")]
+    Unreadable {
+        /// The path.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// The file is larger than any scenario.
+    #[error("{path} has {bytes} bytes; a scenario file has at most {limit}")]
+    TooLarge {
+        /// The path.
+        path: String,
+        /// Its size.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// The file is no text.
+    #[error("{path} is not UTF-8: the byte at offset {offset} belongs to no character")]
+    NotUtf8 {
+        /// The path.
+        path: String,
+        /// Where the first bad byte stands, from 0.
+        offset: usize,
+    },
+    /// Two files would have one name, and one folder for their results.
+    #[error("two scenarios are called `{name}`: {first} and {second}")]
+    SameName {
+        /// The name.
+        name: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The file was read, but it does not say a possible scenario.
+    #[error("{path} has {} {}", problems.len(), if problems.len() == 1 { "problem" } else { "problems" })]
+    Invalid {
+        /// The path.
+        path: String,
+        /// What it says.
+        text: String,
+        /// What is wrong, in the order of the file; never empty.
+        problems: Vec<Problem>,
+    },
+}
+
+/// One thing that is wrong, or doubtful, at one place of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// What is wrong: a lowercase sentence without a full stop.
+    pub message: String,
+    /// Where, in bytes.
+    pub span: Range<usize>,
+    /// A word at the place, under the excerpt; may be empty.
+    pub label: String,
+    /// The way out, if there is one to tell.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem without label and hint.
+    #[must_use]
+    pub fn new(span: Range<usize>, message: impl Into<String>) -> Problem {
+        Problem {
+            message: message.into(),
+            span,
+            label: String::new(),
+            hint: None,
+        }
+    }
+
+    /// With a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With a word under the excerpt.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Problem {
+        self.label = label.into();
+        self
+    }
+}
+
+/// How many problems of one file are shown.
+const SHOWN: usize = 20;
+
+impl ScenarioError {
+    /// The error for a person: each problem with file, line, column, excerpt and hint. `fancy` is for terminals.
+    #[must_use]
+    pub fn render(&self, fancy: bool) -> String {
+        if let ScenarioError::Invalid { path, text, problems } = self {
+            return render_problems(path, text, problems, Severity::Error, fancy);
+        }
+        let hint = match self.hint() {
+            Some(hint) => format!("  hint: {hint}\n"),
+            None => String::new(),
+        };
+        format!("error: {self}\n{hint}")
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            ScenarioError::Missing { .. } => Some("give a scenario file, or a folder of them such as `scenarios`"),
+            ScenarioError::IsAFolder { .. } => {
+                Some("give one file of it; `trial run` and `trial lint` take folders too")
+            }
+            ScenarioError::NothingThere { .. } => Some("scenario files end in `.toml`"),
+            ScenarioError::NotUtf8 { .. } => Some("save the file as UTF-8"),
+            ScenarioError::SameName { .. } => {
+                Some("a scenario is called by its path below `scenarios`, or below the folder given; rename one")
+            }
+            ScenarioError::NotAFile { .. }
+            | ScenarioError::Unreadable { .. }
+            | ScenarioError::TooLarge { .. }
+            | ScenarioError::Invalid { .. } => None,
+        }
+    }
+}
+
+/// Problems of one file for a person, at most [`SHOWN`] of them.
+#[must_use]
+pub fn render_problems(path: &str, text: &str, problems: &[Problem], severity: Severity, fancy: bool) -> String {
+    let mut rendered = String::new();
+    for problem in problems.iter().take(SHOWN) {
+        let theme = if fancy {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::none()
+        };
+        let mut handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(120)
+            .with_links(false)
+            .with_context_lines(1)
+            .with_break_words(false);
+        if let Some(hint) = &problem.hint {
+            handler = handler.with_footer(format!("hint: {hint}"));
+        }
+        let source = NamedSource::new(path, text.to_owned());
+        let shown = Shown {
+            problem,
+            severity,
+            source: &source,
+        };
+        rendered.push_str(if severity == Severity::Error {
+            "error:"
+        } else {
+            "warning:"
+        });
+        handler
+            .render_report(&mut rendered, &shown)
+            .expect("a string takes all that is written");
+    }
+    if problems.len() > SHOWN {
+        rendered.push_str(&format!("… and {} more in {path}\n", problems.len() - SHOWN));
+    }
+    rendered
+}
+
+/// A problem together with its file, as miette draws it.
+#[derive(Debug)]
+struct Shown<'a> {
+    problem: &'a Problem,
+    severity: Severity,
+    source: &'a NamedSource<String>,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl Diagnostic for Shown<'_> {
+    fn severity(&self) -> Option<Severity> {
+        Some(self.severity)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let label = Some(self.problem.label.clone()).filter(|label| !label.is_empty());
+        let Range { start, end } = self.problem.span;
+        // miette cannot place a label behind the end of the text, where TOML errors of unfinished files stand.
+        let start = start.min(self.source.inner().len());
+        let length = end.min(self.source.inner().len()).saturating_sub(start);
+        Some(Box::new(core::iter::once(LabeledSpan::new(label, start, length))))
+    }
+}

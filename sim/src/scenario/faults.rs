@@ -1,0 +1,317 @@
+//! Reads faults, their targets, and the nemesis.
+
+use core::time::Duration;
+
+use broker_core::protocol::ApiKey;
+
+use super::keys;
+use super::nearest::nearest;
+use super::reader::{Table, Value};
+use crate::fault::{Fault, PlannedFault, Target};
+use crate::nemesis::{NemesisSpec, Weights};
+
+/// The keys that say what a fault does.
+pub const KINDS: [&str; 9] = [
+    "kill",
+    "power_loss",
+    "restart",
+    "pause",
+    "partition",
+    "one_way",
+    "slow_disk",
+    "link",
+    "hold",
+];
+
+/// Every API that a message can belong to.
+pub const APIS: [ApiKey; 14] = [
+    ApiKey::Produce,
+    ApiKey::Fetch,
+    ApiKey::ListOffsets,
+    ApiKey::OffsetForLeaderEpoch,
+    ApiKey::Metadata,
+    ApiKey::CreateTopics,
+    ApiKey::InitProducerId,
+    ApiKey::AllocateProducerIds,
+    ApiKey::BrokerRegistration,
+    ApiKey::BrokerHeartbeat,
+    ApiKey::AlterPartition,
+    ApiKey::Vote,
+    ApiKey::BeginQuorumEpoch,
+    ApiKey::EndQuorumEpoch,
+];
+
+/// Reads one `[[faults]]`.
+pub fn fault(table: &Table<'_>) -> Option<PlannedFault> {
+    let at = table.required("at").and_then(|value| value.duration());
+    let length = table.get("for").map(|value| value.positive_duration());
+    let given = table.given(&KINDS);
+    let kind = match given.as_slice() {
+        [(kind, _)] => *kind,
+        [] => {
+            let hint = format!("add one of {}", KINDS.join(", "));
+            table.problem("the fault does not say what it does", hint);
+            return None;
+        }
+        [(first, _), (second, _), ..] => {
+            let value = table.get(second)?;
+            value.problem(
+                format!("a fault does one thing, but this one has `{first}` and `{second}`"),
+                "write a `[[faults]]` for each",
+            );
+            return None;
+        }
+    };
+    let fault = what(kind, &table.get(kind)?);
+    let at = at?;
+    let until = match length {
+        Some(length) => Some(at.saturating_add(length?)),
+        None => None,
+    };
+    Some(PlannedFault {
+        at,
+        until,
+        fault: fault?,
+    })
+}
+
+fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
+    let field = |table: &Table<'_>, name: &str| table.required(name).and_then(|value| target(&value));
+    match kind {
+        "kill" => target(value).map(Fault::Kill),
+        "power_loss" => target(value).map(Fault::PowerLoss),
+        "restart" => target(value).map(Fault::Restart),
+        "pause" => target(value).map(Fault::Pause),
+        "partition" => groups(value).map(Fault::Partition),
+        "one_way" => {
+            let table = value.table(&keys::ONE_WAY)?;
+            let (from, to) = (field(&table, "from"), field(&table, "to"));
+            Some(Fault::OneWay(from?, to?))
+        }
+        "slow_disk" => {
+            let table = value.table(&keys::SLOW_DISK)?;
+            let target = field(&table, "target");
+            let factor = table.required("factor").and_then(|value| value.number(1.0..=1e6));
+            Some(Fault::SlowDisk(target?, factor?))
+        }
+        "link" => {
+            let table = value.table(&keys::LINK)?;
+            let (from, to) = (field(&table, "from"), field(&table, "to"));
+            let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number(0.0..=1.0));
+            let (drop, duplicate) = (chance("drop"), chance("duplicate"));
+            let delay = table
+                .get("delay")
+                .map_or(Some(Duration::ZERO), |value| value.duration());
+            Some(Fault::Link {
+                from: from?,
+                to: to?,
+                drop: drop?,
+                delay: delay?,
+                duplicate: duplicate?,
+            })
+        }
+        "hold" => {
+            let table = value.table(&keys::HOLD)?;
+            let (from, to) = (field(&table, "from"), field(&table, "to"));
+            let api = table.required("api").and_then(|value| api(&value));
+            let response = table.get("response").map_or(Some(false), |value| value.boolean());
+            Some(Fault::Hold {
+                from: from?,
+                to: to?,
+                api: api?,
+                response: response?,
+            })
+        }
+        other => unreachable!("{other} is not among the kinds"),
+    }
+}
+
+fn groups(value: &Value<'_>) -> Option<Vec<Vec<Target>>> {
+    let groups = value.list()?;
+    if groups.len() < 2 {
+        value.problem(
+            "a partition has at least two groups",
+            "write `[[\"broker 1\"], [\"broker 2\", \"broker 3\"]]`",
+        );
+        return None;
+    }
+    let group = |value: &Value<'_>| {
+        let members = value.list()?;
+        if members.is_empty() {
+            value.problem(
+                "a group of a partition has at least one member",
+                "remove the empty group",
+            );
+            return None;
+        }
+        members.iter().map(member).collect::<Option<Vec<_>>>()
+    };
+    groups.iter().map(group).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// A member of a partition's group. `the rest` is every broker and controller that no earlier group names: as a node
+/// belongs to the first group that names it, that is the same as all.
+fn member(value: &Value<'_>) -> Option<Target> {
+    match value.text()? {
+        "the rest" => Some(Target::All),
+        _ => target(value),
+    }
+}
+
+fn api(value: &Value<'_>) -> Option<ApiKey> {
+    let name = value.text()?;
+    let found = APIS.into_iter().find(|api| format!("{api:?}") == name);
+    if found.is_none() {
+        let names: Vec<String> = APIS.iter().map(|api| format!("{api:?}")).collect();
+        let hint = match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known APIs: {}", names.join(", ")),
+        };
+        value.problem(format!("unknown API `{name}`"), hint);
+    }
+    found
+}
+
+fn target(value: &Value<'_>) -> Option<Target> {
+    let text = value.text()?;
+    let target = parse_target(text);
+    if target.is_none() {
+        let hint = match text.split_once(' ').map_or((text, ""), |(first, _)| (first, "")).0 {
+            "the" if text == "the rest" => "`the rest` stands only in a group of a `partition`",
+            "client" => "a client program is `client <name>/<number>`, numbers from 1: `client app/1`",
+            "leader" | "a" | "follower" => {
+                "write `leader of orders/0` or `a follower of orders/0`: topic and partition"
+            }
+            _ => {
+                "a target is `broker 2`, `controller 1`, `leader of orders/0`, `a follower of orders/0`, `the controller`, `client app/1` or `all`"
+            }
+        };
+        value.problem(format!("`{text}` is no target"), hint);
+    }
+    target
+}
+
+/// Reads a target as [`Target`]'s `Display` writes it; articles may be left out.
+#[must_use]
+pub fn parse_target(text: &str) -> Option<Target> {
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .filter(|word| !matches!(*word, "the" | "a"))
+        .collect();
+    let partition = |place: &str| {
+        let (topic, partition) = place.rsplit_once('/')?;
+        let partition: u16 = partition.parse().ok()?;
+        Some((topic.to_owned(), i32::from(partition)))
+    };
+    match words.as_slice() {
+        ["all"] => Some(Target::All),
+        ["controller"] => Some(Target::Controller),
+        ["controller", number] => Some(Target::ControllerNode(
+            number.parse().ok().filter(|number| *number > 0)?,
+        )),
+        ["broker", number] => Some(Target::Broker(number.parse().ok().filter(|number| *number > 0)?)),
+        ["leader", "of", place] => partition(place).map(|(topic, partition)| Target::LeaderOf(topic, partition)),
+        ["follower", "of", place] => partition(place).map(|(topic, partition)| Target::FollowerOf(topic, partition)),
+        ["client", name] => {
+            let (group, number) = name.rsplit_once('/')?;
+            let number: u32 = number.parse().ok()?;
+            (number > 0 && !group.is_empty()).then(|| Target::Client(format!("{group}/{number}")))
+        }
+        _ => None,
+    }
+}
+
+/// Reads `[nemesis]`.
+pub fn nemesis(table: &Table<'_>, scenario_duration: Duration) -> NemesisSpec {
+    let default = NemesisSpec::lasting(scenario_duration);
+    let duration =
+        |name: &str, default: Duration| table.get(name).and_then(|value| value.duration()).unwrap_or(default);
+    let positive = |name: &str, default: Duration| {
+        table
+            .get(name)
+            .and_then(|value| value.positive_duration())
+            .unwrap_or(default)
+    };
+    NemesisSpec {
+        start: duration("start", default.start),
+        stop: duration("stop", default.stop),
+        interval: positive("interval", default.interval),
+        duration: positive("duration", default.duration),
+        max_concurrent: table
+            .get("max_concurrent")
+            .and_then(|value| value.count(1..=1_000))
+            .unwrap_or(default.max_concurrent),
+        weights: table
+            .get("weights")
+            .and_then(|value| weights(&value))
+            .unwrap_or(default.weights),
+    }
+}
+
+fn weights(value: &Value<'_>) -> Option<Weights> {
+    let table = value.table(&keys::WEIGHTS)?;
+    let weight = |name: &str| table.get(name).map_or(Some(0), |value| value.count(0..=1_000_000));
+    let weights = Weights {
+        kill: weight("kill")?,
+        power_loss: weight("power_loss")?,
+        restart: weight("restart")?,
+        pause: weight("pause")?,
+        partition: weight("partition")?,
+        one_way: weight("one_way")?,
+        slow_disk: weight("slow_disk")?,
+        link: weight("link")?,
+    };
+    if weights.total() == 0 {
+        value.problem(
+            "all weights are 0",
+            "give at least one kind of fault a weight, or remove `[nemesis]`",
+        );
+        return None;
+    }
+    Some(weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_reads_back_as_it_is_written() {
+        for target in [
+            Target::Broker(2),
+            Target::ControllerNode(1),
+            Target::LeaderOf("orders".to_owned(), 0),
+            Target::FollowerOf("a/b".to_owned(), 7),
+            Target::Controller,
+            Target::All,
+            Target::Client("app/1".to_owned()),
+        ] {
+            assert_eq!(parse_target(&target.to_string()), Some(target));
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_none() {
+        for text in [
+            "",
+            "broker",
+            "broker 0",
+            "broker -1",
+            "broker two",
+            "leader of orders",
+            "leader orders/0",
+            "client app",
+            "client /1",
+            "everybody",
+            "leader of orders/-1",
+        ] {
+            assert_eq!(parse_target(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_api_is_listed_twice() {
+        let names: std::collections::BTreeSet<String> = APIS.iter().map(|api| format!("{api:?}")).collect();
+        assert_eq!(names.len(), APIS.len());
+    }
+}

@@ -1,0 +1,191 @@
+//! Finds and reads scenario files.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, FileType};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use super::Scenario;
+use super::error::ScenarioError;
+use super::parse::parse;
+use super::reader::Marks;
+
+/// The largest file that is read.
+pub const MOST_BYTES: u64 = 1 << 20;
+
+/// A scenario file that was found, not read yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The scenario's name.
+    pub name: String,
+    /// The file as the user named it.
+    pub path: PathBuf,
+}
+
+/// A scenario and the file that says it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The file as the user named it.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+    /// What that means.
+    pub scenario: Scenario,
+    /// Where what stands.
+    pub marks: Marks,
+}
+
+/// All scenario files that `paths` name, folders with all that is below them, in the order of names within each path.
+/// A file that is named twice is found once.
+///
+/// # Errors
+/// When a path does not exist, a folder holds no scenario, or two files have one name.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, ScenarioError> {
+    let mut all = Vec::new();
+    let mut seen: BTreeMap<PathBuf, ()> = BTreeMap::new();
+    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in paths {
+        let kind = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+        let mut files = Vec::new();
+        if kind.is_dir() {
+            walk(path, &mut files)?;
+            if files.is_empty() {
+                return Err(ScenarioError::NothingThere { path: show(path) });
+            }
+        } else {
+            files.push(path.clone());
+        }
+        for file in files {
+            let canonical = fs::canonicalize(&file).map_err(|error| unreadable(&file, &error))?;
+            if seen.insert(canonical.clone(), ()).is_some() {
+                continue;
+            }
+            let name = name_of(&canonical, if kind.is_dir() { Some(path) } else { None });
+            if let Some(first) = names.insert(name.clone(), file.clone()) {
+                return Err(ScenarioError::SameName {
+                    name,
+                    first: show(&first),
+                    second: show(&file),
+                });
+            }
+            all.push(Found { name, path: file });
+        }
+    }
+    Ok(all)
+}
+
+/// Reads one scenario file.
+///
+/// # Errors
+/// When it cannot be read or does not say a possible scenario.
+pub fn load(found: &Found) -> Result<Loaded, ScenarioError> {
+    let path = show(&found.path);
+    let text = read(&found.path)?;
+    let parsed = parse(&found.name, &path, &text)?;
+    Ok(Loaded {
+        path: found.path.clone(),
+        text,
+        scenario: parsed.scenario,
+        marks: parsed.marks,
+    })
+}
+
+/// Reads the one scenario that `path` names.
+///
+/// # Errors
+/// As [`load`], and when `path` is a folder.
+pub fn load_one(path: &Path) -> Result<Loaded, ScenarioError> {
+    if path.is_dir() {
+        return Err(ScenarioError::IsAFolder { path: show(path) });
+    }
+    let found = find(&[path.to_owned()])?;
+    load(found.first().expect("a path that is no folder is one file"))
+}
+
+/// The file's text. Its size is asked before its content, and no more than the limit is ever read.
+fn read(path: &Path) -> Result<String, ScenarioError> {
+    let failed = |error: io::Error| unreadable(path, &error);
+    let too_large = |bytes| ScenarioError::TooLarge {
+        path: show(path),
+        bytes,
+        limit: MOST_BYTES,
+    };
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(ScenarioError::IsAFolder { path: show(path) });
+    }
+    if !metadata.is_file() {
+        return Err(ScenarioError::NotAFile { path: show(path) });
+    }
+    if metadata.len() > MOST_BYTES {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .map_err(failed)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(too_large(bytes.len() as u64));
+    }
+    String::from_utf8(bytes).map_err(|error| ScenarioError::NotUtf8 {
+        path: show(path),
+        offset: error.utf8_error().valid_up_to(),
+    })
+}
+
+/// Collects the `.toml` files below a folder. Hidden ones are left out, and links to folders are not followed: they
+/// may lead in circles.
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ScenarioError> {
+    let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    let mut found: Vec<(PathBuf, FileType)> = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(folder, &error))?;
+        let kind = entry.file_type().map_err(|error| unreadable(&entry.path(), &error))?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            found.push((entry.path(), kind));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (path, kind) in found {
+        if kind.is_dir() {
+            walk(&path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "toml") && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The path below the last folder called `scenarios`, else below the folder that was given, else the file's own name;
+/// without the ending.
+fn name_of(file: &Path, given: Option<&Path>) -> String {
+    let parts: Vec<Component<'_>> = file.components().collect();
+    let root = parts.iter().rposition(|part| part.as_os_str() == "scenarios");
+    let below: PathBuf = match (root, given.and_then(|given| fs::canonicalize(given).ok())) {
+        (Some(root), _) if root + 1 < parts.len() => parts[root + 1..].iter().collect(),
+        (_, Some(given)) => file.strip_prefix(&given).unwrap_or(file).to_owned(),
+        (_, None) => file.file_name().map(PathBuf::from).unwrap_or_default(),
+    };
+    let named = below.with_extension("");
+    let parts: Vec<String> = named
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    parts.join("/")
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ScenarioError {
+    match error.kind() {
+        io::ErrorKind::NotFound => ScenarioError::Missing { path: show(path) },
+        _ => ScenarioError::Unreadable {
+            path: show(path),
+            cause: error.to_string(),
+        },
+    }
+}
+
+fn show(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,277 @@
+//! What is possible but probably not meant.
+
+use super::error::Problem;
+use super::reader::Marks;
+use super::units::{show_count, show_duration};
+use super::validate::place;
+use super::{Expectation, Keys, Scenario};
+use crate::fault::{Fault, Target};
+
+/// Doubts about a valid scenario, in the order of the file.
+#[must_use]
+pub fn warnings(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
+    let mut lint = Lint {
+        scenario,
+        marks,
+        found: Vec::new(),
+    };
+    lint.expectation();
+    lint.cluster();
+    lint.topics();
+    lint.clients();
+    lint.faults();
+    lint.nemesis();
+    lint.found.sort_by_key(|problem| problem.span.start);
+    lint.found
+}
+
+struct Lint<'a> {
+    scenario: &'a Scenario,
+    marks: &'a Marks,
+    found: Vec<Problem>,
+}
+
+impl Lint<'_> {
+    fn add(&mut self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.found
+            .push(Problem::new(place(self.marks, path), message).hint(hint));
+    }
+
+    fn expectation(&mut self) {
+        let scenario = self.scenario;
+        if scenario.teaches.trim().is_empty() {
+            self.add(
+                "teaches",
+                "the scenario does not say what it teaches",
+                "add `teaches = \"…\"`, one sentence",
+            );
+        }
+        let struck = !scenario.faults.is_empty() || scenario.nemesis.is_some();
+        if matches!(scenario.expect, Expectation::Finds(_)) && !struck && scenario.quirks.is_empty() {
+            self.add(
+                "expect",
+                "nothing in the scenario can bring the expected anomaly about",
+                "add a fault, a `[nemesis]` or a quirk",
+            );
+        }
+        let silent = scenario.producers.iter().all(|group| group.rate == 0.0);
+        if silent {
+            self.add(
+                "producers",
+                "no record is ever sent, so nothing can be lost or found",
+                "add `[[producers]]`",
+            );
+        } else if scenario.consumers.is_empty() {
+            self.add(
+                "consumers",
+                "nobody reads: what consumers see cannot be checked",
+                "add `[[consumers]]`",
+            );
+        }
+        if let Expectation::Finds(names) = &scenario.expect {
+            for (index, name) in names
+                .iter()
+                .enumerate()
+                .filter(|(index, name)| names[..*index].contains(name))
+            {
+                self.add(
+                    &format!("expect.{index}"),
+                    format!("`{name}` is named twice"),
+                    "remove one",
+                );
+            }
+        }
+    }
+
+    fn cluster(&mut self) {
+        let cluster = &self.scenario.cluster;
+        let (key, voters) = match cluster.dedicated_controllers {
+            0 => ("cluster.controllers", cluster.combined_controllers),
+            count => ("cluster.dedicated_controllers", count),
+        };
+        if voters.is_multiple_of(2) {
+            let message = format!("{voters} controllers tolerate no more failures than {}", voters - 1);
+            self.add(key, message, "use an odd number");
+        }
+    }
+
+    fn topics(&mut self) {
+        for (index, topic) in self.scenario.topics.iter().enumerate() {
+            let path = format!("topics.{index}");
+            if topic.config.min_insync_replicas > u32::from(topic.replication_factor) {
+                let message = format!(
+                    "`{}` has {} replicas but needs {} in sync: no acks=all write can ever succeed",
+                    topic.name, topic.replication_factor, topic.config.min_insync_replicas
+                );
+                self.add(
+                    &format!("{path}.config.min.insync.replicas"),
+                    message,
+                    "raise `replication_factor`, or lower `min.insync.replicas`",
+                );
+            }
+            let producers = self.scenario.producers.iter().any(|group| group.topic == topic.name);
+            let consumers = self.scenario.consumers.iter().any(|group| group.topic == topic.name);
+            if !producers && !consumers {
+                self.add(
+                    &format!("{path}.name"),
+                    format!("nobody uses the topic `{}`", topic.name),
+                    "remove it, or give it producers",
+                );
+            }
+        }
+    }
+
+    fn clients(&mut self) {
+        let mut bytes = 0.0;
+        for (index, group) in self.scenario.producers.iter().enumerate() {
+            let path = format!("producers.{index}");
+            if group.rate == 0.0 {
+                self.add(
+                    &format!("{path}.rate"),
+                    format!("the producers `{}` send nothing", group.name),
+                    "give a rate above 0",
+                );
+            }
+            if group.record_size >= group.config.max_request_size {
+                let message = format!(
+                    "a record of {} bytes does not fit into a request",
+                    show_count(group.record_size.into())
+                );
+                self.add(
+                    &format!("{path}.record_size"),
+                    message,
+                    "raise `max.request.size`, or make the records smaller",
+                );
+            }
+            if let Some(stop) = group.stop.filter(|stop| *stop > self.scenario.duration) {
+                let message = format!("the producers end with the scenario, before {}", show_duration(stop));
+                self.add(&format!("{path}.stop"), message, "remove `stop`, or raise `duration`");
+            }
+            if let Keys::Hot { count: 1, .. } | Keys::Uniform { count: 1 } | Keys::Zipf { count: 1, .. } = group.keys {
+                self.add(
+                    &format!("{path}.keys"),
+                    "a single key sends everything to one partition",
+                    "raise `count`",
+                );
+            }
+            let seconds = group
+                .stop
+                .unwrap_or(self.scenario.duration)
+                .min(self.scenario.duration)
+                .saturating_sub(group.start);
+            let copies = self
+                .scenario
+                .topics
+                .iter()
+                .find(|topic| topic.name == group.topic)
+                .map_or(1, |topic| topic.replication_factor);
+            bytes += group.rate
+                * f64::from(group.count)
+                * seconds.as_secs_f64()
+                * f64::from(group.record_size)
+                * f64::from(copies);
+        }
+        if bytes > self.scenario.limits.memory as f64 {
+            let message =
+                format!("about {bytes:.0} bytes are written, above the limit of memory: trials may be inconclusive");
+            self.add(
+                "producers",
+                message,
+                "smaller records, a lower rate, or a higher `memory` in `[limits]`",
+            );
+        }
+        for (index, group) in self.scenario.consumers.iter().enumerate() {
+            let partitions = self
+                .scenario
+                .topics
+                .iter()
+                .find(|topic| topic.name == group.topic)
+                .map_or(0, |topic| topic.partitions);
+            if group.count > partitions {
+                let message = format!(
+                    "{} of {} consumers have no partition",
+                    group.count - partitions,
+                    group.count
+                );
+                self.add(
+                    &format!("consumers.{index}.count"),
+                    message,
+                    format!("`{}` has {partitions}", group.topic),
+                );
+            }
+        }
+    }
+
+    fn faults(&mut self) {
+        for (index, planned) in self.scenario.faults.iter().enumerate() {
+            let path = format!("faults.{index}");
+            if let Some(reason) = self.never_fires(&planned.fault) {
+                self.add(
+                    &path,
+                    format!("the fault can never fire: {reason}"),
+                    "change it, or remove it",
+                );
+            }
+            if planned.until.is_some_and(|until| until > self.scenario.duration) {
+                let message = "the fault ends with the scenario, before its time is over";
+                self.add(&format!("{path}.for"), message, "remove `for`, or raise `duration`");
+            }
+            if matches!(planned.fault, Fault::Restart(_)) && planned.until.is_some() {
+                self.add(
+                    &format!("{path}.for"),
+                    "a restart takes no time",
+                    "remove `for`, or use `kill`",
+                );
+            }
+        }
+    }
+
+    fn never_fires(&self, fault: &Fault) -> Option<String> {
+        let brokers = self.scenario.cluster.brokers;
+        match fault {
+            Fault::Kill(target) | Fault::PowerLoss(target) | Fault::Restart(target) | Fault::Pause(target) => {
+                self.no_follower(target)
+            }
+            Fault::SlowDisk(_, 1.0) => Some("a factor of 1 changes nothing".to_owned()),
+            Fault::SlowDisk(target, _) => self.no_follower(target),
+            Fault::OneWay(from, to) | Fault::Link { from, to, .. } | Fault::Hold { from, to, .. } if from == to => {
+                Some("both ends are the same node".to_owned())
+            }
+            Fault::Link {
+                drop, delay, duplicate, ..
+            } if *drop == 0.0 && delay.is_zero() && *duplicate == 0.0 => {
+                Some("it drops, delays and doubles nothing".to_owned())
+            }
+            Fault::OneWay(from, to) | Fault::Link { from, to, .. } | Fault::Hold { from, to, .. } => {
+                self.no_follower(from).or_else(|| self.no_follower(to))
+            }
+            Fault::Partition(_) if brokers == 1 && self.scenario.producers.is_empty() => {
+                Some("there is one node".to_owned())
+            }
+            Fault::Partition(groups) => groups.iter().flatten().find_map(|target| self.no_follower(target)),
+        }
+    }
+
+    fn no_follower(&self, target: &Target) -> Option<String> {
+        let Target::FollowerOf(name, _) = target else {
+            return None;
+        };
+        let topic = self.scenario.topics.iter().find(|topic| topic.name == *name)?;
+        (topic.replication_factor == 1).then(|| format!("`{name}` has one replica and no follower"))
+    }
+
+    fn nemesis(&mut self) {
+        let Some(nemesis) = &self.scenario.nemesis else { return };
+        if nemesis.interval > nemesis.stop.saturating_sub(nemesis.start) {
+            let message = format!(
+                "the nemesis strikes every {} in the mean, which is longer than it lasts",
+                show_duration(nemesis.interval)
+            );
+            self.add(
+                "nemesis.interval",
+                message,
+                "a shorter `interval`, or a longer `duration` of the scenario",
+            );
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! From the text of a file to a [`Scenario`]: syntax, keys, types, defaults. What the names mean together is judged
+//! in [`super::validate`].
+
+use core::ops::Range;
+use core::time::Duration;
+
+use broker_core::config::{AutoOffsetReset, BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, TopicConfig};
+use toml::de::DeTable;
+
+use super::error::{Problem, ScenarioError};
+use super::keys;
+use super::nearest::nearest;
+use super::reader::{Marks, Notes, Table, Value};
+use super::{
+    Cluster, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario, Topic, faults,
+    settings, validate,
+};
+use crate::verdict::Check;
+
+/// A scenario and where its file says what.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Where each key stands.
+    pub marks: Marks,
+}
+
+/// Reads the text of a scenario file. `path` is for messages.
+///
+/// # Errors
+/// [`ScenarioError::Invalid`] with everything that is wrong.
+pub fn parse(name: &str, path: &str, text: &str) -> Result<Parsed, ScenarioError> {
+    let invalid = |problems| ScenarioError::Invalid {
+        path: path.to_owned(),
+        text: text.to_owned(),
+        problems,
+    };
+    // A date or a number that no table of TOML holds is found by the parser as well as wrong brackets.
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let problem = |error: toml::de::Error| {
+            Problem::new(error.span().unwrap_or(0..0), error.message().trim().replace('\n', ", "))
+        };
+        return Err(invalid(errors.into_iter().map(problem).collect()));
+    }
+    if document.get_ref().is_empty() {
+        let problem = Problem::new(0..0, "the file says nothing");
+        return Err(invalid(vec![
+            problem.hint("a scenario needs at least `[[topics]]` with a `name`"),
+        ]));
+    }
+    let notes = Notes::default();
+    let scenario = read(name, &Table::top(&notes, document.get_ref(), &keys::TOP));
+    let (mut problems, marks) = notes.finish();
+    if problems.is_empty() {
+        problems = validate::problems(&scenario, &marks);
+    }
+    if problems.is_empty() {
+        Ok(Parsed { scenario, marks })
+    } else {
+        Err(invalid(problems))
+    }
+}
+
+/// Reads all sections. After a mistake a default stands in: the result is used only when there was none.
+fn read(name: &str, top: &Table<'_>) -> Scenario {
+    let duration = top
+        .get("duration")
+        .and_then(|value| value.positive_duration())
+        .unwrap_or(Duration::from_secs(60));
+    let settle = top
+        .get("settle")
+        .and_then(|value| value.positive_duration())
+        .unwrap_or(Duration::from_secs(120));
+    let quirks = top.get("quirks").and_then(|value| value.list()).unwrap_or_default();
+    let quirks: Vec<String> = quirks.iter().filter_map(quirk).collect();
+    let quirk_set = quirk_set(&quirks);
+    let tables = |key: &str, section| top.get(key).map(|value| value.tables(section)).unwrap_or_default();
+    let topics = if top.required("topics").is_some() {
+        tables("topics", &keys::TOPIC)
+    } else {
+        Vec::new()
+    };
+    let cluster = cluster(
+        top.get("cluster")
+            .and_then(|value| value.table(&keys::CLUSTER))
+            .as_ref(),
+    );
+    Scenario {
+        name: name.to_owned(),
+        teaches: top
+            .get("teaches")
+            .and_then(|value| value.text())
+            .unwrap_or_default()
+            .to_owned(),
+        duration,
+        settle,
+        seeds: top.get("seeds").and_then(|value| seeds(&value)).unwrap_or(0..3),
+        topics: topics
+            .iter()
+            .filter_map(|table| topic(table, cluster.brokers))
+            .collect(),
+        producers: tables("producers", &keys::PRODUCER)
+            .iter()
+            .filter_map(producer)
+            .collect(),
+        consumers: tables("consumers", &keys::CONSUMER)
+            .iter()
+            .filter_map(consumer)
+            .collect(),
+        faults: tables("faults", &keys::FAULT)
+            .iter()
+            .filter_map(faults::fault)
+            .collect(),
+        nemesis: top
+            .get("nemesis")
+            .and_then(|value| value.table(&keys::NEMESIS))
+            .map(|table| faults::nemesis(&table, duration)),
+        quirks,
+        quirk_set,
+        expect: top.get("expect").map_or(Expectation::Pass, |value| expectation(&value)),
+        limits: limits(
+            top.get("limits").and_then(|value| value.table(&keys::LIMITS)).as_ref(),
+            duration + settle,
+        ),
+        cluster,
+    }
+}
+
+/// The core's switches for these quirks; unknown names were refused before.
+#[must_use]
+pub fn quirk_set(names: &[String]) -> Quirks {
+    let mut set = Quirks::default();
+    for name in names {
+        // An unknown name is a problem of its own that was kept where it stands.
+        let _ = set.enable(name);
+    }
+    set
+}
+
+fn quirk(value: &Value<'_>) -> Option<String> {
+    let name = value.text()?;
+    if let Err(error) = Quirks::default().enable(name) {
+        value.problem(error.to_string(), quirk_hint(name));
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+/// What to tell somebody who named a quirk that is none.
+#[must_use]
+pub fn quirk_hint(name: &str) -> String {
+    match nearest(name, Quirks::ALL.iter().map(|(name, _)| *name)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`trial list` lists the quirks".to_owned(),
+    }
+}
+
+fn expectation(value: &Value<'_>) -> Expectation {
+    if value.is_list() {
+        let names = value.list().unwrap_or_default();
+        if names.is_empty() {
+            value.problem(
+                "`expect` names no check",
+                "write `expect = \"pass\"` if nothing should be found",
+            );
+        }
+        return Expectation::Finds(names.iter().filter_map(check).collect());
+    }
+    match value.text() {
+        Some("pass") | None => Expectation::Pass,
+        Some(name) => {
+            let hint = match Check::from_name(name) {
+                Some(_) => format!("write a list: `expect = [\"{name}\"]`"),
+                None => "write `\"pass\"`, or a list of checks: `[\"lost-write\"]`".to_owned(),
+            };
+            value.problem(format!("`expect` cannot be `{name}`"), hint);
+            Expectation::Pass
+        }
+    }
+}
+
+fn check(value: &Value<'_>) -> Option<String> {
+    let name = value.text()?;
+    if Check::from_name(name).is_none() {
+        let hint = match nearest(name, Check::ALL.iter().map(|(_, name, _)| *name)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`trial list` lists the checks".to_owned(),
+        };
+        value.problem(format!("unknown check `{name}`"), hint);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn seeds(value: &Value<'_>) -> Option<Range<u64>> {
+    let text = value.text()?;
+    let parsed = text
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));
+    match parsed {
+        Some(range) if !Range::is_empty(&range) => Some(range),
+        Some(_) => {
+            value.problem(
+                format!("`seeds` names no seed: {text}"),
+                "the range ends before its second number: `\"0..3\"` is 0, 1, 2",
+            );
+            None
+        }
+        None => {
+            value.problem(
+                format!("`seeds` cannot be `{text}`"),
+                "write first and one past the last seed: `\"0..3\"`",
+            );
+            None
+        }
+    }
+}
+
+fn cluster(table: Option<&Table<'_>>) -> Cluster {
+    let get = |name: &str| table.and_then(|table| table.get(name));
+    let brokers = get("brokers").and_then(|value| value.count(1..=1_000)).unwrap_or(3);
+    let dedicated = get("dedicated_controllers")
+        .and_then(|value| value.count(0..=100))
+        .unwrap_or(0);
+    let combined = get("controllers").and_then(|value| value.count(1..=100));
+    if let (Some(table), Some(_), 1..) = (table, combined, dedicated) {
+        table.problem(
+            "`controllers` and `dedicated_controllers` exclude each other",
+            "`controllers` makes brokers voters of the quorum too, `dedicated_controllers` adds nodes for it",
+        );
+    }
+    // Even numbers of voters tolerate no more failures than one less.
+    let default = if brokers >= 3 { 3 } else { 1 };
+    let config = get("config").and_then(|value| value.settings(BrokerConfig::KEYS, &BrokerConfig::default()));
+    Cluster {
+        brokers,
+        dedicated_controllers: dedicated,
+        combined_controllers: if dedicated > 0 { 0 } else { combined.unwrap_or(default) },
+        config: config.map(|(config, _)| config).unwrap_or_default(),
+        hardware: hardware(get("hardware").and_then(|value| value.table(&keys::HARDWARE)).as_ref()),
+        network: network(get("network").and_then(|value| value.table(&keys::NETWORK)).as_ref()),
+    }
+}
+
+fn hardware(table: Option<&Table<'_>>) -> Hardware {
+    let get = |name: &str| table.and_then(|table| table.get(name));
+    let default = Hardware::default();
+    Hardware {
+        cpu_per_request: get("cpu_per_request")
+            .and_then(|value| value.duration())
+            .unwrap_or(default.cpu_per_request),
+        cpu_per_byte_ns: get("cpu_per_byte")
+            .and_then(|value| value.nanoseconds())
+            .unwrap_or(default.cpu_per_byte_ns),
+        nic_bytes_per_sec: get("nic")
+            .and_then(|value| value.bytes(1..=u64::MAX))
+            .unwrap_or(default.nic_bytes_per_sec),
+        disk_bytes_per_sec: get("disk")
+            .and_then(|value| value.bytes(1..=u64::MAX))
+            .unwrap_or(default.disk_bytes_per_sec),
+        fsync: get("fsync").and_then(|value| value.duration()).unwrap_or(default.fsync),
+    }
+}
+
+fn network(table: Option<&Table<'_>>) -> Network {
+    let get = |name: &str| {
+        table
+            .and_then(|table| table.get(name))
+            .and_then(|value| value.duration())
+    };
+    let default = Network::default();
+    let latency_min = get("latency_min").unwrap_or(default.latency_min);
+    // Whoever raises the minimum alone wants a slower network, not an impossible one.
+    let latency_mean = get("latency_mean").unwrap_or(default.latency_mean.max(latency_min));
+    Network {
+        latency_min,
+        latency_mean,
+    }
+}
+
+fn topic(table: &Table<'_>, brokers: u32) -> Option<Topic> {
+    let name = table.required("name").and_then(|value| value.text());
+    let config = table
+        .get("config")
+        .and_then(|value| value.settings(TopicConfig::KEYS, &TopicConfig::default()));
+    let topic = Topic {
+        name: name?.to_owned(),
+        partitions: table
+            .get("partitions")
+            .map_or(Some(1), |value| value.count(1..=10_000))
+            .unwrap_or(1),
+        replication_factor: table
+            .get("replication_factor")
+            .and_then(|value| value.count(1..=1_000))
+            .unwrap_or(brokers.min(3) as u16),
+        config: config.map(|(config, _)| config).unwrap_or_default(),
+    };
+    Some(topic)
+}
+
+fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
+    let name = table.required("name").and_then(|value| value.text());
+    let topic = table.required("topic").and_then(|value| value.text());
+    let rate = table.required("rate").and_then(|value| value.number(0.0..=1e9));
+    let config = table.get("config").and_then(|value| {
+        let (mut config, given) = value.settings(ProducerConfig::KEYS, &ProducerConfig::default())?;
+        settings::complete_producer(&mut config, &given);
+        Some(config)
+    });
+    let group = ProducerGroup {
+        count: table
+            .get("count")
+            .and_then(|value| value.count(1..=10_000))
+            .unwrap_or(1),
+        record_size: table
+            .get("record_size")
+            .and_then(|value| value.bytes(8..=100 << 20))
+            .unwrap_or(100) as u32,
+        keys: table
+            .get("keys")
+            .and_then(|value| record_keys(&value))
+            .unwrap_or(Keys::None),
+        start: table
+            .get("start")
+            .and_then(|value| value.duration())
+            .unwrap_or_default(),
+        stop: table.get("stop").and_then(|value| value.duration()),
+        config: config.unwrap_or_default(),
+        name: name?.to_owned(),
+        topic: topic?.to_owned(),
+        rate: rate?,
+    };
+    Some(group)
+}
+
+fn record_keys(value: &Value<'_>) -> Option<Keys> {
+    if !value.is_table() {
+        return match value.text()? {
+            "none" => Some(Keys::None),
+            other => {
+                value.problem(
+                    format!("`keys` cannot be `{other}`"),
+                    "write `\"none\"` or `{ distribution = \"zipf\", count = 1000, exponent = 1.0 }`",
+                );
+                None
+            }
+        };
+    }
+    let table = value.table(&keys::KEYS)?;
+    let distribution = table.required("distribution")?;
+    let count = table.required("count").and_then(|value| value.count(1..=10_000_000));
+    let name = distribution.text()?;
+    let exponent = table.get("exponent");
+    let share = table.get("share");
+    for (value, owner) in [(&exponent, "zipf"), (&share, "hot")] {
+        if let Some(value) = value.as_ref().filter(|_| name != owner) {
+            value.problem(
+                format!("`{}` belongs to `{owner}` keys, not to `{name}`", value.name()),
+                "remove it",
+            );
+        }
+    }
+    match name {
+        "uniform" => Some(Keys::Uniform { count: count? }),
+        "zipf" => Some(Keys::Zipf {
+            count: count?,
+            exponent: exponent.map_or(Some(1.0), |value| value.number(0.0..=100.0))?,
+        }),
+        "hot" => Some(Keys::Hot {
+            count: count?,
+            share: share.map_or(Some(0.5), |value| value.number(0.0..=1.0))?,
+        }),
+        other => {
+            let known = ["uniform", "zipf", "hot"];
+            let hint = match nearest(other, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known distributions: {}", known.join(", ")),
+            };
+            distribution.problem(format!("unknown distribution `{other}`"), hint);
+            None
+        }
+    }
+}
+
+fn consumer(table: &Table<'_>) -> Option<ConsumerGroup> {
+    let name = table.required("name").and_then(|value| value.text());
+    let topic = table.required("topic").and_then(|value| value.text());
+    let default = consumer_defaults();
+    let config = table
+        .get("config")
+        .and_then(|value| value.settings(ConsumerConfig::KEYS, &default));
+    let group = ConsumerGroup {
+        count: table
+            .get("count")
+            .and_then(|value| value.count(1..=10_000))
+            .unwrap_or(1),
+        processing: table
+            .get("processing")
+            .and_then(|value| value.duration())
+            .unwrap_or_default(),
+        start: table
+            .get("start")
+            .and_then(|value| value.duration())
+            .unwrap_or_default(),
+        config: config.map_or(default, |(config, _)| config),
+        name: name?.to_owned(),
+        topic: topic?.to_owned(),
+    };
+    Some(group)
+}
+
+/// A scenario's consumers begin at the first record unless told otherwise: what they missed could not be judged.
+#[must_use]
+pub fn consumer_defaults() -> ConsumerConfig {
+    ConsumerConfig {
+        auto_offset_reset: AutoOffsetReset::Earliest,
+        ..ConsumerConfig::default()
+    }
+}
+
+fn limits(table: Option<&Table<'_>>, planned: Duration) -> Limits {
+    let get = |name: &str| table.and_then(|table| table.get(name));
+    let default = Limits::for_trials_of(planned);
+    Limits {
+        events: get("events")
+            .and_then(|value| value.count(1..=u64::MAX))
+            .unwrap_or(default.events),
+        records: get("records")
+            .and_then(|value| value.count(1..=u64::MAX))
+            .unwrap_or(default.records),
+        sim_time: get("sim_time")
+            .and_then(|value| value.positive_duration())
+            .unwrap_or(default.sim_time),
+        memory: get("memory")
+            .and_then(|value| value.bytes(1..=u64::MAX))
+            .unwrap_or(default.memory),
+    }
+}

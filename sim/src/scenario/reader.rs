@@ -1,0 +1,569 @@
+//! Reads TOML with its places: each value knows where it stands, and each mistake is kept with its place.
+//!
+//! A [`Table`] refuses keys that its [`Section`] does not list. Reading a value returns `None` after a mistake, with
+//! the mistake kept, so that one look at a file finds all of them.
+
+use core::cell::RefCell;
+use core::ops::Range;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::Problem;
+use super::keys::Section;
+use super::nearest::nearest;
+use super::units;
+
+/// Where each key of a file stands, by its path: `topics.0.config`.
+pub type Marks = BTreeMap<String, Range<usize>>;
+
+/// The longest duration that a file may name.
+pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What reading a file has found so far.
+#[derive(Default)]
+pub struct Notes {
+    problems: RefCell<Vec<Problem>>,
+    marks: RefCell<Marks>,
+}
+
+impl Notes {
+    /// Keeps a mistake.
+    pub fn problem(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// The mistakes in the order of the file, and where everything stands.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Problem>, Marks) {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+        (problems, self.marks.into_inner())
+    }
+}
+
+/// A table whose keys are known.
+pub struct Table<'a> {
+    notes: &'a Notes,
+    entries: &'a DeTable<'a>,
+    section: &'static Section,
+    path: String,
+    span: Range<usize>,
+}
+
+/// A value and where it stands.
+#[derive(Clone)]
+pub struct Value<'a> {
+    notes: &'a Notes,
+    value: &'a DeValue<'a>,
+    path: String,
+    /// Of the value, in bytes.
+    pub span: Range<usize>,
+}
+
+impl<'a> Table<'a> {
+    /// The top level of a file.
+    #[must_use]
+    pub fn top(notes: &'a Notes, entries: &'a DeTable<'a>, section: &'static Section) -> Table<'a> {
+        Table::new(notes, entries, section, String::new(), 0..0)
+    }
+
+    fn new(
+        notes: &'a Notes,
+        entries: &'a DeTable<'a>,
+        section: &'static Section,
+        path: String,
+        span: Range<usize>,
+    ) -> Table<'a> {
+        for name in entries.keys() {
+            if section.key(name.get_ref()).is_none() {
+                notes.problem(unknown_key(name.get_ref(), name.span(), section));
+            }
+        }
+        Table {
+            notes,
+            entries,
+            section,
+            path,
+            span,
+        }
+    }
+
+    /// The value of `name`, if the file gives one.
+    ///
+    /// # Panics
+    /// When the section does not list `name`: then `explain` would not know it either.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value<'a>> {
+        assert!(
+            self.section.key(name).is_some(),
+            "`{name}` is not listed in section `{}`",
+            self.section.name
+        );
+        let (key, value) = self.entries.get_key_value(name)?;
+        let path = join(&self.path, name);
+        self.notes.marks.borrow_mut().insert(path.clone(), value.span());
+        self.notes.marks.borrow_mut().insert(format!("{path}#key"), key.span());
+        Some(Value {
+            notes: self.notes,
+            value: value.get_ref(),
+            path,
+            span: value.span(),
+        })
+    }
+
+    /// The value of `name`, which must be given.
+    #[must_use]
+    pub fn required(&self, name: &str) -> Option<Value<'a>> {
+        let value = self.get(name);
+        if value.is_none() {
+            let problem = Problem::new(self.span.clone(), format!("`{name}` is missing{}", self.place()));
+            let meaning = self.section.key(name).map_or("", |key| key.meaning);
+            self.notes.problem(problem.hint(format!("add `{name} = …`: {meaning}")));
+        }
+        value
+    }
+
+    /// The names of the given keys that are among `names`, with their places, in the order of the file.
+    #[must_use]
+    pub fn given(&self, names: &[&'static str]) -> Vec<(&'static str, Range<usize>)> {
+        let keys = self.entries.keys();
+        let mut given: Vec<_> = keys
+            .filter_map(|key| {
+                names
+                    .iter()
+                    .find(|name| **name == key.get_ref().as_ref())
+                    .map(|name| (*name, key.span()))
+            })
+            .collect();
+        given.sort_by_key(|(_, span)| span.start);
+        given
+    }
+
+    /// Keeps a mistake of the table as a whole.
+    pub fn problem(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.notes.problem(Problem::new(self.span.clone(), message).hint(hint));
+    }
+
+    /// Where the table stands.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    fn place(&self) -> String {
+        if self.path.is_empty() {
+            String::new()
+        } else {
+            format!(" in `{}`", self.section.name)
+        }
+    }
+}
+
+impl<'a> Value<'a> {
+    /// Keeps a mistake at this value.
+    pub fn problem(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.notes.problem(Problem::new(self.span.clone(), message).hint(hint));
+    }
+
+    /// The last part of the path: the key.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let parts = self.path.rsplit('.');
+        parts
+            .into_iter()
+            .find(|part| part.parse::<usize>().is_err())
+            .unwrap_or("")
+    }
+
+    /// A table with these keys.
+    #[must_use]
+    pub fn table(&self, section: &'static Section) -> Option<Table<'a>> {
+        match self.value {
+            DeValue::Table(entries) => {
+                let span = self.header_span();
+                Some(Table::new(self.notes, entries, section, self.path.clone(), span))
+            }
+            _ => self.wrong("a table", &format!("`{{ … }}` or `[{}]`", self.path)),
+        }
+    }
+
+    /// A list of values.
+    #[must_use]
+    pub fn list(&self) -> Option<Vec<Value<'a>>> {
+        let DeValue::Array(items) = self.value else {
+            return self.wrong("a list", "`[…]`");
+        };
+        let item = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| {
+            let path = format!("{}.{index}", self.path);
+            self.notes.marks.borrow_mut().insert(path.clone(), item.span());
+            Value {
+                notes: self.notes,
+                value: item.get_ref(),
+                path,
+                span: item.span(),
+            }
+        };
+        Some(items.iter().enumerate().map(item).collect())
+    }
+
+    /// A list of tables, as `[[name]]` makes it.
+    #[must_use]
+    pub fn tables(&self, section: &'static Section) -> Vec<Table<'a>> {
+        match self.value {
+            DeValue::Array(_) => self
+                .list()
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|item| item.table(section))
+                .collect(),
+            DeValue::Table(_) => {
+                let name = self.name();
+                self.problem(
+                    format!("`{name}` is a list of tables"),
+                    format!("write `[[{name}]]` with two brackets"),
+                );
+                Vec::new()
+            }
+            _ => {
+                let hint = format!("`[[{}]]`", self.name());
+                self.wrong::<()>("a list of tables", &hint);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A string.
+    #[must_use]
+    pub fn text(&self) -> Option<&'a str> {
+        match self.value {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => self.wrong("a string", "text in quotes"),
+        }
+    }
+
+    /// `true` or `false`.
+    #[must_use]
+    pub fn boolean(&self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(value) => Some(*value),
+            _ => self.wrong("true or false", "`true` or `false` without quotes"),
+        }
+    }
+
+    /// A whole number in `range`.
+    #[must_use]
+    pub fn count<N: TryFrom<u64>>(&self, range: core::ops::RangeInclusive<u64>) -> Option<N> {
+        let DeValue::Integer(integer) = self.value else {
+            return self.wrong("a whole number", "digits without quotes");
+        };
+        let parsed = i128::from_str_radix(integer.as_str(), integer.radix()).ok();
+        let number = parsed
+            .and_then(|number| u64::try_from(number).ok())
+            .filter(|number| range.contains(number));
+        let converted = number.and_then(|number| N::try_from(number).ok());
+        if converted.is_none() {
+            let (least, most) = (units::show_count(*range.start()), units::show_count(*range.end()));
+            let hint = match *range.end() {
+                u64::MAX => format!("at least {least}"),
+                _ => format!("{least} to {most}"),
+            };
+            self.problem(format!("`{}` cannot be {integer}", self.name()), hint);
+        }
+        converted
+    }
+
+    /// A number in `range`, whole or not; never NaN.
+    #[must_use]
+    pub fn number(&self, range: core::ops::RangeInclusive<f64>) -> Option<f64> {
+        let (number, shown) = match self.value {
+            DeValue::Integer(integer) => {
+                let number = i128::from_str_radix(integer.as_str(), integer.radix())
+                    .ok()
+                    .map(|number| number as f64);
+                (number, integer.to_string())
+            }
+            DeValue::Float(float) => (float.as_str().parse::<f64>().ok(), float.to_string()),
+            _ => return self.wrong("a number", "digits without quotes"),
+        };
+        let inside = number.filter(|number| range.contains(number));
+        if inside.is_none() {
+            let hint = match *range.end() {
+                f64::MAX => format!("a number of at least {}", range.start()),
+                end => format!("a number from {} to {end}", range.start()),
+            };
+            self.problem(format!("`{}` cannot be {shown}", self.name()), hint);
+        }
+        inside
+    }
+
+    /// A duration such as `"30s"`.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        let text = self.unit_text("a duration", "a string such as `\"30s\"`, `\"250ms\"` or `\"2m\"`")?;
+        match units::duration(text) {
+            Ok(duration) if duration > LONGEST => {
+                self.problem(
+                    format!("`{}` cannot be {text}", self.name()),
+                    "at most 365 days (`\"8760h\"`)",
+                );
+                None
+            }
+            Ok(duration) => Some(duration),
+            Err(why) => {
+                self.problem(
+                    format!("`{}` is not a duration: {why}", self.name()),
+                    "write `\"30s\"`, `\"250ms\"` or `\"1m30s\"`",
+                );
+                None
+            }
+        }
+    }
+
+    /// A duration of at least a nanosecond.
+    #[must_use]
+    pub fn positive_duration(&self) -> Option<Duration> {
+        let duration = self.duration()?;
+        if duration.is_zero() {
+            self.problem(format!("`{}` cannot be zero", self.name()), "give a time above zero");
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// A duration that may be a fraction of a nanosecond, in nanoseconds.
+    #[must_use]
+    pub fn nanoseconds(&self) -> Option<f64> {
+        let text = self.unit_text("a duration", "a string such as `\"1ns\"` or `\"0.5ns\"`")?;
+        match units::nanoseconds(text) {
+            Ok(nanos) => Some(nanos),
+            Err(why) => {
+                self.problem(
+                    format!("`{}` is not a duration: {why}", self.name()),
+                    "write `\"1ns\"` or `\"0.5ns\"`",
+                );
+                None
+            }
+        }
+    }
+
+    /// A number of bytes: an integer, or text such as `"1MiB"`.
+    #[must_use]
+    pub fn bytes(&self, range: core::ops::RangeInclusive<u64>) -> Option<u64> {
+        let DeValue::String(text) = self.value else {
+            return match self.value {
+                DeValue::Integer(_) => self.count(range),
+                _ => self.wrong(
+                    "a size",
+                    "a number of bytes, or a string such as `\"64KiB\"` or `\"125MB/s\"`",
+                ),
+            };
+        };
+        match units::bytes(text) {
+            Ok(size) if range.contains(&size) => Some(size),
+            Ok(_) => {
+                let (least, most) = (units::show_count(*range.start()), units::show_count(*range.end()));
+                self.problem(
+                    format!("`{}` cannot be {text}", self.name()),
+                    format!("{least} to {most} bytes"),
+                );
+                None
+            }
+            Err(why) => {
+                self.problem(
+                    format!("`{}` is not a size: {why}", self.name()),
+                    "write `512`, `\"64KiB\"` or `\"125MB/s\"`",
+                );
+                None
+            }
+        }
+    }
+
+    /// A table of Kafka settings over the defaults `base`, and the names of the keys that were given.
+    #[must_use]
+    pub fn settings<T: DeserializeOwned + serde::Serialize>(
+        &self,
+        known: &'static [&'static str],
+        base: &T,
+    ) -> Option<(T, Vec<String>)> {
+        let DeValue::Table(entries) = self.value else {
+            return self.wrong("a table", "`{ \"min.insync.replicas\" = 2 }`");
+        };
+        let mut settings = toml::Table::try_from(base).expect("settings are numbers, texts and truth values");
+        let mut given = Vec::new();
+        for (key, value) in entries {
+            let name = key.get_ref().as_ref();
+            self.notes
+                .marks
+                .borrow_mut()
+                .insert(format!("{}.{name}", self.path), value.span());
+            if !known.contains(&name) {
+                self.notes
+                    .problem(unknown_setting(name, key.span(), value.get_ref(), known, &self.path));
+                continue;
+            }
+            match setting::<T>(name, value.get_ref()) {
+                Ok(value) => {
+                    settings.insert(name.to_owned(), value);
+                    given.push(name.to_owned());
+                }
+                Err(why) => {
+                    let problem = Problem::new(value.span(), format!("`{name}` cannot have this value: {why}"));
+                    self.notes
+                        .problem(problem.hint(format!("`trial explain {name}` tells type and default")));
+                }
+            }
+        }
+        let parsed = toml::Value::Table(settings).try_into();
+        Some((parsed.expect("each setting was tried by itself"), given))
+    }
+
+    /// True when the value is a table.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
+    /// True when the value is a list.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
+    fn unit_text(&self, what: &str, hint: &str) -> Option<&'a str> {
+        match self.value {
+            DeValue::String(text) => Some(text.as_ref()),
+            DeValue::Integer(number) => {
+                let hint = format!("say the unit: `\"{number}s\"` or `\"{number}ms\"`");
+                self.wrong(what, &hint)
+            }
+            _ => self.wrong(what, hint),
+        }
+    }
+
+    /// Keeps the mistake of a wrong type.
+    fn wrong<T>(&self, wanted: &str, hint: &str) -> Option<T> {
+        let found = match self.value {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a truth value",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.problem(format!("`{}` must be {wanted}, not {found}", self.name()), hint);
+        None
+    }
+
+    /// The place to show for the table as a whole: its beginning, for an excerpt of many lines would hide the point.
+    fn header_span(&self) -> Range<usize> {
+        self.span.start..self.span.end.min(self.span.start + 1).max(self.span.start)
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+fn unknown_key(name: &str, span: Range<usize>, section: &'static Section) -> Problem {
+    let place = if section.name.is_empty() {
+        "a scenario".to_owned()
+    } else {
+        format!("`{}`", section.name)
+    };
+    let known = section.keys.iter().map(|key| key.name);
+    let hint = match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    Problem::new(span, format!("unknown key `{name}` in {place}")).hint(hint)
+}
+
+fn unknown_setting(name: &str, span: Range<usize>, value: &DeValue<'_>, known: &[&'static str], path: &str) -> Problem {
+    let problem = Problem::new(span, format!("unknown setting `{name}` in `{path}`"));
+    // `min.insync.replicas = 2` without quotes is a table in a table in a table for TOML.
+    if let Some(dotted) = dotted_key(name, value) {
+        let whole = if known.contains(&dotted.as_str()) {
+            dotted
+        } else {
+            nearest(&dotted, known.iter().copied()).unwrap_or(&dotted).to_owned()
+        };
+        return problem.hint(format!(
+            "Kafka's keys contain dots, so they need quotes: `\"{whole}\" = …`"
+        ));
+    }
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `\"{near}\"`?"),
+        None => match super::settings_sections()
+            .iter()
+            .find(|section| section.keys.contains(&name))
+        {
+            Some(section) => format!("it is a setting of `{}`", section.place),
+            None => "`trial explain config` lists the settings that are modelled".to_owned(),
+        },
+    };
+    problem.hint(hint)
+}
+
+/// The key that was meant by nested tables of one entry each.
+fn dotted_key(name: &str, value: &DeValue<'_>) -> Option<String> {
+    let mut whole = name.to_owned();
+    let mut value = value;
+    let mut depth = 0;
+    while let DeValue::Table(entries) = value {
+        let (key, inner) = entries.iter().next()?;
+        whole = format!("{whole}.{}", key.get_ref());
+        value = inner.get_ref();
+        depth += 1;
+    }
+    (depth > 0).then_some(whole)
+}
+
+/// One setting as its type wants it. Kafka's own files write everything as text, and `acks = 1` is natural too.
+fn setting<T: DeserializeOwned>(name: &str, value: &DeValue<'_>) -> Result<toml::Value, String> {
+    let (first, second) = match value {
+        DeValue::String(text) => {
+            let number = text.parse::<i64>().map(toml::Value::Integer);
+            let other = number
+                .ok()
+                .or_else(|| text.parse::<bool>().ok().map(toml::Value::Boolean));
+            (toml::Value::String(text.to_string()), other)
+        }
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => (
+                toml::Value::Integer(number),
+                Some(toml::Value::String(number.to_string())),
+            ),
+            Err(_) => return Err(format!("{integer} is too large")),
+        },
+        DeValue::Boolean(value) => (toml::Value::Boolean(*value), None),
+        DeValue::Float(float) => return Err(format!("{float} is not a whole number")),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            return Err("it is not a single value".to_owned());
+        }
+    };
+    let alone = |value: &toml::Value| {
+        let table = toml::Table::from_iter([(name.to_owned(), value.clone())]);
+        toml::Value::Table(table)
+            .try_into::<T>()
+            .map(|_| ())
+            .map_err(|error| error.message().to_owned())
+    };
+    match (alone(&first), second) {
+        (Ok(()), _) => Ok(first),
+        (Err(why), None) => Err(why),
+        (Err(why), Some(second)) => match alone(&second) {
+            Ok(()) => Ok(second),
+            Err(other) if why.contains("invalid type") => Err(other),
+            Err(_) => Err(why),
+        },
+    }
+}

@@ -1,0 +1,137 @@
+//! Kafka's settings as a scenario file knows them: where which may stand, and what Kafka itself derives or refuses.
+
+use broker_core::config::{AcksSetting, BrokerConfig, ConsumerConfig, ProducerConfig, TopicConfig};
+use toml::Value;
+
+use super::parse::consumer_defaults;
+
+/// A table of Kafka settings in a scenario file.
+#[derive(Debug)]
+pub struct SettingsSection {
+    /// Where it stands: `producers.config`.
+    pub place: &'static str,
+    /// Whose settings they are.
+    pub whose: &'static str,
+    /// Every key.
+    pub keys: &'static [&'static str],
+    /// Key and default.
+    pub defaults: toml::Table,
+}
+
+/// All of them.
+#[must_use]
+pub fn settings_sections() -> Vec<SettingsSection> {
+    let section = |place, whose, keys, defaults: Result<toml::Table, toml::ser::Error>| SettingsSection {
+        place,
+        whose,
+        keys,
+        defaults: defaults.expect("settings are numbers, texts and truth values"),
+    };
+    vec![
+        section(
+            "cluster.config",
+            "a node",
+            BrokerConfig::KEYS,
+            toml::Table::try_from(BrokerConfig::default()),
+        ),
+        section(
+            "topics.config",
+            "a topic",
+            TopicConfig::KEYS,
+            toml::Table::try_from(TopicConfig::default()),
+        ),
+        section(
+            "producers.config",
+            "a producer",
+            ProducerConfig::KEYS,
+            toml::Table::try_from(ProducerConfig::default()),
+        ),
+        section(
+            "consumers.config",
+            "a consumer",
+            ConsumerConfig::KEYS,
+            toml::Table::try_from(consumer_defaults()),
+        ),
+    ]
+}
+
+/// What a setting with this default takes.
+#[must_use]
+pub fn kind_of(default: &Value) -> &'static str {
+    match default {
+        Value::Integer(_) => "number",
+        Value::Boolean(_) => "true or false",
+        Value::Float(_) | Value::String(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => "string",
+    }
+}
+
+/// Settles what the file left open, as Kafka's `ProducerConfig.postProcessParsedConfig` does: a producer that asks for
+/// less than `acks=all`, for no retries, or for more than five requests in flight is not idempotent unless it says so
+/// (and then it is refused), and a `delivery.timeout.ms` that nobody set is raised to `linger.ms + request.timeout.ms`.
+pub fn complete_producer(config: &mut ProducerConfig, given: &[String]) {
+    let is_given = |key: &str| given.iter().any(|name| name == key);
+    if !is_given("enable.idempotence") && idempotence_conflict(config).is_some() {
+        config.enable_idempotence = false;
+    }
+    if !is_given("delivery.timeout.ms") {
+        config.delivery_timeout_ms = config
+            .delivery_timeout_ms
+            .max(config.linger_ms.saturating_add(config.request_timeout_ms));
+    }
+}
+
+/// Key and reason why a producer of these settings cannot be idempotent.
+#[must_use]
+pub fn idempotence_conflict(config: &ProducerConfig) -> Option<(&'static str, &'static str)> {
+    if config.acks != AcksSetting::All {
+        return Some(("acks", "an idempotent producer needs `acks = \"all\"`"));
+    }
+    if config.retries == 0 {
+        return Some(("retries", "an idempotent producer needs `retries` above 0"));
+    }
+    if config.max_in_flight_requests_per_connection > 5 {
+        let reason = "an idempotent producer has at most 5 requests in flight on a connection";
+        return Some(("max.in.flight.requests.per.connection", reason));
+    }
+    None
+}
+
+/// The least value of settings that cannot be zero.
+const AT_LEAST: &[(&str, i64)] = &[
+    ("replica.lag.time.max.ms", 1),
+    ("replica.fetch.max.bytes", 1),
+    ("replica.fetch.response.max.bytes", 1),
+    ("replica.socket.timeout.ms", 1),
+    ("replica.high.watermark.checkpoint.interval.ms", 1),
+    ("broker.heartbeat.interval.ms", 1),
+    ("broker.session.timeout.ms", 1),
+    ("controller.quorum.election.timeout.ms", 1),
+    ("controller.quorum.fetch.timeout.ms", 1),
+    ("controller.quorum.request.timeout.ms", 1),
+    ("message.max.bytes", 1),
+    ("fetch.max.bytes", 1),
+    ("min.insync.replicas", 1),
+    ("segment.bytes", 1_024),
+    ("flush.messages", 1),
+    ("max.message.bytes", 1),
+    ("request.timeout.ms", 1),
+    ("max.in.flight.requests.per.connection", 1),
+    ("max.request.size", 1),
+    ("buffer.memory", 1),
+    ("max.poll.records", 1),
+    ("max.partition.fetch.bytes", 1),
+    ("metadata.max.age.ms", 1),
+];
+
+/// The settings that are below the least value that they can have, with that value.
+#[must_use]
+pub fn too_small<T: serde::Serialize>(config: &T) -> Vec<(&'static str, i64)> {
+    let settings = toml::Table::try_from(config).expect("settings are numbers, texts and truth values");
+    let below = |(key, least): &&(&'static str, i64)| {
+        settings
+            .get(*key)
+            .and_then(Value::as_integer)
+            .is_some_and(|value| value < *least)
+    };
+    AT_LEAST.iter().filter(below).copied().collect()
+}

@@ -1,0 +1,246 @@
+//! Durations and sizes as people write them: `250ms`, `1m30s`, `64KiB`, `125MB/s`.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+
+/// Longest unit first, so that writing takes the largest one that fits.
+const TIME_UNITS: [(&str, u64); 6] = [
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("ns", 1),
+];
+
+const SIZE_UNITS: [(&str, u64); 9] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+];
+
+const BIT_UNITS: [(&str, u64); 3] = [("kbit", 1_000), ("Mbit", 1_000_000), ("Gbit", 1_000_000_000)];
+
+/// Reads `30s`, `1m30s`, `2.5ms`. Units: h, m, s, ms, us (or µs), ns.
+///
+/// # Errors
+/// A lowercase fragment that says what is wrong with the text.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let mut rest = text.trim();
+    if rest.starts_with('-') {
+        return Err("a duration cannot be negative".to_owned());
+    }
+    let mut nanos: u128 = 0;
+    if rest.is_empty() {
+        return Err("a duration is a number with a unit".to_owned());
+    }
+    while !rest.is_empty() {
+        let (number, after) = split_number(rest);
+        if number.is_empty() {
+            return Err(format!("`{rest}` does not begin with a number"));
+        }
+        let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        let unit = if &after[..end] == "µs" { "us" } else { &after[..end] };
+        let Some((_, factor)) = TIME_UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(match unit {
+                "" => format!("`{number}` has no unit"),
+                unit => format!("`{unit}` is no unit of time"),
+            });
+        };
+        nanos = nanos.saturating_add(scaled(number, *factor)?);
+        rest = after[end..].trim_start();
+    }
+    let nanos = u64::try_from(nanos).map_err(|_| "it is longer than 584 years".to_owned())?;
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// Reads a duration that may be a fraction of a nanosecond, as nanoseconds.
+///
+/// # Errors
+/// A lowercase fragment that says what is wrong with the text.
+pub fn nanoseconds(text: &str) -> Result<f64, String> {
+    let (number, unit) = split_number(text.trim());
+    let value: f64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is not a number with a unit"))?;
+    match TIME_UNITS.iter().find(|(name, _)| *name == unit) {
+        Some((_, factor)) => Ok(value * *factor as f64),
+        None => Err(format!("`{unit}` is no unit of time")),
+    }
+}
+
+/// Reads `512`, `64KiB`, `1.5GB`, and with `/s` behind it a bandwidth (`125MB/s`, `1Gbit/s`), in bytes.
+///
+/// # Errors
+/// A lowercase fragment that says what is wrong with the text.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    if trimmed.starts_with('-') {
+        return Err("a size cannot be negative".to_owned());
+    }
+    let size = trimmed.strip_suffix("/s").unwrap_or(trimmed);
+    let (number, unit) = split_number(size);
+    let unit = unit.trim();
+    if number.is_empty() {
+        return Err(format!("`{trimmed}` does not begin with a number"));
+    }
+    let whole = if unit.is_empty() {
+        scaled(number, 1)?
+    } else if let Some((_, factor)) = SIZE_UNITS.iter().find(|(name, _)| *name == unit) {
+        scaled(number, *factor)?
+    } else if let Some((_, factor)) = BIT_UNITS.iter().find(|(name, _)| *name == unit) {
+        scaled(number, *factor)? / 8
+    } else {
+        return Err(format!("`{unit}` is no unit of size"));
+    };
+    u64::try_from(whole).map_err(|_| "it is more than 16 EiB".to_owned())
+}
+
+/// A duration in the shortest words that [`duration`] reads back exactly: `1m30s`, `250ms`, `0s`.
+#[must_use]
+pub fn show_duration(duration: Duration) -> String {
+    let mut nanos = duration.as_nanos();
+    if nanos == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (unit, factor) in TIME_UNITS {
+        let count = nanos / u128::from(factor);
+        nanos %= u128::from(factor);
+        if count > 0 {
+            write!(text, "{count}{unit}").expect("a string takes all that is written");
+        }
+    }
+    text
+}
+
+/// A whole number with commas between thousands.
+#[must_use]
+pub fn show_count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Splits digits and point off the front.
+fn split_number(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// A decimal number times a factor, exactly; digits below one are refused.
+fn scaled(number: &str, factor: u64) -> Result<u128, String> {
+    let digits = number.replace('_', "");
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    let malformed = || format!("`{number}` is not a number");
+    let too_large = || format!("`{number}` is too large");
+    if fraction.contains('.') || whole.is_empty() || digits.ends_with('.') {
+        return Err(malformed());
+    }
+    let mut value = u128::from(whole.parse::<u64>().map_err(|_| too_large())?) * u128::from(factor);
+    let mut unit = u128::from(factor);
+    for digit in fraction.trim_end_matches('0').bytes() {
+        if !unit.is_multiple_of(10) {
+            return Err(format!("`{number}` is too fine for its unit"));
+        }
+        unit /= 10;
+        value += u128::from(digit - b'0') * unit;
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_are_read_exactly() {
+        for (text, nanos) in [
+            ("30s", 30_000_000_000),
+            ("250ms", 250_000_000),
+            ("2m", 120_000_000_000),
+            ("1m30s", 90_000_000_000),
+            ("1h 2m", 3_720_000_000_000),
+            ("2.5ms", 2_500_000),
+            ("20us", 20_000),
+            ("20µs", 20_000),
+            ("1ns", 1),
+            ("0s", 0),
+            ("1_000ms", 1_000_000_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_durations_say_why() {
+        for (text, why) in [
+            ("", "a duration is a number with a unit"),
+            ("30", "`30` has no unit"),
+            ("s", "`s` does not begin with a number"),
+            ("30 seconds", "`30` has no unit"),
+            ("30sec", "`sec` is no unit of time"),
+            ("-3s", "a duration cannot be negative"),
+            ("1.5ns", "`1.5` is too fine for its unit"),
+            ("1.2.3s", "`1.2.3` is not a number"),
+            (".5s", "`.5` is not a number"),
+            ("99999999999999999999s", "`99999999999999999999` is too large"),
+            ("9999999999h", "it is longer than 584 years"),
+        ] {
+            assert_eq!(duration(text), Err(why.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_exactly() {
+        for (text, size) in [
+            ("512", Ok(512)),
+            ("1MiB", Ok(1_048_576)),
+            ("64 KiB", Ok(65_536)),
+            ("1.5kB", Ok(1_500)),
+            ("125MB/s", Ok(125_000_000)),
+            ("1Gbit/s", Ok(125_000_000)),
+            ("1.0001kB", Err("`1.0001` is too fine for its unit")),
+            ("-1MB", Err("a size cannot be negative")),
+            ("MB", Err("`MB` does not begin with a number")),
+            ("1MBit", Err("`MBit` is no unit of size")),
+        ] {
+            assert_eq!(bytes(text), size.map_err(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_have_commas() {
+        for (count, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(show_count(count), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn shown_durations_read_back(nanos in any::<u64>()) {
+            let before = Duration::from_nanos(nanos);
+            prop_assert_eq!(duration(&show_duration(before)), Ok(before));
+        }
+
+        #[test]
+        fn no_text_breaks_the_readers(text in ".{0,20}") {
+            let _ = (duration(&text), bytes(&text), nanoseconds(&text));
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! What must hold between the parts of a scenario: topologies are possible, names resolve, times fit.
+
+use core::ops::Range;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::error::Problem;
+use super::nearest::nearest;
+use super::reader::Marks;
+use super::units::{show_count, show_duration};
+use super::{Scenario, settings};
+use crate::fault::{Fault, Target};
+
+/// The most partitions, with their replicas, that a scenario may have.
+const MOST_REPLICAS: u64 = 100_000;
+
+/// Everything that makes the scenario impossible, in the order of the file. `marks` may be empty.
+#[must_use]
+pub fn problems(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
+    let mut judge = Judge {
+        scenario,
+        marks,
+        found: Vec::new(),
+    };
+    judge.cluster();
+    judge.topics();
+    judge.producers();
+    judge.consumers();
+    judge.client_names();
+    judge.load();
+    judge.faults();
+    judge.nemesis();
+    judge.found.sort_by_key(|problem| problem.span.start);
+    judge.found
+}
+
+/// The place of a path, or of the nearest table around it.
+#[must_use]
+pub fn place(marks: &Marks, path: &str) -> Range<usize> {
+    let mut path = path;
+    loop {
+        if let Some(span) = marks.get(path) {
+            return span.clone();
+        }
+        match path.rsplit_once('.') {
+            Some((parent, _)) => path = parent,
+            None => return 0..0,
+        }
+    }
+}
+
+/// Every target that a fault names, with the path of the key below the fault.
+#[must_use]
+pub fn targets(fault: &Fault) -> Vec<(String, &Target)> {
+    let one = |path: &str, target| vec![(path.to_owned(), target)];
+    match fault {
+        Fault::Kill(target) => one("kill", target),
+        Fault::PowerLoss(target) => one("power_loss", target),
+        Fault::Restart(target) => one("restart", target),
+        Fault::Pause(target) => one("pause", target),
+        Fault::SlowDisk(target, _) => one("slow_disk.target", target),
+        Fault::OneWay(from, to) => vec![("one_way.from".to_owned(), from), ("one_way.to".to_owned(), to)],
+        Fault::Link { from, to, .. } => vec![("link.from".to_owned(), from), ("link.to".to_owned(), to)],
+        Fault::Hold { from, to, .. } => vec![("hold.from".to_owned(), from), ("hold.to".to_owned(), to)],
+        Fault::Partition(groups) => {
+            let member = |(group, members): (usize, &'_ [Target])| -> Vec<_> {
+                (0..members.len()).map(|index| (group, index)).collect()
+            };
+            let places = groups
+                .iter()
+                .enumerate()
+                .flat_map(|(group, members)| member((group, members)));
+            places
+                .map(|(group, index)| (format!("partition.{group}.{index}"), &groups[group][index]))
+                .collect()
+        }
+    }
+}
+
+struct Judge<'a> {
+    scenario: &'a Scenario,
+    marks: &'a Marks,
+    found: Vec<Problem>,
+}
+
+impl Judge<'_> {
+    fn add(&mut self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.found
+            .push(Problem::new(place(self.marks, path), message).hint(hint));
+    }
+
+    fn cluster(&mut self) {
+        let cluster = &self.scenario.cluster;
+        if cluster.combined_controllers > cluster.brokers {
+            self.add(
+                "cluster.controllers",
+                format!(
+                    "{} of {} brokers cannot be controllers",
+                    cluster.combined_controllers, cluster.brokers
+                ),
+                format!("at most {}, or use `dedicated_controllers`", cluster.brokers),
+            );
+        }
+        if cluster.network.latency_mean < cluster.network.latency_min {
+            self.add(
+                "cluster.network.latency_mean",
+                "the mean latency is below the shortest",
+                format!("at least `latency_min`, {}", show_duration(cluster.network.latency_min)),
+            );
+        }
+        self.settings("cluster.config", &cluster.config);
+        let config = &cluster.config;
+        if config.broker_session_timeout_ms <= config.broker_heartbeat_interval_ms {
+            self.add(
+                "cluster.config.broker.session.timeout.ms",
+                "a broker would be fenced before its next heartbeat",
+                "`broker.session.timeout.ms` must be above `broker.heartbeat.interval.ms`",
+            );
+        }
+    }
+
+    fn settings<T: serde::Serialize>(&mut self, path: &str, config: &T) {
+        for (key, least) in settings::too_small(config) {
+            self.add(
+                &format!("{path}.{key}"),
+                format!("`{key}` is too small"),
+                format!("at least {}", show_count(least.unsigned_abs())),
+            );
+        }
+    }
+
+    fn topics(&mut self) {
+        let scenario = self.scenario;
+        if scenario.topics.is_empty() {
+            self.add("topics", "the scenario has no topic", "add `[[topics]]` with a `name`");
+        }
+        let mut replicas = 0;
+        let mut seen = BTreeMap::new();
+        for (index, topic) in scenario.topics.iter().enumerate() {
+            let path = format!("topics.{index}");
+            replicas += u64::from(topic.partitions) * u64::from(topic.replication_factor);
+            if u32::from(topic.replication_factor) > scenario.cluster.brokers {
+                self.add(
+                    &format!("{path}.replication_factor"),
+                    format!(
+                        "{} replicas do not fit on {} brokers",
+                        topic.replication_factor, scenario.cluster.brokers
+                    ),
+                    format!("at most {}, or more `brokers` in `[cluster]`", scenario.cluster.brokers),
+                );
+            }
+            if seen.insert(&topic.name, index).is_some() {
+                self.add(
+                    &format!("{path}.name"),
+                    format!("two topics are called `{}`", topic.name),
+                    "rename one",
+                );
+            }
+            if let Some(problem) = bad_topic_name(&topic.name) {
+                self.add(
+                    &format!("{path}.name"),
+                    problem,
+                    "Kafka's topic names have 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`",
+                );
+            }
+            self.settings(&format!("{path}.config"), &topic.config);
+        }
+        if replicas > MOST_REPLICAS {
+            let message = format!(
+                "the topics have {} replicas of partitions altogether",
+                show_count(replicas)
+            );
+            self.add("topics", message, format!("at most {}", show_count(MOST_REPLICAS)));
+        }
+    }
+
+    fn producers(&mut self) {
+        for (index, group) in self.scenario.producers.iter().enumerate() {
+            let path = format!("producers.{index}");
+            self.topic_exists(&format!("{path}.topic"), &group.topic);
+            self.before_the_end(&format!("{path}.start"), "the producers would begin", group.start);
+            if let Some(stop) = group.stop.filter(|stop| *stop <= group.start) {
+                let hint = format!("`stop` must be after `start`, {}", show_duration(group.start));
+                self.add(
+                    &format!("{path}.stop"),
+                    format!("the producers stop at {} before they begin", show_duration(stop)),
+                    hint,
+                );
+            }
+            let config = format!("{path}.config");
+            self.settings(&config, &group.config);
+            if let Some((key, reason)) =
+                settings::idempotence_conflict(&group.config).filter(|_| group.config.enable_idempotence)
+            {
+                let hint = format!("{reason}; set `\"enable.idempotence\" = false` or change `{key}`");
+                self.add(
+                    &format!("{config}.enable.idempotence"),
+                    "Kafka refuses this idempotent producer",
+                    hint,
+                );
+            }
+            let least = group.config.linger_ms.saturating_add(group.config.request_timeout_ms);
+            if group.config.delivery_timeout_ms < least {
+                self.add(
+                    &format!("{config}.delivery.timeout.ms"),
+                    "Kafka refuses this `delivery.timeout.ms`",
+                    format!("at least `linger.ms` + `request.timeout.ms` = {least}"),
+                );
+            }
+        }
+    }
+
+    fn consumers(&mut self) {
+        for (index, group) in self.scenario.consumers.iter().enumerate() {
+            let path = format!("consumers.{index}");
+            self.topic_exists(&format!("{path}.topic"), &group.topic);
+            self.before_the_end(&format!("{path}.start"), "the consumers would begin", group.start);
+            self.settings(&format!("{path}.config"), &group.config);
+        }
+    }
+
+    fn client_names(&mut self) {
+        let producers = self
+            .scenario
+            .producers
+            .iter()
+            .enumerate()
+            .map(|(index, group)| (format!("producers.{index}.name"), &group.name));
+        let consumers = self
+            .scenario
+            .consumers
+            .iter()
+            .enumerate()
+            .map(|(index, group)| (format!("consumers.{index}.name"), &group.name));
+        let mut seen = BTreeMap::new();
+        for (path, name) in producers.chain(consumers).collect::<Vec<_>>() {
+            if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
+                self.add(
+                    &path,
+                    format!("`{name}` is no name for clients"),
+                    "a name has no spaces and no `/`",
+                );
+            }
+            if seen.insert(name, path.clone()).is_some() {
+                self.add(
+                    &path,
+                    format!("two groups of clients are called `{name}`"),
+                    "rename one: faults and reports use the name",
+                );
+            }
+        }
+    }
+
+    fn topic_exists(&mut self, path: &str, name: &str) {
+        let topics = &self.scenario.topics;
+        if topics.iter().any(|topic| topic.name == name) {
+            return;
+        }
+        let hint = match nearest(name, topics.iter().map(|topic| topic.name.as_str())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "declare it under `[[topics]]`".to_owned(),
+        };
+        self.add(path, format!("there is no topic `{name}`"), hint);
+    }
+
+    fn before_the_end(&mut self, path: &str, what: &str, at: Duration) {
+        if at >= self.scenario.duration {
+            let message = format!("{what} at {}, after the end of the scenario", show_duration(at));
+            self.add(
+                path,
+                message,
+                format!("before `duration`, {}", show_duration(self.scenario.duration)),
+            );
+        }
+    }
+
+    fn load(&mut self) {
+        let scenario = self.scenario;
+        let mut records = 0.0;
+        for (index, group) in scenario.producers.iter().enumerate() {
+            let stop = group.stop.unwrap_or(scenario.duration).min(scenario.duration);
+            records += group.rate * f64::from(group.count) * stop.saturating_sub(group.start).as_secs_f64();
+            if records > scenario.limits.records as f64 {
+                let message = format!("the producers would send about {records:.0} records, above the limit");
+                let hint = format!(
+                    "lower `rate`, or raise `records` in `[limits]` above {}",
+                    show_count(scenario.limits.records)
+                );
+                self.add(&format!("producers.{index}.rate"), message, hint);
+                return;
+            }
+        }
+        if scenario.limits.sim_time < scenario.duration {
+            self.add(
+                "limits.sim_time",
+                "the limit ends the trial before its duration is over",
+                format!("at least `duration`, {}", show_duration(scenario.duration)),
+            );
+        }
+    }
+
+    fn faults(&mut self) {
+        for (index, planned) in self.scenario.faults.iter().enumerate() {
+            let path = format!("faults.{index}");
+            self.before_the_end(&format!("{path}.at"), "the fault would begin", planned.at);
+            for (key, target) in targets(&planned.fault) {
+                let key = format!("{path}.{key}");
+                if let Err((message, hint)) = self.resolve(target) {
+                    self.add(&key, message, hint);
+                }
+                let disk = matches!(planned.fault, Fault::PowerLoss(_) | Fault::SlowDisk(..));
+                if disk && matches!(target, Target::Client(_)) {
+                    self.add(
+                        &key,
+                        "a client has no disk in the simulation",
+                        "aim at a broker, or use `kill` or `pause`",
+                    );
+                }
+            }
+        }
+    }
+
+    /// Ok when the target can exist in this scenario; otherwise what is wrong and the way out.
+    fn resolve(&self, target: &Target) -> Result<(), (String, String)> {
+        let cluster = &self.scenario.cluster;
+        match target {
+            Target::Broker(number) if *number > cluster.brokers => Err((
+                format!("there is no broker {number}"),
+                format!("the brokers are 1 to {}", cluster.brokers),
+            )),
+            Target::ControllerNode(number) if *number > cluster.dedicated_controllers => {
+                let hint = match cluster.dedicated_controllers {
+                    0 => "this cluster has no dedicated controllers; `the controller` is the active one".to_owned(),
+                    count => format!("the dedicated controllers are 1 to {count}"),
+                };
+                Err((format!("there is no controller {number}"), hint))
+            }
+            Target::LeaderOf(name, partition) | Target::FollowerOf(name, partition) => {
+                let Some(topic) = self.scenario.topics.iter().find(|topic| topic.name == *name) else {
+                    let names = self.scenario.topics.iter().map(|topic| topic.name.as_str());
+                    let hint = nearest(name, names).map_or("declare it under `[[topics]]`".to_owned(), |near| {
+                        format!("did you mean `{near}`?")
+                    });
+                    return Err((format!("there is no topic `{name}`"), hint));
+                };
+                if *partition as u32 >= topic.partitions {
+                    let hint = format!("the partitions are 0 to {}", topic.partitions - 1);
+                    return Err((format!("`{name}` has no partition {partition}"), hint));
+                }
+                Ok(())
+            }
+            Target::Client(program) => self.resolve_client(program),
+            Target::Broker(_) | Target::ControllerNode(_) | Target::Controller | Target::All => Ok(()),
+        }
+    }
+
+    fn resolve_client(&self, program: &str) -> Result<(), (String, String)> {
+        let (name, number) = program.rsplit_once('/').unwrap_or((program, "0"));
+        let producers = self
+            .scenario
+            .producers
+            .iter()
+            .map(|group| (group.name.as_str(), group.count));
+        let consumers = self
+            .scenario
+            .consumers
+            .iter()
+            .map(|group| (group.name.as_str(), group.count));
+        let groups: Vec<(&str, u32)> = producers.chain(consumers).collect();
+        let Some((_, count)) = groups.iter().find(|(group, _)| *group == name) else {
+            let hint = match nearest(name, groups.iter().map(|(group, _)| *group)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "clients are the groups of `[[producers]]` and `[[consumers]]`".to_owned(),
+            };
+            return Err((format!("there are no clients called `{name}`"), hint));
+        };
+        match number.parse::<u32>() {
+            Ok(number) if (1..=*count).contains(&number) => Ok(()),
+            _ => Err((
+                format!("there is no client `{program}`"),
+                format!("the clients are `{name}/1` to `{name}/{count}`"),
+            )),
+        }
+    }
+
+    fn nemesis(&mut self) {
+        let Some(nemesis) = &self.scenario.nemesis else { return };
+        self.before_the_end("nemesis.start", "the nemesis would begin", nemesis.start);
+        if nemesis.stop > self.scenario.duration {
+            let hint = format!("at most `duration`, {}", show_duration(self.scenario.duration));
+            self.add(
+                "nemesis.stop",
+                "the nemesis would go on after the end of the scenario",
+                hint,
+            );
+        }
+        if nemesis.stop <= nemesis.start {
+            let hint = format!("`stop` must be after `start`, {}", show_duration(nemesis.start));
+            self.add("nemesis.stop", "the nemesis stops before it begins", hint);
+        }
+        let strikes = nemesis.stop.saturating_sub(nemesis.start).as_secs_f64() / nemesis.interval.as_secs_f64();
+        if strikes > 100_000.0 {
+            self.add(
+                "nemesis.interval",
+                format!("the nemesis would strike about {strikes:.0} times"),
+                "a longer `interval`: at most 100,000 strikes",
+            );
+        }
+    }
+}
+
+fn bad_topic_name(name: &str) -> Option<String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > 249 || name == "." || name == ".." || !name.chars().all(legal) {
+        return Some(format!("`{name}` is no name for a topic"));
+    }
+    name.starts_with("__")
+        .then(|| format!("`{name}` is the name of an internal topic"))
+}
