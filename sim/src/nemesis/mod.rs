@@ -1,0 +1,139 @@
+//! The nemesis draws a fault plan from a seed and weights.
+//!
+//! The plan is complete before the run starts, so that it can be printed, kept, and cut down to what a failure needs.
+//! Each strike takes the same number of draws whatever comes of it: a changed weight or limit leaves the times of all
+//! other strikes as they were.
+
+mod strike;
+
+use core::time::Duration;
+
+use broker_core::random::Random;
+
+use crate::fault::{FaultPlan, PlannedFault};
+use crate::scenario::Scenario;
+use strike::{Draws, Occupied, strike};
+
+/// How the nemesis behaves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NemesisSpec {
+    /// When it begins.
+    pub start: Duration,
+    /// When it strikes no more and lets go of everything.
+    pub stop: Duration,
+    /// The mean time between two strikes; the gaps are exponentially distributed.
+    pub interval: Duration,
+    /// How long a fault holds in the mean; each holds half to one and a half of it.
+    pub duration: Duration,
+    /// Never more nodes than these are struck at once, by it and by the scenario's fixed faults together.
+    pub max_concurrent: u32,
+    /// How often each kind of fault is drawn.
+    pub weights: Weights,
+}
+
+impl NemesisSpec {
+    /// The defaults in a scenario of this duration.
+    #[must_use]
+    pub fn lasting(scenario_duration: Duration) -> NemesisSpec {
+        NemesisSpec {
+            start: Duration::from_secs(5).min(scenario_duration / 10),
+            stop: scenario_duration,
+            interval: Duration::from_secs(10),
+            duration: Duration::from_secs(5),
+            max_concurrent: 1,
+            weights: Weights::default(),
+        }
+    }
+}
+
+/// How often each kind of fault is drawn, relative to the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // the names are the faults'
+pub struct Weights {
+    pub kill: u32,
+    pub power_loss: u32,
+    pub restart: u32,
+    pub pause: u32,
+    pub partition: u32,
+    pub one_way: u32,
+    pub slow_disk: u32,
+    pub link: u32,
+}
+
+impl Default for Weights {
+    /// No power loss: what it takes away, Kafka's lazy flush never promised.
+    fn default() -> Weights {
+        Weights {
+            kill: 3,
+            power_loss: 0,
+            restart: 1,
+            pause: 1,
+            partition: 2,
+            one_way: 1,
+            slow_disk: 1,
+            link: 1,
+        }
+    }
+}
+
+impl Weights {
+    /// All together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.all().iter().map(|weight| u64::from(*weight)).sum()
+    }
+
+    fn all(&self) -> [u32; 8] {
+        let Weights {
+            kill,
+            power_loss,
+            restart,
+            pause,
+            partition,
+            one_way,
+            slow_disk,
+            link,
+        } = *self;
+        [kill, power_loss, restart, pause, partition, one_way, slow_disk, link]
+    }
+}
+
+/// Everything that the environment will do in the trial of this seed, in order of time: the scenario's fixed faults and
+/// the nemesis' strikes.
+#[must_use]
+pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
+    let mut plan = scenario.faults.clone();
+    if let Some(spec) = &scenario.nemesis {
+        plan.extend(strikes(scenario, spec, seed));
+    }
+    // Stable: faults of one moment keep the order of the file, fixed ones first.
+    plan.sort_by_key(|planned| planned.at);
+    plan
+}
+
+fn strikes(scenario: &Scenario, spec: &NemesisSpec, seed: u64) -> Vec<PlannedFault> {
+    let mut random = Random::new(seed, "nemesis");
+    let mut occupied = Occupied::by(&scenario.faults, scenario);
+    let mut strikes = Vec::new();
+    let mut at = spec.start;
+    loop {
+        let draws = Draws::take(&mut random);
+        at = at.saturating_add(spec.interval.mul_f64(draws.exponential()));
+        if at >= spec.stop {
+            return strikes;
+        }
+        let until = at
+            .saturating_add(spec.duration.mul_f64(0.5 + draws.length()))
+            .min(spec.stop);
+        if let Some(fault) = strike(scenario, spec, &draws, &mut occupied, at, until) {
+            strikes.push(PlannedFault {
+                at,
+                until: Some(until),
+                fault,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
