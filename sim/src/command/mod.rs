@@ -1,1 +1,81 @@
 //! The `trial` command.
+//!
+//! In layers: [`args`] is what is typed, [`plan`] what exactly is to be held, [`pool`] and [`hold`] hold it,
+//! [`judge`] and [`tally`] fold outcomes into counters, [`summary`] says what came out, [`keep`] and [`resume`] write
+//! files. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list and explain), [`lint`].
+
+mod args;
+mod catalogue;
+mod exit;
+mod hold;
+mod identity;
+mod judge;
+mod keep;
+mod line;
+mod lint;
+mod plan;
+mod pool;
+mod progress;
+mod replay;
+mod resume;
+mod run;
+mod summary;
+mod tally;
+mod trace;
+mod voice;
+mod wall;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use args::{CommandLine, Verb};
+pub use exit::Exit;
+pub use hold::Runner;
+pub use line::TrialLine;
+
+/// Columns of the table of results: it is the same in a terminal, a log and a file.
+const TABLE_WIDTH: usize = 120;
+
+/// What the command has from its process.
+struct Host {
+    runner: Runner,
+    /// The value of `TRIAL_SEED`.
+    seed_variable: Option<String>,
+}
+
+/// The whole command, with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    main_with(crate::trial::run)
+}
+
+/// The command with another runner in the place of [`crate::trial::run`].
+#[must_use]
+pub fn main_with(runner: Runner) -> ExitCode {
+    hold::catch_panics();
+    let seed_variable = std::env::var_os("TRIAL_SEED").map(|seed| seed.to_string_lossy().into_owned());
+    let host = Host { runner, seed_variable };
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are answers, not mistakes. Nobody may be left to read them.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked {
+                Exit::AsExpected.into()
+            } else {
+                Exit::Usage.into()
+            };
+        }
+    };
+    let exit = match &line.verb {
+        Verb::Run(args) => run::run(args, &host),
+        Verb::Replay(args) => replay::replay(args, &host),
+        Verb::List { paths } => catalogue::list(paths),
+        Verb::Explain { name } => catalogue::explain(name),
+        Verb::Lint { paths } => lint::lint(paths),
+    };
+    exit.into()
+}

@@ -1,0 +1,179 @@
+//! `trial list` and `trial explain`: what there is, and what a name means.
+
+use core::fmt::Write as _;
+use std::path::PathBuf;
+
+use broker_core::config::Quirks;
+
+use super::exit::Exit;
+use super::plan::PlanError;
+use super::voice::Voice;
+use crate::scenario::files::{find, load};
+use crate::scenario::keys::{FAULT, SECTIONS};
+use crate::scenario::nearest::nearest;
+use crate::scenario::{FAULT_KINDS, kind_of, settings_sections};
+use crate::verdict::Check;
+
+/// Lists the scenarios of `paths`, and all checks, quirks and faults.
+pub fn list(paths: &[PathBuf]) -> Exit {
+    let mut voice = Voice::new(false, false);
+    let found = match find(paths) {
+        Ok(found) => found,
+        Err(error) => {
+            voice.tell(error.render(voice.terminal));
+            return voice.end(PlanError::from(error).exit());
+        }
+    };
+    let mut exit = Exit::AsExpected;
+    let mut scenarios = Vec::new();
+    for found in found {
+        match load(&found) {
+            Ok(loaded) => scenarios.push((loaded.scenario.name, loaded.scenario.teaches)),
+            Err(error) => {
+                voice.tell(error.render(voice.terminal));
+                exit = Exit::Usage;
+            }
+        }
+    }
+    let borrowed: Vec<(&str, &str)> = scenarios
+        .iter()
+        .map(|(name, teaches)| (name.as_str(), teaches.as_str()))
+        .collect();
+    let checks: Vec<(&str, &str)> = Check::ALL.iter().map(|(_, name, meaning)| (*name, *meaning)).collect();
+    let faults: Vec<(&str, &str)> = FAULT_KINDS
+        .iter()
+        .map(|kind| (*kind, FAULT.key(kind).map_or("", |key| key.meaning)))
+        .collect();
+    let parts = [
+        ("scenarios", borrowed.as_slice()),
+        ("checks", &checks),
+        ("quirks", Quirks::ALL),
+        ("faults", &faults),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .map(|(title, entries)| columns(title, entries))
+        .collect();
+    voice.say(parts.join("\n"));
+    voice.end(exit)
+}
+
+/// Tells what a name means. One name may mean several things.
+pub fn explain(name: &str) -> Exit {
+    let mut voice = Voice::new(false, false);
+    match explanation(name) {
+        Ok(text) => {
+            voice.say(text);
+            voice.end(Exit::AsExpected)
+        }
+        Err(hint) => {
+            voice.tell(format!("error: nothing is called `{name}`\n  hint: {hint}"));
+            voice.end(Exit::Usage)
+        }
+    }
+}
+
+/// What `name` means, or the way out if it means nothing.
+fn explanation(name: &str) -> Result<String, String> {
+    let mut texts = Vec::new();
+    for (_, check, meaning) in Check::ALL {
+        if *check == name {
+            texts.push(format!(
+                "{check} (check)\n  A violation means: {meaning}.\n  In a scenario: expect = [\"{check}\"]\n"
+            ));
+        }
+    }
+    for (quirk, mechanism) in Quirks::ALL {
+        if *quirk == name {
+            texts.push(format!("{quirk} (quirk)\n  A planted defect: {mechanism}.\n  In a scenario: quirks = [\"{quirk}\"]; on the command line: --quirk {quirk}\n"));
+        }
+    }
+    for section in SECTIONS {
+        if section.name == name || (section.name.is_empty() && name == "scenario") {
+            let entries: Vec<(&str, &str)> = section.keys.iter().map(|key| (key.name, key.meaning)).collect();
+            texts.push(columns(&format!("{name}: {}", section.meaning), &entries));
+        }
+        for key in section.keys {
+            if key.name == name || format!("{}.{}", section.name, key.name) == name {
+                texts.push(key_text(section.name, key.name, key.kind, key.default, key.meaning));
+            }
+        }
+    }
+    for section in settings_sections() {
+        if section.place == name || name == "config" {
+            let defaults: Vec<(&str, String)> = section
+                .keys
+                .iter()
+                .map(|key| {
+                    (
+                        *key,
+                        section.defaults.get(*key).map_or(String::new(), toml::Value::to_string),
+                    )
+                })
+                .collect();
+            let entries: Vec<(&str, &str)> = defaults.iter().map(|(key, default)| (*key, default.as_str())).collect();
+            texts.push(columns(
+                &format!(
+                    "{}: Kafka's settings of {}, with their defaults",
+                    section.place, section.whose
+                ),
+                &entries,
+            ));
+        }
+        if let Some(default) = section.defaults.get(name) {
+            let meaning = format!(
+                "Kafka's setting of {}; times are milliseconds, sizes bytes",
+                section.whose
+            );
+            texts.push(key_text(
+                section.place,
+                &format!("\"{name}\""),
+                kind_of(default),
+                &default.to_string(),
+                &meaning,
+            ));
+        }
+    }
+    if texts.is_empty() {
+        Err(unknown(name))
+    } else {
+        Ok(texts.join("\n"))
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let settings = settings_sections();
+    let checks = Check::ALL.iter().map(|(_, name, _)| *name);
+    let quirks = Quirks::ALL.iter().map(|(name, _)| *name);
+    let keys = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name);
+    let settings = settings.iter().flat_map(|section| section.keys).copied();
+    match nearest(name, checks.chain(quirks).chain(keys).chain(settings)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`trial list` lists checks, quirks and faults; `trial explain scenario` the keys of a scenario file"
+            .to_owned(),
+    }
+}
+
+fn key_text(place: &str, name: &str, kind: &str, default: &str, meaning: &str) -> String {
+    let place = if place.is_empty() {
+        "the top level of a scenario file".to_owned()
+    } else {
+        format!("`{place}`")
+    };
+    let default = if default.is_empty() {
+        "none, it must be given"
+    } else {
+        default
+    };
+    format!("{name} (key of {place})\n  {meaning}\n  type: {kind}\n  default: {default}\n")
+}
+
+/// A title and two columns below it.
+fn columns(title: &str, entries: &[(&str, &str)]) -> String {
+    let widest = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut text = format!("{title}\n");
+    for (name, meaning) in entries {
+        let _ = writeln!(text, "  {name:<widest$}  {meaning}");
+    }
+    text
+}

@@ -1,0 +1,77 @@
+//! One trial as one JSON object, for machines.
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::{Came, Ruled};
+use crate::scenario::Scenario;
+
+/// The line that `--json` prints for each trial.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TrialLine {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// `pass`, `allowed`, `violation`, `inconclusive`, or `error` when Trial itself failed.
+    pub verdict: String,
+    /// Whether that is what the scenario expects.
+    pub as_expected: bool,
+    /// Equal for failures of one cause; null without one.
+    pub signature: Option<String>,
+    /// One sentence about what happened; may be empty.
+    pub evidence: String,
+    /// The rolling hash of all delivered events, 16 hex digits.
+    pub digest: String,
+    /// Simulated seconds.
+    pub sim_seconds: f64,
+    /// How long it took.
+    pub wall_seconds: f64,
+    /// Records whose send was answered ok.
+    pub records_acked: u64,
+    /// Records that consumers got.
+    pub records_consumed: u64,
+    /// Delivered events.
+    pub events: u64,
+    /// Faults that were planned.
+    pub faults_planned: u64,
+    /// Faults that took effect.
+    pub faults_fired: u64,
+    /// The planted defects.
+    pub quirks: Vec<String>,
+}
+
+impl TrialLine {
+    /// The line of a trial.
+    #[must_use]
+    pub fn new(scenario: &Scenario, ruled: &Ruled) -> TrialLine {
+        TrialLine {
+            scenario: scenario.name.clone(),
+            seed: ruled.seed,
+            verdict: ruled.verdict.to_owned(),
+            as_expected: ruled.came == Came::AsExpected,
+            signature: ruled.signature.clone(),
+            evidence: ruled.evidence.clone(),
+            digest: format!("{:016x}", ruled.digest),
+            sim_seconds: ruled.sim_time.as_secs_f64(),
+            wall_seconds: ruled.wall.as_secs_f64(),
+            records_acked: ruled.records_acked,
+            records_consumed: ruled.records_consumed,
+            events: ruled.events,
+            faults_planned: ruled.faults_planned,
+            faults_fired: ruled.faults_fired,
+            quirks: scenario.quirks.clone(),
+        }
+    }
+
+    /// True when the two tell of the same run: all but the wall time is equal.
+    #[must_use]
+    pub fn same_run(&self, other: &TrialLine) -> bool {
+        TrialLine {
+            wall_seconds: 0.0,
+            ..self.clone()
+        } == TrialLine {
+            wall_seconds: 0.0,
+            ..other.clone()
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! From the command line to what exactly is to be held: parsed once, all names resolved.
+
+use core::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::args::{RunArgs, Seed, SeedError};
+use super::exit::Exit;
+use crate::scenario::error::ScenarioError;
+use crate::scenario::files::{self, Loaded};
+use crate::scenario::parse::{quirk_hint, quirk_set};
+use broker_core::config::UnknownQuirk;
+
+/// The trials of one `trial run`.
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    /// Scenarios and their seeds, in the order in which they are told.
+    pub scenarios: Vec<(Arc<Loaded>, Range<u64>)>,
+    /// Which seeds these are.
+    pub mode: Mode,
+    /// How many trials are held at the same time.
+    pub jobs: usize,
+    /// Whether the first failure ends it.
+    pub fail_fast: bool,
+    /// Where results go, if it was said.
+    pub out: Option<PathBuf>,
+    /// Defects planted from the command line.
+    pub quirks: Vec<String>,
+    /// Whether the files of passing trials are kept too.
+    pub keep: bool,
+}
+
+/// Which seeds are held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Each scenario's own.
+    Own,
+    /// One for all.
+    One,
+    /// A range for all, resumable.
+    Sweep,
+}
+
+impl RunPlan {
+    /// How many trials there are.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        self.scenarios
+            .iter()
+            .fold(0, |sum: u64, (_, seeds)| sum.saturating_add(seeds.end - seeds.start))
+    }
+}
+
+/// Why nothing can be held.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A scenario cannot be used.
+    #[error("{0}")]
+    Scenario(#[from] ScenarioError),
+    /// A quirk of the command line is none.
+    #[error("{0}")]
+    Quirk(#[from] UnknownQuirk),
+    /// The environment's seed is none.
+    #[error("TRIAL_SEED is `{0}`, but {1}")]
+    SeedVariable(String, SeedError),
+    /// No seed was given where one is needed.
+    #[error("no seed was given")]
+    NoSeed,
+    /// `A..A`.
+    #[error("the range of seeds {0}..{0} is empty")]
+    NoSeeds(u64),
+}
+
+impl PlanError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            PlanError::Scenario(ScenarioError::NothingThere { .. }) | PlanError::NoSeeds(_) => Exit::NothingSelected,
+            PlanError::Scenario(_) | PlanError::Quirk(_) | PlanError::SeedVariable(..) | PlanError::NoSeed => {
+                Exit::Usage
+            }
+        }
+    }
+
+    /// The error for a person.
+    #[must_use]
+    pub fn render(&self, fancy: bool) -> String {
+        let hint = match self {
+            PlanError::Scenario(error) => return error.render(fancy),
+            PlanError::Quirk(UnknownQuirk(name)) => quirk_hint(name),
+            PlanError::SeedVariable(..) => "unset it, or give `--seed`, which goes before it".to_owned(),
+            PlanError::NoSeed => "give `--seed N`, or set TRIAL_SEED".to_owned(),
+            PlanError::NoSeeds(_) => "A..B goes from A up to, but not including, B".to_owned(),
+        };
+        format!("error: {self}\n  hint: {hint}\n")
+    }
+}
+
+/// What `trial run` is to hold. `seed_variable` is the value of `TRIAL_SEED`, which `--seed` and `--seeds` go before.
+///
+/// # Errors
+/// When a scenario, a quirk or a seed is wrong.
+pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, PlanError> {
+    let (mode, seeds) = match (&args.seed, &args.seeds) {
+        (Some(seed), _) => (Mode::One, Some(only(*seed))),
+        (None, Some(range)) if range.0.is_empty() => return Err(PlanError::NoSeeds(range.0.start)),
+        (None, Some(range)) => (Mode::Sweep, Some(range.0.clone())),
+        (None, None) => match variable_seed(seed_variable)? {
+            Some(seed) => (Mode::One, Some(only(seed))),
+            None => (Mode::Own, None),
+        },
+    };
+    let mut scenarios = Vec::new();
+    for found in files::find(&args.paths)? {
+        let loaded = with_quirks(files::load(&found)?, &args.quirks)?;
+        let seeds = seeds.clone().unwrap_or_else(|| loaded.scenario.seeds.clone());
+        scenarios.push((Arc::new(loaded), seeds));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(RunPlan {
+        scenarios,
+        mode,
+        jobs: args.jobs.map_or(cores, usize::from),
+        fail_fast: args.fail_fast && !args.no_fail_fast,
+        out: args.out.clone(),
+        quirks: args.quirks.clone(),
+        keep: args.keep,
+    })
+}
+
+/// The one seed of a replay.
+///
+/// # Errors
+/// When there is none, or the environment's is wrong.
+pub fn one_seed(seed: Option<Seed>, seed_variable: Option<&str>) -> Result<u64, PlanError> {
+    match seed {
+        Some(Seed(seed)) => Ok(seed),
+        None => variable_seed(seed_variable)?
+            .map(|Seed(seed)| seed)
+            .ok_or(PlanError::NoSeed),
+    }
+}
+
+/// The scenario with further defects planted.
+///
+/// # Errors
+/// When one of them is unknown.
+pub fn with_quirks(mut loaded: Loaded, quirks: &[String]) -> Result<Loaded, PlanError> {
+    for name in quirks {
+        loaded.scenario.quirk_set.enable(name)?;
+        if !loaded.scenario.quirks.contains(name) {
+            loaded.scenario.quirks.push(name.clone());
+        }
+    }
+    loaded.scenario.quirk_set = quirk_set(&loaded.scenario.quirks);
+    Ok(loaded)
+}
+
+fn variable_seed(variable: Option<&str>) -> Result<Option<Seed>, PlanError> {
+    match variable {
+        None | Some("") => Ok(None),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| PlanError::SeedVariable(text.to_owned(), error)),
+    }
+}
+
+/// The range of one seed.
+fn only(Seed(seed): Seed) -> Range<u64> {
+    seed..seed + 1
+}

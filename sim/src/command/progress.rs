@@ -1,0 +1,98 @@
+//! How far a run is: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+
+use core::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::judge::{Came, Ruled};
+use super::wall::Stopwatch;
+use crate::scenario::units::show_count;
+
+/// How often a line is written where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The progress of one run.
+pub struct Progress {
+    shown: Shown,
+    stopwatch: Stopwatch,
+    total: u64,
+    held: u64,
+    failed: u64,
+    simulated: Duration,
+    slowest: (Duration, u64),
+}
+
+enum Shown {
+    Nothing,
+    Lines { last: Duration },
+    Bar(ProgressBar),
+}
+
+impl Progress {
+    /// Of a run of `total` trials.
+    #[must_use]
+    pub fn new(total: u64, terminal: bool, quiet: bool) -> Progress {
+        let shown = match (quiet, terminal) {
+            (true, _) => Shown::Nothing,
+            (false, false) => Shown::Lines { last: Duration::ZERO },
+            (false, true) => {
+                let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} · {msg} · {eta} left");
+                let bar = ProgressBar::new(total).with_style(style.expect("the template is right"));
+                bar.enable_steady_tick(Duration::from_millis(200));
+                Shown::Bar(bar)
+            }
+        };
+        Progress {
+            shown,
+            stopwatch: Stopwatch::start(),
+            total,
+            held: 0,
+            failed: 0,
+            simulated: Duration::ZERO,
+            slowest: (Duration::ZERO, 0),
+        }
+    }
+
+    /// One more trial.
+    pub fn trial(&mut self, ruled: &Ruled) {
+        self.held += 1;
+        self.failed += u64::from(ruled.came != Came::AsExpected);
+        self.simulated += ruled.sim_time;
+        self.slowest = self.slowest.max((ruled.wall, ruled.seed));
+        let elapsed = self.stopwatch.elapsed();
+        let message = self.message(elapsed);
+        match &mut self.shown {
+            Shown::Nothing => {}
+            Shown::Lines { last } => {
+                if elapsed.saturating_sub(*last) >= LINE_EVERY && self.held < self.total {
+                    *last = elapsed;
+                    eprintln!("{}/{} trials, {message}", show_count(self.held), show_count(self.total));
+                }
+            }
+            Shown::Bar(bar) => {
+                bar.set_message(message);
+                bar.set_position(self.held);
+            }
+        }
+    }
+
+    /// Takes the bar away, so that other words can be written.
+    pub fn end(self) {
+        if let Shown::Bar(bar) = self.shown {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn message(&self, elapsed: Duration) -> String {
+        let seconds = elapsed.as_secs_f64().max(1e-3);
+        let failures = if self.failed == 1 { "failure" } else { "failures" };
+        format!(
+            "{:.0} trials/s, {} simulated s/s, {} {failures}, slowest seed {} ({:.2} s)",
+            self.held as f64 / seconds,
+            show_count((self.simulated.as_secs_f64() / seconds) as u64),
+            show_count(self.failed),
+            self.slowest.1,
+            self.slowest.0.as_secs_f64(),
+        )
+    }
+}

@@ -1,0 +1,235 @@
+//! `trial replay`: one trial again, and what happened in it.
+
+use core::fmt::Write as _;
+use std::process::Command;
+
+use super::Host;
+use super::args::ReplayArgs;
+use super::exit::Exit;
+use super::hold::hold;
+use super::identity;
+use super::judge::{Came, Ruled, judge};
+use super::keep::Store;
+use super::line::TrialLine;
+use super::plan::{PlanError, one_seed, with_quirks};
+use super::trace::{Follow, with_trace};
+use super::voice::Voice;
+use crate::scenario::files::{Loaded, load_one};
+use crate::scenario::units::{show_count, show_duration};
+use crate::scenario::{Expectation, Scenario};
+use crate::trial::{Outcome, Wanted};
+use crate::verdict::{Finding, Ruling};
+
+/// Holds one trial again.
+pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
+    let mut voice = Voice::new(args.json, args.quiet);
+    let exit = match prepare(args, host) {
+        Ok((loaded, seed)) => Replay {
+            args,
+            host,
+            loaded,
+            seed,
+        }
+        .hold(&mut voice),
+        Err(error) => {
+            voice.tell(error.render(voice.terminal));
+            error.exit()
+        }
+    };
+    voice.end(exit)
+}
+
+fn prepare(args: &ReplayArgs, host: &Host) -> Result<(Loaded, u64), PlanError> {
+    let loaded = with_quirks(load_one(&args.file)?, &args.quirks)?;
+    let seed = one_seed(args.seed, host.seed_variable.as_deref())?;
+    Ok((loaded, seed))
+}
+
+struct Replay<'a> {
+    args: &'a ReplayArgs,
+    host: &'a Host,
+    loaded: Loaded,
+    seed: u64,
+}
+
+impl Replay<'_> {
+    fn hold(&self, voice: &mut Voice) -> Exit {
+        voice.remark(format!(
+            "trial {}: {}, seed {}",
+            identity::build(),
+            self.loaded.scenario.name,
+            self.seed
+        ));
+        let mut scenario = self.loaded.scenario.clone();
+        if let Some(step) = self.args.until {
+            // A trial that has reached its limit ends there.
+            scenario.limits.events = step.min(scenario.limits.events);
+        }
+        let traced = self.args.trace || self.args.until.is_some() || self.args.follow.is_some();
+        let wanted = Wanted {
+            record: self.args.out.is_some(),
+            trace: traced,
+        };
+        let runner = self.host.runner;
+        let (held, wall) = if traced {
+            let follow = Follow {
+                until: self.args.until,
+                text: self.args.follow.clone(),
+            };
+            voice.flush();
+            with_trace(follow, self.args.json, || hold(runner, &scenario, self.seed, wanted))
+        } else {
+            hold(runner, &scenario, self.seed, wanted)
+        };
+        let ruled = judge(&scenario, self.seed, &held, wall);
+        if let (Some(step), true) = (self.args.until, ruled.came == Came::Inconclusive) {
+            voice.remark(format!("ended at step {} without a verdict", show_count(step)));
+            return Exit::AsExpected;
+        }
+        let line = TrialLine::new(&scenario, &ruled);
+        voice.json(&line);
+        let mut exit = self.tell(&scenario, &ruled, held.as_ref().ok(), voice);
+        if self.args.verify {
+            exit = exit.or_worse(self.verify(&line, voice));
+        }
+        exit
+    }
+
+    fn tell(&self, scenario: &Scenario, ruled: &Ruled, outcome: Option<&Outcome>, voice: &mut Voice) -> Exit {
+        if let Some(outcome) = outcome {
+            voice.remark(plan_text(outcome));
+            voice.remark(findings_text(outcome));
+        }
+        let mut exit = Exit::AsExpected;
+        if let (Some(out), Some(outcome)) = (&self.args.out, outcome) {
+            match Store::at(out).keep(&self.loaded, outcome) {
+                Ok(folder) => voice.remark(format!("files: {}", folder.display())),
+                Err(error) => {
+                    voice.tell(format!("error: failed to {error}"));
+                    exit = Exit::Internal;
+                }
+            }
+        }
+        voice.say(verdict_text(scenario, ruled));
+        exit.or_worse(match ruled.came {
+            Came::AsExpected => Exit::AsExpected,
+            Came::Violated => Exit::Violation,
+            Came::Inconclusive => Exit::Inconclusive,
+            Came::Broke => Exit::Internal,
+        })
+    }
+
+    /// The same trial in a second process: what one process keeps between trials cannot hide there.
+    fn verify(&self, here: &TrialLine, voice: &mut Voice) -> Exit {
+        let there = match self.hold_elsewhere() {
+            Ok(there) => there,
+            Err(why) => {
+                voice.tell(format!("error: the second process could not be asked: {why}"));
+                return Exit::Internal;
+            }
+        };
+        if here.same_run(&there) {
+            voice.say(format!(
+                "verified: a second process gave the same {} events, digest {}",
+                show_count(here.events),
+                here.digest
+            ));
+            return Exit::AsExpected;
+        }
+        voice.say(format!(
+            "not deterministic: digest {} after {} events ({}) here, {} after {} ({}) in a second process",
+            here.digest,
+            show_count(here.events),
+            here.verdict,
+            there.digest,
+            show_count(there.events),
+            there.verdict
+        ));
+        Exit::NotDeterministic
+    }
+
+    fn hold_elsewhere(&self) -> Result<TrialLine, String> {
+        let executable = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(executable);
+        command
+            .args(["replay", "--json", "--quiet", "--seed"])
+            .arg(self.seed.to_string());
+        for quirk in &self.args.quirks {
+            command.arg("--quirk").arg(quirk);
+        }
+        let output = command
+            .arg("--")
+            .arg(&self.args.file)
+            .output()
+            .map_err(|error| error.to_string())?;
+        let line = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        serde_json::from_slice(line)
+            .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    }
+}
+
+fn plan_text(outcome: &Outcome) -> String {
+    let mut text = format!("{} of {} faults took effect", outcome.faults_fired, outcome.plan.len());
+    for planned in &outcome.plan {
+        let until = planned.until.map_or("the end".to_owned(), show_duration);
+        let _ = write!(
+            text,
+            "\n  {} to {until}: {:?}",
+            show_duration(planned.at),
+            planned.fault
+        );
+    }
+    text
+}
+
+fn findings_text(outcome: &Outcome) -> String {
+    let mut findings: Vec<&Finding> = outcome.findings.kept().iter().collect();
+    findings.sort_by_key(|finding| (finding.ruling != Ruling::Violation, finding.check, finding.at));
+    let mut text = String::new();
+    for finding in findings {
+        let ruling = match &finding.ruling {
+            Ruling::Violation => "violation".to_owned(),
+            Ruling::Allowed(clause) => format!("allowed: {clause}"),
+            Ruling::Unknown(reason) => format!("unknown: {reason}"),
+        };
+        let _ = writeln!(
+            text,
+            "{} at {}, step {} ({ruling})",
+            finding.signature(),
+            finding.at.time,
+            finding.at.step
+        );
+        let _ = writeln!(text, "  {}", finding.evidence);
+        for event in &finding.witness {
+            let _ = writeln!(text, "    {event}");
+        }
+    }
+    text
+}
+
+fn verdict_text(scenario: &Scenario, ruled: &Ruled) -> String {
+    let signature = ruled.signature.as_deref().unwrap_or_default();
+    let judged = match ruled.came {
+        Came::Violated => format!("violation reproduced: {signature}\n  {}", ruled.evidence),
+        Came::Inconclusive => signature.to_owned(),
+        Came::Broke => format!("{signature}\n  {}", ruled.evidence),
+        Came::AsExpected => match (&scenario.expect, ruled.verdict) {
+            (Expectation::Finds(_), "violation") => format!("found as expected: {signature}\n  {}", ruled.evidence),
+            (Expectation::Finds(names), _) if ruled.found.is_empty() => {
+                format!(
+                    "no failure reproduced: this seed does not show the expected {}",
+                    names.join(", ")
+                )
+            }
+            (_, verdict) => format!("no failure reproduced: {verdict}"),
+        },
+    };
+    format!(
+        "{judged}\n{} events, {:.3} simulated s, {} records acknowledged, {} consumed, digest {:016x}",
+        show_count(ruled.events),
+        ruled.sim_time.as_secs_f64(),
+        show_count(ruled.records_acked),
+        show_count(ruled.records_consumed),
+        ruled.digest
+    )
+}

@@ -1,0 +1,352 @@
+//! `trial run`: holds the planned trials, folds them into tallies as they come, and tells what came out.
+
+use core::ops::{ControlFlow, Range};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::args::RunArgs;
+use super::exit::Exit;
+use super::hold::{Runner, hold};
+use super::identity::{self, Hash};
+use super::judge::{Came, Ruled, judge};
+use super::keep::Store;
+use super::line::TrialLine;
+use super::plan::{Mode, RunPlan, plan};
+use super::pool::in_order;
+use super::progress::Progress;
+use super::resume::SweepFile;
+use super::summary::{Standing, counted, failures};
+use super::tally::Tally;
+use super::voice::Voice;
+use super::{Host, TABLE_WIDTH};
+use crate::scenario::files::Loaded;
+use crate::scenario::units::show_count;
+use crate::trial::{Outcome, Wanted};
+
+/// Holds what the command line asks for.
+pub fn run(args: &RunArgs, host: &Host) -> Exit {
+    let mut voice = Voice::new(args.json, args.quiet);
+    let plan = match plan(args, host.seed_variable.as_deref()) {
+        Ok(plan) => plan,
+        Err(error) => {
+            voice.tell(error.render(voice.terminal));
+            return voice.end(error.exit());
+        }
+    };
+    let (store, folder) = store(&plan);
+    let sweep_file = match folder.as_deref().map(SweepFile::open).transpose() {
+        Ok(file) => file,
+        Err(error) => {
+            let folder = folder.unwrap_or_default();
+            voice.tell(format!(
+                "error: {} cannot be written: {error}\n  hint: choose another place with `--out DIR`",
+                folder.display()
+            ));
+            return voice.end(Exit::Usage);
+        }
+    };
+    voice.remark(format!(
+        "trial {}: {}, {}",
+        identity::build(),
+        counted(plan.scenarios.len() as u64, "scenario"),
+        counted(plan.trials(), "trial")
+    ));
+    let exit = Run {
+        plan: &plan,
+        runner: host.runner,
+        store,
+        voice: &mut voice,
+        exit: Exit::AsExpected,
+    }
+    .hold_all(sweep_file);
+    voice.end(exit)
+}
+
+/// Where files go, and for a sweep the folder of its progress.
+fn store(plan: &RunPlan) -> (Store, Option<PathBuf>) {
+    let sweep = plan.mode == Mode::Sweep;
+    match &plan.out {
+        Some(out) => (Store::at(out), sweep.then(|| out.clone())),
+        None if sweep => {
+            let keys = plan.scenarios.iter().map(|(loaded, _)| identity::scenario_key(loaded));
+            let hash = keys.fold(Hash::EMPTY, |hash, key| hash.with(key.as_bytes()));
+            let folder = Store::sweep_folder(&hash.hex());
+            (Store::of_sweep(folder.clone()), Some(folder))
+        }
+        None => (Store::by_time(), None),
+    }
+}
+
+/// One trial to hold: the scenario's place in the plan, and the seed.
+#[derive(Clone, Debug)]
+struct Job {
+    scenario: usize,
+    loaded: Arc<Loaded>,
+    seed: u64,
+    /// Whether its files are kept whatever comes out.
+    record: bool,
+}
+
+/// A trial that was held, and what went wrong around it.
+struct Held {
+    ruled: Ruled,
+    troubles: Vec<(Exit, String)>,
+}
+
+struct Run<'a> {
+    plan: &'a RunPlan,
+    runner: Runner,
+    store: Store,
+    voice: &'a mut Voice,
+    exit: Exit,
+}
+
+impl Run<'_> {
+    fn hold_all(mut self, mut sweep_file: Option<SweepFile>) -> Exit {
+        let keys: Vec<String> = self
+            .plan
+            .scenarios
+            .iter()
+            .map(|(loaded, _)| identity::scenario_key(loaded))
+            .collect();
+        let mut tallies = vec![Tally::default(); self.plan.scenarios.len()];
+        let mut todo = Vec::new();
+        for (index, (_, seeds)) in self.plan.scenarios.iter().enumerate() {
+            let remaining = sweep_file
+                .as_ref()
+                .map(|file| file.remaining(&keys[index], seeds.clone()));
+            let remaining = remaining.unwrap_or_else(|| super::resume::Remaining {
+                seeds: vec![seeds.clone()],
+                ..Default::default()
+            });
+            tallies[index] = remaining.finished;
+            todo.extend(remaining.seeds.into_iter().map(|seeds| (index, seeds)));
+        }
+        let skipped: u64 = tallies.iter().map(|tally| tally.trials).sum();
+        if skipped > 0 {
+            self.voice.remark(format!(
+                "{} skipped: an interrupted sweep had finished them",
+                counted(skipped, "trial")
+            ));
+        }
+        let ended_early = self.hold_jobs(&todo, &keys, &mut tallies, sweep_file.as_mut());
+        if self.plan.mode == Mode::Sweep && !self.plan.keep {
+            self.keep_failures(&tallies);
+        }
+        if let Some(mut file) = sweep_file {
+            let done = if ended_early { file.flush() } else { file.complete() };
+            if let Err(error) = done {
+                self.trouble(
+                    Exit::Internal,
+                    &format!("error: the progress of the sweep cannot be written: {error}"),
+                );
+            }
+        }
+        self.tell(&tallies);
+        self.exit
+    }
+
+    /// Holds the trials of these seeds; true when it ended before all of them.
+    fn hold_jobs(
+        &mut self,
+        todo: &[(usize, Range<u64>)],
+        keys: &[String],
+        tallies: &mut [Tally],
+        mut file: Option<&mut SweepFile>,
+    ) -> bool {
+        let total = todo.iter().map(|(_, seeds)| seeds.end - seeds.start).sum();
+        let mut progress = Progress::new(total, self.voice.terminal, self.voice.is_quiet());
+        let (plan, runner) = (self.plan, self.runner);
+        let jobs = todo.iter().flat_map(|(scenario, seeds)| {
+            let (loaded, own) = &plan.scenarios[*scenario];
+            seeds.clone().map(|seed| {
+                let first = plan.mode != Mode::Sweep && seed == own.start;
+                Job {
+                    scenario: *scenario,
+                    loaded: Arc::clone(loaded),
+                    seed,
+                    record: plan.keep || first,
+                }
+            })
+        });
+        let mut ended_early = false;
+        let store = &self.store;
+        let mut troubles = Vec::new();
+        in_order(
+            plan.jobs,
+            jobs,
+            |job| hold_one(runner, job, store, plan.mode),
+            |job, held: Held| {
+                progress.trial(&held.ruled);
+                let failed = held.ruled.came != Came::AsExpected;
+                self.voice.json(&TrialLine::new(&job.loaded.scenario, &held.ruled));
+                let tally = Tally::of(&held.ruled);
+                if let Some(file) = file.as_deref_mut()
+                    && let Err(error) = file.note(&keys[job.scenario], job.seed, tally.clone())
+                {
+                    troubles.push((
+                        Exit::Internal,
+                        format!("error: the progress of the sweep cannot be written: {error}"),
+                    ));
+                }
+                tallies[job.scenario].merge(tally);
+                troubles.extend(held.troubles);
+                if failed && plan.fail_fast {
+                    ended_early = true;
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        progress.end();
+        for (exit, text) in troubles {
+            self.trouble(exit, &text);
+        }
+        ended_early
+    }
+
+    /// Holds the first failures of each signature again, for their files.
+    fn keep_failures(&mut self, tallies: &[Tally]) {
+        let mut wanted: BTreeMap<&str, Vec<(usize, u64)>> = BTreeMap::new();
+        for (scenario, tally) in tallies.iter().enumerate() {
+            for (signature, group) in &tally.failures {
+                let seeds = group.first.keys().map(|seed| (scenario, *seed));
+                wanted.entry(signature).or_default().extend(seeds);
+            }
+        }
+        let jobs = wanted
+            .into_values()
+            .flat_map(|trials| trials.into_iter().take(super::tally::Group::KEPT));
+        let jobs: Vec<Job> = jobs
+            .map(|(scenario, seed)| Job {
+                scenario,
+                loaded: Arc::clone(&self.plan.scenarios[scenario].0),
+                seed,
+                record: true,
+            })
+            .collect();
+        let (runner, store) = (self.runner, &self.store);
+        let mut troubles = Vec::new();
+        in_order(
+            self.plan.jobs,
+            jobs.into_iter(),
+            |job| keep_again(runner, job, store, None),
+            |_, mut found| {
+                troubles.append(&mut found);
+                ControlFlow::Continue(())
+            },
+        );
+        for (exit, text) in troubles {
+            self.trouble(exit, &text);
+        }
+    }
+
+    fn trouble(&mut self, exit: Exit, text: &str) {
+        self.exit = self.exit.or_worse(exit);
+        self.voice.tell(text);
+    }
+
+    fn tell(&mut self, tallies: &[Tally]) {
+        let plan = self.plan;
+        let together = plan.scenarios.iter().zip(tallies);
+        let standings: Vec<Standing<'_>> = together
+            .map(|((loaded, seeds), tally)| Standing {
+                loaded,
+                seeds,
+                tally,
+                mode: plan.mode,
+            })
+            .collect();
+        let rows: Vec<_> = standings
+            .iter()
+            .filter(|standing| standing.tally.trials > 0)
+            .map(Standing::row)
+            .collect();
+        self.voice
+            .say(reports::summary::table(&rows, TABLE_WIDTH, self.voice.colour()));
+        for idle in standings.iter().filter_map(Standing::idle_faults) {
+            self.voice.say(format!("warning: {idle}"));
+        }
+        let held: u64 = tallies.iter().map(|tally| tally.trials).sum();
+        if held < plan.trials() {
+            self.voice.say(format!(
+                "{} not held: the first failure ended the run",
+                counted(plan.trials() - held, "trial")
+            ));
+        }
+        let failures = failures(&standings, &self.store, &plan.quirks);
+        if !failures.is_empty() {
+            self.voice.say(format!("\n{failures}"));
+        }
+        for standing in &standings {
+            self.exit = self.exit.or_worse(standing.exit());
+        }
+    }
+}
+
+fn hold_one(runner: Runner, job: &Job, store: &Store, mode: Mode) -> Held {
+    let wanted = Wanted {
+        record: job.record,
+        trace: false,
+    };
+    let (held, wall) = hold(runner, &job.loaded.scenario, job.seed, wanted);
+    let ruled = judge(&job.loaded.scenario, job.seed, &held, wall);
+    let troubles = match &held {
+        Ok(outcome) if job.record => keep(job, outcome, store),
+        Ok(outcome) if mode != Mode::Sweep && ruled.came != Came::AsExpected => {
+            keep_again(runner, job, store, Some(outcome))
+        }
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    Held { ruled, troubles }
+}
+
+/// Holds a trial a second time, with its record, and keeps its files. `before` is the first time's outcome, if it is
+/// still there: the two must be the same.
+fn keep_again(runner: Runner, job: &Job, store: &Store, before: Option<&Outcome>) -> Vec<(Exit, String)> {
+    let (held, _) = hold(
+        runner,
+        &job.loaded.scenario,
+        job.seed,
+        Wanted {
+            record: true,
+            trace: false,
+        },
+    );
+    let Ok(outcome) = held else {
+        return match before {
+            Some(_) => vec![(
+                Exit::NotDeterministic,
+                format!(
+                    "error: {}, seed {}: the same trial panicked the second time",
+                    job.loaded.scenario.name, job.seed
+                ),
+            )],
+            None => Vec::new(),
+        };
+    };
+    let mut troubles = keep(job, &outcome, store);
+    if let Some(before) = before.filter(|before| before.digest != outcome.digest || before.events != outcome.events) {
+        troubles.push((
+            Exit::NotDeterministic,
+            format!(
+                "error: {}, seed {} is not deterministic: digest {:016x} after {} events, then {:016x} after {}",
+                job.loaded.scenario.name,
+                job.seed,
+                before.digest,
+                show_count(before.events),
+                outcome.digest,
+                show_count(outcome.events)
+            ),
+        ));
+    }
+    troubles
+}
+
+fn keep(job: &Job, outcome: &Outcome, store: &Store) -> Vec<(Exit, String)> {
+    match store.keep(&job.loaded, outcome) {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![(Exit::Internal, format!("error: failed to {error}"))],
+    }
+}
