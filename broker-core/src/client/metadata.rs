@@ -201,7 +201,7 @@ impl Metadata {
     }
 
     fn pause(&mut self, cx: &mut Context<'_>, news: bool) {
-        self.allowed_at = cx.now + self.backoff.after(self.fruitless.saturating_sub(1), cx.rng);
         self.fruitless = if news { 0 } else { self.fruitless.saturating_add(1) };
+        self.allowed_at = cx.now + self.backoff.after(self.fruitless.saturating_sub(1), cx.rng);
     }
 }

@@ -9,12 +9,8 @@ use crate::machine::Instant;
 use crate::types::{LeaderEpoch, NodeId, TopicPartition};
 
 use super::batch::{Batch, OpenBatch};
-use super::sequence::{PartitionSequence, ProducerIdentity};
+use super::sequence::{Ordinal, PartitionSequence, ProducerIdentity};
 use super::{ProducerRecord, SendId};
-
-/// How many unanswered batches of one producer and partition a broker can tell duplicates of
-/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
-pub(super) const DUPLICATE_WINDOW: usize = 5;
 
 /// The settings that decide about batches.
 pub(super) struct Rules {
@@ -127,14 +123,8 @@ impl Accumulator {
     /// Adds a record to the partition's open batch; returns the bytes that it takes there, and whether something may
     /// have become due.
     pub fn append(&mut self, now: Instant, index: usize, record: &ProducerRecord, send: SendId) -> (u64, bool) {
+        let mut is_changed = self.make_room(index, record);
         let partition = &mut self.partitions[index];
-        let (key, value, headers) = (record.key.as_deref(), record.value.as_deref(), &record.headers[..]);
-        let batch_size = self.rules.batch_size;
-        let has_room = |open: &OpenBatch| open.builder.size_with(key, value, headers) <= batch_size;
-        let mut is_changed = partition.open.as_ref().is_some_and(|open| !has_room(open));
-        if is_changed {
-            partition.close();
-        }
         let mut before = 0;
         let open = match &mut partition.open {
             Some(open) => {
@@ -148,10 +138,11 @@ impl Accumulator {
             }
         };
         let timestamp = record.timestamp.unwrap_or_else(|| now.timestamp());
-        open.builder.push(timestamp, key, value, headers);
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        open.builder.push(timestamp, key, value, &record.headers);
         open.sends.push(send);
         let size = open.builder.size();
-        if size >= batch_size {
+        if size >= self.rules.batch_size {
             partition.close();
             is_changed = true;
         }
@@ -159,6 +150,18 @@ impl Accumulator {
             self.update(now, index);
         }
         (size - before, is_changed)
+    }
+
+    /// Closes the partition's open batch if the record does not fit into it; true if so.
+    pub fn make_room(&mut self, index: usize, record: &ProducerRecord) -> bool {
+        let partition = &mut self.partitions[index];
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let size_with = |open: &OpenBatch| open.builder.size_with(key, value, &record.headers);
+        let is_full = partition.open.as_ref().map(size_with) > Some(self.rules.batch_size);
+        if is_full {
+            partition.close();
+        }
+        is_full
     }
 
     /// Closes every open batch, so that none lingers.
@@ -195,10 +198,10 @@ impl Accumulator {
         }
     }
 
-    /// The numbered batches of the partition follow a gap: they wait for another identity and are numbered anew.
-    pub fn renumber(&mut self, index: usize) {
+    /// The record with this ordinal of the partition will never be in the log: what is behind it needs a new epoch.
+    pub fn leave_gap(&mut self, index: usize, ordinal: Ordinal) {
         let sequence = &mut self.partitions[index].sequence;
-        sequence.must_renumber = true;
+        sequence.leave_gap(ordinal);
         self.needs_new_epoch |= sequence.identity == self.identity;
     }
 
@@ -362,31 +365,32 @@ impl Accumulator {
         }
     }
 
-    /// Gives the partition the producer's new identity, and resolves what can be resolved, as soon as no numbered
-    /// batch stands against it (`TransactionManager.maybeResolveSequences`, `startSequencesAtBeginning`).
+    /// Resolves what can be resolved, and gives the partition the producer's new identity as soon as no numbered batch
+    /// stands against it (`TransactionManager.maybeResolveSequences`, `startSequencesAtBeginning`).
+    ///
+    /// Kafka numbers all waiting batches anew, also those before the gap, which may be in the log. Here those keep
+    /// their numbers until they have ended.
     fn settle_sequence(&mut self, index: usize) {
         let partition = &mut self.partitions[index];
-        let has_numbered =
-            !partition.in_flight.is_empty() || partition.queue.front().is_some_and(|batch| batch.sequence.is_some());
+        let oldest = partition.oldest_numbered();
         let sequence = &mut partition.sequence;
-        if sequence.unresolved.is_some() && !has_numbered && !sequence.must_renumber {
-            if sequence.acked == sequence.next {
-                sequence.unresolved = None;
-            } else {
-                sequence.must_renumber = true;
-                self.needs_new_epoch |= sequence.identity == self.identity;
-            }
+        if sequence.unresolved.is_some() && sequence.gap.is_none() && oldest.is_none() {
+            // Nothing is left to show whether the last batches are in the log; later ones must not depend on it.
+            sequence.leave_gap(sequence.next);
+            self.needs_new_epoch |= sequence.identity == self.identity;
         }
         let Some(identity) = self.identity.filter(|identity| sequence.identity != Some(*identity)) else {
             return;
         };
-        if sequence.must_renumber && partition.on_wire == 0 {
-            // None of the waiting batches is in the log: each is numbered, and the log has a gap before them.
+        let may_begin = match (oldest, sequence.gap) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(oldest), Some(gap)) => oldest >= gap && partition.on_wire == 0,
+        };
+        if may_begin {
             for batch in partition.queue.iter_mut().take_while(|batch| batch.sequence.is_some()) {
                 batch.sequence = None;
             }
-            sequence.begin(identity);
-        } else if !has_numbered && !sequence.must_renumber && sequence.unresolved.is_none() {
             sequence.begin(identity);
         }
     }
@@ -408,18 +412,20 @@ impl Accumulator {
     /// `RecordAccumulator.shouldStopDrainBatchesForPartition`: what keeps the order of an idempotent producer.
     fn is_in_sequence(&self, partition: &Partition) -> bool {
         let sequence = &partition.sequence;
-        if self.identity.is_none() || sequence.must_renumber {
+        if self.identity.is_none() {
             return false;
         }
-        match partition.queue.front() {
+        match partition.queue.front().map(|batch| (batch, batch.sequence)) {
             // A retry waits until it is the oldest that has not ended; until then nothing behind it is sent either.
-            Some(retry) if retry.sequence.is_some() => {
+            Some((retry, Some((_, ordinal)))) => {
                 partition.in_flight.iter().all(|batch| batch.position > retry.position)
+                    && sequence.gap.is_none_or(|gap| ordinal < gap)
             }
             _ => {
                 sequence.identity == self.identity
+                    && sequence.gap.is_none()
                     && sequence.unresolved.is_none()
-                    && partition.in_flight.len() < DUPLICATE_WINDOW
+                    && partition.in_flight.len() < sequence.window()
             }
         }
     }
@@ -470,6 +476,15 @@ impl Partition {
         self.in_flight.push(batch);
     }
 
+    /// The lowest ordinal of those that have one.
+    fn oldest_numbered(&self) -> Option<Ordinal> {
+        let batches = self.in_flight.iter().chain(self.queue.front());
+        batches
+            .filter_map(|batch| batch.sequence)
+            .map(|(_, ordinal)| ordinal)
+            .min()
+    }
+
     /// When the oldest batch began. Batches that wait for their first attempt are in order of age; the others are few.
     fn oldest(&self) -> Option<Instant> {
         let retries = self.queue.iter().take_while(|batch| batch.attempts > 0);
@@ -485,6 +500,7 @@ impl Partition {
         self.in_flight = kept;
         for batch in &mut taken {
             batch.maybe_appended = true;
+            batch.is_unanswered = true;
         }
         let (waiting, kept): (VecDeque<Batch>, VecDeque<Batch>) = self.queue.drain(..).partition(&is_wanted);
         self.queue = kept;

@@ -38,6 +38,8 @@ pub(super) struct Batch {
     pub sent_epoch: LeaderEpoch,
     /// Some attempt may have been appended: it went unanswered, or the answer does not exclude it. Never taken back.
     pub maybe_appended: bool,
+    /// Some attempt went unanswered: a copy of it may still reach a broker.
+    pub is_unanswered: bool,
 }
 
 impl OpenBatch {
@@ -62,6 +64,7 @@ impl OpenBatch {
             retry_at: Instant(0),
             sent_epoch: LeaderEpoch::NONE,
             maybe_appended: false,
+            is_unanswered: false,
         }
     }
 }
@@ -124,6 +127,7 @@ impl Batch {
                 retry_at: self.retry_at,
                 sent_epoch: self.sent_epoch,
                 maybe_appended: false,
+                is_unanswered: false,
             },
         ];
         if let Some((identity, ordinal)) = sequence {

@@ -23,6 +23,9 @@ mod sender;
 mod sequence;
 mod topics;
 
+#[cfg(test)]
+mod tests;
+
 use accumulator::{Accumulator, Rules};
 use identity::Identity;
 use sender::Asked;
@@ -134,7 +137,7 @@ impl Producer {
         let idempotent = config.enable_idempotence
             && config.acks == AcksSetting::All
             && config.retries > 0
-            && max_in_flight <= accumulator::DUPLICATE_WINDOW;
+            && max_in_flight <= sequence::DUPLICATE_WINDOW;
         let retry_backoff = Backoff {
             initial: millis(config.retry_backoff_ms),
             max: millis(config.retry_backoff_max_ms),
@@ -191,7 +194,7 @@ impl Producer {
         self.next_send += 1;
         self.pending += 1;
         let topic = self.topics.index(&record.topic);
-        let is_due = match self.choose_partition(topic, &record) {
+        let is_due = match self.choose_partition(now, topic, &record) {
             Some(partition) => self.append(now, topic, partition, &record, id),
             None => {
                 self.metadata.want(&record.topic);

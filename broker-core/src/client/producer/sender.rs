@@ -28,14 +28,16 @@ pub(super) enum Asked {
 /// What became of one attempt to send a batch.
 struct Attempt {
     error: ErrorCode,
+    is_answered: bool,
     base_offset: Option<Offset>,
     current_leader: Option<LeaderIdAndEpoch>,
 }
 
 impl Attempt {
-    fn failed(error: ErrorCode) -> Attempt {
+    fn lost(error: ErrorCode) -> Attempt {
         Attempt {
             error,
+            is_answered: false,
             base_offset: None,
             current_leader: None,
         }
@@ -137,7 +139,7 @@ impl Producer {
             }
             (Asked::Produce(batches), reply) => {
                 for (index, position) in batches {
-                    self.attempted(now, index, position, Attempt::failed(error_of(&reply)));
+                    self.attempted(now, index, position, Attempt::lost(error_of(&reply)));
                 }
             }
             (Asked::Metadata, Reply::Answer(Response::Metadata(answer))) => {
@@ -160,7 +162,7 @@ impl Producer {
     }
 
     /// The partition of a record, if it can be chosen yet.
-    pub(super) fn choose_partition(&mut self, topic: usize, record: &ProducerRecord) -> Option<usize> {
+    pub(super) fn choose_partition(&mut self, now: Instant, topic: usize, record: &ProducerRecord) -> Option<usize> {
         let partitions = self.topics.partitions(topic);
         let count = partitions.len();
         if let Some(chosen) = record.partition {
@@ -178,7 +180,14 @@ impl Producer {
             let (sticky, partitions) = self.topics.sticky(topic);
             let is_available = |at: usize| self.accumulator.partition(partitions[at]).leader().is_some();
             let chosen = partitions[sticky.partition(count, is_available, &mut self.rng)];
+            // A batch that this record would not fit into is full: the moment to leave the partition. It is sent now,
+            // lest it take the batch along that the record will begin.
+            if self.accumulator.make_room(chosen, record) {
+                self.accumulator.update(now, chosen);
+                self.pump(now);
+            }
             let is_full = self.accumulator.all_batches_full(chosen);
+            let (sticky, _) = self.topics.sticky(topic);
             if !sticky.leave_if_exhausted(batch_size, is_full) {
                 return Some(chosen);
             }
@@ -263,11 +272,12 @@ impl Producer {
             let attempt = match take_answer(&mut answers, at, id) {
                 Some(answer) => Attempt {
                     error: answer.error,
+                    is_answered: true,
                     base_offset: answer.base_offset,
                     current_leader: answer.current_leader,
                 },
                 // A broker that leaves a partition out has said nothing about it.
-                None => Attempt::failed(ErrorCode::UnknownServerError),
+                None => Attempt::lost(ErrorCode::UnknownServerError),
             };
             self.attempted(now, *index, *position, attempt);
         }
@@ -299,6 +309,7 @@ impl Producer {
             return self.complete(index, batch, attempt.base_offset);
         }
         batch.maybe_appended |= !excludes_append(error);
+        batch.is_unanswered |= !attempt.is_answered;
         let is_overdue = batch.created + millis(self.config.delivery_timeout_ms) <= now;
         let may_retry = !is_overdue && batch.attempts <= self.config.retries;
         match outcome {
@@ -306,13 +317,21 @@ impl Producer {
             Outcome::Reorder if may_retry => {
                 let (identity, ordinal) = batch.sequence.expect("an idempotent producer numbers what it sends");
                 let sequence = &self.accumulator.partition(index).sequence;
-                if sequence.out_of_order(identity, ordinal) == OutOfOrder::Gap {
-                    self.accumulator.renumber(index);
+                match sequence.out_of_order(identity, ordinal) {
+                    OutOfOrder::Early => self.retry(now, index, batch),
+                    // Should a late copy of the batch before reach the log, one of this would follow it there, and a
+                    // new number would make it a duplicate.
+                    OutOfOrder::AfterUnresolved if batch.is_unanswered => self.fail(index, batch, error),
+                    OutOfOrder::AfterUnresolved | OutOfOrder::AfterLoss => {
+                        self.accumulator.leave_gap(index, ordinal);
+                        self.retry(now, index, batch);
+                    }
                 }
-                self.retry(now, index, batch);
             }
             Outcome::Renumber if may_retry => {
-                self.accumulator.renumber(index);
+                if let Some((_, ordinal)) = batch.sequence {
+                    self.accumulator.leave_gap(index, ordinal);
+                }
                 self.retry(now, index, batch);
             }
             Outcome::Split if batch.count() > 1 && !batch.maybe_appended => {
@@ -358,12 +377,12 @@ impl Producer {
     /// Ends a batch with an error. The numbers of an idempotent batch are lost with it: if it is in no log there is a
     /// gap before the batches behind it, else they must show whether there is one.
     fn fail(&mut self, index: usize, batch: Batch, error: ErrorCode) {
-        if let (Some((identity, _)), Some(next)) = (batch.sequence, batch.next_ordinal()) {
+        if let (Some((identity, ordinal)), Some(next)) = (batch.sequence, batch.next_ordinal()) {
             let sequence = &mut self.accumulator.partition_mut(index).sequence;
             if batch.maybe_appended {
                 sequence.leave_unresolved(identity, next);
             } else if sequence.identity == Some(identity) {
-                self.accumulator.renumber(index);
+                self.accumulator.leave_gap(index, ordinal);
             }
         }
         let failed = SendFailed {
@@ -492,7 +511,7 @@ impl Producer {
     fn release_parked(&mut self, now: Instant, topic: usize) {
         let (parked, is_flushed) = self.topics.take_parked(topic);
         for parked in parked {
-            match self.choose_partition(topic, &parked.record) {
+            match self.choose_partition(now, topic, &parked.record) {
                 Some(partition) => {
                     self.buffered -= parked.charged;
                     self.append(now, topic, partition, &parked.record, parked.id);

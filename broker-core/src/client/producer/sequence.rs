@@ -2,6 +2,10 @@
 
 use crate::types::{ProducerEpoch, ProducerId, Sequence};
 
+/// How many unanswered batches of one producer and partition a broker can tell duplicates of
+/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+pub(super) const DUPLICATE_WINDOW: usize = 5;
+
 /// A record's place in the order in which an idempotent producer has sent records to a partition in one epoch, from
 /// 0. It is the sequence number before wrapping, so it has an order.
 pub(super) type Ordinal = u64;
@@ -33,8 +37,11 @@ pub(super) struct PartitionSequence {
     /// The ordinal after a batch that ended without anybody knowing whether it is in the log. No new numbers are
     /// given until the batches behind it have shown which it is.
     pub unresolved: Option<Ordinal>,
-    /// There is a gap before the numbered batches that wait: they need new numbers under a new identity.
-    pub must_renumber: bool,
+    /// The log knows the producer id: one of its batches was acknowledged.
+    pub is_known: bool,
+    /// The record with this ordinal is in no log and never will be. The batches before it go on as they are; those
+    /// behind it cannot be in the log either, and get new numbers under another identity.
+    pub gap: Option<Ordinal>,
 }
 
 /// What an answer of OUT_OF_ORDER_SEQUENCE_NUMBER says about the batch that it answers.
@@ -42,14 +49,17 @@ pub(super) struct PartitionSequence {
 pub(super) enum OutOfOrder {
     /// An earlier batch is still to be sent again; this one follows it.
     Early,
-    /// The broker's log has a gap that nothing will fill.
-    Gap,
+    /// The batch before it has ended, and is not in the log so far.
+    AfterUnresolved,
+    /// The broker has lost what it had acknowledged.
+    AfterLoss,
 }
 
 impl PartitionSequence {
     /// Begins at 0 under `identity`.
     pub fn begin(&mut self, identity: ProducerIdentity) {
         *self = PartitionSequence {
+            is_known: self.is_known && self.identity.is_some_and(|old| old.id == identity.id),
             identity: Some(identity),
             ..PartitionSequence::default()
         };
@@ -68,10 +78,22 @@ impl PartitionSequence {
         (identity, first)
     }
 
+    /// How many numbered batches may be incomplete at once.
+    ///
+    /// A broker takes any first sequence number from a producer that it does not know (KIP-360). If it refused the
+    /// first batch for another reason, it would take the second one first: so the first one goes alone. Kafka's client
+    /// does not wait here, and can reorder and repeat its first batches.
+    pub fn window(&self) -> usize {
+        if self.is_known { DUPLICATE_WINDOW } else { 1 }
+    }
+
     /// The records below `next` of this identity are in the log.
     pub fn acknowledge(&mut self, identity: ProducerIdentity, next: Ordinal) {
         if self.identity == Some(identity) {
             self.acked = self.acked.max(next);
+            self.is_known = true;
+            // A log has no gaps: what comes before is there, too.
+            self.unresolved = self.unresolved.filter(|unresolved| *unresolved > self.acked);
         }
     }
 
@@ -82,14 +104,19 @@ impl PartitionSequence {
         }
     }
 
+    /// The record with this ordinal will never be in the log.
+    pub fn leave_gap(&mut self, ordinal: Ordinal) {
+        self.gap = Some(self.gap.map_or(ordinal, |gap| gap.min(ordinal)));
+    }
+
     /// `TransactionManager.canRetry` for OUT_OF_ORDER_SEQUENCE_NUMBER.
     pub fn out_of_order(&self, identity: ProducerIdentity, ordinal: Ordinal) -> OutOfOrder {
-        let is_next = match self.unresolved {
-            None => ordinal == self.acked,
-            Some(unresolved) => ordinal == unresolved,
-        };
-        if self.identity == Some(identity) && is_next {
-            OutOfOrder::Gap
+        if self.identity != Some(identity) {
+            OutOfOrder::Early
+        } else if self.unresolved == Some(ordinal) {
+            OutOfOrder::AfterUnresolved
+        } else if self.unresolved.is_none() && self.acked == ordinal {
+            OutOfOrder::AfterLoss
         } else {
             OutOfOrder::Early
         }
