@@ -2,6 +2,7 @@
 
 mod cases;
 mod disk;
+mod flushing;
 mod model;
 mod recovery;
 

@@ -334,6 +334,8 @@ fn check(rig: &Rig, model: &Model) -> Result<(), TestCaseError> {
     let bytes: Vec<u8> = model.batches.iter().flat_map(|batch| batch.bytes().to_vec()).collect();
     prop_assert_eq!(rig.disk.content(), bytes);
     for segment in &log.segments {
+        let timestamps = segment.batches.iter().map(|entry| entry.max_timestamp);
+        prop_assert_eq!(segment.max_timestamp, timestamps.max().unwrap_or(Timestamp::NONE));
         prop_assert!(segment.size <= rig.config.segment_bytes || segment.batches.len() == 1);
         prop_assert!(segment.base_offset <= segment.flushed_end && segment.flushed_end <= segment.asked_end);
         prop_assert!(segment.asked_end <= segment.end);

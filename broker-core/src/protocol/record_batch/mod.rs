@@ -8,14 +8,19 @@
 //! CRC-32C 17..21 · attributes 21..23 · last offset delta 23..27 · base timestamp 27..35 · max timestamp 35..43 ·
 //! producer id 43..51 · producer epoch 51..53 · base sequence 53..57 · record count 57..61 · records.
 
-use alloc::vec::Vec;
+mod builder;
+mod records;
+
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
-use crate::protocol::varint::{self, Reader};
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+
+pub use builder::BatchBuilder;
+use records::Records;
+pub use records::{Header, Record};
 
 /// The bytes before the first record of a batch.
 pub const HEADER_SIZE: usize = 61;
@@ -77,207 +82,6 @@ pub enum CorruptBatch {
     /// The records do not fill the batch as its header says.
     #[error("malformed records")]
     Records,
-}
-
-/// One record, its key, value and header values shared with the batch.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Record {
-    /// Its offset in the partition.
-    pub offset: Offset,
-    /// Its timestamp.
-    pub timestamp: Timestamp,
-    /// Its key, if it has one.
-    pub key: Option<Bytes>,
-    /// Its value; `None` is a tombstone.
-    pub value: Option<Bytes>,
-    /// Its headers in order.
-    pub headers: Vec<Header>,
-}
-
-/// A header of a record.
-#[derive(Clone, PartialEq, Eq, Debug, Hash)]
-pub struct Header {
-    /// Its key, UTF-8.
-    pub key: Bytes,
-    /// Its value.
-    pub value: Option<Bytes>,
-}
-
-/// Builds one uncompressed batch, record by record, with offsets from 0.
-///
-/// ```
-/// # use broker_core::protocol::BatchBuilder;
-/// # use broker_core::types::Timestamp;
-/// let mut builder = BatchBuilder::new();
-/// builder.push(Timestamp(1_700_000_000_000), Some(b"key"), Some(b"value"), &[]);
-/// let size = builder.size();
-/// assert_eq!(builder.build().size(), size);
-/// ```
-#[derive(Clone, Debug)]
-pub struct BatchBuilder {
-    /// A header of zeros, then the records so far.
-    bytes: Vec<u8>,
-    attributes: i16,
-    count: i32,
-    /// The first record's timestamp, from which the others are counted.
-    base_timestamp: Timestamp,
-    max_timestamp: Timestamp,
-}
-
-impl BatchBuilder {
-    /// An empty batch. The producer fields are `NONE` until [`RecordBatch::with_producer`].
-    #[must_use]
-    pub fn new() -> BatchBuilder {
-        BatchBuilder::with_attributes(0)
-    }
-
-    /// An empty control batch, for the one record of a quorum's leader change (KIP-595) or a transaction's marker.
-    #[must_use]
-    pub fn control() -> BatchBuilder {
-        BatchBuilder::with_attributes(CONTROL)
-    }
-
-    /// An empty batch with these of the bits [`TRANSACTIONAL`] and [`CONTROL`].
-    ///
-    /// # Panics
-    /// With any other bit.
-    #[must_use]
-    pub fn with_attributes(attributes: i16) -> BatchBuilder {
-        assert!(
-            attributes & !(TRANSACTIONAL | CONTROL) == 0,
-            "attributes {attributes:#x} are not for a builder to set"
-        );
-        BatchBuilder {
-            bytes: alloc::vec![0; HEADER_SIZE],
-            attributes,
-            count: 0,
-            base_timestamp: Timestamp::NONE,
-            max_timestamp: Timestamp::NONE,
-        }
-    }
-
-    /// Adds a record.
-    pub fn push(&mut self, timestamp: Timestamp, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
-        if self.count == 0 {
-            self.base_timestamp = timestamp;
-        }
-        self.max_timestamp = self.max_timestamp.max(timestamp);
-        let timestamp_delta = timestamp.0.wrapping_sub(self.base_timestamp.0);
-        let offset_delta = self.count;
-        self.count = self
-            .count
-            .checked_add(1)
-            .expect("a batch of i32::MAX records is too large anyway");
-
-        let length = 1
-            + varint::size_of(timestamp_delta)
-            + varint::size_of(i64::from(offset_delta))
-            + content_size(key, value, headers);
-        let out = &mut self.bytes;
-        varint::write_varlong(out, length as i64);
-        out.push(0); // Record attributes are unused so far.
-        varint::write_varlong(out, timestamp_delta);
-        varint::write_varint(out, offset_delta);
-        write_field(out, key);
-        write_field(out, value);
-        varint::write_varlong(out, headers.len() as i64);
-        for header in headers {
-            write_field(out, Some(&header.key));
-            write_field(out, header.value.as_deref());
-        }
-    }
-
-    /// How many records it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.count as usize
-    }
-
-    /// True without records.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The size in bytes that the batch would have now.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    /// The size in bytes that the batch would have with one more record of these parts (an upper bound).
-    #[must_use]
-    pub fn size_with(&self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> u64 {
-        // Record length, attributes, and both deltas at their longest.
-        let deltas = 5 + 1 + 10 + 5;
-        self.size() + (deltas + content_size(key, value, headers)) as u64
-    }
-
-    /// The finished batch, without producer, base offset 0 and leader epoch `NONE`.
-    ///
-    /// # Panics
-    /// Without a record (a batch has at least one), or beyond 2 GiB.
-    #[must_use]
-    pub fn build(self) -> RecordBatch {
-        assert!(self.count > 0, "a batch has at least one record");
-        let mut bytes = self.bytes;
-        let length = i32::try_from(bytes.len() - LOG_OVERHEAD).expect("a batch is smaller than 2 GiB");
-        bytes[8..12].copy_from_slice(&length.to_be_bytes());
-        bytes[12..16].copy_from_slice(&LeaderEpoch::NONE.0.to_be_bytes());
-        bytes[MAGIC_AT] = 2;
-        bytes[21..23].copy_from_slice(&self.attributes.to_be_bytes());
-        bytes[23..27].copy_from_slice(&(self.count - 1).to_be_bytes());
-        bytes[27..35].copy_from_slice(&self.base_timestamp.0.to_be_bytes());
-        bytes[35..43].copy_from_slice(&self.max_timestamp.0.to_be_bytes());
-        write_producer(&mut bytes, ProducerId::NONE, ProducerEpoch::NONE, Sequence::NONE);
-        bytes[57..61].copy_from_slice(&self.count.to_be_bytes());
-        seal(&mut bytes);
-        RecordBatch(bytes.into())
-    }
-}
-
-impl Default for BatchBuilder {
-    fn default() -> BatchBuilder {
-        BatchBuilder::new()
-    }
-}
-
-/// The bytes of a record behind its offset delta.
-fn content_size(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> usize {
-    let headers_size: usize = headers
-        .iter()
-        .map(|header| field_size(Some(&header.key)) + field_size(header.value.as_deref()))
-        .sum();
-    field_size(key) + field_size(value) + varint::size_of(headers.len() as i64) + headers_size
-}
-
-fn field_size(field: Option<&[u8]>) -> usize {
-    match field {
-        Some(bytes) => varint::size_of(bytes.len() as i64) + bytes.len(),
-        None => 1,
-    }
-}
-
-fn write_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
-    match field {
-        Some(bytes) => {
-            varint::write_varlong(out, bytes.len() as i64);
-            out.extend_from_slice(bytes);
-        }
-        None => varint::write_varint(out, -1),
-    }
-}
-
-fn write_producer(bytes: &mut [u8], id: ProducerId, epoch: ProducerEpoch, base_sequence: Sequence) {
-    bytes[43..51].copy_from_slice(&id.0.to_be_bytes());
-    bytes[51..53].copy_from_slice(&epoch.0.to_be_bytes());
-    bytes[53..57].copy_from_slice(&base_sequence.0.to_be_bytes());
-}
-
-/// Sets the CRC of a batch whose other bytes are final.
-fn seal(bytes: &mut [u8]) {
-    let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
-    bytes[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
 }
 
 impl RecordBatch {
@@ -482,13 +286,7 @@ impl RecordBatch {
 
     /// Its records in order. Stops with an error at the first malformed one, or at once if they are compressed.
     pub fn records(&self) -> impl Iterator<Item = Result<Record, CorruptBatch>> + '_ {
-        Records {
-            batch: self,
-            reader: Reader::new(&self.0, HEADER_SIZE),
-            left: self.count(),
-            next_delta: 0,
-            ended: false,
-        }
+        Records::new(self)
     }
 
     fn field<const N: usize>(&self, at: usize) -> [u8; N] {
@@ -496,97 +294,20 @@ impl RecordBatch {
     }
 }
 
+fn write_producer(bytes: &mut [u8], id: ProducerId, epoch: ProducerEpoch, base_sequence: Sequence) {
+    bytes[43..51].copy_from_slice(&id.0.to_be_bytes());
+    bytes[51..53].copy_from_slice(&epoch.0.to_be_bytes());
+    bytes[53..57].copy_from_slice(&base_sequence.0.to_be_bytes());
+}
+
+/// Sets the CRC of a batch whose other bytes are final.
+fn seal(bytes: &mut [u8]) {
+    let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+    bytes[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
+}
+
 fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("a batch has a whole header")
-}
-
-/// Walks through the records of a batch.
-struct Records<'a> {
-    batch: &'a RecordBatch,
-    reader: Reader<'a>,
-    /// How many records are still to come, as the header says.
-    left: i32,
-    /// The smallest offset delta that the next record may have.
-    next_delta: i64,
-    ended: bool,
-}
-
-impl Iterator for Records<'_> {
-    type Item = Result<Record, CorruptBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let compression = self.batch.compression();
-        if compression != 0 {
-            self.ended = true;
-            return Some(Err(CorruptBatch::Compressed(compression)));
-        }
-        if self.left == 0 {
-            self.ended = true;
-            return (self.reader.left() > 0).then_some(Err(CorruptBatch::Records));
-        }
-        self.left -= 1;
-        let record = self.record().ok_or(CorruptBatch::Records);
-        self.ended = record.is_err();
-        Some(record)
-    }
-}
-
-impl Records<'_> {
-    fn record(&mut self) -> Option<Record> {
-        let length = usize::try_from(self.reader.varint()?).ok()?;
-        let end = self.reader.at().checked_add(length)?;
-        let _attributes = self.reader.byte()?;
-        let timestamp_delta = self.reader.varlong()?;
-        let delta = i64::from(self.reader.varint()?);
-        if delta < self.next_delta || delta > i64::from(self.batch.last_offset_delta()) {
-            return None;
-        }
-        self.next_delta = delta + 1;
-        let key = self.field()?;
-        let value = self.field()?;
-        let headers = self.headers()?;
-        (self.reader.at() == end).then(|| Record {
-            offset: self.batch.base_offset().plus(delta),
-            timestamp: if self.batch.attributes() & LOG_APPEND_TIME != 0 {
-                self.batch.max_timestamp()
-            } else {
-                Timestamp(self.batch.base_timestamp().0.wrapping_add(timestamp_delta))
-            },
-            key,
-            value,
-            headers,
-        })
-    }
-
-    fn headers(&mut self) -> Option<Vec<Header>> {
-        let count = usize::try_from(self.reader.varint()?).ok()?;
-        // Each takes two bytes or more: a count that cannot be true must not reserve memory.
-        if count > self.reader.left() / 2 {
-            return None;
-        }
-        let mut headers = Vec::with_capacity(count);
-        for _ in 0..count {
-            headers.push(Header {
-                key: self.field()??,
-                value: self.field()?,
-            });
-        }
-        Some(headers)
-    }
-
-    /// A length and as many bytes, shared with the batch; length -1 means that there is no field.
-    fn field(&mut self) -> Option<Option<Bytes>> {
-        let length = self.reader.varint()?;
-        if length == -1 {
-            return Some(None);
-        }
-        let length = usize::try_from(length).ok()?;
-        let from = self.reader.skip(length)?;
-        Some(Some(self.batch.0.slice(from..from + length)))
-    }
 }
 
 impl Hash for RecordBatch {
