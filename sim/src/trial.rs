@@ -1,9 +1,17 @@
 //! One trial: a scenario and a seed in, a verdict and a record out.
 
+use broker_core::trace::Event;
+use broker_core::types::NodeId;
+use reports::record::{FindingLine, RunRecord, SCHEMA_VERSION};
+
+use crate::check::{Checks, Finish, Judged};
 use crate::fault::FaultPlan;
+use crate::history::{At, Entry, Observer};
+use crate::metrics::{Metrics, Series};
+use crate::nemesis;
 use crate::scenario::Scenario;
-use crate::verdict::Findings;
-use reports::record::RunRecord;
+use crate::verdict::{Findings, Ruling};
+use crate::world::{self, End, Report, Setup};
 
 /// How a trial ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,6 +68,156 @@ pub struct Wanted {
 
 /// Holds one trial.
 #[must_use]
-pub fn run(_scenario: &Scenario, _seed: u64, _wanted: Wanted) -> Outcome {
-    todo!()
+pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
+    let plan = nemesis::plan(scenario, seed);
+    let watch = Watch {
+        checks: Checks::new(scenario, &plan),
+        metrics: wanted.record.then(|| metrics(scenario)),
+    };
+    let setup = Setup {
+        scenario,
+        plan: &plan,
+        seed,
+        trace: wanted.trace,
+    };
+    let (report, watch) = world::run(setup, watch);
+    let judged = watch.checks.finish(Finish {
+        settled: report.end == End::Settled,
+        cut_off: match &report.end {
+            End::Limit(limit) => Some(limit.clone()),
+            End::Settled | End::NotSettled(_) => None,
+        },
+    });
+    let verdict = verdict(&judged.findings, &report.end);
+    let record = watch.metrics.map(|metrics| {
+        let series = metrics.finish(report.sim_time);
+        record(scenario, seed, &verdict, &judged, &report, series)
+    });
+    Outcome {
+        seed,
+        verdict,
+        faults_fired: report.faults.iter().filter(|fault| fault.fired).count() as u64,
+        digest: report.digest,
+        events: report.events,
+        sim_seconds: report.sim_time.seconds(),
+        records_acked: judged.totals.acked,
+        records_consumed: judged.totals.consumed,
+        findings: judged.findings,
+        plan,
+        record,
+    }
+}
+
+/// Everybody who watches a trial.
+struct Watch {
+    checks: Checks,
+    metrics: Option<Metrics>,
+}
+
+impl Observer for Watch {
+    fn fact(&mut self, at: At, node: NodeId, event: &Event) {
+        self.checks.fact(at, node, event);
+        if let Some(metrics) = &mut self.metrics {
+            metrics.fact(at, node, event);
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.checks.entry(entry);
+        if let Some(metrics) = &mut self.metrics {
+            metrics.entry(entry);
+        }
+    }
+
+    fn settled(&self, _now: At) -> Result<(), Vec<String>> {
+        self.checks.settled()
+    }
+}
+
+fn metrics(scenario: &Scenario) -> Metrics {
+    let names = world::names(scenario);
+    // A client is called `<group>/<number>`; servers belong to no group.
+    let group = |name: &String| name.split_once('/').map(|(group, _)| group.to_owned());
+    let groups = names.iter().filter_map(|(id, name)| Some((*id, group(name)?)));
+    Metrics::new(Metrics::BUCKET, groups.collect()).with_names(names.clone())
+}
+
+/// A violation outweighs a limit: what was seen before the cut was seen.
+fn verdict(findings: &Findings, end: &End) -> Verdict {
+    if let Some(worst) = findings.worst() {
+        return Verdict::Violation {
+            signature: worst.signature(),
+        };
+    }
+    match end {
+        End::Limit(limit) => Verdict::Inconclusive { reason: limit.clone() },
+        End::NotSettled(missing) => Verdict::Inconclusive {
+            reason: format!("it did not come to rest after the heal: {}", missing.join("; ")),
+        },
+        End::Settled => Verdict::Pass,
+    }
+}
+
+fn record(
+    scenario: &Scenario,
+    seed: u64,
+    verdict: &Verdict,
+    judged: &Judged,
+    report: &Report,
+    series: Series,
+) -> RunRecord {
+    let findings = finding_lines(&judged.findings);
+    let has_allowed = findings.iter().any(|line| line.ruling == "allowed");
+    let (word, signature) = match verdict {
+        Verdict::Pass if has_allowed => ("allowed", None),
+        Verdict::Pass => ("pass", None),
+        Verdict::Violation { signature } => ("violation", Some(signature.clone())),
+        Verdict::Inconclusive { .. } => ("inconclusive", None),
+    };
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: scenario.name.clone(),
+        teaches: scenario.teaches.clone(),
+        seed,
+        verdict: word.to_owned(),
+        signature,
+        digest: format!("{:016x}", report.digest),
+        sim_seconds: report.sim_time.seconds(),
+        events: report.events,
+        totals: judged.totals,
+        findings,
+        faults: series.faults,
+        bucket_seconds: series.bucket_seconds,
+        healed_at: series.healed_at,
+        throughput: series.throughput,
+        lag: series.lag,
+    }
+}
+
+/// One line for each check and kind of ruling, with the first finding of that kind as its evidence.
+fn finding_lines(findings: &Findings) -> Vec<FindingLine> {
+    let mut lines: Vec<FindingLine> = Vec::new();
+    for finding in findings.kept() {
+        let (ruling, because, count) = match &finding.ruling {
+            Ruling::Violation => ("violation", None, findings.violations(finding.check)),
+            Ruling::Allowed(clause) => ("allowed", Some(clause.clone()), findings.allowed(finding.check)),
+            Ruling::Unknown(reason) => ("unknown", Some(reason.clone()), findings.unknown(finding.check)),
+        };
+        let check = finding.check.name();
+        if lines.iter().any(|line| line.check == check && line.ruling == ruling) {
+            continue;
+        }
+        lines.push(FindingLine {
+            check: check.to_owned(),
+            ruling: ruling.to_owned(),
+            because,
+            count,
+            evidence: finding.evidence.clone(),
+            step: finding.at.step,
+            time_ns: finding.at.time.0,
+            witness: finding.witness.clone(),
+        });
+    }
+    lines
 }

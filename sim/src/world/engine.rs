@@ -19,7 +19,7 @@ use super::network::{Connection, Message, Network};
 use super::node::{Costs, Kind, Node};
 use super::queue::Queue;
 use super::strike::Strikes;
-use super::{End, Midwife, Report, Setup, servers};
+use super::{End, Midwife, Report, Setup, server_name, servers};
 use crate::history::{At, Entry, Environment, Observer, SimTime, What};
 use crate::program::station::{Client, Shared, SleeperId};
 use crate::program::{Member, cast};
@@ -127,11 +127,7 @@ impl<'a, O: Observer> World<'a, O> {
         let clock = |id: NodeId| NodeClock::draw(&mut Random::new(seed, &format!("clock {id}")));
         let mut nodes: Vec<Node> = Vec::new();
         for (id, _) in &servers {
-            let name = match id.0 < super::FIRST_CONTROLLER {
-                true => format!("broker {id}"),
-                false => format!("controller {}", id.0 - super::FIRST_CONTROLLER + 1),
-            };
-            nodes.push(Node::new(*id, name, Kind::Server, clock(*id)));
+            nodes.push(Node::new(*id, server_name(*id), Kind::Server, clock(*id)));
         }
         let mut clients = Vec::new();
         for (place, member) in cast.iter().enumerate() {

@@ -25,6 +25,8 @@ mod tests;
 mod traffic;
 mod turn;
 
+use std::collections::BTreeMap;
+
 use broker_core::broker::{Broker, Roles};
 use broker_core::machine::{Instant, Machine};
 use broker_core::random::Random;
@@ -32,6 +34,7 @@ use broker_core::types::NodeId;
 
 use crate::fault::FaultPlan;
 use crate::history::{Observer, SimTime};
+use crate::program::cast;
 use crate::scenario::{Cluster, Scenario};
 
 pub use clock::EPOCH;
@@ -108,6 +111,14 @@ pub fn run<O: Observer>(setup: Setup<'_>, observer: O) -> (Report, O) {
     engine::hold(setup, Box::new(birth), observer)
 }
 
+/// What people call each node of `scenario`: `broker 1`, `controller 1`, `<group>/<number>`.
+#[must_use]
+pub fn names(scenario: &Scenario) -> BTreeMap<NodeId, String> {
+    let servers = servers(&scenario.cluster).into_iter().map(|(id, _)| (id, server_name(id)));
+    let clients = cast(scenario).into_iter().map(|member| (member.id, member.name));
+    servers.chain(clients).collect()
+}
+
 /// A server's process begins.
 pub(crate) struct Birth {
     /// By the clock of its node.
@@ -123,6 +134,13 @@ pub(crate) type Midwife = Box<dyn Fn(Birth) -> Box<dyn Machine>>;
 
 /// The node of the first dedicated controller.
 const FIRST_CONTROLLER: u32 = 101;
+
+fn server_name(id: NodeId) -> String {
+    match id.0.checked_sub(FIRST_CONTROLLER) {
+        None => format!("broker {id}"),
+        Some(index) => format!("controller {}", index + 1),
+    }
+}
 
 /// The voters of the metadata quorum: the dedicated controllers, else the first brokers.
 fn voters(cluster: &Cluster) -> Vec<NodeId> {

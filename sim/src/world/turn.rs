@@ -92,7 +92,8 @@ impl<O: Observer> World<'_, O> {
             node.alarms.wake_waits = false;
             let is_due = machine.as_machine().deadline().is_some_and(|deadline| deadline <= now);
             if !is_due {
-                self.put_machine(index, machine);
+                // The alarm was set for a deadline that has moved since.
+                self.put_to_rest(index, machine);
                 return;
             }
         }
@@ -132,15 +133,20 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
         }
+        self.put_to_rest(index, machine);
+        if let Kind::Client(place) = self.nodes[index].kind {
+            self.after_client_turn(place);
+        }
+    }
+
+    /// Puts a machine back and sees that an alarm rings at its deadline.
+    fn put_to_rest(&mut self, index: usize, mut machine: Taken) {
         let deadline = machine.as_machine().deadline();
         self.put_machine(index, machine);
         let node = &mut self.nodes[index];
         if let Some(time) = node.alarms.set(deadline, &node.clock, self.now) {
             let incarnation = node.incarnation;
             self.queue.push(time, Happening::Alarm { node: index, incarnation });
-        }
-        if let Kind::Client(place) = self.nodes[index].kind {
-            self.after_client_turn(place);
         }
     }
 
