@@ -17,6 +17,8 @@ mod reads;
 mod replication;
 mod sends;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod uids;
 mod witness;
 

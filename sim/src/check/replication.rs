@@ -468,7 +468,32 @@ impl Partition {
                 format!("node {node} moved the high watermark of {} to {to}; in-sync node {member} ends at {end} and was known to have fetched up to {fetched:?}", self.label)
             });
         }
+        if !given_up && epoch < self.newest_epoch() && !self.heirs_hold(scene, slot, to) {
+            return;
+        }
         self.commit(scene, slot, epoch, to);
+    }
+
+    /// Whether those who decide now have what a deposed leader takes for committed: a leader that was in sync with it
+    /// does, or the commit could not have come about.
+    fn heirs_hold(&self, scene: &mut Scene<'_>, slot: usize, to: Offset) -> bool {
+        let Some(state) = &self.state else { return true };
+        let log = &self.replicas[slot].mirror;
+        let count = count_below(log.batches(), to);
+        let mut heirs = state
+            .isr
+            .iter()
+            .filter(|heir| state.leader.is_none_or(|leader| leader == *heir));
+        let Some(lacks) = heirs.find(|heir| !self.replicas[*heir].mirror.shares(log.batches(), count)) else {
+            return true;
+        };
+        if !self.replicas[lacks].mirror.has_lost(to.plus(-1)) {
+            scene.violation(Check::R6, "a deposed leader moved the high watermark alone", &self.notes, || {
+                let (node, heir) = (self.replicas[slot].node, self.replicas[lacks].node);
+                format!("node {node}, leader of {} in an earlier epoch than {}, moved its high watermark to {to}, but node {heir}, which is in sync now, has other records or none", self.label, state.leader_epoch)
+            });
+        }
+        false
     }
 
     /// Freezes what the leader's high watermark passed for the first time.

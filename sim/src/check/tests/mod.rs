@@ -1,0 +1,4 @@
+//! Stories that the checks must pass, and for each check one that it must catch.
+
+mod script;
+mod stories;

@@ -1,0 +1,834 @@
+//! A small language for what happens in a trial, so that a test reads like a story.
+//!
+//! One line is one or more facts. Records are single letters: `a` is the record with uid `a`; `a!` has the same uid and
+//! other content. `a@3` is `a` at offset 3, `a@?` without an offset. Brokers are 1, 2, 3; partition `orders/0` is theirs.
+//!
+//! ```text
+//! elect 1 isr 1,2,3       the controller commits leader 1 with this ISR, in the next leader epoch (`elect -`: nobody)
+//! isr 1,2                 the controller commits this ISR
+//! 1 leads                 broker 1 begins to lead that epoch (`hw 4` after it: with this high watermark)
+//! 2 follows               broker 2 begins to follow in it
+//! send a b                a program sends
+//! 1 appends a b           as leader, one batch (`epoch 2`: in that epoch)
+//! 2 copies                appends all that its leader has more; `2 copies 3` that broker 3 has more
+//! 2 fetches               its leader learns its log's end
+//! 1 hw 2                  its high watermark moves
+//! 2 cuts 1                cuts its log to offset 1 (`by hw`: without an answer; `epoch 2`)
+//! 1 flushes               its log is durable (`1 flushes 3`: up to 3)
+//! kill 1 / power 1 / start 1 / 1 recovers / 1 recovers 3    with all batches or those below 3
+//! 1 answers all 0-1       answers a producer (`0`, `1` or `all`; `isr 1`; `error Name`)
+//! 1 serves 0-2            gives a consumer these records
+//! 1 proposes 1,2 / 1 adopts 1,2 / 1 withdraws               its ISR
+//! ok a@0 b@1 / ok acks=1 a@0 / fail a / unknown a           how sends end
+//! poll a@0 b@1 / seek 0 / reset 5 0 / reset - 0             what the consumer gets and where it moves
+//! commit a b              all of this at once: append, copies, fetches, high watermarks of all in the ISR, an answer
+//! heal                    the faults are over
+//! meta 1 appends 3 / meta 2 copies 1 / meta 1 hw 2 / meta 2 cuts 1 / meta 1 flushes / meta 1 recovers 1
+//! meta 1 leader 3 / meta 2 follower 3 1 / meta 2 stores 3 1 / meta 2 votes 3 1 / meta 1 applied 2 77
+//! ```
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use broker_core::config::{
+    AcksSetting, AutoOffsetReset, BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, TopicConfig,
+};
+use broker_core::protocol::{Acks, BatchBuilder, ErrorCode, RecordBatch};
+use broker_core::trace::{Event, QuorumRole, ReplicaRole, ResetCause, TruncationCause};
+use broker_core::types::{
+    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence, Timestamp,
+    TopicPartition,
+};
+
+use super::super::{Checks, Finish, Judged};
+use crate::history::{At, Entry, Environment, Observer, PolledRecord, SentRecord, SimTime, Uid, What, fingerprint};
+use crate::scenario::{
+    Cluster, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario, Topic,
+};
+
+pub const ORDERS: TopicPartition = TopicPartition {
+    topic: TopicPartition::FIRST_TOPIC_ID,
+    partition: broker_core::types::PartitionIndex(0),
+};
+const PRODUCER: NodeId = NodeId(101);
+const CONSUMER: NodeId = NodeId(201);
+
+/// What a script promises besides what happens.
+#[derive(Clone, Copy)]
+pub struct Contract {
+    pub min_insync_replicas: u32,
+    pub unclean: bool,
+    pub idempotent: bool,
+    pub in_flight: u32,
+    pub consumers: u32,
+}
+
+pub const PLAIN: Contract = Contract {
+    min_insync_replicas: 2,
+    unclean: false,
+    idempotent: true,
+    in_flight: 5,
+    consumers: 0,
+};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Fact(NodeId, Event),
+    Line(NodeId, What),
+}
+
+/// A script as the steps it says.
+pub fn steps(script: &str, contract: Contract) -> Vec<Step> {
+    let mut stage = Stage::new(contract);
+    for line in script.lines() {
+        stage.line(line.split('#').next().unwrap_or_default().trim());
+    }
+    stage.steps
+}
+
+/// Runs steps through the checks.
+pub fn watch(steps: &[Step], contract: Contract) -> Checks {
+    let mut checks = Checks::new(&scenario(contract), &Vec::new());
+    for (number, step) in (1..).zip(steps) {
+        let at = At {
+            step: number,
+            time: SimTime(number * 1_000_000),
+        };
+        match step {
+            Step::Fact(node, event) => checks.fact(at, *node, event),
+            Step::Line(process, what) => {
+                checks.entry(&Entry {
+                    at,
+                    process: *process,
+                    incarnation: 0,
+                    what: what.clone(),
+                });
+            }
+        }
+    }
+    checks
+}
+
+/// What the checks say of a script that ends settled.
+pub fn judge(script: &str, contract: Contract) -> Judged {
+    watch(&steps(script, contract), contract).finish(Finish {
+        settled: true,
+        cut_off: None,
+    })
+}
+
+/// The findings in one line: the names of violated checks, and those with something allowed or unknown in brackets.
+pub fn found(judged: &Judged) -> String {
+    let mut words = Vec::new();
+    for (check, name, _) in crate::verdict::Check::ALL {
+        if judged.findings.violations(*check) > 0 {
+            words.push((*name).to_owned());
+        }
+        if judged.findings.allowed(*check) > 0 {
+            words.push(format!("({name})"));
+        }
+        if judged.findings.unknown(*check) > 0 {
+            words.push(format!("({name}?)"));
+        }
+    }
+    words.join(" ")
+}
+
+/// What stands on the stage: enough to say each line's facts in full.
+struct Stage {
+    steps: Vec<Step>,
+    contract: Contract,
+    logs: BTreeMap<(NodeId, TopicPartition), Vec<RecordBatch>>,
+    high_watermarks: BTreeMap<NodeId, Offset>,
+    /// In which epoch each broker takes part, and whether it leads.
+    parts: BTreeMap<NodeId, (LeaderEpoch, bool)>,
+    leader: Option<NodeId>,
+    isr: Vec<NodeId>,
+    epoch: i32,
+    partition_epoch: i32,
+    metadata: i64,
+    sequence: i32,
+}
+
+impl Stage {
+    fn new(contract: Contract) -> Stage {
+        let mut stage = Stage {
+            steps: Vec::new(),
+            contract,
+            logs: BTreeMap::new(),
+            high_watermarks: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            leader: None,
+            isr: Vec::new(),
+            epoch: -1,
+            partition_epoch: -1,
+            metadata: 0,
+            sequence: 0,
+        };
+        stage.fact(
+            NodeId(1),
+            Event::TopicCreated {
+                offset: Offset(0),
+                name: "orders".into(),
+                topic: ORDERS.topic,
+            },
+        );
+        stage
+    }
+
+    fn fact(&mut self, node: NodeId, event: Event) {
+        self.steps.push(Step::Fact(node, event));
+    }
+
+    fn entry(&mut self, process: NodeId, what: What) {
+        self.steps.push(Step::Line(process, what));
+    }
+
+    fn line(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some((first, rest)) = words.split_first() else {
+            return;
+        };
+        match *first {
+            "elect" => self.elect(rest),
+            "isr" => {
+                self.isr = nodes(rest[0]);
+                self.commit_state();
+            }
+            "send" => rest.iter().for_each(|name| self.send(name)),
+            "commit" => self.commit(rest),
+            "ok" => self.ok(rest),
+            "fail" => rest.iter().for_each(|name| {
+                let error = ErrorCode::MessageTooLarge;
+                self.entry(PRODUCER, What::SendFailed { uid: uid(name), error });
+            }),
+            "unknown" => rest.iter().for_each(|name| {
+                let error = ErrorCode::RequestTimedOut;
+                self.entry(PRODUCER, What::SendUnknown { uid: uid(name), error });
+            }),
+            "poll" => {
+                let polled = rest.iter().map(|item| self.polled(item)).collect();
+                self.entry(CONSUMER, What::Polled(polled));
+            }
+            "seek" => self.entry(
+                CONSUMER,
+                What::Sought {
+                    partition: ORDERS,
+                    to: offset(rest[0]),
+                },
+            ),
+            "reset" => {
+                let (from, cause) = match rest[0] {
+                    "-" => (None, ResetCause::NoPosition),
+                    from => (Some(offset(from)), ResetCause::Truncated),
+                };
+                let reset = Event::PositionReset {
+                    partition: ORDERS,
+                    from,
+                    to: offset(rest[1]),
+                    cause,
+                };
+                self.fact(CONSUMER, reset);
+            }
+            "kill" => self.strike(rest, Environment::Killed),
+            "power" => self.strike(rest, Environment::PowerLost { lost_bytes: 100 }),
+            "start" => self.strike(rest, Environment::Started),
+            "heal" => self.entry(NodeId(0), What::Environment(Environment::Healed)),
+            "meta" => self.metadata(node(rest[0]), rest[1], &rest[2..]),
+            broker => self.broker(node(broker), rest[0], &rest[1..]),
+        }
+    }
+
+    // ---- the controller
+
+    fn elect(&mut self, words: &[&str]) {
+        self.leader = (words[0] != "-").then(|| node(words[0]));
+        self.isr = nodes(words[2]);
+        self.epoch += 1;
+        self.commit_state();
+    }
+
+    fn commit_state(&mut self) {
+        self.partition_epoch += 1;
+        self.metadata += 1;
+        let state = Event::PartitionChanged {
+            offset: Offset(self.metadata),
+            partition: ORDERS,
+            replicas: nodes("1,2,3"),
+            isr: self.isr.clone(),
+            leader: self.leader,
+            leader_epoch: LeaderEpoch(self.epoch),
+            partition_epoch: PartitionEpoch(self.partition_epoch),
+        };
+        self.fact(NodeId(9), state);
+    }
+
+    // ---- brokers
+
+    fn broker(&mut self, node: NodeId, verb: &str, words: &[&str]) {
+        let (epoch, leads) = self
+            .parts
+            .get(&node)
+            .copied()
+            .unwrap_or((LeaderEpoch(self.epoch), false));
+        let epoch = option(words, "epoch").map_or(epoch, |epoch| LeaderEpoch(number(epoch) as i32));
+        let role = if leads {
+            ReplicaRole::Leader
+        } else {
+            ReplicaRole::Follower
+        };
+        let high_watermark = self.high_watermark(node);
+        let partition = ORDERS;
+        match verb {
+            "leads" => {
+                let leader_epoch = option(words, "epoch").map_or(LeaderEpoch(self.epoch), |_| epoch);
+                let high_watermark = option(words, "hw").map_or(high_watermark, offset);
+                self.high_watermarks.insert(node, high_watermark);
+                self.parts.insert(node, (leader_epoch, true));
+                let partition_epoch = PartitionEpoch(self.partition_epoch);
+                let (epoch_start_offset, isr) = (self.end(node), self.isr.clone());
+                let event = Event::BecameLeader {
+                    partition,
+                    leader_epoch,
+                    partition_epoch,
+                    epoch_start_offset,
+                    high_watermark,
+                    isr,
+                };
+                self.fact(node, event);
+            }
+            "follows" => {
+                let leader_epoch = option(words, "epoch").map_or(LeaderEpoch(self.epoch), |_| epoch);
+                self.parts.insert(node, (leader_epoch, false));
+                let (leader, log_end_offset) = (self.leader, self.end(node));
+                self.fact(
+                    node,
+                    Event::BecameFollower {
+                        partition,
+                        leader,
+                        leader_epoch,
+                        log_end_offset,
+                        high_watermark,
+                    },
+                );
+            }
+            "appends" => {
+                let names: Vec<&str> = words.iter().copied().take_while(|word| *word != "epoch").collect();
+                let batch = self.batch(node, &names, epoch);
+                self.append(node, ORDERS, ReplicaRole::Leader, batch);
+            }
+            "copies" => {
+                let from = words
+                    .first()
+                    .map_or_else(|| self.leader.expect("a leader"), |from| super::script::node(from));
+                self.copy(node, from, ORDERS);
+            }
+            "fetches" => {
+                let fetch_offset = words.first().map_or_else(|| self.end(node), |to| offset(to));
+                self.fetched(node, fetch_offset);
+            }
+            "hw" => self.move_high_watermark(node, role, epoch, offset(words[0])),
+            "cuts" => {
+                let to = offset(words[0]);
+                self.log(node, ORDERS).retain(|batch| batch.next_offset() <= to);
+                let cause = match option(words, "by") {
+                    Some("hw") => TruncationCause::HighWatermark,
+                    _ => TruncationCause::DivergingEpoch,
+                };
+                self.high_watermarks.insert(node, high_watermark.min(to));
+                self.fact(
+                    node,
+                    Event::Truncated {
+                        partition,
+                        to,
+                        leader_epoch: epoch,
+                        cause,
+                    },
+                );
+            }
+            "flushes" => {
+                let end = words.first().map_or_else(|| self.end(node), |end| offset(end));
+                self.fact(node, Event::Flushed { partition, end });
+            }
+            "recovers" => self.recover(node, ORDERS, words),
+            "answers" => {
+                let (first, last) = range(words[1]);
+                let error = match option(words, "error") {
+                    None => ErrorCode::None,
+                    Some("NotEnoughReplicas") => ErrorCode::NotEnoughReplicas,
+                    Some(other) => panic!("no error {other}"),
+                };
+                let isr_at_append = option(words, "isr").map_or(self.isr.len() as u32, |isr| number(isr) as u32);
+                self.answer(node, acks(words[0]), (first, last), error, isr_at_append);
+            }
+            "serves" => {
+                let (from, to) = range(words[0]);
+                let served = Event::FetchServed {
+                    partition,
+                    reader: CONSUMER,
+                    from,
+                    to,
+                    high_watermark,
+                    leader_epoch: epoch,
+                };
+                self.fact(node, served);
+            }
+            "proposes" => {
+                let isr = nodes(words[0]);
+                let mut maximal_isr = self.isr.clone();
+                maximal_isr.extend(isr.iter().filter(|member| !self.isr.contains(member)));
+                let partition_epoch = PartitionEpoch(self.partition_epoch);
+                self.fact(
+                    node,
+                    Event::IsrProposed {
+                        partition,
+                        leader_epoch: epoch,
+                        partition_epoch,
+                        isr,
+                        maximal_isr,
+                    },
+                );
+            }
+            "adopts" => {
+                let (isr, partition_epoch) = (nodes(words[0]), PartitionEpoch(self.partition_epoch));
+                self.fact(
+                    node,
+                    Event::IsrChanged {
+                        partition,
+                        leader_epoch: epoch,
+                        partition_epoch,
+                        isr,
+                    },
+                );
+            }
+            "withdraws" => {
+                self.fact(
+                    node,
+                    Event::IsrProposalRejected {
+                        partition,
+                        error: ErrorCode::IneligibleReplica,
+                    },
+                );
+            }
+            other => panic!("no broker {other}"),
+        }
+    }
+
+    fn answer(&mut self, node: NodeId, acks: Acks, offsets: (Offset, Offset), error: ErrorCode, isr_at_append: u32) {
+        let (leader_epoch, _) = self.parts[&node];
+        let answer = Event::ProduceAnswered {
+            partition: ORDERS,
+            acks,
+            error,
+            offsets: Some(offsets),
+            leader_epoch,
+            high_watermark: self.high_watermark(node),
+            isr_at_append,
+            min_insync_replicas: self.contract.min_insync_replicas,
+        };
+        self.fact(node, answer);
+    }
+
+    fn commit(&mut self, names: &[&str]) {
+        let leader = self.leader.expect("a leader");
+        let (epoch, _) = self.parts[&leader];
+        let batch = self.batch(leader, names, epoch);
+        let (first, last) = (batch.base_offset(), batch.last_offset());
+        self.append(leader, ORDERS, ReplicaRole::Leader, batch);
+        let others: Vec<NodeId> = self.isr.iter().copied().filter(|member| *member != leader).collect();
+        for other in &others {
+            self.copy(*other, leader, ORDERS);
+            self.fetched(*other, last.next());
+        }
+        self.move_high_watermark(leader, ReplicaRole::Leader, epoch, last.next());
+        for other in &others {
+            self.move_high_watermark(*other, ReplicaRole::Follower, epoch, last.next());
+        }
+        let isr = self.isr.len() as u32;
+        self.answer(leader, Acks::All, (first, last), ErrorCode::None, isr);
+    }
+
+    fn append(&mut self, node: NodeId, partition: TopicPartition, role: ReplicaRole, batch: RecordBatch) {
+        self.log(node, partition).push(batch.clone());
+        self.fact(node, Event::Appended { partition, role, batch });
+    }
+
+    fn copy(&mut self, node: NodeId, from: NodeId, partition: TopicPartition) {
+        let have = self
+            .log(node, partition)
+            .last()
+            .map_or(Offset::ZERO, RecordBatch::next_offset);
+        for batch in self.log(from, partition).clone() {
+            if batch.base_offset() >= have {
+                self.append(node, partition, ReplicaRole::Follower, batch);
+            }
+        }
+    }
+
+    fn fetched(&mut self, follower: NodeId, fetch_offset: Offset) {
+        let leader = self.leader.expect("a leader");
+        let (leader_epoch, _) = self.parts[&leader];
+        let broker_epoch = Some(BrokerEpoch(1));
+        let fetched = Event::FollowerFetched {
+            partition: ORDERS,
+            follower,
+            broker_epoch,
+            leader_epoch,
+            fetch_offset,
+        };
+        self.fact(leader, fetched);
+    }
+
+    fn move_high_watermark(&mut self, node: NodeId, role: ReplicaRole, leader_epoch: LeaderEpoch, to: Offset) {
+        let from = self.high_watermarks.insert(node, to).unwrap_or_default();
+        self.fact(
+            node,
+            Event::HighWatermarkChanged {
+                partition: ORDERS,
+                role,
+                leader_epoch,
+                from,
+                to,
+            },
+        );
+    }
+
+    fn recover(&mut self, node: NodeId, partition: TopicPartition, words: &[&str]) {
+        if let Some(below) = words.first().filter(|word| **word != "cut") {
+            let below = offset(below);
+            self.log(node, partition).retain(|batch| batch.next_offset() <= below);
+        }
+        let batches = self.log(node, partition).clone();
+        if partition == ORDERS {
+            self.parts.remove(&node);
+            let end = self.end(node);
+            let kept = self.high_watermark(node).min(end);
+            self.high_watermarks.insert(node, kept);
+        }
+        let recovered = Event::LogRecovered {
+            partition,
+            log_start_offset: Offset::ZERO,
+            log_end_offset: batches.last().map_or(Offset::ZERO, RecordBatch::next_offset),
+            cut_bytes: option(words, "cut").map_or(0, |bytes| number(bytes) as u64),
+            batches,
+        };
+        self.fact(node, recovered);
+    }
+
+    fn strike(&mut self, words: &[&str], blow: Environment) {
+        for name in words {
+            self.entry(node(name), What::Environment(blow.clone()));
+        }
+    }
+
+    // ---- the metadata quorum
+
+    fn metadata(&mut self, node: NodeId, verb: &str, words: &[&str]) {
+        let partition = TopicPartition::CLUSTER_METADATA;
+        let epoch = || LeaderEpoch(number(words[0]) as i32);
+        let candidate = || self::node(words[1]);
+        match verb {
+            "appends" => {
+                let mut builder = BatchBuilder::new();
+                builder.push(Timestamp(0), None, Some(words.get(1).unwrap_or(&"x").as_bytes()), &[]);
+                let end = self
+                    .log(node, partition)
+                    .last()
+                    .map_or(Offset::ZERO, RecordBatch::next_offset);
+                let batch = builder.build().stamped(end, epoch());
+                self.append(node, partition, ReplicaRole::Leader, batch);
+            }
+            "copies" => self.copy(node, self::node(words[0]), partition),
+            "cuts" => {
+                let to = offset(words[0]);
+                self.log(node, partition).retain(|batch| batch.next_offset() <= to);
+                let cause = TruncationCause::DivergingEpoch;
+                self.fact(
+                    node,
+                    Event::Truncated {
+                        partition,
+                        to,
+                        leader_epoch: LeaderEpoch(9),
+                        cause,
+                    },
+                );
+            }
+            "flushes" => {
+                let end = self
+                    .log(node, partition)
+                    .last()
+                    .map_or(Offset::ZERO, RecordBatch::next_offset);
+                self.fact(node, Event::Flushed { partition, end });
+            }
+            "recovers" => self.recover(node, partition, words),
+            "hw" => {
+                let (to, role) = (offset(words[1]), ReplicaRole::Leader);
+                let from = words.get(2).map_or(Offset::ZERO, |from| offset(from));
+                self.fact(
+                    node,
+                    Event::HighWatermarkChanged {
+                        partition,
+                        role,
+                        leader_epoch: epoch(),
+                        from,
+                        to,
+                    },
+                );
+            }
+            "leader" => {
+                let role = QuorumRole::Leader;
+                self.fact(
+                    node,
+                    Event::QuorumRoleChanged {
+                        role,
+                        epoch: epoch(),
+                        leader: Some(node),
+                    },
+                );
+            }
+            "follower" => {
+                let role = QuorumRole::Follower;
+                self.fact(
+                    node,
+                    Event::QuorumRoleChanged {
+                        role,
+                        epoch: epoch(),
+                        leader: Some(candidate()),
+                    },
+                );
+            }
+            "stores" => {
+                let voted_for = words.get(1).map(|name| self::node(name));
+                self.fact(
+                    node,
+                    Event::VoteStored {
+                        epoch: epoch(),
+                        voted_for,
+                    },
+                );
+            }
+            "votes" => self.fact(
+                node,
+                Event::VoteGranted {
+                    epoch: epoch(),
+                    candidate: candidate(),
+                },
+            ),
+            "applied" => {
+                let digest = number(words[1]) as u64;
+                self.fact(
+                    node,
+                    Event::MetadataApplied {
+                        end: offset(words[0]),
+                        digest,
+                    },
+                );
+            }
+            other => panic!("no meta {other}"),
+        }
+    }
+
+    // ---- clients
+
+    fn send(&mut self, name: &str) {
+        let (_, value) = content(name);
+        let fingerprint = fingerprint(None, Some(&value), &[]);
+        let record = SentRecord {
+            uid: uid(name),
+            topic: "orders".into(),
+            key: None,
+            fingerprint,
+        };
+        self.entry(PRODUCER, What::SendInvoked(record.into()));
+    }
+
+    fn ok(&mut self, words: &[&str]) {
+        let acks_word = words[0].strip_prefix("acks=");
+        let acks = acks_word.map_or(Acks::All, acks);
+        for item in &words[usize::from(acks_word.is_some())..] {
+            let (name, at) = item.split_once('@').expect("`a@0`");
+            let at = (at != "?").then(|| offset(at));
+            self.entry(
+                PRODUCER,
+                What::SendOk {
+                    uid: uid(name),
+                    partition: ORDERS,
+                    offset: at,
+                    acks,
+                },
+            );
+        }
+    }
+
+    fn polled(&mut self, item: &str) -> PolledRecord {
+        let (name, at) = item.split_once('@').expect("`a@0`");
+        let (at, (_, value)) = (offset(at), content(name));
+        let fingerprint = fingerprint(None, Some(&value), &[]);
+        let stored = self.logs.values().flatten().find(|batch| {
+            let mut records = batch.records().map(|record| record.expect("a record"));
+            records.any(|record| record.offset == at && record.value.as_deref() == Some(&value[..]))
+        });
+        let leader_epoch = stored.map_or(LeaderEpoch(0), RecordBatch::leader_epoch);
+        PolledRecord {
+            partition: ORDERS,
+            offset: at,
+            leader_epoch,
+            uid: Some(uid(name)),
+            fingerprint,
+        }
+    }
+
+    // ---- what stands on the stage
+
+    fn log(&mut self, node: NodeId, partition: TopicPartition) -> &mut Vec<RecordBatch> {
+        self.logs.entry((node, partition)).or_default()
+    }
+
+    fn end(&mut self, node: NodeId) -> Offset {
+        self.log(node, ORDERS)
+            .last()
+            .map_or(Offset::ZERO, RecordBatch::next_offset)
+    }
+
+    fn high_watermark(&self, node: NodeId) -> Offset {
+        self.high_watermarks.get(&node).copied().unwrap_or_default()
+    }
+
+    fn batch(&mut self, node: NodeId, names: &[&str], epoch: LeaderEpoch) -> RecordBatch {
+        let mut builder = BatchBuilder::new();
+        for name in names {
+            builder.push(Timestamp(0), None, Some(&content(name).1), &[]);
+        }
+        let mut batch = builder.build();
+        if self.contract.idempotent {
+            batch = batch.with_producer(ProducerId(7), ProducerEpoch(0), Sequence(self.sequence));
+            self.sequence += names.len() as i32;
+        }
+        batch.stamped(self.end(node), epoch)
+    }
+}
+
+fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
+    let at = words.iter().position(|word| *word == name)?;
+    words.get(at + 1).copied()
+}
+
+fn number(word: &str) -> i64 {
+    word.parse().unwrap_or_else(|_| panic!("`{word}` is no number"))
+}
+
+fn offset(word: &str) -> Offset {
+    Offset(number(word))
+}
+
+fn range(word: &str) -> (Offset, Offset) {
+    let (from, to) = word.split_once('-').expect("`0-1`");
+    (offset(from), offset(to))
+}
+
+fn node(word: &str) -> NodeId {
+    NodeId(number(word) as u32)
+}
+
+fn nodes(word: &str) -> Vec<NodeId> {
+    word.split(',').filter(|word| !word.is_empty()).map(node).collect()
+}
+
+fn acks(word: &str) -> Acks {
+    match word {
+        "0" => Acks::None,
+        "1" => Acks::Leader,
+        "all" => Acks::All,
+        other => panic!("no acks {other}"),
+    }
+}
+
+fn uid(name: &str) -> Uid {
+    Uid(u64::from(name.as_bytes()[0]))
+}
+
+fn content(name: &str) -> (Uid, Vec<u8>) {
+    let uid = uid(name);
+    (uid, [&uid.0.to_be_bytes()[..], name.as_bytes()].concat())
+}
+
+/// The scenario of a script.
+pub fn scenario(contract: Contract) -> Scenario {
+    let ms = Duration::from_millis(1);
+    Scenario {
+        name: "check".to_owned(),
+        teaches: String::new(),
+        duration: ms * 60_000,
+        settle: ms * 60_000,
+        seeds: 0..1,
+        cluster: Cluster {
+            brokers: 3,
+            dedicated_controllers: 0,
+            combined_controllers: 3,
+            config: BrokerConfig::default(),
+            hardware: Hardware {
+                cpu_per_request: ms,
+                cpu_per_byte_ns: 1.0,
+                nic_bytes_per_sec: 1,
+                disk_bytes_per_sec: 1,
+                fsync: ms,
+            },
+            network: Network {
+                latency_min: ms,
+                latency_mean: ms,
+            },
+        },
+        topics: vec![Topic {
+            name: "orders".to_owned(),
+            partitions: 1,
+            replication_factor: 3,
+            config: TopicConfig {
+                min_insync_replicas: contract.min_insync_replicas,
+                unclean_leader_election_enable: contract.unclean,
+                ..TopicConfig::default()
+            },
+        }],
+        producers: vec![ProducerGroup {
+            name: "p".to_owned(),
+            count: 1,
+            topic: "orders".to_owned(),
+            rate: 1.0,
+            record_size: 9,
+            keys: Keys::None,
+            start: Duration::ZERO,
+            stop: None,
+            config: ProducerConfig {
+                acks: AcksSetting::All,
+                enable_idempotence: contract.idempotent,
+                max_in_flight_requests_per_connection: contract.in_flight,
+                ..ProducerConfig::default()
+            },
+        }],
+        consumers: vec![
+            ConsumerGroup {
+                name: "c".to_owned(),
+                count: 1,
+                topic: "orders".to_owned(),
+                processing: Duration::ZERO,
+                start: Duration::ZERO,
+                config: ConsumerConfig {
+                    auto_offset_reset: AutoOffsetReset::Earliest,
+                    ..ConsumerConfig::default()
+                },
+            };
+            contract.consumers as usize
+        ],
+        faults: Vec::new(),
+        nemesis: None,
+        quirks: Vec::new(),
+        quirk_set: Quirks::default(),
+        expect: Expectation::Pass,
+        limits: Limits {
+            events: 1,
+            records: 1,
+            sim_time: ms,
+            memory: 1,
+        },
+    }
+}
