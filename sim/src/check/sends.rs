@@ -10,7 +10,7 @@ use reports::record::Totals;
 use super::blame::{self, Clause};
 use super::ledger::Committed;
 use super::model::{Model, Partition};
-use super::reads::{Reads, name};
+use super::reads::{Reads, Strange, name};
 use super::uids::UidIndex;
 use crate::history::{At, Entry, SentRecord, Uid};
 use crate::scenario::Scenario;
@@ -205,6 +205,7 @@ impl Sends {
     pub fn judge(&mut self, model: &mut Model, end: &Quiescence<'_>, findings: &mut Findings) -> Totals {
         let committed = self.place(model, findings);
         self.mark_lost(model);
+        self.mark_acked(model);
         let mut totals = Totals {
             sent: self.sends.len() as u64,
             committed,
@@ -220,7 +221,7 @@ impl Sends {
                     acks,
                 } => {
                     totals.acked += 1;
-                    let partition = &mut model.partitions[partition];
+                    let partition = &model.partitions[partition];
                     judge_ok(send, (at, offset, acks), partition, end, findings);
                 }
                 Outcome::Failed(error) => {
@@ -276,7 +277,7 @@ impl Sends {
                     continue;
                 };
                 let send = &mut self.sends[sent];
-                check_content(send, record, model, &finds, findings);
+                check_content(send, record.fingerprint, model, &finds, findings);
                 if let Some(first) = send.place {
                     if first.0 == place {
                         let loose = self.loose.get(&*send.topic.0).copied().unwrap_or_default();
@@ -340,6 +341,26 @@ impl Sends {
         }
     }
 
+    /// Marks the records whose producers were told where they stand.
+    fn mark_acked(&self, model: &mut Model) {
+        for send in &self.sends {
+            let Outcome::Ok {
+                partition,
+                offset: Some(offset),
+                ..
+            } = send.outcome
+            else {
+                continue;
+            };
+            let ledger = &mut model.partitions[partition].ledger;
+            let stood = ledger.versions.iter_mut().filter_map(|version| version.at_mut(offset));
+            let stands = ledger.records.get_mut(offset.0 as usize);
+            for committed in stood.chain(stands).filter(|committed| committed.uid == Some(send.uid)) {
+                committed.observed = true;
+            }
+        }
+    }
+
     /// What was read where it was never committed: phantom, corruption, failed-write-visible, inconsistent-offset.
     fn judge_strange(&self, model: &Model, end: &Quiescence<'_>, findings: &mut Findings) {
         for strange in &end.reads.strange {
@@ -349,36 +370,19 @@ impl Sends {
                 offset: strange.offset,
                 at: strange.at,
             };
-            let Some(send) = strange
+            let send = strange
                 .uid
                 .and_then(|uid| self.index.get(uid))
-                .map(|send| &self.sends[send])
-            else {
-                finds.add(
+                .map(|send| &self.sends[send]);
+            match send {
+                None => finds.add(
                     findings,
                     Check::Phantom,
                     Ruling::Violation,
                     "a record that nobody sent was delivered",
                     || format!("{} was never sent", name(strange.uid)),
-                );
-                continue;
-            };
-            let record = Committed {
-                uid: strange.uid,
-                fingerprint: strange.fingerprint,
-                epoch: broker_core::types::LeaderEpoch::NONE,
-                visible: true,
-                observed: true,
-            };
-            check_content(send, &record, model, &finds, findings);
-            if let Outcome::Failed(error) = send.outcome {
-                finds.add(
-                    findings,
-                    Check::FailedWriteVisible,
-                    Ruling::Violation,
-                    "a failed write was read",
-                    || format!("uid {} had failed with {error:?} but was read", send.uid.0),
-                );
+                ),
+                Some(send) => judge_strange_send(send, strange, &finds, model, findings),
             }
             let other = partition
                 .ledger
@@ -397,14 +401,25 @@ impl Sends {
     }
 }
 
+/// What was read where it was never committed, of a send: corruption, failed-write-visible.
+fn judge_strange_send(send: &Send, strange: &Strange, finds: &Found<'_>, model: &Model, findings: &mut Findings) {
+    check_content(send, strange.fingerprint, model, finds, findings);
+    if let Outcome::Failed(error) = send.outcome {
+        let shape = "a failed write was read";
+        finds.add(findings, Check::FailedWriteVisible, Ruling::Violation, shape, || {
+            format!("uid {} had failed with {error:?} but was read", send.uid.0)
+        });
+    }
+}
+
 /// corruption: the record is as it was sent, and where it was sent to.
-fn check_content(send: &Send, record: &Committed, model: &Model, finds: &Found<'_>, findings: &mut Findings) {
+fn check_content(send: &Send, fingerprint: u32, model: &Model, finds: &Found<'_>, findings: &mut Findings) {
     let topic = finds.partition.topic.map(|topic| model.topics[topic].name.as_str());
     let elsewhere = match send.outcome {
         Outcome::Ok { partition, .. } => model.partitions[partition].id != finds.partition.id,
         _ => false,
     };
-    let shape = if record.fingerprint != send.fingerprint {
+    let shape = if fingerprint != send.fingerprint {
         "a record's content is not what was sent"
     } else if elsewhere || topic.is_some_and(|topic| topic != &*send.topic.0) {
         "a record stands in another partition than it was sent to"
@@ -414,7 +429,7 @@ fn check_content(send: &Send, record: &Committed, model: &Model, finds: &Found<'
     finds.add(findings, Check::Corruption, Ruling::Violation, shape, || {
         format!(
             "uid {} was sent to {} with fingerprint {:08x} and is here with {:08x}",
-            send.uid.0, send.topic, send.fingerprint, record.fingerprint
+            send.uid.0, send.topic, send.fingerprint, fingerprint
         )
     });
 }
@@ -423,35 +438,22 @@ fn check_content(send: &Send, record: &Committed, model: &Model, finds: &Found<'
 fn judge_ok(
     send: &Send,
     (acked, offset, acks): (At, Option<Offset>, Acks),
-    partition: &mut Partition,
+    partition: &Partition,
     end: &Quiescence<'_>,
     findings: &mut Findings,
 ) {
-    let stands = offset.and_then(|offset| partition.ledger.at_mut(offset));
-    let other = match stands {
-        Some(committed) if committed.uid == Some(send.uid) => {
-            committed.observed = true;
-            return;
-        }
-        other => other
-            .filter(|other| other.visible)
-            .map(|other| (other.uid, other.observed)),
-    };
-    let stood = offset.and_then(|offset| {
-        let mut versions = partition.ledger.versions.iter_mut().rev();
-        versions.find_map(|version| {
-            let committed = version
-                .at_mut(offset)
-                .filter(|committed| committed.uid == Some(send.uid))?;
-            committed.observed = true;
-            Some(version.ruling(offset).clone())
-        })
-    });
+    let is_it = |committed: &&Committed| committed.uid == Some(send.uid);
+    let stands = offset.and_then(|offset| partition.ledger.at(offset));
+    if stands.as_ref().is_some_and(is_it) {
+        return;
+    }
+    let other = stands.filter(|other| other.visible);
+    let mut versions = partition.ledger.versions.iter();
+    let stood = offset.is_some_and(|offset| versions.any(|version| version.at(offset).as_ref().is_some_and(is_it)));
     let told = offset.map_or_else(
         || "without an offset".to_owned(),
         |offset| format!("at offset {offset}"),
     );
-    let partition = &*partition;
     let finds = Found {
         partition,
         offset: offset.unwrap_or_default(),
@@ -499,9 +501,7 @@ fn judge_ok(
         });
     }
     // The offset that the producer was told.
-    if let Some((uid, observed)) = other
-        && stood.is_none()
-    {
+    if let Some(other) = other.filter(|_| !stood) {
         let ruling = match acks {
             Acks::All => Ruling::Violation,
             _ => Clause::AckNeverCommitted.into(),
@@ -511,9 +511,15 @@ fn judge_ok(
             Check::FalseAckOffset,
             ruling.clone(),
             "an ack named an offset that holds another record",
-            || format!("uid {} was acked {told}, where {} is committed", send.uid.0, name(uid)),
+            || {
+                format!(
+                    "uid {} was acked {told}, where {} is committed",
+                    send.uid.0,
+                    name(other.uid)
+                )
+            },
         );
-        if observed {
+        if other.observed {
             finds.add(
                 findings,
                 Check::InconsistentOffset,
@@ -523,7 +529,7 @@ fn judge_ok(
                     format!(
                         "uid {} was acked there and {} was observed there",
                         send.uid.0,
-                        name(uid)
+                        name(other.uid)
                     )
                 },
             );

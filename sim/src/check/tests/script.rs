@@ -10,11 +10,14 @@
 //! 2 follows               broker 2 begins to follow in it
 //! send a b                a program sends
 //! 1 appends a b           as leader, one batch (`epoch 2`: in that epoch)
+//! 3 writes c              appends as a follower what no leader has
 //! 2 copies                appends all that its leader has more; `2 copies 3` that broker 3 has more
-//! 2 fetches               its leader learns its log's end
+//! 2 fetches               the leader learns its log's end; `1 learns 2 5`: broker 1 does, and it is 5
 //! 1 hw 2                  its high watermark moves
 //! 2 cuts 1                cuts its log to offset 1 (`by hw`: without an answer; `epoch 2`)
 //! 1 flushes               its log is durable (`1 flushes 3`: up to 3)
+//! 1 vanishes              has no file any more, and says nothing
+//! 1 invents a             recovers with one batch more than it wrote
 //! kill 1 / power 1 / start 1 / 1 recovers / 1 recovers 3    with all batches or those below 3
 //! 1 answers all 0-1       answers a producer (`0`, `1` or `all`; `isr 1`; `error Name`)
 //! 1 serves 0-2            gives a consumer these records
@@ -23,6 +26,7 @@
 //! poll a@0 b@1 / seek 0 / reset 5 0 / reset - 0             what the consumer gets and where it moves
 //! commit a b              all of this at once: append, copies, fetches, high watermarks of all in the ISR, an answer
 //! heal                    the faults are over
+//! unsettled / cut off     the trial ends so; otherwise settled
 //! meta 1 appends 3 / meta 2 copies 1 / meta 1 hw 2 / meta 2 cuts 1 / meta 1 flushes / meta 1 recovers 1
 //! meta 1 leader 3 / meta 2 follower 3 1 / meta 2 stores 3 1 / meta 2 votes 3 1 / meta 1 applied 2 77
 //! ```
@@ -110,11 +114,12 @@ pub fn watch(steps: &[Step], contract: Contract) -> Checks {
     checks
 }
 
-/// What the checks say of a script that ends settled.
+/// What the checks say of a script.
 pub fn judge(script: &str, contract: Contract) -> Judged {
+    let ends = |how: &str| script.lines().any(|line| line.trim() == how);
     watch(&steps(script, contract), contract).finish(Finish {
-        settled: true,
-        cut_off: None,
+        settled: !ends("unsettled") && !ends("cut off"),
+        cut_off: ends("cut off").then(|| "limits.events".to_owned()),
     })
 }
 
@@ -234,6 +239,7 @@ impl Stage {
             "kill" => self.strike(rest, Environment::Killed),
             "power" => self.strike(rest, Environment::PowerLost { lost_bytes: 100 }),
             "start" => self.strike(rest, Environment::Started),
+            "unsettled" | "cut" => {}
             "heal" => self.entry(NodeId(0), What::Environment(Environment::Healed)),
             "meta" => self.metadata(node(rest[0]), rest[1], &rest[2..]),
             broker => self.broker(node(broker), rest[0], &rest[1..]),
@@ -318,10 +324,29 @@ impl Stage {
                 let batch = self.batch(node, &names, epoch);
                 self.append(node, ORDERS, ReplicaRole::Leader, batch);
             }
+            "writes" => {
+                let names: Vec<&str> = words.iter().copied().take_while(|word| *word != "epoch").collect();
+                let batch = self.batch(node, &names, epoch);
+                self.append(node, ORDERS, ReplicaRole::Follower, batch);
+            }
+            "learns" => {
+                let (follower, fetch_offset, broker_epoch) =
+                    (self::node(words[0]), offset(words[1]), Some(BrokerEpoch(1)));
+                self.fact(
+                    node,
+                    Event::FollowerFetched {
+                        partition,
+                        follower,
+                        broker_epoch,
+                        leader_epoch: epoch,
+                        fetch_offset,
+                    },
+                );
+            }
             "copies" => {
                 let from = words
                     .first()
-                    .map_or_else(|| self.leader.expect("a leader"), |from| super::script::node(from));
+                    .map_or_else(|| self.leader.expect("a leader"), |from| self::node(from));
                 self.copy(node, from, ORDERS);
             }
             "fetches" => {
@@ -352,6 +377,15 @@ impl Stage {
                 self.fact(node, Event::Flushed { partition, end });
             }
             "recovers" => self.recover(node, ORDERS, words),
+            "vanishes" => {
+                self.log(node, ORDERS).clear();
+                self.high_watermarks.remove(&node);
+            }
+            "invents" => {
+                let batch = self.batch(node, words, epoch);
+                self.log(node, ORDERS).push(batch);
+                self.recover(node, ORDERS, &[]);
+            }
             "answers" => {
                 let (first, last) = range(words[1]);
                 let error = match option(words, "error") {
