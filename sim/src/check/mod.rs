@@ -394,6 +394,10 @@ impl Observer for Checks {
             What::Environment(blow) => self.nodes.strike(entry.at, entry.process, blow),
         }
     }
+
+    fn settled(&self, _now: At) -> Result<(), Vec<String>> {
+        Checks::settled(self)
+    }
 }
 
 /// A digest that is the same on every machine: FNV-1a over what `what` hashes.
