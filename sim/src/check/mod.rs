@@ -147,7 +147,7 @@ impl Checks {
             return;
         }
         let mut waits = if end.settled { Vec::new() } else { self.waits() };
-        waits.extend(self.sends.failed_probes().map(|(_, wait)| (Check::L5, wait)));
+        waits.extend(self.sends.failed_probes().map(|wait| (Check::L5, wait)));
         let ruling = match &end.cut_off {
             None => Ruling::Violation,
             Some(limit) => Ruling::Unknown(format!("the trial was cut off: {limit}")),

@@ -23,6 +23,8 @@ pub(super) struct Sends {
     sends: Vec<Send>,
     /// Runs of producers' programs.
     programs: BTreeMap<(NodeId, u32), u32>,
+    /// When each of them first sent.
+    first_sends: Vec<At>,
     last_program: Option<((NodeId, u32), u32)>,
     /// What producers without idempotence may do, by topic.
     loose: BTreeMap<String, Loose>,
@@ -95,6 +97,7 @@ impl Sends {
             index: UidIndex::default(),
             sends: Vec::new(),
             programs: BTreeMap::new(),
+            first_sends: Vec::new(),
             last_program: None,
             loose,
             healed: None,
@@ -107,7 +110,7 @@ impl Sends {
         if !self.index.insert(record.uid, self.sends.len()) {
             return;
         }
-        let program = self.program(entry.process, entry.incarnation);
+        let program = self.program(entry);
         self.pending += 1;
         self.sends.push(Send {
             uid: record.uid,
@@ -121,15 +124,17 @@ impl Sends {
         });
     }
 
-    fn program(&mut self, node: NodeId, incarnation: u32) -> u32 {
-        let key = (node, incarnation);
+    fn program(&mut self, entry: &Entry) -> u32 {
+        let key = (entry.process, entry.incarnation);
         if let Some((last, program)) = self.last_program
             && last == key
         {
             return program;
         }
-        let next = self.programs.len() as u32;
-        let program = *self.programs.entry(key).or_insert(next);
+        let program = *self.programs.entry(key).or_insert_with(|| {
+            self.first_sends.push(entry.at);
+            self.first_sends.len() as u32 - 1
+        });
         self.last_program = Some((key, program));
         program
     }
@@ -181,23 +186,17 @@ impl Sends {
         self.pending
     }
 
-    /// Sends after the heal that were not answered ok, for people.
-    pub fn failed_probes(&self) -> impl Iterator<Item = (At, String)> + '_ {
-        let probes = self
-            .sends
-            .iter()
-            .rev()
-            .take_while(|send| self.healed.is_some_and(|healed| send.invoked >= healed));
+    /// Sends of programs that began after the heal and that were not answered ok, for people.
+    pub fn failed_probes(&self) -> impl Iterator<Item = String> + '_ {
+        let began = |send: &Send| self.first_sends[send.program as usize];
+        let probes = self.sends.iter().filter(move |send| self.healed.is_some_and(|healed| began(send) >= healed));
         probes.filter_map(|send| {
             let how = match send.outcome {
                 Outcome::Failed(error) => format!("failed with {error:?}"),
                 Outcome::Unknown => "ended without an answer that tells".to_owned(),
                 Outcome::Ok { .. } | Outcome::Pending => return None,
             };
-            Some((
-                send.invoked,
-                format!("uid {}, sent to {} after the heal, {how}", send.uid.0, send.topic),
-            ))
+            Some(format!("uid {}, sent to {} after the heal, {how}", send.uid.0, send.topic))
         })
     }
 
