@@ -127,7 +127,10 @@ mod tests {
             ("a".into(), ErrorCode::None, Some(TopicId(100))),
             ("b".into(), ErrorCode::InvalidReplicationFactor, None),
         ];
-        let body = CreateTopicsResponse { topics: answers.to_vec() }.into();
+        let body = CreateTopicsResponse {
+            topics: answers.to_vec(),
+        }
+        .into();
         let from = to;
         admin.handle(START, Input::Response { from, id, body });
         assert_eq!(admin.deadline(), Some(START + BACKOFF));
@@ -139,7 +142,10 @@ mod tests {
         admin.handle(START + BACKOFF * 2, Input::Wake);
         let (to, id, _) = asked(&mut admin);
         let answers = [("b".into(), ErrorCode::TopicAlreadyExists, None)];
-        let body = CreateTopicsResponse { topics: answers.to_vec() }.into();
+        let body = CreateTopicsResponse {
+            topics: answers.to_vec(),
+        }
+        .into();
         admin.handle(START + BACKOFF * 2, Input::Response { from: to, id, body });
         assert!(admin.is_done());
         assert_eq!(admin.deadline(), None);

@@ -100,7 +100,9 @@ impl Role {
         let settle = scenario.settle.as_millis() as u64;
         let topics = scenario.topics.iter();
         Role::Probe {
-            topics: topics.map(|topic| (topic.name.as_str().into(), topic.partitions)).collect(),
+            topics: topics
+                .map(|topic| (topic.name.as_str().into(), topic.partitions))
+                .collect(),
             config: Box::new(ProducerConfig {
                 acks: AcksSetting::All,
                 linger_ms: 0,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use broker_core::random::Random;
 use bytes::Bytes;
 
+use super::ProducerRecord;
 use super::clock::Clock;
 use super::producer::ProducerClient;
-use super::ProducerRecord;
 use crate::history::SimTime;
 use crate::scenario::{Keys, ProducerGroup};
 
@@ -147,8 +147,20 @@ mod tests {
         let h4 = 1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 1.0 / 4.0;
         for (keys, expected) in [
             (Keys::Uniform { count: 4 }, [0.25, 0.25, 0.25]),
-            (Keys::Zipf { count: 4, exponent: 1.0 }, [1.0 / h4, 0.5 / h4, 1.0 / 3.0 / h4]),
-            (Keys::Zipf { count: 4, exponent: 0.0 }, [0.25, 0.25, 0.25]),
+            (
+                Keys::Zipf {
+                    count: 4,
+                    exponent: 1.0,
+                },
+                [1.0 / h4, 0.5 / h4, 1.0 / 3.0 / h4],
+            ),
+            (
+                Keys::Zipf {
+                    count: 4,
+                    exponent: 0.0,
+                },
+                [0.25, 0.25, 0.25],
+            ),
             (Keys::Hot { count: 11, share: 0.6 }, [0.6, 0.04, 0.04]),
             (Keys::Hot { count: 1, share: 0.5 }, [1.0, 0.0, 0.0]),
         ] {

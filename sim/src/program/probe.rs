@@ -2,9 +2,9 @@
 
 use broker_core::types::{PartitionIndex, TopicName};
 
+use super::ProducerRecord;
 use super::clock::Clock;
 use super::producer::ProducerClient;
-use super::ProducerRecord;
 
 /// Sends one record to every partition and waits until all sends have ended.
 pub(super) async fn run(topics: &[(TopicName, u32)], producer: ProducerClient, clock: Clock) {

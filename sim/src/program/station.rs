@@ -355,7 +355,9 @@ impl Station {
         loop {
             match &mut self.clients[index].machine {
                 Some(ClientMachine::Producer(producer)) => {
-                    let Some(completion) = producer.next_completion() else { break };
+                    let Some(completion) = producer.next_completion() else {
+                        break;
+                    };
                     ended = true;
                     self.end_send(index, completion);
                 }

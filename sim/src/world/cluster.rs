@@ -108,7 +108,12 @@ mod tests {
             name: "orders".into(),
             topic: TopicId(100),
         };
-        for (node, event) in [(2, created), (2, changed(5, Some(3))), (1, changed(9, Some(2))), (3, changed(5, Some(3)))] {
+        for (node, event) in [
+            (2, created),
+            (2, changed(5, Some(3))),
+            (1, changed(9, Some(2))),
+            (3, changed(5, Some(3))),
+        ] {
             cluster.observe(NodeId(node), &event);
         }
         assert_eq!(cluster.leader("orders", 0), Some(NodeId(2)));

@@ -110,7 +110,10 @@ impl Disk {
 
     /// Begins a sync: what it covers, and how many bytes it has to write.
     pub(super) fn sync(&mut self, name: FileName) -> (SyncPoint, u64) {
-        let dirty = self.files.get_mut(&name).map_or(0, |file| std::mem::take(&mut file.dirty));
+        let dirty = self
+            .files
+            .get_mut(&name)
+            .map_or(0, |file| std::mem::take(&mut file.dirty));
         (SyncPoint(self.sequence), dirty)
     }
 
@@ -284,7 +287,12 @@ mod tests {
     /// The same operation on a real folder.
     fn write_real(path: &Path, at: u64, bytes: &[u8]) {
         fs::create_dir_all(path.parent().expect("files lie in the folder")).unwrap();
-        let mut file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .unwrap();
         file.seek(SeekFrom::Start(at)).unwrap();
         file.write_all(bytes).unwrap();
     }
@@ -456,7 +464,10 @@ mod tests {
                 }
             })
         };
-        assert_eq!(cut(false), [Some(b"0123456789".to_vec()), Some(b"0123".to_vec())].into());
+        assert_eq!(
+            cut(false),
+            [Some(b"0123456789".to_vec()), Some(b"0123".to_vec())].into()
+        );
         assert_eq!(cut(true), [Some(b"0123".to_vec())].into());
     }
 

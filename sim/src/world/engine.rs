@@ -11,8 +11,8 @@ use broker_core::machine::Input;
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 
-use super::cluster::Cluster;
 use super::clock::NodeClock;
+use super::cluster::Cluster;
 use super::disk::SyncPoint;
 use super::host::{self, Host};
 use super::network::{Connection, Message, Network};
@@ -145,7 +145,11 @@ impl<'a, O: Observer> World<'a, O> {
             step: 0,
             digest: DigestHasher::new(),
             queue: Queue::new(),
-            network: Network::new(nodes.iter().map(|node| node.id).collect(), &scenario.cluster.network, seed),
+            network: Network::new(
+                nodes.iter().map(|node| node.id).collect(),
+                &scenario.cluster.network,
+                seed,
+            ),
             nodes,
             roles: servers.iter().map(|(_, roles)| *roles).collect(),
             brokers: scenario.cluster.brokers,
@@ -193,7 +197,8 @@ impl<'a, O: Observer> World<'a, O> {
             }
         }
         self.strikes.schedule(&mut self.queue);
-        self.queue.push(SimTime::after(self.scenario.duration).0, Happening::Heal);
+        self.queue
+            .push(SimTime::after(self.scenario.duration).0, Happening::Heal);
     }
 
     fn dispatch(&mut self, happening: Happening) {

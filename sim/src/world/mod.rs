@@ -161,5 +161,7 @@ fn servers(cluster: &Cluster) -> Vec<(NodeId, Roles)> {
         false => (NodeId(number), Roles::Broker),
     });
     let controllers = FIRST_CONTROLLER..FIRST_CONTROLLER + cluster.dedicated_controllers;
-    brokers.chain(controllers.map(|id| (NodeId(id), Roles::Controller))).collect()
+    brokers
+        .chain(controllers.map(|id| (NodeId(id), Roles::Controller)))
+        .collect()
 }

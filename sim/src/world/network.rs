@@ -353,7 +353,10 @@ mod tests {
             twice += u32::from(harm.twice);
             assert_eq!(calm.latency(0, 1), rough.latency(0, 1));
         }
-        assert!(lost.abs_diff(2_000) < 200 && twice.abs_diff(5_000) < 300, "{lost} {twice}");
+        assert!(
+            lost.abs_diff(2_000) < 200 && twice.abs_diff(5_000) < 300,
+            "{lost} {twice}"
+        );
         rough.relieve(0, 1, 0);
         assert_eq!(rough.harm(0, 1), Harm::default());
         assert_eq!(rough.harm(1, 0), Harm::default());

@@ -239,7 +239,11 @@ mod tests {
         }
         assert!(alarms.set(second(5), &clock, 0).is_some(), "closer than every alarm");
         alarms.rang();
-        assert_eq!(alarms.set(second(12), &clock, 6_000_000_000), None, "the alarm of 10 s is still set");
+        assert_eq!(
+            alarms.set(second(12), &clock, 6_000_000_000),
+            None,
+            "the alarm of 10 s is still set"
+        );
         alarms.rang();
         assert!(alarms.set(second(12), &clock, 11_000_000_000).is_some());
     }
@@ -251,7 +255,11 @@ mod tests {
             (125_000_000, 1_000, 8_000),
             (1_000_000, 5_000_000, 5_000_000_000),
         ] {
-            assert_eq!(PerByte::from_bandwidth(bandwidth).bytes(bytes), nanos, "{bytes} at {bandwidth}");
+            assert_eq!(
+                PerByte::from_bandwidth(bandwidth).bytes(bytes),
+                nanos,
+                "{bytes} at {bandwidth}"
+            );
         }
     }
 }

@@ -49,7 +49,6 @@ impl<E> Queue<E> {
         }));
     }
 
-
     /// Takes the next event.
     pub(super) fn pop(&mut self) -> Option<(u64, E)> {
         let Reverse(key) = self.heap.pop()?;

@@ -25,7 +25,11 @@ impl Rope {
             self.append(BytesMut::zeroed(gap).freeze());
         }
         let end = at + bytes.len() as u64;
-        let behind = if end < self.len { self.pieces_from(end) } else { Vec::new() };
+        let behind = if end < self.len {
+            self.pieces_from(end)
+        } else {
+            Vec::new()
+        };
         self.truncate(at);
         self.append(bytes);
         for piece in behind {

@@ -134,7 +134,11 @@ impl<O: Observer> World<'_, O> {
         let undo = self.strike(number, fault);
         let strike = &mut self.strikes.strikes[number];
         strike.undo = undo;
-        strike.fired = strike.undo.iter().any(|undo| !matches!(undo, Undo::Release | Undo::Tell)) || strike.fired;
+        strike.fired = strike
+            .undo
+            .iter()
+            .any(|undo| !matches!(undo, Undo::Release | Undo::Tell))
+            || strike.fired;
     }
 
     /// Does it, and returns how it is undone; nothing if it had no effect.
@@ -180,11 +184,14 @@ impl<O: Observer> World<'_, O> {
                     }
                 }
                 let undo = victims.into_iter();
-                undo.map(|victim| Undo::Resume(victim, self.nodes[victim].incarnation)).collect()
+                undo.map(|victim| Undo::Resume(victim, self.nodes[victim].incarnation))
+                    .collect()
             }
             Fault::Partition(groups) => {
-                let groups: Vec<Vec<usize>> =
-                    groups.iter().map(|group| group.iter().flat_map(|target| self.resolve(target)).collect()).collect();
+                let groups: Vec<Vec<usize>> = groups
+                    .iter()
+                    .map(|group| group.iter().flat_map(|target| self.resolve(target)).collect())
+                    .collect();
                 let mut pairs = Vec::new();
                 for (number, group) in groups.iter().enumerate() {
                     for other in groups.iter().skip(number + 1).flatten() {
@@ -275,9 +282,7 @@ impl<O: Observer> World<'_, O> {
         let node = |id| vec![self.place(id)];
         match target {
             Target::Broker(number) => node(broker_core::types::NodeId(*number)),
-            Target::ControllerNode(number) => {
-                node(broker_core::types::NodeId(super::FIRST_CONTROLLER + number - 1))
-            }
+            Target::ControllerNode(number) => node(broker_core::types::NodeId(super::FIRST_CONTROLLER + number - 1)),
             Target::LeaderOf(topic, partition) => self.cluster.leader(topic, *partition).map_or(Vec::new(), node),
             Target::FollowerOf(topic, partition) => {
                 let followers = self.cluster.followers(topic, *partition).into_iter();

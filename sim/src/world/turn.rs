@@ -41,7 +41,13 @@ impl<O: Observer> World<'_, O> {
         node.called = true;
         let incarnation = node.incarnation;
         let time = node.busy_until.max(self.now);
-        self.queue.push(time, Happening::Call { node: index, incarnation });
+        self.queue.push(
+            time,
+            Happening::Call {
+                node: index,
+                incarnation,
+            },
+        );
     }
 
     /// The CPU takes the next input of the inbox.
@@ -146,7 +152,13 @@ impl<O: Observer> World<'_, O> {
         let node = &mut self.nodes[index];
         if let Some(time) = node.alarms.set(deadline, &node.clock, self.now) {
             let incarnation = node.incarnation;
-            self.queue.push(time, Happening::Alarm { node: index, incarnation });
+            self.queue.push(
+                time,
+                Happening::Alarm {
+                    node: index,
+                    incarnation,
+                },
+            );
         }
     }
 
@@ -164,7 +176,12 @@ impl<O: Observer> World<'_, O> {
 
     fn take_machine(&mut self, index: usize) -> Taken {
         match self.nodes[index].kind {
-            Kind::Server => Taken::Server(self.nodes[index].machine.take().expect("a running server has a machine")),
+            Kind::Server => Taken::Server(
+                self.nodes[index]
+                    .machine
+                    .take()
+                    .expect("a running server has a machine"),
+            ),
             Kind::Client(place) => {
                 let machine = self.shared.lock().clients[place].machine.take();
                 Taken::Client(machine.expect("a running client has a machine"))
