@@ -53,6 +53,12 @@ pub(crate) enum Role {
     },
     /// Creates the topics. It is all machine and has no program.
     Admin { topics: Vec<NewTopic> },
+    /// Does what a test wants.
+    #[cfg(test)]
+    Custom {
+        library: super::custom::Library,
+        main: super::custom::Main,
+    },
 }
 
 /// The clients of `scenario`: producers, consumers, probe and admin, in this order.
@@ -142,6 +148,14 @@ impl Role {
                 let machine = Admin::new(topics.clone(), bootstrap);
                 (ClientMachine::Admin(Box::new(machine)), None)
             }
+            #[cfg(test)]
+            Role::Custom { library, .. } => match library {
+                super::custom::Library::Producer(config) => producer(config, bootstrap, random),
+                super::custom::Library::Consumer(config) => {
+                    let machine = Consumer::new((**config).clone(), bootstrap, random);
+                    (ClientMachine::Consumer(Box::new(machine)), None)
+                }
+            },
         }
     }
 
@@ -170,6 +184,21 @@ pub(crate) async fn play(shared: Shared, client: usize, member: Arc<Member>, see
         }
         Role::Probe { topics, config } => probe::run(topics, producer(config), clock).await,
         Role::Admin { .. } => {}
+        #[cfg(test)]
+        Role::Custom { library, main } => {
+            use super::custom::{Library, Props};
+            let (producer, consumer) = match library {
+                Library::Producer(config) => (Some(producer(config)), None),
+                Library::Consumer(_) => (None, Some(ConsumerClient::new(shared.clone(), client))),
+            };
+            let props = Props {
+                clock,
+                random,
+                producer,
+                consumer,
+            };
+            main(props).await;
+        }
     }
 }
 

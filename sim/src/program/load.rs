@@ -33,7 +33,7 @@ pub(super) async fn run(
     let mut due = clock.now().0 + exponential(mean_gap, &mut random);
     let mut tick = 0;
     while due < stop.0 {
-        clock.sleep_until(SimTime(due.max(tick))).await;
+        clock.sleep_until(SimTime(due.max(tick).min(stop.0 - 1))).await;
         let now = clock.now();
         tick = now.0 + TICK;
         while due <= now.0 && due < stop.0 {

@@ -9,6 +9,8 @@ mod admin;
 mod cast;
 mod clock;
 mod consumer;
+#[cfg(test)]
+pub(crate) mod custom;
 mod load;
 mod probe;
 mod producer;

@@ -24,6 +24,8 @@ pub(crate) struct Shared(Arc<Mutex<Station>>);
 
 impl Shared {
     pub(crate) fn new(clients: Vec<Client>) -> Shared {
+        #[cfg(test)]
+        LIVING.set(LIVING.get() + 1);
         Shared(Arc::new(Mutex::new(Station {
             at: At::default(),
             clients,
@@ -42,11 +44,6 @@ impl Shared {
     /// The station; a program that panicked ends the whole run, so its half-done work is never looked at.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Station> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn holders(&self) -> usize {
-        Arc::strong_count(&self.0)
     }
 }
 
@@ -436,5 +433,23 @@ impl Sends {
             self.slots.pop_front();
             self.first += 1;
         }
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    static LIVING: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How many stations of this thread are still held by somebody.
+#[cfg(test)]
+pub(crate) fn living() -> usize {
+    LIVING.get()
+}
+
+#[cfg(test)]
+impl Drop for Station {
+    fn drop(&mut self) {
+        LIVING.set(LIVING.get() - 1);
     }
 }

@@ -128,10 +128,12 @@ impl Disk {
                 break;
             }
             self.removals.pop_front();
-            let file = self.files.get_mut(&removed).expect("a removed file keeps its entry");
-            file.make_durable(sequence);
-            if file.is_gone() {
-                self.files.remove(&removed);
+            // A file that was removed twice is forgotten with the first removal.
+            if let Some(file) = self.files.get_mut(&removed) {
+                file.make_durable(sequence);
+                if file.is_gone() {
+                    self.files.remove(&removed);
+                }
             }
         }
     }

@@ -21,8 +21,8 @@ use super::queue::Queue;
 use super::strike::Strikes;
 use super::{End, Midwife, Report, Setup, server_name, servers};
 use crate::history::{At, Entry, Environment, Observer, SimTime, What};
+use crate::program::Member;
 use crate::program::station::{Client, Shared, SleeperId};
-use crate::program::{Member, cast};
 use crate::scenario::Scenario;
 
 /// How often the observer is asked whether the healed cluster has settled.
@@ -31,9 +31,9 @@ const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) const NOWHERE: NodeId = NodeId(0);
 
 /// Runs a world with servers of any kind.
-pub(super) fn hold<O: Observer>(setup: Setup<'_>, midwife: Midwife, observer: O) -> (Report, O) {
+pub(super) fn hold<O: Observer>(setup: Setup<'_>, cast: Vec<Member>, midwife: Midwife, observer: O) -> (Report, O) {
     host::block_on(setup.seed, async move {
-        let mut world = World::new(&setup, midwife, observer);
+        let mut world = World::new(&setup, cast, midwife, observer);
         let end = world.run().await;
         world.host.end().await;
         world.finish(end)
@@ -120,10 +120,10 @@ pub(super) struct DiskDone {
 }
 
 impl<'a, O: Observer> World<'a, O> {
-    fn new(setup: &Setup<'a>, midwife: Midwife, observer: O) -> World<'a, O> {
+    fn new(setup: &Setup<'a>, cast: Vec<Member>, midwife: Midwife, observer: O) -> World<'a, O> {
         let (scenario, seed) = (setup.scenario, setup.seed);
         let servers = servers(&scenario.cluster);
-        let cast: Arc<[Arc<Member>]> = cast(scenario).into_iter().map(Arc::new).collect();
+        let cast: Arc<[Arc<Member>]> = cast.into_iter().map(Arc::new).collect();
         let clock = |id: NodeId| NodeClock::draw(&mut Random::new(seed, &format!("clock {id}")));
         let mut nodes: Vec<Node> = Vec::new();
         for (id, _) in &servers {

@@ -100,21 +100,17 @@ pub struct FiredFault {
 /// # Panics
 /// When a machine or a program panics, which is a defect of theirs.
 pub fn run<O: Observer>(setup: Setup<'_>, observer: O) -> (Report, O) {
-    let voters = voters(&setup.scenario.cluster);
-    let config = setup.scenario.cluster.config.clone();
-    let quirks = setup.scenario.quirk_set;
-    let birth = move |birth: Birth| -> Box<dyn Machine> {
-        let Birth { now, id, roles, random } = birth;
-        let broker = Broker::new(now, id, roles, voters.clone(), config.clone(), quirks, random);
-        Box::new(broker)
-    };
-    engine::hold(setup, Box::new(birth), observer)
+    let cast = cast(setup.scenario);
+    let midwife = brokers(setup.scenario);
+    engine::hold(setup, cast, midwife, observer)
 }
 
 /// What people call each node of `scenario`: `broker 1`, `controller 1`, `<group>/<number>`.
 #[must_use]
 pub fn names(scenario: &Scenario) -> BTreeMap<NodeId, String> {
-    let servers = servers(&scenario.cluster).into_iter().map(|(id, _)| (id, server_name(id)));
+    let servers = servers(&scenario.cluster)
+        .into_iter()
+        .map(|(id, _)| (id, server_name(id)));
     let clients = cast(scenario).into_iter().map(|member| (member.id, member.name));
     servers.chain(clients).collect()
 }
@@ -131,6 +127,18 @@ pub(crate) struct Birth {
 
 /// Makes the machines of servers.
 pub(crate) type Midwife = Box<dyn Fn(Birth) -> Box<dyn Machine>>;
+
+/// Makes the brokers and controllers of a scenario.
+fn brokers(scenario: &Scenario) -> Midwife {
+    let voters = voters(&scenario.cluster);
+    let config = scenario.cluster.config.clone();
+    let quirks = scenario.quirk_set;
+    Box::new(move |birth: Birth| {
+        let Birth { now, id, roles, random } = birth;
+        let broker = Broker::new(now, id, roles, voters.clone(), config.clone(), quirks, random);
+        Box::new(broker)
+    })
+}
 
 /// The node of the first dedicated controller.
 const FIRST_CONTROLLER: u32 = 101;

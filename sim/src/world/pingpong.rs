@@ -10,6 +10,7 @@ use broker_core::types::{LeaderEpoch, NodeId};
 
 use super::{Birth, End, Setup, engine};
 use crate::history::{At, Entry, Observer};
+use crate::program::cast;
 use crate::scenario::{Cluster, Expectation, Hardware, Limits, Network, Scenario};
 
 /// Sends about `messages` requests and responses between two nodes, hashed into the digest like any others, and
@@ -26,7 +27,7 @@ pub fn ping_pong(messages: u64) -> u64 {
         trace: false,
     };
     let birth = |birth: Birth| -> Box<dyn Machine> { Box::new(Ping::new(birth.id)) };
-    let (report, NobodyLooks) = engine::hold(setup, Box::new(birth), NobodyLooks);
+    let (report, NobodyLooks) = engine::hold(setup, cast(&scenario), Box::new(birth), NobodyLooks);
     assert!(matches!(report.end, End::Limit(_)), "{:?}", report.end);
     report.messages
 }

@@ -1,0 +1,233 @@
+//! Partitions, troubles and holds, and how faults are told.
+
+use broker_core::protocol::ApiKey;
+
+use super::*;
+
+/// Node 1 asks node 2 every 100 ms, from 100 ms on, with numbers from 1.
+fn asks_every_100_ms(node: u32, _: u32) -> Vec<(Duration, Act)> {
+    match node {
+        1 => (1..=15)
+            .map(|number| (MS * 100 * number as u32, Act::Ask(2, number, 1)))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn answered(play: &Play) -> Vec<u32> {
+    let marks = play.marks(1, Duration::ZERO, FOREVER);
+    let answers = marks
+        .iter()
+        .filter_map(|mark| mark.strip_prefix("response ")?.strip_suffix(" from 2"));
+    answers.map(|number| number.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_partition_is_silent_and_ends_with_new_connections() {
+    let groups = vec![vec![Target::Broker(1)], vec![Target::Broker(2)]];
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 750), Fault::Partition(groups))
+        .run();
+    assert_eq!(answered(&play), [1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(
+        play.marks(1, MS * 350, MS * 750),
+        ["sends 4 to 2", "sends 5 to 2", "sends 6 to 2", "sends 7 to 2"]
+    );
+    assert_eq!(
+        play.marks(1, MS * 750, MS * 760),
+        ["unreachable 2"],
+        "after the heal the connection is reset"
+    );
+    assert_eq!(play.marks(2, MS * 750, MS * 760), ["closed"]);
+    assert_eq!(play.report.faults[0].name, "partition broker 1 | broker 2");
+    let told: Vec<&str> = play.marks(0, Duration::ZERO, S);
+    let expected = [
+        "FaultBegan(\"partition broker 1 | broker 2\")",
+        "FaultEnded(\"partition broker 1 | broker 2\")",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_node_in_no_group_reaches_everybody() {
+    let groups = vec![vec![Target::Broker(1)], vec![Target::Broker(3)]];
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 750), Fault::Partition(groups))
+        .run();
+    assert_eq!(answered(&play).len(), 15);
+}
+
+#[test]
+fn one_way_means_one_way() {
+    let one_way = |from, to| Fault::OneWay(Target::Broker(from), Target::Broker(to));
+    // The cut, then what arrives at 2 meanwhile: requests if only the way back is cut.
+    for (cut, arrive) in [(one_way(1, 2), 0), (one_way(2, 1), 1), (one_way(3, 2), 4)] {
+        let play = Stage::new(asks_every_100_ms)
+            .fault(MS * 350, Some(MS * 750), cut.clone())
+            .run();
+        let marks = play.marks(2, MS * 350, MS * 750);
+        assert_eq!(marks.len(), arrive, "{cut:?}: {marks:?}");
+        let missing = 15 - answered(&play).len();
+        assert_eq!(missing, if arrive == 4 { 0 } else { 4 }, "{cut:?}");
+    }
+}
+
+#[test]
+fn a_lost_message_breaks_its_connection_and_both_ends_learn_of_it() {
+    let link = |drop| Fault::Link {
+        from: Target::Broker(1),
+        to: Target::Broker(2),
+        drop,
+        delay: Duration::ZERO,
+        duplicate: 0.0,
+    };
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 450), link(1.0))
+        .run();
+    // What follows the lost message is lost too, for the second that TCP keeps trying.
+    assert_eq!(answered(&play), [1, 2, 3, 14, 15]);
+    assert_eq!(play.time(1, "unreachable 2") / 1_000_000, 1400);
+    assert_eq!(play.time(2, "closed") / 1_000_000, 1400);
+    assert_eq!(
+        answered(&Stage::new(asks_every_100_ms).fault(MS * 350, None, link(0.0)).run()).len(),
+        15
+    );
+}
+
+#[test]
+fn a_link_delays_and_duplicates() {
+    let link = Fault::Link {
+        from: Target::Broker(2),
+        to: Target::Broker(1),
+        drop: 0.0,
+        delay: MS * 30,
+        duplicate: 1.0,
+    };
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 450), link)
+        .run();
+    let marks = play.marks(2, MS * 400, MS * 500);
+    assert_eq!(marks, ["request 4 from 1", "request 4 from 1"]);
+    let expected = ["sends 4 to 2", "response 4 from 2", "response 4 from 2"];
+    assert_eq!(play.marks(1, MS * 400, MS * 490), expected);
+    let there = play.micros((1, "sends 4 to 2"), (2, "request 4 from 1"));
+    let back = play.micros((2, "request 4 from 1"), (1, "response 4 from 2"));
+    assert!(
+        (there - 31_000.0).abs() < 1.0 && (back - 31_000.0).abs() < 1.0,
+        "{there} {back}"
+    );
+}
+
+fn hold(response: bool) -> Fault {
+    let (from, to) = match response {
+        true => (2, 1),
+        false => (1, 2),
+    };
+    Fault::Hold {
+        from: Target::Broker(from),
+        to: Target::Broker(to),
+        api: ApiKey::ListOffsets,
+        response,
+    }
+}
+
+#[test]
+fn a_held_request_comes_late_while_others_pass() {
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 650), hold(false))
+        .run();
+    assert_eq!(answered(&play), [1, 2, 3, 5, 6, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(play.time(2, "request 4 from 1") / 1_000_000, 651);
+    assert!(play.report.faults[0].fired);
+    assert_eq!(
+        play.report.faults[0].name,
+        "hold a ListOffsets request from broker 1 to broker 2"
+    );
+}
+
+#[test]
+fn a_held_response_comes_late_while_others_pass() {
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 650), hold(true))
+        .run();
+    assert_eq!(answered(&play), [1, 2, 3, 5, 6, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(play.time(2, "request 4 from 1") / 1_000_000, 401);
+    assert_eq!(play.time(1, "response 4 from 2") / 1_000_000, 651);
+}
+
+#[test]
+fn a_held_request_is_for_the_process_that_it_was_sent_to() {
+    let stage = Stage::new(asks_every_100_ms).fault(MS * 350, Some(MS * 650), hold(false));
+    let play = stage.fault(MS * 500, None, Fault::Restart(Target::Broker(2))).run();
+    assert!(
+        !answered(&play).contains(&4),
+        "the new process never had that connection"
+    );
+    let of_a_dead = Stage::new(asks_every_100_ms).fault(MS * 350, Some(MS * 650), hold(false));
+    let play = of_a_dead.fault(MS * 500, None, Fault::Kill(Target::Broker(1))).run();
+    assert_eq!(
+        play.time(2, "request 4 from 1") / 1_000_000,
+        651,
+        "it outlives its sender"
+    );
+}
+
+#[test]
+fn a_fault_without_a_target_does_not_fire() {
+    let unknown = || Target::LeaderOf("orders".to_owned(), 0);
+    let faults = [
+        (Fault::Kill(unknown()), "kill leader of orders/0"),
+        (Fault::Pause(Target::Controller), "pause the controller"),
+        (
+            Fault::Partition(vec![vec![unknown()], vec![Target::Broker(1)]]),
+            "partition leader of orders/0 | broker 1",
+        ),
+        (
+            Fault::Kill(Target::Client("nobody/1".to_owned())),
+            "kill client nobody/1",
+        ),
+        (hold(true), "hold a ListOffsets response from broker 2 to broker 1"),
+    ];
+    for (fault, name) in faults {
+        let play = Stage::new(|_, _| Vec::new())
+            .fault(MS * 100, Some(MS * 200), fault)
+            .run();
+        let fired = &play.report.faults[0];
+        assert_eq!((fired.name.as_str(), fired.fired), (name, false));
+    }
+    let late = Stage::new(|_, _| Vec::new())
+        .fault(S * 3, None, Fault::Kill(Target::Broker(1)))
+        .run();
+    assert!(!late.report.faults[0].fired, "after the heal nothing strikes any more");
+    let twice = Stage::new(|_, _| Vec::new())
+        .fault(MS * 100, None, Fault::Kill(Target::Broker(1)))
+        .fault(MS * 200, None, Fault::Kill(Target::Broker(1)));
+    let fired: Vec<bool> = twice.run().report.faults.iter().map(|fault| fault.fired).collect();
+    assert_eq!(fired, [true, false], "who is dead cannot be killed");
+}
+
+#[test]
+fn all_faults_end_with_the_safety_phase() {
+    let groups = vec![vec![Target::Broker(1)], vec![Target::Broker(2), Target::Broker(3)]];
+    let stage = Stage::new(|node, run| match (node, run) {
+        (1, 0) => vec![(MS * 2100, Act::Ask(2, 1, 1))],
+        (3, 1) => vec![(MS * 100, Act::Ask(1, 2, 1))],
+        _ => Vec::new(),
+    });
+    let mut stage = stage
+        .fault(MS * 100, None, Fault::Partition(groups))
+        .fault(MS * 200, None, Fault::Kill(Target::Broker(3)))
+        .fault(MS * 300, None, Fault::Pause(Target::Broker(2)));
+    stage.settles_at = MS * 2500;
+    let play = stage.run();
+    assert_eq!(
+        play.marks(1, S * 2, S * 3),
+        ["sends 1 to 2", "request 2 from 3", "response 1 from 2"]
+    );
+    assert!(play.marks(0, S * 2, S * 3).contains(&"Healed"));
+    for fault in &play.report.faults {
+        assert!(fault.fired && fault.to == SimTime(2_000_000_000), "{fault:?}");
+    }
+    assert_eq!(play.report.end, End::Settled);
+    assert_eq!(play.report.sim_time, SimTime(2_500_000_000));
+}
