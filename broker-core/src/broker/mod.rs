@@ -500,18 +500,7 @@ fn recover_metadata_log(ctx: &mut Context<'_>, segments: Vec<(Offset, Bytes)>) -
     if segments.is_empty() {
         return Log::new(TopicPartition::CLUSTER_METADATA, config, Offset::ZERO);
     }
-    let recovered = Log::recover(TopicPartition::CLUSTER_METADATA, config, segments);
-    for repair in recovered.repairs {
-        ctx.out.disk(repair);
-    }
-    ctx.out.trace(Event::LogRecovered {
-        partition: TopicPartition::CLUSTER_METADATA,
-        log_start_offset: recovered.log.log_start_offset(),
-        log_end_offset: recovered.log.log_end_offset(),
-        cut_bytes: recovered.cut_bytes,
-        batches: recovered.batches,
-    });
-    recovered.log
+    Log::recover(TopicPartition::CLUSTER_METADATA, config, segments).repair(ctx)
 }
 
 fn is_of_metadata_log(partitions: &[crate::protocol::FetchPartition]) -> bool {

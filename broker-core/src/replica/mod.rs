@@ -183,20 +183,7 @@ impl Replicas {
         let log_config = LogConfig::of_topic(config, self.config.log_tail_cache_bytes);
         let log = match self.found.remove(&id) {
             None => Log::new(id, log_config, Offset::ZERO),
-            Some(segments) => {
-                let recovered = Log::recover(id, log_config, segments);
-                for repair in recovered.repairs {
-                    ctx.out.disk(repair);
-                }
-                ctx.out.trace(Event::LogRecovered {
-                    partition: id,
-                    log_start_offset: recovered.log.log_start_offset(),
-                    log_end_offset: recovered.log.log_end_offset(),
-                    cut_bytes: recovered.cut_bytes,
-                    batches: recovered.batches,
-                });
-                recovered.log
-            }
+            Some(segments) => Log::recover(id, log_config, segments).repair(ctx),
         };
         let checkpoint = self.checkpoint.remove(&id).unwrap_or(Offset::ZERO);
         let hosted = Hosted {
