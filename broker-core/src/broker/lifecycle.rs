@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::broker::Identity;
 use crate::config::millis;
+use crate::controller::image::BrokerImage;
 use crate::machine::{Context, Instant, RequestId};
 use crate::protocol::{BrokerHeartbeatRequest, BrokerRegistrationRequest, Response};
 use crate::types::{BrokerEpoch, NodeId, Offset};
@@ -43,6 +44,11 @@ impl Lifecycle {
 
     pub fn id(&self) -> NodeId {
         self.id
+    }
+
+    /// Whether a committed registration is the one of this run of the process.
+    pub fn is_of_this_run(&self, registered: &BrokerImage) -> bool {
+        registered.incarnation == self.incarnation
     }
 
     /// The registration, once there is one.

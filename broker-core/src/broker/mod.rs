@@ -176,6 +176,8 @@ struct BrokerRole {
     replicas: Replicas,
     lifecycle: Lifecycle,
     producer_ids: ProducerIds,
+    /// Whether the replicas have taken over the image; from then on they take its changes.
+    follows_metadata: bool,
     forwarded: BTreeMap<RequestId, Forwarded>,
 }
 
@@ -209,6 +211,7 @@ impl Running {
                 ),
                 lifecycle: Lifecycle::new(identity),
                 producer_ids: ProducerIds::new(identity.id),
+                follows_metadata: false,
                 forwarded: BTreeMap::new(),
             }),
         };
@@ -457,36 +460,47 @@ impl BrokerRole {
         }
     }
 
+    /// Hands committed partition states to the replicas. What was committed before this run of the broker registered
+    /// speaks of an earlier run: to lead again by it, with a log that may have lost its end, would give one epoch two
+    /// contents. So nothing is taken before the registration, and then everything at once.
     fn take_metadata(&mut self, ctx: &mut Context<'_>, image: &ClusterImage, changed: &[MetadataRecord]) {
+        let registration = image.brokers.get(&self.lifecycle.id());
+        if !registration.is_some_and(|broker| self.lifecycle.is_of_this_run(broker)) {
+            return;
+        }
         let unfenced = image.brokers.iter().filter(|(_, broker)| !broker.fenced);
         let unfenced = unfenced.map(|(id, broker)| (*id, broker.broker_epoch)).collect();
         self.replicas.set_unfenced(ctx, unfenced);
-        for record in changed {
-            let MetadataRecord::Partition {
-                partition,
-                replicas,
-                isr,
-                leader,
-                leader_epoch,
-                partition_epoch,
-            } = record
-            else {
-                continue;
-            };
-            let topic = image.topics.get(&partition.topic);
-            if !replicas.contains(&self.lifecycle.id()) {
-                continue;
+        if core::mem::replace(&mut self.follows_metadata, true) {
+            for record in changed {
+                if let MetadataRecord::Partition { partition, .. } = record {
+                    self.take_partition(ctx, image, *partition);
+                }
             }
-            let topic = topic.expect("a partition's topic is created before it");
-            let state = PartitionState {
-                replicas: replicas.clone(),
-                isr: isr.clone(),
-                leader: *leader,
-                leader_epoch: *leader_epoch,
-                partition_epoch: *partition_epoch,
-            };
-            self.replicas.apply(ctx, *partition, &topic.config, state);
+        } else {
+            for (partition, _) in image.partitions() {
+                self.take_partition(ctx, image, partition);
+            }
         }
+    }
+
+    /// Hands over a partition's state, if this broker has a replica of it.
+    fn take_partition(&mut self, ctx: &mut Context<'_>, image: &ClusterImage, partition: TopicPartition) {
+        let topic = image.topics.get(&partition.topic);
+        let Some((topic, state)) = topic.zip(image.partition(partition)) else {
+            return;
+        };
+        if !state.replicas.contains(&self.lifecycle.id()) {
+            return;
+        }
+        let state = PartitionState {
+            replicas: state.replicas.clone(),
+            isr: state.isr.clone(),
+            leader: state.leader,
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+        };
+        self.replicas.apply(ctx, partition, &topic.config, state);
     }
 }
 

@@ -34,7 +34,6 @@ use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::log::{Log, LogConfig};
 use crate::machine::{ConnectionId, Context, Instant, RequestId};
 use crate::protocol::{ErrorCode, Response};
-use crate::trace::Event;
 use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 
 use fetcher::Fetcher;
