@@ -131,6 +131,7 @@ pub(super) fn heartbeat(
 }
 
 /// All that a broker's next state depends on.
+#[derive(Debug)]
 struct Heartbeat {
     state: BrokerControlState,
     want_fence: bool,
@@ -194,5 +195,42 @@ pub(super) fn allocate_producer_ids(view: &View<'_>, request: &AllocateProducerI
     Decision {
         records,
         response: response.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standings_follow_the_table() {
+        use BrokerControlState::{ControlledShutdown, Fenced, ShutdownNow, Unfenced};
+        // State, want_fence, want_shut_down, caught up, leads, others know; next state.
+        for (state, want_fence, want_shut_down, is_caught_up, leads, others_know, next) in [
+            (Fenced, false, false, false, false, false, Fenced),
+            (Fenced, false, false, true, false, false, Unfenced),
+            (Fenced, true, false, true, false, false, Fenced),
+            (Fenced, false, true, true, false, false, ShutdownNow),
+            (Fenced, true, true, false, false, false, ShutdownNow),
+            (Unfenced, false, false, false, true, false, Unfenced),
+            (Unfenced, true, false, true, true, false, Fenced),
+            (Unfenced, false, true, true, true, false, ControlledShutdown),
+            (Unfenced, false, true, true, false, false, ShutdownNow),
+            (ControlledShutdown, false, true, true, true, true, ControlledShutdown),
+            (ControlledShutdown, false, true, true, false, false, ControlledShutdown),
+            (ControlledShutdown, false, true, true, false, true, ShutdownNow),
+            // There is no way back.
+            (ControlledShutdown, false, false, true, true, true, ControlledShutdown),
+        ] {
+            let heartbeat = Heartbeat {
+                state,
+                want_fence,
+                want_shut_down,
+                is_caught_up,
+                leads,
+                others_know,
+            };
+            assert_eq!(next_state(&heartbeat), next, "{heartbeat:?}");
+        }
     }
 }

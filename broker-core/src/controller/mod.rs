@@ -246,11 +246,10 @@ impl Active {
     }
 
     fn heartbeat(&mut self, now: Instant, request: &BrokerHeartbeatRequest, log_end: Offset) -> Decision {
-        if self.view().registration(request.broker, request.broker_epoch).is_ok() {
-            if let Some(session) = self.sessions.get_mut(&request.broker) {
-                session.last_contact = now;
-                session.metadata_end = request.current_metadata_offset;
-            }
+        let is_known = self.view().registration(request.broker, request.broker_epoch).is_ok();
+        if let Some(session) = self.sessions.get_mut(&request.broker).filter(|_| is_known) {
+            session.last_contact = now;
+            session.metadata_end = request.current_metadata_offset;
         }
         let active = self
             .sessions

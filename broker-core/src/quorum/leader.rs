@@ -154,7 +154,8 @@ mod tests {
     fn high_watermark_is_a_majority_past_the_epoch_start() {
         // Voters, epoch start, own end, then fetches (voter, end) one after the other with the outcome of each.
         type Step = (u32, i64, Option<i64>);
-        let cases: &[(&str, u32, i64, i64, Option<i64>, &[Step])] = &[
+        type Case<'a> = (&'a str, u32, i64, i64, Option<i64>, &'a [Step]);
+        let cases: &[Case<'_>] = &[
             ("alone, at the start", 1, 15, 15, None, &[]),
             ("alone, past the start", 1, 15, 16, Some(16), &[]),
             (

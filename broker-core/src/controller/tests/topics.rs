@@ -1,0 +1,142 @@
+//! Topics and placement.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use super::*;
+
+#[test]
+fn topics_are_created_or_refused() {
+    let mut cell = Cell::active();
+    let plain = TopicConfig::default;
+    assert_eq!(
+        cell.create("early", 1, 1, plain()),
+        ErrorCode::InvalidReplicationFactor,
+        "no brokers"
+    );
+    cell.register(1, 1);
+    assert_eq!(
+        cell.create("early", 1, 1, plain()),
+        ErrorCode::InvalidReplicationFactor,
+        "all fenced"
+    );
+    cell.join(&[2, 3]);
+    let long = String::from_utf8(alloc::vec![b'x'; 250]).expect("ASCII");
+    for (name, partitions, replication_factor, error) in [
+        ("orders", 3, 2, ErrorCode::None),
+        ("orders", 3, 2, ErrorCode::TopicAlreadyExists),
+        ("Orders.v2_x-1", 1, 1, ErrorCode::None),
+        ("", 1, 1, ErrorCode::InvalidTopic),
+        (".", 1, 1, ErrorCode::InvalidTopic),
+        ("..", 1, 1, ErrorCode::InvalidTopic),
+        ("a b", 1, 1, ErrorCode::InvalidTopic),
+        (&long, 1, 1, ErrorCode::InvalidTopic),
+        (&long[1..], 1, 1, ErrorCode::None),
+        ("none", 0, 1, ErrorCode::InvalidPartitions),
+        ("zero", 1, 0, ErrorCode::InvalidReplicationFactor),
+        // Broker 1 is fenced, and counts as a place all the same.
+        ("all", 1, 3, ErrorCode::None),
+        ("more", 1, 4, ErrorCode::InvalidReplicationFactor),
+    ] {
+        assert_eq!(
+            cell.create(name, partitions, replication_factor, plain()),
+            error,
+            "{name}"
+        );
+    }
+    let ids: Vec<u64> = cell.committed.topics.keys().map(|id| id.0).collect();
+    assert_eq!(ids, [100, 101, 102, 103]);
+    let all = TopicPartition::new(cell.committed.topic_ids[&TopicName::from("all")], 0);
+    let state = cell.partition(all);
+    assert_eq!(state.replicas[2], NodeId(1), "the fenced one comes last");
+    assert_eq!(state.isr, state.replicas[..2], "and is not in sync");
+    assert_eq!(state.leader, Some(state.replicas[0]));
+}
+
+#[test]
+fn one_request_creates_each_topic_by_itself() {
+    let mut cell = Cell::active();
+    cell.join(&[1]);
+    let topic = |name: &str, partitions| NewTopic {
+        name: TopicName::from(name),
+        partitions,
+        replication_factor: 1,
+        config: TopicConfig::default(),
+    };
+    let topics = [topic("a", 2), topic("b", 0), topic("a", 1), topic("c", 1)];
+    let Response::CreateTopics(response) = cell.ask(CreateTopicsRequest { topics: topics.into() }) else {
+        panic!("another answer")
+    };
+    let errors: Vec<_> = response
+        .topics
+        .iter()
+        .map(|(_, error, id)| (*error, id.map(|id| id.0)))
+        .collect();
+    let expected = [
+        (ErrorCode::None, Some(100)),
+        (ErrorCode::InvalidPartitions, None),
+        (ErrorCode::InvalidRequest, None),
+        (ErrorCode::None, Some(101)),
+    ];
+    assert_eq!(errors, expected);
+    let decision = cell.decisions.last().expect("a decision");
+    assert_eq!(
+        decision.len(),
+        5,
+        "two topics and three partitions in one batch: {decision:?}"
+    );
+}
+
+#[test]
+fn leaders_are_spread_evenly_and_pairs_fairly() {
+    let mut cell = Cell::active();
+    cell.join(&[1, 2, 3, 4]);
+    assert_eq!(cell.create("wide", 200, 2, TopicConfig::default()), ErrorCode::None);
+    let mut leaders: BTreeMap<NodeId, u32> = BTreeMap::new();
+    let mut pairs: BTreeMap<Vec<NodeId>, u32> = BTreeMap::new();
+    for (_, state) in cell.committed.partitions() {
+        assert_ne!(state.replicas[0], state.replicas[1]);
+        assert_eq!(state.isr, state.replicas);
+        *leaders.entry(state.replicas[0]).or_default() += 1;
+        *pairs.entry(state.replicas.clone()).or_default() += 1;
+    }
+    assert!(leaders.values().all(|count| *count == 50), "{leaders:?}");
+    // About 17 each; without drawing the order anew there would be four pairs of 50.
+    assert_eq!(pairs.len(), 12);
+    assert!(pairs.values().all(|count| (8..=27).contains(count)), "{pairs:?}");
+}
+
+#[test]
+fn every_replica_set_has_no_broker_twice() {
+    for brokers in 1..=6u32 {
+        for fenced in 0..brokers {
+            let mut cell = Cell::active();
+            for broker in 1..=brokers {
+                cell.register(broker, 1);
+                if broker > fenced {
+                    cell.heartbeat(broker);
+                }
+            }
+            for replication_factor in 1..=brokers as u16 {
+                let name = alloc::format!("rf-{replication_factor}");
+                assert_eq!(
+                    cell.create(&name, 13, replication_factor, TopicConfig::default()),
+                    ErrorCode::None
+                );
+            }
+            for (partition, state) in cell.committed.partitions() {
+                let mut distinct = state.replicas.clone();
+                distinct.sort_unstable();
+                distinct.dedup();
+                assert_eq!(distinct.len(), state.replicas.len(), "{partition}: {state:?}");
+                let unfenced = state.replicas.iter().filter(|replica| replica.0 > fenced).count();
+                let possible = (brokers - fenced) as usize;
+                assert_eq!(
+                    unfenced,
+                    state.replicas.len().min(possible),
+                    "{partition}: unfenced brokers first"
+                );
+            }
+        }
+    }
+}
