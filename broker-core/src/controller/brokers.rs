@@ -99,12 +99,13 @@ pub(super) fn heartbeat(
         false => Unfenced,
     };
     let is_caught_up = request.current_metadata_offset.0 > registered.broker_epoch.0;
+    let is_leaving = request.want_shut_down || shutdown_end.is_some();
     let next = next_state(&Heartbeat {
         state,
         want_fence: request.want_fence,
         want_shut_down: request.want_shut_down,
         is_caught_up,
-        leads: view.image.partitions().any(|(_, state)| state.leader == Some(broker)),
+        leads: is_leaving && view.image.partitions().any(|(_, state)| state.leader == Some(broker)),
         others_know: shutdown_end.is_some_and(|end| lowest_active_end.is_none_or(|lowest| lowest >= end)),
     });
     let records = match (state, next) {
@@ -138,7 +139,7 @@ struct Heartbeat {
     want_shut_down: bool,
     /// It has applied the metadata up to its own registration.
     is_caught_up: bool,
-    /// It leads some partition.
+    /// It leads some partition. Only asked of a broker that is about to leave.
     leads: bool,
     /// All active brokers have applied the metadata that took its leaderships away.
     others_know: bool,

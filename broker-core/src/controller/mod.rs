@@ -43,8 +43,9 @@ pub struct Controller {
 enum State {
     /// Another node leads the quorum, or none.
     Inactive,
-    /// This node leads the quorum, but what its log has below its own first entry is not committed yet.
-    Waiting,
+    /// This node leads the quorum, but what its log has below its own first entry is not committed yet. Requests
+    /// wait for that: brokers know the new leader at once, and would try again only after a heartbeat interval.
+    Waiting(Vec<(ReplyTo, Request)>),
     Active(Active),
 }
 
@@ -101,19 +102,17 @@ impl Controller {
         fact: &QuorumFact,
     ) {
         match fact {
-            QuorumFact::BecameLeader { .. } => self.state = State::Waiting,
-            QuorumFact::LostLeadership => {
-                if let State::Active(active) = core::mem::replace(&mut self.state, State::Inactive) {
-                    for reply in active.replies {
-                        ctx.out.respond(reply.reply_to, reply.refusal);
-                    }
-                }
-            }
+            QuorumFact::BecameLeader { .. } => self.state = State::Waiting(Vec::new()),
+            QuorumFact::LostLeadership => self.refuse_all(ctx),
             QuorumFact::Committed { end, .. } => match &mut self.state {
                 State::Inactive => {}
-                State::Waiting => {
+                State::Waiting(requests) => {
                     if quorum.epoch_start_offset().is_some_and(|start| *end > start) {
+                        let requests = core::mem::take(requests);
                         self.state = State::Active(Active::new(ctx.now, committed.clone(), *end));
+                        for (reply_to, request) in requests {
+                            self.on_request(ctx, quorum, reply_to, request);
+                        }
                     }
                 }
                 State::Active(active) => active.release_replies(ctx, *end),
@@ -122,11 +121,13 @@ impl Controller {
     }
 
     /// Takes a BrokerRegistration, BrokerHeartbeat, AlterPartition, CreateTopics or AllocateProducerIds. Answers
-    /// NOT_CONTROLLER unless active; otherwise answers when the decision is committed.
+    /// NOT_CONTROLLER unless this node leads the quorum; otherwise answers when the decision is committed.
     pub fn on_request(&mut self, ctx: &mut Context<'_>, quorum: &mut Quorum, reply_to: ReplyTo, request: Request) {
         let refusal = refusal(&request);
-        let State::Active(active) = &mut self.state else {
-            return ctx.out.respond(reply_to, refusal);
+        let active = match &mut self.state {
+            State::Inactive => return ctx.out.respond(reply_to, refusal),
+            State::Waiting(requests) => return requests.push((reply_to, request)),
+            State::Active(active) => active,
         };
         let next_offset = quorum.log_end_offset();
         let decision = match &request {
@@ -153,6 +154,23 @@ impl Controller {
                     refusal,
                 },
             ),
+        }
+    }
+
+    /// Another node is the controller, or will be: nothing that waits here has an answer from this one.
+    fn refuse_all(&mut self, ctx: &mut Context<'_>) {
+        match core::mem::replace(&mut self.state, State::Inactive) {
+            State::Inactive => {}
+            State::Waiting(requests) => {
+                for (reply_to, request) in requests {
+                    ctx.out.respond(reply_to, refusal(&request));
+                }
+            }
+            State::Active(active) => {
+                for reply in active.replies {
+                    ctx.out.respond(reply.reply_to, reply.refusal);
+                }
+            }
         }
     }
 

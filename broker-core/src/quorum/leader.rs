@@ -117,10 +117,12 @@ impl LeaderState {
         voters
     }
 
-    /// Parks a fetch; an earlier one of the same replica is forgotten, as the replica has.
-    pub fn park(&mut self, fetch: ParkedFetch) {
-        self.parked.retain(|parked| parked.replica != fetch.replica);
+    /// Parks a fetch, and returns the one of the same replica that was parked before.
+    pub fn park(&mut self, fetch: ParkedFetch) -> Option<ParkedFetch> {
+        let earlier = self.parked.iter().position(|parked| parked.replica == fetch.replica);
+        let earlier = earlier.map(|index| self.parked.remove(index));
         self.parked.push(fetch);
+        earlier
     }
 
     /// Whether `replica` knows of `high_watermark`.

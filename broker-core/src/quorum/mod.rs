@@ -6,6 +6,8 @@
 //! derived from the state on each pass (`Quorum::drive`): who is asked what follows from the role, so that a lost
 //! request needs no code of its own.
 
+mod calls;
+mod commit;
 mod election;
 mod fetch;
 mod leader;
@@ -24,21 +26,20 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use self::calls::Peer;
 use self::leader::ParkedFetch;
 use self::role::Role;
 use self::stored::ElectionState;
 use crate::config::{BrokerConfig, millis};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
-use crate::log::{AppendOutcome, DiskProgress, Log, Read};
+use crate::log::{AppendOutcome, DiskProgress, Log};
 use crate::machine::{Context, Instant, ReplyTo, RequestId};
 use crate::protocol::{BatchBuilder, RecordBatch, Request, Response};
-use crate::trace::{Event, QuorumRole, ReplicaRole};
-use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, TopicPartition};
+use crate::trace::{Event, QuorumRole};
+use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset};
 
 /// The most bytes of one fetch answer (`KafkaRaftClient.MAX_FETCH_SIZE_BYTES`).
 const MAX_FETCH_BYTES: u32 = 8 * 1024 * 1024;
-/// The most bytes of log that one `Committed` fact covers, so that a long log is not held in memory at once.
-const MAX_DELIVERY_BYTES: u64 = 1024 * 1024;
 
 /// One node's part in the quorum: voter or observer.
 ///
@@ -101,30 +102,6 @@ struct Timing {
     election_backoff_max: Duration,
     request_timeout: Duration,
     retry_backoff: Duration,
-}
-
-/// A voter to whom this node sends at most one request at a time.
-struct Peer {
-    in_flight: Option<InFlight>,
-    /// Not before, after a failed request.
-    ready_at: Instant,
-}
-
-#[derive(Clone, Copy)]
-struct InFlight {
-    id: RequestId,
-    timeout: Instant,
-    /// For a fetch: from where.
-    fetch_offset: Offset,
-}
-
-/// A request that the role calls for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Call {
-    Fetch,
-    Vote { pre_vote: bool },
-    BeginQuorumEpoch,
-    EndQuorumEpoch,
 }
 
 /// For what the log's file is read.
@@ -363,89 +340,6 @@ impl Quorum {
         self.deadline = self.next_deadline();
     }
 
-    /// Sends every request that is due. An unattached node asks one random voter at a time who leads.
-    fn send(&mut self, ctx: &mut Context<'_>) {
-        let due = |(peer, at, call): (NodeId, Instant, Call)| (at <= ctx.now).then_some((peer, call));
-        let mut calls: Vec<(NodeId, Call)> = self.calls().filter_map(due).collect();
-        if matches!(self.role, Role::Unattached { .. }) && !calls.is_empty() {
-            calls = [calls[ctx.rng.below(calls.len() as u64) as usize]].into();
-        }
-        for (to, call) in calls {
-            let mut fetch_offset = Offset::ZERO;
-            let body = match call {
-                Call::Fetch => {
-                    let fetch = self.fetch_request();
-                    fetch_offset = fetch.partitions[0].fetch_offset;
-                    fetch.into()
-                }
-                Call::Vote { pre_vote } => self.vote_request(pre_vote).into(),
-                Call::BeginQuorumEpoch => self.begin_quorum_epoch_request().into(),
-                Call::EndQuorumEpoch => self.end_quorum_epoch_request().into(),
-            };
-            let id = ctx.out.request(to, body);
-            let peer = self.peers.get_mut(&to).expect("calls go to peers");
-            peer.in_flight = Some(InFlight {
-                id,
-                timeout: ctx.now + self.timing.request_timeout,
-                fetch_offset,
-            });
-        }
-    }
-
-    /// The requests that the role calls for, with their due times, to peers without a request in flight.
-    fn calls(&self) -> impl Iterator<Item = (NodeId, Instant, Call)> {
-        let seeks = matches!(self.role, Role::Unattached { .. });
-        let is_quiet = !self.storing.is_empty() || (seeks && self.peers.values().any(|peer| peer.in_flight.is_some()));
-        let idle = self
-            .peers
-            .iter()
-            .filter(move |(_, peer)| !is_quiet && peer.in_flight.is_none());
-        idle.filter_map(|(id, peer)| {
-            let (due, call) = self.call_for(*id)?;
-            Some((*id, due.max(peer.ready_at), call))
-        })
-    }
-
-    fn call_for(&self, peer: NodeId) -> Option<(Instant, Call)> {
-        const AT_ONCE: Instant = Instant(0);
-        // A fetch says what this node holds durably, so that it waits for the disk.
-        let may_fetch = self.log.ackable_end() == self.log.log_end_offset();
-        match &self.role {
-            Role::Unattached { .. } => may_fetch.then_some((AT_ONCE, Call::Fetch)),
-            Role::Follower(follower) => (may_fetch && follower.leader == peer).then_some((AT_ONCE, Call::Fetch)),
-            Role::Prospective { ballot, .. } => {
-                (!ballot.has_answer_of(peer)).then_some((ballot.start, Call::Vote { pre_vote: true }))
-            }
-            Role::Candidate { ballot } => {
-                (!ballot.has_answer_of(peer)).then_some((ballot.start, Call::Vote { pre_vote: false }))
-            }
-            Role::Leader(leader) => Some((leader.begin_due(peer)?, Call::BeginQuorumEpoch)),
-            Role::Resigned { untold, .. } => untold.contains(&peer).then_some((AT_ONCE, Call::EndQuorumEpoch)),
-        }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let timeouts = self.peers.values().filter_map(|peer| Some(peer.in_flight?.timeout));
-        let calls = self.calls().map(|(_, due, _)| due);
-        let parked = match &self.role {
-            Role::Leader(leader) => leader.parked.iter().map(|fetch| fetch.until).min(),
-            _ => None,
-        };
-        let first = timeouts
-            .chain(calls)
-            .chain(parked)
-            .fold(self.role.timeout(), Instant::min);
-        (first != NEVER).then_some(first)
-    }
-
-    /// `peer` did not answer, or answered with an error: it is left alone for a moment.
-    fn request_failed(&mut self, now: Instant, peer: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.in_flight = None;
-            peer.ready_at = now + self.timing.retry_backoff;
-        }
-    }
-
     /// Answers once nothing waits for the disk that the answer might speak of.
     fn respond(&mut self, ctx: &mut Context<'_>, to: ReplyTo, body: impl Into<Response>) {
         if self.storing.is_empty() {
@@ -502,90 +396,6 @@ impl Quorum {
             // The log went offline; the disk's answer that says so stops the node.
             Err(_) => Err(NotLeader),
         }
-    }
-
-    /// Raises the high watermark as far as a leader's voters, or a follower's leader and disk, allow.
-    fn advance_high_watermark(&mut self, ctx: &mut Context<'_>) {
-        let own_end = self.log.ackable_end();
-        let (role, to) = match &self.role {
-            Role::Leader(leader) => (ReplicaRole::Leader, leader.high_watermark(own_end)),
-            Role::Follower(follower) => {
-                let to = follower.leader_high_watermark.min(own_end);
-                (ReplicaRole::Follower, Some(to))
-            }
-            _ => return,
-        };
-        let from = self.high_watermark;
-        let Some(to) = to.filter(|to| *to > from) else {
-            return;
-        };
-        self.high_watermark = to;
-        ctx.out.trace(Event::HighWatermarkChanged {
-            partition: TopicPartition::CLUSTER_METADATA,
-            role,
-            leader_epoch: self.election.epoch,
-            from,
-            to,
-        });
-    }
-
-    /// Tells what is committed, from memory or by way of the disk.
-    fn deliver(&mut self, ctx: &mut Context<'_>) {
-        let is_reading = |read: &PendingRead| matches!(read, PendingRead::Delivery { .. });
-        while self.delivered < self.high_watermark && !self.reads.values().any(is_reading) {
-            let limit = self.high_watermark;
-            let read = self.log.read(self.delivered, limit, MAX_DELIVERY_BYTES);
-            match read.expect("committed entries stay in the log") {
-                Read::Batches(batches) => {
-                    assert!(!batches.is_empty(), "below the high watermark there are whole batches");
-                    self.tell_committed(&batches);
-                }
-                Read::OnDisk { file, at, len } => {
-                    let op = ctx.out.disk(DiskOp::Read { file, at, len });
-                    self.reads.insert(op, PendingRead::Delivery { limit });
-                }
-            }
-        }
-    }
-
-    fn tell_committed(&mut self, batches: &[RecordBatch]) {
-        let mut entries = Vec::new();
-        for batch in batches.iter().filter(|batch| !batch.is_control()) {
-            for record in batch.records() {
-                let record = record.expect("a batch whose CRC is right is well-formed");
-                if let Some(value) = record.value {
-                    entries.push((record.offset, value));
-                }
-            }
-        }
-        if let Some(last) = batches.last() {
-            self.delivered = last.next_offset();
-        }
-        let end = self.delivered;
-        self.facts.push_back(QuorumFact::Committed { entries, end });
-    }
-
-    fn read_done(&mut self, ctx: &mut Context<'_>, read: PendingRead, bytes: &Bytes) -> Result<(), DiskError> {
-        match read {
-            PendingRead::Fetch(fetch, epoch) => {
-                let limit = self.log.ackable_end();
-                let batches = self.log.batches_of(bytes, fetch.fetch_offset, limit, fetch.max_bytes);
-                if self.is_leader() && self.election.epoch == epoch {
-                    self.answer_fetch(ctx, &fetch, batches);
-                } else {
-                    self.refuse_fetch(ctx, fetch.reply_to);
-                }
-            }
-            PendingRead::Delivery { limit } => {
-                let batches = self.log.batches_of(bytes, self.delivered, limit, MAX_DELIVERY_BYTES);
-                if batches.is_empty() {
-                    // Committed entries are never cut, so the bytes are damaged: to this log that is a failed disk.
-                    return Err(DiskError::Io);
-                }
-                self.tell_committed(&batches);
-            }
-        }
-        Ok(())
     }
 
     /// The epoch of the last entry; what votes compare and fetches carry.

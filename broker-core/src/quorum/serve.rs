@@ -47,13 +47,18 @@ impl Quorum {
         }
         leader.voter_holds(replica.id, wanted.fetch_offset);
         // Served or parked at the end of this pass, when the high watermark has moved by this very fetch.
-        leader.park(ParkedFetch {
+        let earlier = leader.park(ParkedFetch {
             reply_to,
             replica: replica.id,
             fetch_offset: wanted.fetch_offset,
             max_bytes: u64::from(request.max_bytes.min(wanted.max_bytes).min(MAX_FETCH_BYTES)),
             until: ctx.now + request.max_wait,
         });
+        // Either the replica has given that one up, or this one is a late copy of an older fetch: then the replica
+        // still waits for that one, and an empty answer makes it fetch again.
+        if let Some(earlier) = earlier {
+            self.answer_fetch(ctx, &earlier, Vec::new());
+        }
         self.advance_high_watermark(ctx);
     }
 

@@ -46,8 +46,9 @@ fn error_of(response: &Response) -> ErrorCode {
 
 #[test]
 fn only_the_active_controller_decides() {
-    // A leader whose first entry is not committed is not active yet.
-    let mut cell = Cell::waiting();
+    let mut cell = Cell::active();
+    let image = cell.committed.clone();
+    cell.with(|controller, quorum, ctx| controller.on_quorum(ctx, quorum, &image, &QuorumFact::LostLeadership));
     for request in every_request() {
         let api = request.api_key();
         let response = cell.ask(request);
@@ -62,6 +63,38 @@ fn only_the_active_controller_decides() {
         let api = request.api_key();
         let response = cell.ask(request);
         assert_eq!((response.api_key(), error_of(&response)), (api, ErrorCode::None));
+    }
+}
+
+#[test]
+fn a_leader_keeps_requests_until_its_first_entry_is_committed() {
+    for is_elected in [true, false] {
+        let mut cell = Cell::waiting();
+        // The disk has the vote, but not the entry.
+        let (op, file) = cell.waiting.remove(0);
+        cell.with(|_, quorum, ctx| {
+            quorum
+                .on_disk(ctx, op, file, &Ok(DiskReply::Done))
+                .expect("a good disk")
+        });
+        assert!(cell.quorum.is_leader());
+        let requests: Vec<RequestId> = every_request().into_iter().map(|request| cell.send(request)).collect();
+        assert!(cell.answers.is_empty());
+        assert_eq!(cell.controller.deadline(), None);
+        if is_elected {
+            cell.answer_disk();
+        } else {
+            let image = ClusterImage::default();
+            cell.with(|controller, quorum, ctx| controller.on_quorum(ctx, quorum, &image, &QuorumFact::LostLeadership));
+        }
+        let expected = match is_elected {
+            true => ErrorCode::None,
+            false => ErrorCode::NotController,
+        };
+        for id in requests {
+            let response = cell.take_answer(id).expect("an answer");
+            assert_eq!(error_of(&response), expected, "{response:?}");
+        }
     }
 }
 
