@@ -16,6 +16,8 @@ pub enum Target {
     LeaderOf(String, i32),
     /// Some follower of a partition, the one with the lowest number that runs.
     FollowerOf(String, i32),
+    /// The running follower of a partition with the next number after that one.
+    AnotherFollowerOf(String, i32),
     /// The active controller.
     Controller,
     /// Every broker and controller.
@@ -31,6 +33,7 @@ impl fmt::Display for Target {
             Target::ControllerNode(number) => write!(f, "controller {number}"),
             Target::LeaderOf(topic, partition) => write!(f, "leader of {topic}/{partition}"),
             Target::FollowerOf(topic, partition) => write!(f, "a follower of {topic}/{partition}"),
+            Target::AnotherFollowerOf(topic, partition) => write!(f, "another follower of {topic}/{partition}"),
             Target::Controller => f.write_str("the controller"),
             Target::All => f.write_str("all"),
             Target::Client(name) => write!(f, "client {name}"),
@@ -49,7 +52,8 @@ pub enum Fault {
     Restart(Target),
     /// The process stands still, as in a long garbage collection.
     Pause(Target),
-    /// Nodes of different groups cannot reach each other; nodes in no group reach everybody.
+    /// Nodes of different groups cannot reach each other; nodes in no group reach everybody. A single group is cut off
+    /// from all other brokers and controllers, and clients still reach everybody.
     Partition(Vec<Vec<Target>>),
     /// Messages from the first to the second are lost; the other way is open.
     OneWay(Target, Target),

@@ -128,10 +128,10 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
 
 fn groups(value: &Value<'_>) -> Option<Vec<Vec<Target>>> {
     let groups = value.list()?;
-    if groups.len() < 2 {
+    if groups.is_empty() {
         value.problem(
-            "a partition has at least two groups",
-            "write `[[\"broker 1\"], [\"broker 2\", \"broker 3\"]]`",
+            "a partition has at least one group",
+            "write `[[\"broker 1\"], [\"broker 2\", \"broker 3\"]]`, or `[[\"broker 1\"]]` to isolate it",
         );
         return None;
     }
@@ -211,6 +211,9 @@ pub fn parse_target(text: &str) -> Option<Target> {
         )),
         ["broker", number] => Some(Target::Broker(number.parse().ok().filter(|number| *number > 0)?)),
         ["leader", "of", place] => partition(place).map(|(topic, partition)| Target::LeaderOf(topic, partition)),
+        ["another", "follower", "of", place] => {
+            partition(place).map(|(topic, partition)| Target::AnotherFollowerOf(topic, partition))
+        }
         ["follower", "of", place] => partition(place).map(|(topic, partition)| Target::FollowerOf(topic, partition)),
         ["client", name] => {
             let (group, number) = name.rsplit_once('/')?;

@@ -253,11 +253,14 @@ impl Lint<'_> {
     }
 
     fn no_follower(&self, target: &Target) -> Option<String> {
-        let Target::FollowerOf(name, _) = target else {
-            return None;
+        let (name, followers) = match target {
+            Target::FollowerOf(name, _) => (name, 1),
+            Target::AnotherFollowerOf(name, _) => (name, 2),
+            _ => return None,
         };
         let topic = self.scenario.topics.iter().find(|topic| topic.name == *name)?;
-        (topic.replication_factor == 1).then(|| format!("`{name}` has one replica and no follower"))
+        let count = topic.replication_factor;
+        (count <= followers).then(|| format!("`{name}` has {count} replicas, too few for {target}"))
     }
 
     fn nemesis(&mut self) {

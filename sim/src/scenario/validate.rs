@@ -335,7 +335,9 @@ impl Judge<'_> {
                 };
                 Err((format!("there is no controller {number}"), hint))
             }
-            Target::LeaderOf(name, partition) | Target::FollowerOf(name, partition) => {
+            Target::LeaderOf(name, partition)
+            | Target::FollowerOf(name, partition)
+            | Target::AnotherFollowerOf(name, partition) => {
                 let Some(topic) = self.scenario.topics.iter().find(|topic| topic.name == *name) else {
                     let names = self.scenario.topics.iter().map(|topic| topic.name.as_str());
                     let hint = nearest(name, names).map_or("declare it under `[[topics]]`".to_owned(), |near| {

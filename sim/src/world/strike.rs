@@ -188,10 +188,14 @@ impl<O: Observer> World<'_, O> {
                     .collect()
             }
             Fault::Partition(groups) => {
-                let groups: Vec<Vec<usize>> = groups
+                let mut groups: Vec<Vec<usize>> = groups
                     .iter()
                     .map(|group| group.iter().flat_map(|target| self.resolve(target)).collect())
                     .collect();
+                if let [alone] = groups.as_slice() {
+                    let others = (0..self.roles.len()).filter(|place| !alone.contains(place)).collect();
+                    groups.push(others);
+                }
                 let mut pairs = Vec::new();
                 for (number, group) in groups.iter().enumerate() {
                     for other in groups.iter().skip(number + 1).flatten() {
@@ -284,11 +288,8 @@ impl<O: Observer> World<'_, O> {
             Target::Broker(number) => node(broker_core::types::NodeId(*number)),
             Target::ControllerNode(number) => node(broker_core::types::NodeId(super::FIRST_CONTROLLER + number - 1)),
             Target::LeaderOf(topic, partition) => self.cluster.leader(topic, *partition).map_or(Vec::new(), node),
-            Target::FollowerOf(topic, partition) => {
-                let followers = self.cluster.followers(topic, *partition).into_iter();
-                let mut places = followers.map(|id| self.place(id));
-                places.find(|place| self.nodes[*place].is_alive()).into_iter().collect()
-            }
+            Target::FollowerOf(topic, partition) => self.running_follower(topic, *partition, 0),
+            Target::AnotherFollowerOf(topic, partition) => self.running_follower(topic, *partition, 1),
             Target::Controller => self.cluster.controller().map_or(Vec::new(), node),
             Target::All => (0..self.roles.len()).collect(),
             Target::Client(name) => {
@@ -296,6 +297,14 @@ impl<O: Observer> World<'_, O> {
                 place.map(|place| self.roles.len() + place).into_iter().collect()
             }
         }
+    }
+
+    fn running_follower(&self, topic: &str, partition: i32, number: usize) -> Vec<usize> {
+        let followers = self.cluster.followers(topic, partition).into_iter();
+        let running = followers
+            .map(|id| self.place(id))
+            .filter(|place| self.nodes[*place].is_alive());
+        running.skip(number).take(1).collect()
     }
 
     fn pairs(&self, from: &Target, to: &Target) -> Vec<(usize, usize)> {
@@ -313,7 +322,13 @@ impl<O: Observer> World<'_, O> {
             let places = self.resolve(target);
             missing.set(missing.get() || places.is_empty());
             match (target, places.first()) {
-                (Target::LeaderOf(..) | Target::FollowerOf(..) | Target::Controller, Some(place)) => {
+                (
+                    Target::LeaderOf(..)
+                    | Target::FollowerOf(..)
+                    | Target::AnotherFollowerOf(..)
+                    | Target::Controller,
+                    Some(place),
+                ) => {
                     let plain = target.to_string();
                     let role = plain.trim_start_matches("a ").trim_start_matches("the ");
                     format!("{} ({role})", self.nodes[*place].name)
@@ -414,7 +429,10 @@ fn describe(fault: &Fault, name: impl Fn(&Target) -> String) -> String {
         Fault::Pause(target) => format!("pause {}", name(target)),
         Fault::Partition(groups) => {
             let group = |group: &Vec<Target>| group.iter().map(&name).collect::<Vec<_>>().join(", ");
-            format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | "))
+            match groups.as_slice() {
+                [alone] => format!("isolate {}", group(alone)),
+                groups => format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | ")),
+            }
         }
         Fault::OneWay(from, to) => format!("cut {} off from {}", name(to), name(from)),
         Fault::SlowDisk(target, factor) => format!("slow disk of {}, {factor} times", name(target)),
