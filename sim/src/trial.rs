@@ -1,5 +1,7 @@
 //! One trial: a scenario and a seed in, a verdict and a record out.
 
+use core::time::Duration;
+
 use broker_core::trace::Event;
 use broker_core::types::NodeId;
 use reports::record::{FindingLine, RunRecord, SCHEMA_VERSION};
@@ -69,7 +71,22 @@ pub struct Wanted {
 /// Holds one trial.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
-    let plan = nemesis::plan(scenario, seed);
+    hold(scenario, seed, nemesis::plan(scenario, seed), wanted)
+}
+
+/// Holds a trial that is not deterministic: `leak` gives something that the seed does not decide, such as the order of a
+/// randomly seeded map, and moves every fault by that, at most a microsecond. It proves that comparing digests finds
+/// such a leak.
+#[must_use]
+pub fn run_with_leak(scenario: &Scenario, seed: u64, leak: fn() -> u64) -> Outcome {
+    let mut plan = nemesis::plan(scenario, seed);
+    for planned in &mut plan {
+        planned.at += Duration::from_nanos(leak() % 1_000);
+    }
+    hold(scenario, seed, plan, Wanted::default())
+}
+
+fn hold(scenario: &Scenario, seed: u64, plan: FaultPlan, wanted: Wanted) -> Outcome {
     let watch = Watch {
         checks: Checks::new(scenario, &plan),
         metrics: wanted.record.then(|| metrics(scenario)),

@@ -189,14 +189,20 @@ impl Sends {
     /// Sends of programs that began after the heal and that were not answered ok, for people.
     pub fn failed_probes(&self) -> impl Iterator<Item = String> + '_ {
         let began = |send: &Send| self.first_sends[send.program as usize];
-        let probes = self.sends.iter().filter(move |send| self.healed.is_some_and(|healed| began(send) >= healed));
+        let probes = self
+            .sends
+            .iter()
+            .filter(move |send| self.healed.is_some_and(|healed| began(send) >= healed));
         probes.filter_map(|send| {
             let how = match send.outcome {
                 Outcome::Failed(error) => format!("failed with {error:?}"),
                 Outcome::Unknown => "ended without an answer that tells".to_owned(),
                 Outcome::Ok { .. } | Outcome::Pending => return None,
             };
-            Some(format!("uid {}, sent to {} after the heal, {how}", send.uid.0, send.topic))
+            Some(format!(
+                "uid {}, sent to {} after the heal, {how}",
+                send.uid.0, send.topic
+            ))
         })
     }
 

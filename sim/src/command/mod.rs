@@ -33,6 +33,7 @@ use clap::error::ErrorKind;
 use args::{CommandLine, Verb};
 pub use exit::Exit;
 pub use hold::Runner;
+pub use judge::{Came, Panic, Ruled, judge};
 pub use line::TrialLine;
 
 /// Columns of the table of results: it is the same in a terminal, a log and a file.

@@ -323,10 +323,7 @@ impl<O: Observer> World<'_, O> {
             missing.set(missing.get() || places.is_empty());
             match (target, places.first()) {
                 (
-                    Target::LeaderOf(..)
-                    | Target::FollowerOf(..)
-                    | Target::AnotherFollowerOf(..)
-                    | Target::Controller,
+                    Target::LeaderOf(..) | Target::FollowerOf(..) | Target::AnotherFollowerOf(..) | Target::Controller,
                     Some(place),
                 ) => {
                     let plain = target.to_string();
