@@ -34,10 +34,11 @@ fn try_two_epochs(seed: u64) -> Option<(Cluster, NodeId, NodeId)> {
     is_as_wanted.then_some((cluster, leader, follower))
 }
 
-fn fetch(cluster: &mut Cluster, to: NodeId, epoch: i32, offset: i64, last_epoch: i32) -> FetchPartitionResponse {
-    let request = FetchRequest {
+/// A fetch of `replica` at `offset`, behind an entry of `last_epoch`.
+fn fetch_request(replica: NodeId, epoch: i32, offset: i64, last_epoch: i32) -> FetchRequest {
+    FetchRequest {
         replica: Some(FetchingReplica {
-            id: NodeId(77),
+            id: replica,
             broker_epoch: None,
         }),
         max_wait: Duration::from_millis(500),
@@ -52,9 +53,47 @@ fn fetch(cluster: &mut Cluster, to: NodeId, epoch: i32, offset: i64, last_epoch:
             log_start_offset: Offset(0),
             max_bytes: 1_000_000,
         }],
-    };
-    match cluster.ask(to, request) {
+    }
+}
+
+fn fetch(cluster: &mut Cluster, to: NodeId, epoch: i32, offset: i64, last_epoch: i32) -> FetchPartitionResponse {
+    match cluster.ask(to, fetch_request(NodeId(77), epoch, offset, last_epoch)) {
         Response::Fetch(mut body) => body.partitions.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_fetch_waits_for_news_and_gives_way_to_the_next() {
+    let (mut cluster, leader, _) = two_epochs();
+    let at_end = || fetch_request(NodeId(77), 2, 6, 2);
+    // It has not been told the high watermark yet, so it is answered at once; then there is nothing to tell.
+    cluster.post(leader, at_end());
+    assert_eq!(cluster.answers.len(), 1);
+    cluster.post(leader, at_end());
+    cluster.run_for(Duration::from_millis(499));
+    assert_eq!(cluster.answers.len(), 1);
+    cluster.run_for(Duration::from_millis(1));
+    assert_eq!(cluster.answers.len(), 2, "half a second is over");
+    // Of two fetches one is a late copy: neither is left without an answer.
+    cluster.post(leader, at_end());
+    cluster.post(leader, fetch_request(NodeId(77), 2, 4, 1));
+    assert_eq!(cluster.answers.len(), 4);
+    // A new entry is sent once it is durable, then the news that it is committed.
+    cluster.answers.clear();
+    cluster.post(leader, at_end());
+    cluster.append(leader).expect("it leads");
+    assert!(cluster.answers.is_empty());
+    cluster.run_until(1, |cluster| !cluster.answers.is_empty());
+    cluster.post(leader, fetch_request(NodeId(77), 2, 7, 2));
+    cluster.run_until(1, |cluster| cluster.answers.len() == 2);
+    let high_watermarks: alloc::vec::Vec<Offset> = cluster.answers.iter().map(high_watermark).collect();
+    assert_eq!(high_watermarks, [Offset(6), Offset(7)]);
+}
+
+fn high_watermark(response: &Response) -> Offset {
+    match response {
+        Response::Fetch(body) => body.partitions[0].high_watermark,
         other => panic!("{other:?}"),
     }
 }
@@ -127,22 +166,8 @@ fn a_fetch_of_an_old_epoch_acknowledges_nothing() {
     cluster.run_for(Duration::from_millis(50));
     // Held since epoch 1 by the network, from a voter that has since been cut (KIP-320's and KIP-595's fencing).
     let mut request = FetchRequest {
-        replica: Some(FetchingReplica {
-            id: follower,
-            broker_epoch: None,
-        }),
         max_wait: Duration::ZERO,
-        min_bytes: 1,
-        max_bytes: 1_000_000,
-        isolation: IsolationLevel::ReadUncommitted,
-        partitions: alloc::vec![FetchPartition {
-            partition: TopicPartition::CLUSTER_METADATA,
-            current_leader_epoch: Some(LeaderEpoch(1)),
-            fetch_offset: offset.next(),
-            last_fetched_epoch: Some(LeaderEpoch(2)),
-            log_start_offset: Offset(0),
-            max_bytes: 1_000_000,
-        }],
+        ..fetch_request(follower, 1, offset.0 + 1, 2)
     };
     cluster.ask(leader, request.clone());
     assert_eq!(cluster.quorum(leader).high_watermark(), offset);

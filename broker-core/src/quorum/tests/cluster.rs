@@ -31,7 +31,7 @@ pub(super) struct Cluster {
     rng: Random,
     votes_asked: BTreeMap<ReplyTo, VoteRequest>,
     /// Answers to nodes that are none of the cluster's.
-    answers: Vec<Response>,
+    pub answers: Vec<Response>,
     next_value: u64,
 }
 
@@ -209,6 +209,13 @@ impl Cluster {
 
     /// Asks `id` as a node outside the cluster, and waits for the answer.
     pub fn ask(&mut self, id: NodeId, body: impl Into<Request>) -> Response {
+        self.post(id, body);
+        self.run_until(1, |cluster| !cluster.answers.is_empty());
+        self.answers.remove(0)
+    }
+
+    /// Asks like `ask`, but leaves the answer to `answers`.
+    pub fn post(&mut self, id: NodeId, body: impl Into<Request>) {
         let reply_to = ReplyTo {
             node: STRANGER,
             connection: ConnectionId(0),
@@ -219,8 +226,6 @@ impl Cluster {
             self.votes_asked.insert(reply_to, vote.clone());
         }
         self.with(id, |quorum, ctx| quorum.on_request(ctx, reply_to, body));
-        self.run_until(1, |cluster| !cluster.answers.is_empty());
-        self.answers.remove(0)
     }
 
     /// The leader of the highest epoch among the running nodes.
