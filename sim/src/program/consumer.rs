@@ -82,7 +82,7 @@ impl ConsumerClient {
         }
         let now = station.local_time(self.client);
         let records = machine(&mut station, self.client).take_records(now);
-        station.touched.push(self.client);
+        station.touch(self.client);
         if !records.is_empty() {
             let polled = records.iter().map(polled_record).collect();
             station.write(self.client, What::Polled(polled));
@@ -94,7 +94,7 @@ impl ConsumerClient {
         let mut station = self.shared.lock();
         let now = station.local_time(self.client);
         let result = use_it(machine(&mut station, self.client), now);
-        station.touched.push(self.client);
+        station.touch(self.client);
         result
     }
 }

@@ -60,7 +60,7 @@ impl ProducerClient {
     pub fn value(&self, size: usize) -> Bytes {
         let mut station = self.shared.lock();
         station.records += 1;
-        value(Uid(station.records), size)
+        value(Uid(station.records), size, &mut station.values)
     }
 
     /// Sends a record whose value comes from [`ProducerClient::value`]. It is enqueued by this call if the buffer has
@@ -68,7 +68,7 @@ impl ProducerClient {
     pub fn send(&self, record: ProducerRecord) -> Delivery {
         let mut delivery = Delivery {
             producer: self.clone(),
-            state: DeliveryState::Waiting(Box::new(record)),
+            state: DeliveryState::Waiting(record),
             blocked: None,
         };
         delivery.try_enqueue(&mut self.shared.lock());
@@ -84,7 +84,7 @@ impl ProducerClient {
                 began = true;
                 let now = station.local_time(self.client);
                 self.machine(&mut station).flush(now);
-                station.touched.push(self.client);
+                station.touch(self.client);
             }
             if station.clients[self.client].open_sends() == 0 {
                 return Poll::Ready(());
@@ -119,7 +119,7 @@ pub struct Delivery {
 }
 
 enum DeliveryState {
-    Waiting(Box<ProducerRecord>),
+    Waiting(ProducerRecord),
     Sent(SendId),
     Refused(SendRefused),
     Taken,
@@ -163,13 +163,13 @@ impl Delivery {
         };
         let producer = &self.producer;
         let now = station.local_time(producer.client);
-        match producer.machine(station).send(now, (**record).clone()) {
+        match producer.machine(station).send(now, record.clone()) {
             Ok(id) => {
                 let sent = Arc::new(sent_record(record));
                 let uid = sent.uid;
                 station.write(producer.client, What::SendInvoked(sent));
                 station.add_send(producer.client, id, uid);
-                station.touched.push(producer.client);
+                station.touch(producer.client);
                 self.state = DeliveryState::Sent(id);
             }
             Err(SendRefused::BufferFull) => {}
@@ -229,13 +229,18 @@ impl Drop for Delivery {
     }
 }
 
+/// Values are cut from pieces of this size.
+const CHUNK: usize = 65_536;
+
 /// The uid, big-endian, and then a byte that depends on it, over and over.
-fn value(uid: Uid, size: usize) -> Bytes {
+fn value(uid: Uid, size: usize, room: &mut BytesMut) -> Bytes {
     assert!(size >= 8, "a value of {size} bytes has no room for its uid");
-    let mut value = BytesMut::with_capacity(size);
-    value.put_u64(uid.0);
-    value.put_bytes((uid.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8, size - 8);
-    value.freeze()
+    if room.capacity() < size {
+        *room = BytesMut::with_capacity(size.max(CHUNK));
+    }
+    room.put_u64(uid.0);
+    room.put_bytes((uid.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8, size - 8);
+    room.split().freeze()
 }
 
 fn sent_record(record: &ProducerRecord) -> SentRecord {

@@ -12,6 +12,7 @@ use broker_core::client::producer::{Producer, SendCompletion, SendId};
 use broker_core::machine::{Instant, Machine};
 use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::NodeId;
+use bytes::BytesMut;
 
 use super::admin::Admin;
 use super::producer::{RecordMetadata, SendError};
@@ -34,6 +35,7 @@ impl Shared {
             sleepers: Vec::new(),
             free_sleepers: Vec::new(),
             touched: Vec::new(),
+            values: BytesMut::new(),
             records: 0,
             topics_ready: false,
             awaiting_topics: Vec::new(),
@@ -58,7 +60,9 @@ pub(crate) struct Station {
     /// Alarms that the world has not scheduled yet.
     pub(crate) new_timers: Vec<(SimTime, SleeperId)>,
     /// Clients whose machines were used and may have outputs.
-    pub(crate) touched: Vec<usize>,
+    touched: Vec<usize>,
+    /// Room for the values of records, so that not each of them is allocated.
+    pub(crate) values: BytesMut,
     /// How many records were handed to producers; also the last uid.
     pub(crate) records: u64,
     topics_ready: bool,
@@ -80,6 +84,8 @@ pub(crate) struct Client {
     pub(crate) machine: Option<ClientMachine>,
     sends: Sends,
     poller: Option<Waker>,
+    /// Whether it is in [`Station::touched`].
+    is_touched: bool,
 }
 
 /// The library that a client runs on.
@@ -144,6 +150,7 @@ impl Client {
             machine: None,
             sends: Sends::default(),
             poller: None,
+            is_touched: false,
         }
     }
 
@@ -164,6 +171,24 @@ impl Station {
         std::mem::take(&mut self.woken)
     }
 
+    /// The machine of client `index` was used and may have outputs.
+    pub(crate) fn touch(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        if !client.is_touched {
+            client.is_touched = true;
+            self.touched.push(index);
+        }
+    }
+
+    /// The clients that were touched since the last call.
+    pub(crate) fn take_touched(&mut self) -> Vec<usize> {
+        let touched = std::mem::take(&mut self.touched);
+        for client in &touched {
+            self.clients[*client].is_touched = false;
+        }
+        touched
+    }
+
     fn wake(&mut self, waker: Waker) {
         self.woken += 1;
         waker.wake();
@@ -177,7 +202,7 @@ impl Station {
         client.incarnation = incarnation;
         client.machine = Some(machine);
         client.sends.acks = acks;
-        self.touched.push(index);
+        self.touch(index);
     }
 
     /// The process of client `index` died: its machine is gone, and what it was sending is anybody's guess.

@@ -54,6 +54,11 @@ impl Cluster {
         }
     }
 
+    /// The known topics.
+    pub(super) fn topics(&self) -> impl Iterator<Item = (&TopicName, &TopicId)> {
+        self.topics.iter()
+    }
+
     /// The leader of a partition, if it has one.
     pub(super) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
         self.partition(topic, partition)?.leader

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use broker_core::disk::{FileName, SECTOR};
 use broker_core::random::Random;
+use broker_core::types::TopicPartition;
 use bytes::Bytes;
 
 use super::rope::Rope;
@@ -18,7 +19,7 @@ pub(super) struct Disk {
     /// Counts operations; a sync covers those with a lower number.
     sequence: u64,
     /// Removals that no later sync has made durable yet, in order.
-    removals: VecDeque<(u64, FileName)>,
+    removals: Vec<(u64, FileName)>,
 }
 
 /// One file, twice.
@@ -93,7 +94,7 @@ impl Disk {
         let Some(file) = self.files.get_mut(&name) else { return };
         if file.cache.take().is_some() {
             file.pending.push_back((self.sequence, Pending::Remove));
-            self.removals.push_back((self.sequence, name));
+            self.removals.push((self.sequence, name));
         }
     }
 
@@ -117,17 +118,15 @@ impl Disk {
         (SyncPoint(self.sequence), dirty)
     }
 
-    /// A sync or replacement of `name` is done: what it covers is durable, and so is every earlier removal of any
-    /// file, since file systems write their journals in order.
+    /// A sync or replacement of `name` is done: what it covers is durable, and so is every earlier removal in its
+    /// folder.
     pub(super) fn done(&mut self, name: FileName, point: SyncPoint) {
         if let Some(file) = self.files.get_mut(&name) {
             file.make_durable(point.0);
         }
-        while let Some((sequence, removed)) = self.removals.front().copied() {
-            if sequence > point.0 {
-                break;
-            }
-            self.removals.pop_front();
+        let is_covered =
+            |(sequence, removed): &(u64, FileName)| *sequence <= point.0 && folder(*removed) == folder(name);
+        for (sequence, removed) in self.removals.extract_if(.., |removal| is_covered(removal)) {
             // A file that was removed twice is forgotten with the first removal.
             if let Some(file) = self.files.get_mut(&removed) {
                 file.make_durable(sequence);
@@ -241,13 +240,21 @@ impl File {
     }
 }
 
+/// The folder that a file lies in, below the node's own.
+fn folder(name: FileName) -> Option<TopicPartition> {
+    match name {
+        FileName::Segment { partition, .. } => Some(partition),
+        FileName::QuorumState | FileName::HighWatermarkCheckpoint => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::io::{Seek, SeekFrom, Write};
     use std::path::Path;
 
-    use broker_core::types::{Offset, TopicId, TopicPartition};
+    use broker_core::types::{Offset, TopicId};
     use proptest::prelude::*;
 
     use super::*;
@@ -474,20 +481,21 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_may_be_undone_until_any_file_is_synced() {
-        let other = FileName::HighWatermarkCheckpoint;
-        let removed = |synced: bool| {
+    fn a_removal_may_be_undone_until_a_file_of_its_folder_is_synced() {
+        let removed = |synced: Option<FileName>| {
             outcomes(move |disk| {
                 write_synced(disk, b"here");
                 disk.remove(FILE);
-                if synced {
+                if let Some(other) = synced {
                     let (point, _) = disk.sync(other);
                     disk.done(other, point);
                 }
             })
         };
-        assert_eq!(removed(false), [None, Some(b"here".to_vec())].into());
-        assert_eq!(removed(true), [None].into());
+        let both = [None, Some(b"here".to_vec())];
+        assert_eq!(removed(None), both.clone().into());
+        assert_eq!(removed(Some(name(1))), both.into(), "another folder");
+        assert_eq!(removed(Some(FileName::HighWatermarkCheckpoint)), [None].into());
     }
 
     #[test]

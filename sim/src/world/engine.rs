@@ -1,6 +1,6 @@
 //! The world and its loop.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{Hash, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use broker_core::machine::Input;
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 
+use super::chronicle;
 use super::clock::NodeClock;
 use super::cluster::Cluster;
 use super::disk::SyncPoint;
@@ -20,15 +21,13 @@ use super::node::{Costs, Kind, Node};
 use super::queue::Queue;
 use super::strike::Strikes;
 use super::{End, Midwife, Report, Setup, server_name, servers};
-use crate::history::{At, Entry, Environment, Observer, SimTime, What};
+use crate::history::{Observer, SimTime};
 use crate::program::Member;
 use crate::program::station::{Client, Shared, SleeperId};
 use crate::scenario::Scenario;
 
 /// How often the observer is asked whether the healed cluster has settled.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
-/// The process of history lines that are about no single node.
-pub(super) const NOWHERE: NodeId = NodeId(0);
 
 /// Runs a world with servers of any kind.
 pub(super) fn hold<O: Observer>(setup: Setup<'_>, cast: Vec<Member>, midwife: Midwife, observer: O) -> (Report, O) {
@@ -72,6 +71,8 @@ pub(super) struct World<'a, O> {
     /// About how many bytes logs and history take.
     pub(super) memory: u64,
     records_sent: u64,
+    /// The limit of simulated time.
+    last_moment: u64,
     end: Option<End>,
 }
 
@@ -166,6 +167,7 @@ impl<'a, O: Observer> World<'a, O> {
             messages: 0,
             memory: 0,
             records_sent: 0,
+            last_moment: SimTime::after(scenario.limits.sim_time).0,
             end: None,
         }
     }
@@ -253,10 +255,9 @@ impl<'a, O: Observer> World<'a, O> {
             self.queue.push(time.0.max(self.now), Happening::Ring(sleeper));
         }
         for entry in station.entries.drain(..) {
-            self.memory += size_of_entry(&entry);
-            self.observer.entry(&entry);
+            self.pass_on(&entry);
         }
-        let touched = std::mem::take(&mut station.touched);
+        let touched = station.take_touched();
         drop(station);
         for place in touched {
             self.drain_client(place);
@@ -268,52 +269,8 @@ impl<'a, O: Observer> World<'a, O> {
         if station.ring(sleeper) {
             self.woken += station.take_woken();
             drop(station);
-            self.count("ring", NOWHERE, |_| {});
+            self.count(chronicle::Kind::Ring, chronicle::NOWHERE, |_| {});
         }
-    }
-
-    // ---- history, digest, trace
-
-    pub(super) fn at(&self) -> At {
-        At {
-            step: self.step,
-            time: SimTime(self.now),
-        }
-    }
-
-    /// Counts a delivered event and folds it into the digest.
-    pub(super) fn count(&mut self, kind: &'static str, node: NodeId, body: impl FnOnce(&mut DigestHasher)) {
-        self.step += 1;
-        self.digest.write_u64(self.now);
-        self.digest.write_u32(node.0);
-        body(&mut self.digest);
-        if self.trace {
-            tracing::debug!(target: "trial", step = self.step, time = %SimTime(self.now), node = node.0, kind);
-        }
-    }
-
-    /// Adds a line to the history of a node.
-    pub(super) fn note(&mut self, index: usize, what: Environment) {
-        let node = &self.nodes[index];
-        self.write(node.id, node.incarnation, what);
-    }
-
-    /// Adds a line to the history.
-    pub(super) fn note_everywhere(&mut self, what: Environment) {
-        self.write(NOWHERE, 0, what);
-    }
-
-    fn write(&mut self, process: NodeId, incarnation: u32, what: Environment) {
-        if self.trace {
-            tracing::debug!(target: "trial", step = self.step, time = %SimTime(self.now), node = process.0, ?what);
-        }
-        let entry = Entry {
-            at: self.at(),
-            process,
-            incarnation,
-            what: What::Environment(what),
-        };
-        self.observer.entry(&entry);
     }
 
     // ---- the end
@@ -363,7 +320,7 @@ impl<'a, O: Observer> World<'a, O> {
             format!("more than {} events", limits.events)
         } else if self.records_sent > limits.records {
             format!("more than {} records", limits.records)
-        } else if self.now > SimTime::after(limits.sim_time).0 {
+        } else if self.now > self.last_moment {
             format!("more than {:?} of simulated time", limits.sim_time)
         } else if self.memory > limits.memory {
             format!("more than {} bytes of logs and history", limits.memory)
@@ -385,16 +342,6 @@ impl<'a, O: Observer> World<'a, O> {
         };
         (report, self.observer)
     }
-}
-
-/// About how many bytes a line of history takes in memory.
-fn size_of_entry(entry: &Entry) -> u64 {
-    let more = match &entry.what {
-        What::SendInvoked(sent) => 64 + sent.key.as_ref().map_or(0, |key| key.len()),
-        What::Polled(records) => size_of_val(&records[..]),
-        _ => 0,
-    };
-    (size_of::<Entry>() + more) as u64
 }
 
 /// Folds anything into a digest.

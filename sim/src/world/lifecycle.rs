@@ -54,11 +54,12 @@ impl<O: Observer> World<'_, O> {
         if let Kind::Client(place) = self.nodes[index].kind {
             self.host.kill(place);
             self.woken += 1;
-            let mut station = self.shared.lock();
+            let shared = self.shared.clone();
+            let mut station = shared.lock();
             station.at = self.at();
             station.die(place);
             for entry in station.entries.drain(..) {
-                self.observer.entry(&entry);
+                self.pass_on(&entry);
             }
         }
         for connection in self.network.open_connections(index) {

@@ -4,10 +4,11 @@
 //! what the machine asks for, and when a program's wait has ended lets the programs run until all of them wait again.
 //! All times are whole nanoseconds, all chance comes from the seed, and every delivered event goes into the digest.
 //!
-//! The rooms: [`engine`](self) the loop · `turn` one input and its consequences · `traffic` messages on their way ·
+//! The rooms: `engine` the loop · `turn` one input and its consequences · `traffic` messages on their way ·
 //! `lifecycle` start, death, pause · `strike` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
-//! `host` the executor of programs · `queue`, `rope` the tools.
+//! `host` the executor of programs · `chronicle` digest, history and trace · `queue`, `rope` the tools.
 
+mod chronicle;
 pub(crate) mod clock;
 mod cluster;
 mod disk;

@@ -136,6 +136,7 @@ impl Node {
         self.inbox.clear();
         self.called = false;
         self.busy_until = now;
+        self.kept_still = 0;
         self.alarms = Alarms::default();
     }
 

@@ -4,6 +4,7 @@ use crate::fault::{Fault, FaultPlan, PlannedFault, Target};
 use crate::history::{Environment, Observer, SimTime};
 
 use super::FiredFault;
+use super::chronicle::{Kind, NOWHERE};
 use super::engine::{Happening, World, fold};
 use super::network::{Body, Connection, Direction, Message, NOBODY, Trouble};
 use super::node::State;
@@ -125,7 +126,7 @@ impl<O: Observer> World<'_, O> {
         if self.strikes.healed {
             return;
         }
-        self.count("fault begins", super::engine::NOWHERE, fold(number));
+        self.count(Kind::FaultBegins, NOWHERE, fold(number));
         self.strikes.strikes[number].began = Some(SimTime(self.now));
         let fault = &self.strikes.plan[number].fault;
         // A target that cannot be found leaves the fault unfired, with the name that the plan gives it.
@@ -345,7 +346,7 @@ impl<O: Observer> World<'_, O> {
         }
         strike.ended = Some(SimTime(self.now));
         let undo = std::mem::take(&mut strike.undo);
-        self.count("fault ends", super::engine::NOWHERE, fold(number));
+        self.count(Kind::FaultEnds, NOWHERE, fold(number));
         for step in undo {
             self.undo(number, step);
         }
@@ -403,7 +404,7 @@ impl<O: Observer> World<'_, O> {
             }
         }
         self.end_silence();
-        self.count("heal", super::engine::NOWHERE, |_| {});
+        self.count(Kind::Heal, NOWHERE, |_| {});
         self.note_everywhere(Environment::Healed);
         self.ask_later();
     }

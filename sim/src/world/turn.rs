@@ -4,8 +4,8 @@ use std::hash::Hash;
 
 use broker_core::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use broker_core::machine::{Input, Output};
-use broker_core::trace::Event;
 
+use super::chronicle;
 use super::engine::{DiskDone, Happening, World};
 use super::node::{Kind, Node, PerByte, State, Taken};
 use crate::history::{Environment, Observer, SimTime};
@@ -103,11 +103,8 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
         }
-        let trace = self.trace.then(|| format!("{input:?}"));
-        self.count("input", id, |digest| input.hash(digest));
-        if let Some(input) = trace {
-            tracing::trace!(target: "trial", step = self.step, time = %SimTime(self.now), node = id.0, %input);
-        }
+        self.count(chronicle::Kind::Input, id, |digest| input.hash(digest));
+        self.say_input(id, &input);
         if matches!(input, Input::Request { .. } | Input::Response { .. }) {
             self.messages += 1;
         }
@@ -170,7 +167,7 @@ impl<O: Observer> World<'_, O> {
         station.after_turn(place);
         self.woken += station.take_woken();
         for entry in station.entries.drain(..) {
-            self.observer.entry(&entry);
+            self.pass_on(&entry);
         }
     }
 
@@ -209,22 +206,11 @@ impl<O: Observer> World<'_, O> {
             Output::Disk { op, what } => self.start_disk_operation(index, op, what),
             Output::Trace(event) => self.state_fact(index, &event),
             Output::Halt { reason } => {
-                if self.trace {
-                    tracing::debug!(target: "trial", step = self.step, node = self.nodes[index].id.0, ?reason, "halt");
-                }
+                self.say_halt(self.nodes[index].id, &reason);
                 return false;
             }
         }
         true
-    }
-
-    fn state_fact(&mut self, index: usize, event: &Event) {
-        let node = self.nodes[index].id;
-        if self.trace {
-            tracing::debug!(target: "trial", step = self.step, time = %SimTime(self.now), node = node.0, fact = ?event);
-        }
-        self.cluster.observe(node, event);
-        self.observer.fact(self.at(), node, event);
     }
 
     // ---- the disk

@@ -1,0 +1,154 @@
+//! What is written down: the digest, the history, and for who replays a trial a line for everything that happens.
+
+use std::hash::Hasher;
+
+use broker_core::digest::DigestHasher;
+use broker_core::disk::DiskReply;
+use broker_core::machine::Input;
+use broker_core::trace::Event;
+use broker_core::types::NodeId;
+
+use super::engine::World;
+use crate::history::{At, Entry, Environment, Observer, SimTime, What};
+
+/// The node of what is about no single node.
+pub(super) const NOWHERE: NodeId = NodeId(0);
+
+/// The kinds of delivered events, for the digest.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Input = 1,
+    Ring = 2,
+    FaultBegins = 3,
+    FaultEnds = 4,
+    Heal = 5,
+}
+
+/// States a line, if somebody replays the trial. Free of charge if not.
+macro_rules! say {
+    ($world:expr, $level:ident, $node:expr, $($text:tt)+) => {
+        if $world.trace {
+            let text = $world.with_names(format!($($text)+));
+            let (step, time, node) = ($world.step, SimTime($world.now), $world.name_of($node));
+            tracing::$level!(target: "trial", step, %time, node = %node, message = %text);
+        }
+    };
+}
+
+impl<O: Observer> World<'_, O> {
+    pub(super) fn at(&self) -> At {
+        At {
+            step: self.step,
+            time: SimTime(self.now),
+        }
+    }
+
+    /// Counts a delivered event and folds it into the digest.
+    pub(super) fn count(&mut self, kind: Kind, node: NodeId, body: impl FnOnce(&mut DigestHasher)) {
+        self.step += 1;
+        self.digest.write_u64(self.now);
+        self.digest.write_u64(u64::from(node.0) << 8 | kind as u64);
+        body(&mut self.digest);
+        if !matches!(kind, Kind::Input) {
+            say!(self, trace, node, "{kind:?}");
+        }
+    }
+
+    /// States an input that is about to be handled.
+    pub(super) fn say_input(&self, node: NodeId, input: &Input) {
+        say!(self, trace, node, "{}", self.words(input));
+    }
+
+    /// Why a machine halts.
+    pub(super) fn say_halt(&self, node: NodeId, reason: &broker_core::machine::HaltReason) {
+        say!(self, debug, node, "halts: {reason:?}");
+    }
+
+    /// A machine states a fact.
+    pub(super) fn state_fact(&mut self, index: usize, event: &Event) {
+        let node = self.nodes[index].id;
+        self.cluster.observe(node, event);
+        say!(self, debug, node, "{event:?}");
+        self.observer.fact(self.at(), node, event);
+    }
+
+    /// Adds a blow of the environment to the history of a node.
+    pub(super) fn note(&mut self, index: usize, what: Environment) {
+        let node = &self.nodes[index];
+        let (process, incarnation) = (node.id, node.incarnation);
+        self.write(process, incarnation, what);
+    }
+
+    /// Adds a blow of the environment to the history that strikes no single node.
+    pub(super) fn note_everywhere(&mut self, what: Environment) {
+        self.write(NOWHERE, 0, what);
+    }
+
+    fn write(&mut self, process: NodeId, incarnation: u32, what: Environment) {
+        let at = self.at();
+        let what = What::Environment(what);
+        self.pass_on(&Entry {
+            at,
+            process,
+            incarnation,
+            what,
+        });
+    }
+
+    /// Hands a line of the history to the observer.
+    pub(super) fn pass_on(&mut self, entry: &Entry) {
+        self.memory += size_of_entry(entry);
+        say!(self, debug, entry.process, "{:?}", entry.what);
+        self.observer.entry(entry);
+    }
+
+    // ---- words
+
+    fn name_of(&self, node: NodeId) -> String {
+        match node {
+            NOWHERE => "everywhere".to_owned(),
+            _ => self.nodes[self.place(node)].name.clone(),
+        }
+    }
+
+    /// `text` with partitions under the names of their topics: `orders/0` for `t100-0`.
+    fn with_names(&self, text: String) -> String {
+        let topics = self.cluster.topics();
+        topics.fold(text, |text, (name, id)| {
+            text.replace(&format!("t{id}-"), &format!("{name}/"))
+        })
+    }
+
+    fn words(&self, input: &Input) -> String {
+        match input {
+            Input::Request { reply_to, body } => {
+                format!("request {} of {}: {body:?}", reply_to.id.0, self.name_of(reply_to.node))
+            }
+            Input::Response { from, id, body } => {
+                format!("response of {} to request {}: {body:?}", self.name_of(*from), id.0)
+            }
+            Input::Closed { connection } => format!("connection {} is gone", connection.0),
+            Input::Unreachable { peer } => format!("{} is unreachable", self.name_of(*peer)),
+            Input::Disk { op, file, result } => {
+                let file = file.map_or(String::new(), |file| format!(" on {file}"));
+                let result = match result {
+                    Ok(DiskReply::Data(bytes)) => format!("{} bytes", bytes.len()),
+                    Ok(reply) => format!("{reply:?}"),
+                    Err(error) => error.to_string(),
+                };
+                format!("disk operation {}{file}: {result}", op.0)
+            }
+            Input::Wake => "wake".to_owned(),
+        }
+    }
+}
+
+/// About how many bytes a line of history takes in memory.
+fn size_of_entry(entry: &Entry) -> u64 {
+    let more = match &entry.what {
+        What::SendInvoked(sent) => 64 + sent.key.as_ref().map_or(0, |key| key.len()),
+        What::Polled(records) => size_of_val(&records[..]),
+        _ => 0,
+    };
+    (size_of::<Entry>() + more) as u64
+}
