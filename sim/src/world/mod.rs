@@ -5,7 +5,7 @@
 //! All times are whole nanoseconds, all chance comes from the seed, and every delivered event goes into the digest.
 //!
 //! The rooms: `engine` the loop · `turn` one input and its consequences · `traffic` messages on their way ·
-//! `lifecycle` start, death, pause · `strike` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
+//! `lifecycle` start, death, pause · `strike`, `target` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
 //! `host` the executor of programs · `chronicle` digest, history and trace · `queue`, `rope` the tools.
 
 mod chronicle;
@@ -21,6 +21,7 @@ mod pingpong;
 mod queue;
 mod rope;
 mod strike;
+mod target;
 #[cfg(test)]
 mod tests;
 mod traffic;

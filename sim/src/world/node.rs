@@ -42,8 +42,8 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     /// When the disk has done everything so far.
     pub(super) disk_free: u64,
-    /// How many times as long the disk takes.
-    pub(super) disk_slowness: f64,
+    /// How many times as long the disk takes, for each fault that slows it.
+    pub(super) disk_slowness: Vec<f64>,
     /// Counts power losses, so that an operation of before has no effect after.
     pub(super) power_cycle: u32,
 
@@ -107,7 +107,7 @@ impl Node {
             ingress_free: 0,
             disk: Disk::default(),
             disk_free: 0,
-            disk_slowness: 1.0,
+            disk_slowness: Vec::new(),
             power_cycle: 0,
             alarms: Alarms::default(),
         }

@@ -1,6 +1,6 @@
 //! The fault plan: who is struck is decided when a fault begins, and all is undone when it ends.
 
-use crate::fault::{Fault, FaultPlan, PlannedFault, Target};
+use crate::fault::{Fault, FaultPlan, PlannedFault};
 use crate::history::{Environment, Observer, SimTime};
 
 use super::FiredFault;
@@ -9,6 +9,7 @@ use super::engine::{Happening, World, fold};
 use super::network::{Body, Connection, Direction, Message, NOBODY, Trouble};
 use super::node::State;
 use super::queue::Queue;
+use super::target::describe;
 
 /// The plan and what has become of it.
 pub(super) struct Strikes<'a> {
@@ -213,7 +214,7 @@ impl<O: Observer> World<'_, O> {
             Fault::SlowDisk(target, factor) => {
                 let victims = self.resolve(target);
                 for victim in &victims {
-                    self.nodes[*victim].disk_slowness *= factor;
+                    self.nodes[*victim].disk_slowness.push(*factor);
                 }
                 self.tell_began(number);
                 let undo = victims.into_iter().map(|victim| Undo::Disk(victim, *factor));
@@ -228,6 +229,9 @@ impl<O: Observer> World<'_, O> {
             } => {
                 let mut pairs = self.pairs(from, to);
                 pairs.extend(self.pairs(to, from));
+                // Where both ends mean many nodes, a link is named from either end.
+                pairs.sort_unstable();
+                pairs.dedup();
                 for (from, to) in &pairs {
                     let trouble = Trouble {
                         fault: number,
@@ -280,63 +284,6 @@ impl<O: Observer> World<'_, O> {
         self.note_everywhere(Environment::FaultBegan(name));
     }
 
-    // ---- targets
-
-    /// The nodes that a target means now; none if it cannot be told.
-    fn resolve(&self, target: &Target) -> Vec<usize> {
-        let node = |id| vec![self.place(id)];
-        match target {
-            Target::Broker(number) => node(broker_core::types::NodeId(*number)),
-            Target::ControllerNode(number) => node(broker_core::types::NodeId(super::FIRST_CONTROLLER + number - 1)),
-            Target::LeaderOf(topic, partition) => self.cluster.leader(topic, *partition).map_or(Vec::new(), node),
-            Target::FollowerOf(topic, partition) => self.running_follower(topic, *partition, 0),
-            Target::AnotherFollowerOf(topic, partition) => self.running_follower(topic, *partition, 1),
-            Target::Controller => self.cluster.controller().map_or(Vec::new(), node),
-            Target::All => (0..self.roles.len()).collect(),
-            Target::Client(name) => {
-                let place = self.cast.iter().position(|member| member.name == *name);
-                place.map(|place| self.roles.len() + place).into_iter().collect()
-            }
-        }
-    }
-
-    fn running_follower(&self, topic: &str, partition: i32, number: usize) -> Vec<usize> {
-        let followers = self.cluster.followers(topic, partition).into_iter();
-        let running = followers
-            .map(|id| self.place(id))
-            .filter(|place| self.nodes[*place].is_alive());
-        running.skip(number).take(1).collect()
-    }
-
-    fn pairs(&self, from: &Target, to: &Target) -> Vec<(usize, usize)> {
-        let to = self.resolve(to);
-        let from = self.resolve(from).into_iter();
-        from.flat_map(|from| to.iter().map(move |to| (from, *to)))
-            .filter(|(from, to)| from != to)
-            .collect()
-    }
-
-    /// What is done to whom, with the nodes that its targets mean now; `None` if some target means none.
-    fn name(&self, fault: &Fault) -> Option<String> {
-        let missing = std::cell::Cell::new(false);
-        let name = describe(fault, |target| {
-            let places = self.resolve(target);
-            missing.set(missing.get() || places.is_empty());
-            match (target, places.first()) {
-                (
-                    Target::LeaderOf(..) | Target::FollowerOf(..) | Target::AnotherFollowerOf(..) | Target::Controller,
-                    Some(place),
-                ) => {
-                    let plain = target.to_string();
-                    let role = plain.trim_start_matches("a ").trim_start_matches("the ");
-                    format!("{} ({role})", self.nodes[*place].name)
-                }
-                _ => target.to_string(),
-            }
-        });
-        (!missing.get()).then_some(name)
-    }
-
     // ---- ending
 
     pub(super) fn end_fault(&mut self, number: usize) {
@@ -371,7 +318,11 @@ impl<O: Observer> World<'_, O> {
             }
             Undo::Mend(from, to) => self.network.mend(from, to),
             Undo::Relieve(from, to) => self.network.relieve(from, to, number),
-            Undo::Disk(index, factor) => self.nodes[index].disk_slowness /= factor,
+            Undo::Disk(index, factor) => {
+                let slowness = &mut self.nodes[index].disk_slowness;
+                let place = slowness.iter().position(|slow| *slow == factor);
+                slowness.remove(place.expect("the fault slowed it"));
+            }
             Undo::Release => self.release(number),
             Undo::Tell => {
                 let name = self.strikes.strikes[number].name.clone();
@@ -414,38 +365,6 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.network.connections[connection as usize];
         if state.server_incarnation == NOBODY && state.server == to && self.nodes[to].is_alive() {
             state.server_incarnation = self.nodes[to].incarnation;
-        }
-    }
-}
-
-/// What a fault does, in words.
-fn describe(fault: &Fault, name: impl Fn(&Target) -> String) -> String {
-    match fault {
-        Fault::Kill(target) => format!("kill {}", name(target)),
-        Fault::PowerLoss(target) => format!("power loss of {}", name(target)),
-        Fault::Restart(target) => format!("restart {}", name(target)),
-        Fault::Pause(target) => format!("pause {}", name(target)),
-        Fault::Partition(groups) => {
-            let group = |group: &Vec<Target>| group.iter().map(&name).collect::<Vec<_>>().join(", ");
-            match groups.as_slice() {
-                [alone] => format!("isolate {}", group(alone)),
-                groups => format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | ")),
-            }
-        }
-        Fault::OneWay(from, to) => format!("cut {} off from {}", name(to), name(from)),
-        Fault::SlowDisk(target, factor) => format!("slow disk of {}, {factor} times", name(target)),
-        Fault::Link { from, to, .. } => format!("trouble between {} and {}", name(from), name(to)),
-        Fault::Hold {
-            from,
-            to,
-            api,
-            response,
-        } => {
-            let kind = match response {
-                true => "response",
-                false => "request",
-            };
-            format!("hold a {api:?} {kind} from {} to {}", name(from), name(to))
         }
     }
 }

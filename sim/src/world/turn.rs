@@ -297,8 +297,8 @@ fn disk_time(node: &Node, disk: PerByte, bytes: u64) -> u64 {
 }
 
 fn slow(node: &Node, time: u64) -> u64 {
-    match node.disk_slowness {
-        1.0 => time,
-        factor => (time as f64 * factor) as u64,
+    match &node.disk_slowness[..] {
+        [] => time,
+        factors => (time as f64 * factors.iter().product::<f64>()) as u64,
     }
 }

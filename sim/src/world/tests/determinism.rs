@@ -1,5 +1,7 @@
 //! One seed is one trial; and what ends a trial.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::scenario::Limits;
 
@@ -45,10 +47,69 @@ fn one_seed_gives_one_digest() {
     assert_eq!(here.report, there);
 }
 
+/// Keeps what is printed.
+#[derive(Clone, Default)]
+struct Page(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_trace_tells_every_event_with_the_names_of_people() {
+    let page = Page::default();
+    let printer = page.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || printer.clone())
+        .finish();
+    let mut stage = programs::one_broker();
+    programs::add_load(&mut stage, 20.0);
+    let (play, quiet) = (
+        tracing::subscriber::with_default(subscriber, || stage.run_for_real(true)),
+        stage.run_for_real(false),
+    );
+    assert_eq!(play.report, quiet.report, "looking changes nothing");
+    let page = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = page
+        .lines()
+        .filter_map(|line| Some(line.split_once(" trial: ")?.1))
+        .collect();
+    let steps: BTreeSet<u64> = lines
+        .iter()
+        .map(|line| {
+            line.strip_prefix("step=")
+                .unwrap()
+                .split_once(' ')
+                .unwrap()
+                .0
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(steps, (0..=play.report.events).collect(), "every step has a line");
+    for words in [
+        "node=broker 1 request",
+        "node=broker 1 BecameLeader { partition: orders/0",
+        "node=client load/1 response of broker 1 to request",
+        "node=client load/1 SendOk",
+        "node=everywhere Environment(Healed)",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(words)), "{words}");
+    }
+}
+
 #[test]
 fn another_seed_gives_another_digest() {
     let mut stage = busy();
-    let digests: std::collections::BTreeSet<u64> = (0..5)
+    let digests: BTreeSet<u64> = (0..5)
         .map(|seed| {
             stage.seed = seed;
             stage.run().report.digest

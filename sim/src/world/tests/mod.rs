@@ -279,8 +279,8 @@ impl Stage {
     }
 
     /// With brokers instead of puppets.
-    fn run_for_real(&self) -> Play {
-        self.run_with(false, brokers(&self.scenario), Rc::new(()))
+    fn run_for_real(&self, trace: bool) -> Play {
+        self.run_with(trace, brokers(&self.scenario), Rc::new(()))
     }
 
     fn puppets(&self) -> (Midwife, Rc<()>) {

@@ -29,7 +29,7 @@ pub(super) fn add_load(stage: &mut Stage, rate: f64) {
 }
 
 /// One broker with a topic of two partitions, for three seconds.
-fn one_broker() -> Stage {
+pub(super) fn one_broker() -> Stage {
     let mut stage = Stage::new(|_, _| Vec::new());
     stage.scenario.cluster.brokers = 1;
     stage.scenario.duration = S * 3;
@@ -330,7 +330,7 @@ fn records_arrive_as_they_were_sent() {
         },
     });
     stage.settles_at = S * 4;
-    let play = stage.run_for_real();
+    let play = stage.run_for_real(false);
     assert_eq!(play.report.end, End::Settled);
     let mut sent = std::collections::BTreeMap::new();
     let (mut acked, mut read) = (BTreeSet::new(), BTreeSet::new());
@@ -384,7 +384,7 @@ fn a_delivery_tells_where_the_record_went() {
             results.lock().unwrap().push(large.map(|_| 0));
         }
     }));
-    let play = stage.run_for_real();
+    let play = stage.run_for_real(false);
     let refused = Err(SendError::Refused(
         broker_core::client::producer::SendRefused::RecordTooLarge,
     ));
@@ -418,7 +418,7 @@ fn a_full_buffer_is_waited_for() {
         }
     });
     stage.programs.push((Library::Producer(Box::new(config)), main));
-    let play = stage.run_for_real();
+    let play = stage.run_for_real(false);
     assert_eq!(done.load(Ordering::Relaxed), 101);
     let oks = play
         .entries
@@ -459,7 +459,7 @@ fn a_consumer_seeks_and_tells_its_position() {
         }
     });
     stage.programs.push((Library::Consumer(Box::default()), main));
-    let play = stage.run_for_real();
+    let play = stage.run_for_real(false);
     assert_eq!(*log.lock().unwrap(), [(0, 5, vec![2, 3, 4], Some(0), 5)]);
     let sought = play
         .entries

@@ -1,0 +1,99 @@
+//! Who is struck: targets become nodes when a fault begins, and faults get names that people read.
+
+use std::cell::Cell;
+
+use broker_core::types::NodeId;
+
+use super::FIRST_CONTROLLER;
+use super::engine::World;
+use crate::fault::{Fault, Target};
+use crate::history::Observer;
+
+impl<O: Observer> World<'_, O> {
+    /// The nodes that a target means now; none if it cannot be told.
+    pub(super) fn resolve(&self, target: &Target) -> Vec<usize> {
+        let node = |id| vec![self.place(id)];
+        match target {
+            Target::Broker(number) => node(NodeId(*number)),
+            Target::ControllerNode(number) => node(NodeId(FIRST_CONTROLLER + number - 1)),
+            Target::LeaderOf(topic, partition) => self.cluster.leader(topic, *partition).map_or(Vec::new(), node),
+            Target::FollowerOf(topic, partition) => self.running_follower(topic, *partition, 0),
+            Target::AnotherFollowerOf(topic, partition) => self.running_follower(topic, *partition, 1),
+            Target::Controller => self.cluster.controller().map_or(Vec::new(), node),
+            Target::All => (0..self.roles.len()).collect(),
+            Target::Client(name) => {
+                let place = self.cast.iter().position(|member| member.name == *name);
+                place.map(|place| self.roles.len() + place).into_iter().collect()
+            }
+        }
+    }
+
+    fn running_follower(&self, topic: &str, partition: i32, number: usize) -> Vec<usize> {
+        let followers = self.cluster.followers(topic, partition).into_iter();
+        let running = followers
+            .map(|id| self.place(id))
+            .filter(|place| self.nodes[*place].is_alive());
+        running.skip(number).take(1).collect()
+    }
+
+    /// Every pair of two different nodes that the targets mean.
+    pub(super) fn pairs(&self, from: &Target, to: &Target) -> Vec<(usize, usize)> {
+        let to = self.resolve(to);
+        let from = self.resolve(from).into_iter();
+        from.flat_map(|from| to.iter().map(move |to| (from, *to)))
+            .filter(|(from, to)| from != to)
+            .collect()
+    }
+
+    /// What is done to whom, with the nodes that its targets mean now; `None` if some target means none.
+    pub(super) fn name(&self, fault: &Fault) -> Option<String> {
+        let missing = Cell::new(false);
+        let name = describe(fault, |target| {
+            let places = self.resolve(target);
+            missing.set(missing.get() || places.is_empty());
+            match (target, places.first()) {
+                (Target::Broker(_) | Target::ControllerNode(_) | Target::All | Target::Client(_), _) | (_, None) => {
+                    target.to_string()
+                }
+                (_, Some(place)) => {
+                    let plain = target.to_string();
+                    let role = plain.trim_start_matches("a ").trim_start_matches("the ");
+                    format!("{} ({role})", self.nodes[*place].name)
+                }
+            }
+        });
+        (!missing.get()).then_some(name)
+    }
+}
+
+/// What a fault does, in words.
+pub(super) fn describe(fault: &Fault, name: impl Fn(&Target) -> String) -> String {
+    match fault {
+        Fault::Kill(target) => format!("kill {}", name(target)),
+        Fault::PowerLoss(target) => format!("power loss of {}", name(target)),
+        Fault::Restart(target) => format!("restart {}", name(target)),
+        Fault::Pause(target) => format!("pause {}", name(target)),
+        Fault::Partition(groups) => {
+            let group = |group: &Vec<Target>| group.iter().map(&name).collect::<Vec<_>>().join(", ");
+            match groups.as_slice() {
+                [alone] => format!("isolate {}", group(alone)),
+                groups => format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | ")),
+            }
+        }
+        Fault::OneWay(from, to) => format!("cut {} off from {}", name(to), name(from)),
+        Fault::SlowDisk(target, factor) => format!("slow disk of {}, {factor} times", name(target)),
+        Fault::Link { from, to, .. } => format!("trouble between {} and {}", name(from), name(to)),
+        Fault::Hold {
+            from,
+            to,
+            api,
+            response,
+        } => {
+            let kind = match response {
+                true => "response",
+                false => "request",
+            };
+            format!("hold a {api:?} {kind} from {} to {}", name(from), name(to))
+        }
+    }
+}
