@@ -58,6 +58,18 @@ fn a_node_in_no_group_reaches_everybody() {
 }
 
 #[test]
+fn a_group_of_its_own_is_cut_off_from_all_other_servers() {
+    for (alone, missing) in [(1, 4), (2, 4), (3, 0)] {
+        let isolate = Fault::Partition(vec![vec![Target::Broker(alone)]]);
+        let play = Stage::new(asks_every_100_ms)
+            .fault(MS * 350, Some(MS * 750), isolate)
+            .run();
+        assert_eq!(15 - answered(&play).len(), missing, "{alone}");
+        assert_eq!(play.report.faults[0].name, format!("isolate broker {alone}"));
+    }
+}
+
+#[test]
 fn one_way_means_one_way() {
     let one_way = |from, to| Fault::OneWay(Target::Broker(from), Target::Broker(to));
     // The cut, then what arrives at 2 meanwhile: requests if only the way back is cut.

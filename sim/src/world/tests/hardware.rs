@@ -148,3 +148,62 @@ fn a_paused_process_does_everything_later() {
     );
     assert_eq!(play.time(2, "request 2 from 1"), 700_000_000);
 }
+
+#[test]
+fn a_process_killed_while_paused_starts_running_and_can_be_paused_again() {
+    let stage = Stage::new(asks_often)
+        .fault(MS * 100, Some(MS * 500), Fault::Pause(Target::Broker(2)))
+        .fault(MS * 200, Some(MS * 300), Fault::Kill(Target::Broker(2)))
+        .fault(MS * 700, Some(MS * 800), Fault::Pause(Target::Broker(2)));
+    let play = stage.run();
+    let environment = play
+        .seen
+        .iter()
+        .filter(|seen| seen.node == 2 && !seen.what.starts_with("request"));
+    let blows: Vec<(u64, &str)> = environment
+        .map(|seen| (seen.time / 1_000_000, seen.what.as_str()))
+        .filter(|(_, what)| *what != "closed")
+        .collect();
+    assert_eq!(
+        blows,
+        [(100, "Paused"), (200, "Killed"), (700, "Paused"), (800, "Resumed")]
+    );
+    assert!(!play.marks(2, MS * 310, MS * 690).is_empty(), "the new process runs");
+    assert!(
+        !play.marks(2, MS * 801, S).is_empty(),
+        "and goes on after its own pause"
+    );
+}
+
+fn asks_often(node: u32, _: u32) -> Vec<(Duration, Act)> {
+    match node {
+        1 => (1..100)
+            .map(|number| (MS * 10 * number, Act::Ask(2, u64::from(number), 1)))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn two_faults_slow_a_disk_together_and_end_one_by_one() {
+    let mut stage = Stage::new(|node, _| match node {
+        1 => [50u32, 150, 250, 350, 450]
+            .into_iter()
+            .flat_map(|at| [(MS * at, Act::Nothing), (MS * at, sync())])
+            .collect(),
+        _ => Vec::new(),
+    })
+    .fault(MS * 100, Some(MS * 300), Fault::SlowDisk(Target::Broker(1), 1.7))
+    .fault(MS * 200, Some(MS * 400), Fault::SlowDisk(Target::Broker(1), 10.0));
+    stage.scenario.cluster.hardware.fsync = MS;
+    let play = stage.run();
+    let times = |what: &str| -> Vec<u64> {
+        let seen = play.seen.iter().filter(|seen| seen.what.starts_with(what));
+        seen.map(|seen| seen.time).collect()
+    };
+    let took = times("disk")
+        .into_iter()
+        .zip(times("woken"))
+        .map(|(done, asked)| (done - asked) / 1_000);
+    assert_eq!(took.collect::<Vec<_>>(), [1_000, 1_700, 17_000, 10_000, 1_000]);
+}
