@@ -15,6 +15,9 @@ use crate::types::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, Topic
 mod fetcher;
 mod partition;
 
+#[cfg(test)]
+mod tests;
+
 use fetcher::Asked;
 use partition::{Assigned, Position, Stage};
 

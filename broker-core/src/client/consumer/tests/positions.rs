@@ -1,0 +1,305 @@
+//! Resets, seeks, assignments, and logs that were cut below the position.
+
+use super::*;
+
+/// A consumer that has read three records of epoch 0.
+fn reader(reset: AutoOffsetReset) -> (Bench, Vec<Sent>) {
+    let mut bench = Bench::new(reset, 1);
+    bench.logs[0].append(3);
+    bench.assign();
+    let held = bench.settle();
+    bench.consumer.seek(bench.now, tp(0), Offset(0));
+    // The fetch at the old position must come back before there can be another.
+    for sent in held {
+        let body = bench.serve(&sent);
+        bench.respond(&sent, body);
+    }
+    bench.settle();
+    assert_eq!(bench.take().len(), 3);
+    let held = bench.settle();
+    bench.pass(ms(200));
+    bench.events.clear();
+    while bench.consumer.next_notice().is_some() {}
+    (bench, held)
+}
+
+#[test]
+fn a_partition_without_position_begins_where_the_setting_says() {
+    let rows = [
+        (AutoOffsetReset::Earliest, Some(2)),
+        (AutoOffsetReset::Latest, Some(5)),
+        (AutoOffsetReset::None, None),
+    ];
+    for (reset, position) in rows {
+        let mut bench = Bench::new(reset, 1);
+        bench.logs[0].start = 2;
+        bench.logs[0].append(3);
+        bench.assign();
+        bench.settle();
+        assert_eq!(bench.consumer.position(tp(0)), position.map(Offset), "{reset:?}");
+        let notice = position.is_none().then_some(ConsumerNotice::NoOffset(tp(0)));
+        assert_eq!(bench.consumer.next_notice(), notice);
+        assert_eq!(bench.consumer.next_notice(), None);
+        let expected: Vec<_> = position
+            .map(|at| (None, at, ResetCause::NoPosition))
+            .into_iter()
+            .collect();
+        assert_eq!(bench.resets(), expected);
+    }
+}
+
+#[test]
+fn a_position_out_of_range_is_reset() {
+    let rows = [
+        (AutoOffsetReset::Earliest, Some(10)),
+        (AutoOffsetReset::Latest, Some(14)),
+        (AutoOffsetReset::None, None),
+    ];
+    for (reset, position) in rows {
+        let (mut bench, held) = reader(reset);
+        // Retention has removed everything below 10.
+        bench.logs[0].batches.clear();
+        bench.logs[0].start = 10;
+        bench.logs[0].append(4);
+        let answer = FetchResponse {
+            partitions: vec![FetchPartitionResponse::error(tp(0), ErrorCode::OffsetOutOfRange)],
+        };
+        bench.respond(&held[0], answer.into());
+        bench.settle();
+        assert_eq!(bench.consumer.position(tp(0)), position.map(Offset), "{reset:?}");
+        let expected: Vec<_> = position
+            .map(|at| (Some(3), at, ResetCause::OutOfRange))
+            .into_iter()
+            .collect();
+        assert_eq!(bench.resets(), expected);
+        let notice = position.is_none().then_some(ConsumerNotice::NoOffset(tp(0)));
+        assert_eq!(bench.consumer.next_notice(), notice);
+        if position.is_none() {
+            bench.consumer.seek(bench.now, tp(0), Offset(11));
+            bench.settle();
+            assert_eq!(
+                bench.consumer.position(tp(0)),
+                Some(Offset(11)),
+                "a seek sets it going again"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_new_leader_is_asked_whether_its_log_agrees() {
+    let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
+    (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
+    bench.logs[0].append(1);
+    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    let asked = bench.request();
+    let body = bench.serve(&asked);
+    bench.respond(&asked, body);
+    let asked = bench.request();
+    match &asked.body {
+        Request::OffsetForLeaderEpoch(request) => {
+            assert_eq!(request.partitions, [(tp(0), Some(LeaderEpoch(1)), LeaderEpoch(0))]);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bench.consumer.position(tp(0)), Some(Offset(3)));
+    let body = bench.serve(&asked);
+    bench.respond(&asked, body);
+    bench.settle();
+    assert_eq!(bench.take(), ["3@1"]);
+    assert_eq!(bench.resets(), []);
+}
+
+#[test]
+fn a_cut_below_the_position_is_found_by_validation() {
+    // (the new leader's log, reset policy, position after, reset, notice)
+    let rows = [
+        (AutoOffsetReset::Latest, Some(1), None),
+        (AutoOffsetReset::Earliest, Some(1), None),
+        (AutoOffsetReset::None, None, Some(Some(Offset(1)))),
+    ];
+    for (reset, position, notice) in rows {
+        let (mut bench, _held) = reader(reset);
+        bench.logs[0].batches.clear();
+        bench.logs[0].append(1);
+        (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
+        bench.logs[0].append(5);
+        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.settle();
+        assert_eq!(bench.consumer.position(tp(0)), position.map(Offset), "{reset:?}");
+        let expected: Vec<_> = position
+            .map(|at| (Some(3), at, ResetCause::Truncated))
+            .into_iter()
+            .collect();
+        assert_eq!(bench.resets(), expected);
+        let notice = notice.map(|diverging| ConsumerNotice::LogTruncated {
+            partition: tp(0),
+            position: Offset(3),
+            diverging,
+        });
+        assert_eq!(bench.consumer.next_notice(), notice);
+        if position.is_some() {
+            assert_eq!(bench.take()[0], "1@1", "what replaced the lost records is read");
+        }
+    }
+}
+
+#[test]
+fn a_leader_that_knows_no_epoch_of_the_reader() {
+    // It has no record at all: the diverging offset is unknown, the setting decides.
+    let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
+    bench.logs[0].batches.clear();
+    (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
+    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.settle();
+    assert_eq!(bench.resets(), [(Some(3), 0, ResetCause::Truncated)]);
+
+    // A reader that has read nothing is not contradicted by it.
+    let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
+    bench.assign();
+    bench.settle();
+    bench.resets();
+    (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
+    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.pass(ms(200));
+    let held = bench.settle();
+    assert_eq!(held[0].fetched(), [(0, 0)]);
+    assert_eq!(bench.resets(), []);
+}
+
+#[test]
+fn a_diverging_epoch_in_a_fetch_is_a_cut() {
+    let (mut bench, held) = reader(AutoOffsetReset::Latest);
+    // The log is another one in the same leader epoch: only the fetch itself can tell.
+    bench.logs[0].batches.clear();
+    bench.logs[0].append(2);
+    let body = bench.serve(&held[0]);
+    bench.respond(&held[0], body);
+    bench.settle();
+    assert_eq!(bench.resets(), [(Some(3), 2, ResetCause::Truncated)]);
+    assert_eq!(bench.consumer.position(tp(0)), Some(Offset(2)));
+}
+
+#[test]
+fn buffered_records_of_an_old_leader_are_dropped_when_it_changes() {
+    let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
+    bench.logs[0].append(2);
+    bench.assign();
+    bench.settle();
+    assert!(bench.consumer.has_records());
+    bench.pass(ms(200));
+    (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
+    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    let asked = bench.request();
+    let body = bench.serve(&asked);
+    bench.respond(&asked, body);
+    assert_eq!(bench.take(), [""; 0]);
+    bench.settle();
+    assert_eq!(bench.take(), ["0@0", "1@0"]);
+}
+
+#[test]
+fn a_seek_voids_what_was_asked_before() {
+    let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
+    bench.logs[0].append(4);
+    bench.assign();
+    let metadata = bench.request();
+    let body = bench.serve(&metadata);
+    bench.respond(&metadata, body);
+    let offsets = bench.request();
+    assert!(matches!(offsets.body, Request::ListOffsets(_)));
+    bench.consumer.seek(bench.now, tp(0), Offset(3));
+    let fetch = bench.request();
+    assert_eq!(fetch.fetched(), [(0, 3)]);
+    let body = bench.serve(&offsets);
+    bench.respond(&offsets, body);
+    assert_eq!(
+        bench.consumer.position(tp(0)),
+        Some(Offset(3)),
+        "the reset came too late"
+    );
+    bench.consumer.seek(bench.now, tp(0), Offset(1));
+    let body = bench.serve(&fetch);
+    bench.respond(&fetch, body);
+    assert!(
+        !bench.consumer.has_records(),
+        "records of another position are no answer"
+    );
+    bench.settle();
+    assert_eq!(bench.take(), ["1@0", "2@0", "3@0"]);
+    assert_eq!(
+        bench.resets(),
+        [(None, 3, ResetCause::Seek), (Some(3), 1, ResetCause::Seek)]
+    );
+    bench.consumer.seek(bench.now, tp(7), Offset(1));
+    assert_eq!(bench.consumer.position(tp(7)), None);
+}
+
+#[test]
+fn an_assignment_keeps_positions_and_buffered_records_of_what_stays() {
+    let mut bench = Bench::new(AutoOffsetReset::Earliest, 3);
+    for log in &mut bench.logs {
+        log.append(2);
+    }
+    let partitions = |indexes: &[i32]| -> Vec<(TopicName, PartitionIndex)> {
+        indexes
+            .iter()
+            .map(|index| ("t".into(), PartitionIndex(*index)))
+            .collect()
+    };
+    bench.consumer.assign(bench.now, partitions(&[0, 1]));
+    bench.settle();
+    bench.consumer.seek(bench.now, tp(1), Offset(1));
+    bench.settle();
+    bench.consumer.assign(bench.now, partitions(&[2, 1, 1]));
+    bench.settle();
+    assert_eq!(bench.consumer.position(tp(0)), None);
+    assert_eq!(bench.consumer.partition_id(&"t".into(), PartitionIndex(1)), Some(tp(1)));
+    assert_eq!(bench.consumer.partition_id(&"t".into(), PartitionIndex(0)), None);
+    let mut values = bench.take();
+    values.sort();
+    assert_eq!(values, ["0@0", "1@0", "1@0"]);
+    // Back again: another assignment, another reset.
+    bench.resets();
+    bench.consumer.assign(bench.now, partitions(&[0]));
+    bench.settle();
+    assert_eq!(bench.resets(), [(None, 0, ResetCause::NoPosition)]);
+    bench.consumer.assign(bench.now, Vec::new());
+    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.requests();
+    assert_eq!(bench.take(), [""; 0]);
+}
+
+#[test]
+fn a_topic_that_does_not_exist_yet_is_waited_for() {
+    let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
+    bench.logs[0].append(1);
+    bench.assign();
+    for _ in 0..5 {
+        let asked = bench.request();
+        let mut answer = bench.metadata();
+        answer.topics[0].id = None;
+        answer.topics[0].error = ErrorCode::UnknownTopicOrPartition;
+        answer.topics[0].partitions.clear();
+        bench.respond(&asked, answer.into());
+        bench.pass(bench.consumer.deadline().unwrap().since(bench.now));
+    }
+    bench.settle();
+    assert_eq!(bench.take(), ["0@0"]);
+}
+
+#[test]
+fn a_topic_that_was_created_again_is_another_log() {
+    let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
+    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    let asked = bench.request();
+    let mut answer = bench.metadata();
+    answer.topics[0].id = Some(TopicId(101));
+    bench.respond(&asked, answer.into());
+    assert_eq!(bench.consumer.position(tp(0)), None);
+    let again = TopicPartition::new(TopicId(101), 0);
+    assert_eq!(bench.consumer.partition_id(&"t".into(), PartitionIndex(0)), Some(again));
+    bench.pass(ms(60));
+    bench.settle();
+    assert_eq!(bench.consumer.position(again), Some(Offset(0)));
+}
