@@ -1,7 +1,7 @@
 //! The batches of every partition, from the first record until nobody waits for them any more; and which of them may
 //! be sent to whom, and when (Kafka's `RecordAccumulator`).
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -9,7 +9,8 @@ use crate::machine::Instant;
 use crate::types::{LeaderEpoch, NodeId, TopicPartition};
 
 use super::batch::{Batch, OpenBatch};
-use super::sequence::{Ordinal, PartitionSequence, ProducerIdentity};
+use super::partition::Partition;
+use super::sequence::{Ordinal, ProducerIdentity};
 use super::{ProducerRecord, SendId};
 
 /// The settings that decide about batches.
@@ -37,26 +38,6 @@ pub(super) struct Accumulator {
     identity: Option<ProducerIdentity>,
     /// Some partition cannot go on under the present identity.
     needs_new_epoch: bool,
-}
-
-/// One partition's batches, in the order in which they will be sent: `in_flight`, then `queue`, then `open`.
-pub(super) struct Partition {
-    pub id: TopicPartition,
-    pub sequence: PartitionSequence,
-    leader: Option<(NodeId, LeaderEpoch)>,
-    /// In a request that has no answer yet.
-    in_flight: Vec<Batch>,
-    /// Closed. Batches that are to be sent again stand in front: in the order of their positions if the producer is
-    /// idempotent, else the last one to fail first, as Kafka does it.
-    queue: VecDeque<Batch>,
-    open: Option<OpenBatch>,
-    /// Unanswered requests with a batch of this partition, also if that batch has expired since.
-    on_wire: u32,
-    /// How many records closed batches have been given.
-    closed_records: u64,
-    /// Under which node it is listed.
-    listed_at: Option<NodeId>,
-    timer: Option<Instant>,
 }
 
 /// The partitions that one node leads and that have a batch which nothing but time keeps back.
@@ -87,18 +68,7 @@ impl Accumulator {
     /// The index of a partition, which is made known if it was not.
     pub fn index(&mut self, id: TopicPartition) -> usize {
         *self.by_id.entry(id).or_insert_with(|| {
-            self.partitions.push(Partition {
-                id,
-                sequence: PartitionSequence::default(),
-                leader: None,
-                in_flight: Vec::new(),
-                queue: VecDeque::new(),
-                open: None,
-                on_wire: 0,
-                closed_records: 0,
-                listed_at: None,
-                timer: None,
-            });
+            self.partitions.push(Partition::new(id));
             self.partitions.len() - 1
         })
     }
@@ -162,6 +132,11 @@ impl Accumulator {
             partition.close();
         }
         is_full
+    }
+
+    /// Whether any batch still takes records.
+    pub fn has_open(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// Closes every open batch, so that none lingers.
@@ -232,10 +207,12 @@ impl Accumulator {
             .sendable
             .range(queue.cursor..)
             .chain(queue.sendable.range(..queue.cursor));
-        let (mut size, mut cursor, mut drained) = (0, 0, Vec::new());
+        let (mut size, mut cursor) = (0, 0);
+        let (mut drained, mut held_back) = (Vec::new(), Vec::new());
         for index in from_cursor.copied() {
             let partition = &mut self.partitions[index];
             let Some(next) = partition.next_size(now) else {
+                held_back.push(index);
                 continue;
             };
             if size + next > self.rules.max_request_size && !drained.is_empty() {
@@ -249,8 +226,8 @@ impl Accumulator {
         if let Some(queue) = self.nodes.get_mut(&node) {
             queue.cursor = cursor;
         }
-        for index in &drained {
-            self.open.remove(index);
+        // Also those held back by their back-off: they are due no more if the clock was set back.
+        for index in drained.iter().chain(&held_back) {
             self.update(now, *index);
         }
         drained
@@ -428,84 +405,5 @@ impl Accumulator {
                     && partition.in_flight.len() < sequence.window()
             }
         }
-    }
-}
-
-impl Partition {
-    /// Who leads it.
-    pub fn leader(&self) -> Option<(NodeId, LeaderEpoch)> {
-        self.leader
-    }
-
-    /// The batch that was put in flight last.
-    pub fn last_in_flight(&self) -> Option<&Batch> {
-        self.in_flight.last()
-    }
-
-    fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            let batch = open.close(self.closed_records);
-            self.closed_records += batch.count();
-            self.queue.push_back(batch);
-        }
-    }
-
-    /// The size of the next batch, unless it is held back by its back-off.
-    fn next_size(&self, now: Instant) -> Option<u64> {
-        match (self.queue.front(), &self.open) {
-            (Some(batch), _) => (batch.retry_at <= now).then(|| batch.records.size()),
-            (None, Some(open)) => Some(open.builder.size()),
-            (None, None) => None,
-        }
-    }
-
-    fn put_in_flight(&mut self, identity: Option<ProducerIdentity>) {
-        if self.queue.is_empty() {
-            self.close();
-        }
-        let Some(mut batch) = self.queue.pop_front() else {
-            return;
-        };
-        if identity.is_some() && batch.sequence.is_none() {
-            let (identity, ordinal) = self.sequence.take(batch.count());
-            batch.set_sequence(identity, ordinal);
-        }
-        batch.attempts += 1;
-        batch.sent_epoch = self.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch);
-        self.on_wire += 1;
-        self.in_flight.push(batch);
-    }
-
-    /// The lowest ordinal of those that have one.
-    fn oldest_numbered(&self) -> Option<Ordinal> {
-        let batches = self.in_flight.iter().chain(self.queue.front());
-        batches
-            .filter_map(|batch| batch.sequence)
-            .map(|(_, ordinal)| ordinal)
-            .min()
-    }
-
-    /// When the oldest batch began. Batches that wait for their first attempt are in order of age; the others are few.
-    fn oldest(&self) -> Option<Instant> {
-        let retries = self.queue.iter().take_while(|batch| batch.attempts > 0);
-        let first_new = self.queue.iter().find(|batch| batch.attempts == 0);
-        let batches = self.in_flight.iter().chain(retries).chain(first_new);
-        let open = self.open.iter().map(|open| open.created);
-        batches.map(|batch| batch.created).chain(open).min()
-    }
-
-    /// Takes batches out, oldest position first. Those in flight may be in the log.
-    fn take_where(&mut self, is_wanted: impl Fn(&Batch) -> bool) -> Vec<Batch> {
-        let (mut taken, kept): (Vec<Batch>, Vec<Batch>) = self.in_flight.drain(..).partition(&is_wanted);
-        self.in_flight = kept;
-        for batch in &mut taken {
-            batch.maybe_appended = true;
-            batch.is_unanswered = true;
-        }
-        let (waiting, kept): (VecDeque<Batch>, VecDeque<Batch>) = self.queue.drain(..).partition(&is_wanted);
-        self.queue = kept;
-        taken.extend(waiting);
-        taken.sort_by_key(|batch| batch.position);
-        taken
     }
 }

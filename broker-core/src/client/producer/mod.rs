@@ -16,8 +16,10 @@ use crate::types::{NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPa
 
 mod accumulator;
 mod batch;
+mod completion;
 mod identity;
 mod outcome;
+mod partition;
 mod partitioner;
 mod sender;
 mod sequence;
@@ -186,7 +188,9 @@ impl Producer {
             return Err(SendRefused::RecordTooLarge);
         }
         if self.buffered + bound > self.config.buffer_memory {
-            self.exhausted_at.get_or_insert(now);
+            if self.accumulator.has_open() {
+                self.exhausted_at.get_or_insert(now);
+            }
             return Err(SendRefused::BufferFull);
         }
 

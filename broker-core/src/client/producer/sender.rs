@@ -1,4 +1,4 @@
-//! The producer's sender: requests out, answers in, and what they mean for batches (Kafka's `Sender`).
+//! The producer's sender: requests out, answers in, and the passing of time (Kafka's `Sender`).
 
 use alloc::vec::Vec;
 
@@ -8,12 +8,11 @@ use crate::machine::{Context, Instant};
 use crate::protocol::murmur2::partition_for_key;
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, Response};
 use crate::trace::Event;
-use crate::types::{LeaderIdAndEpoch, NodeId, Offset, Sequence, TopicPartition};
+use crate::types::{NodeId, Sequence, TopicPartition};
 
-use super::batch::Batch;
-use super::outcome::{Outcome, excludes_append, outcome};
-use super::sequence::{OutOfOrder, ProducerIdentity};
-use super::{Producer, ProducerRecord, SendCompletion, SendFailed, SendId, SendOk};
+use super::completion::Attempt;
+use super::sequence::ProducerIdentity;
+use super::{Producer, ProducerRecord, SendCompletion, SendFailed};
 
 /// What a producer remembers of an unanswered request.
 pub(super) enum Asked {
@@ -23,25 +22,6 @@ pub(super) enum Asked {
     Metadata,
     /// A producer id.
     ProducerId,
-}
-
-/// What became of one attempt to send a batch.
-struct Attempt {
-    error: ErrorCode,
-    is_answered: bool,
-    base_offset: Option<Offset>,
-    current_leader: Option<LeaderIdAndEpoch>,
-}
-
-impl Attempt {
-    fn lost(error: ErrorCode) -> Attempt {
-        Attempt {
-            error,
-            is_answered: false,
-            base_offset: None,
-            current_leader: None,
-        }
-    }
 }
 
 macro_rules! context {
@@ -283,174 +263,6 @@ impl Producer {
         }
     }
 
-    /// An attempt to send a batch has ended.
-    fn attempted(&mut self, now: Instant, index: usize, position: u64, attempt: Attempt) {
-        let id = self.accumulator.partition(index).id;
-        if attempt.error.is_stale_metadata() {
-            self.metadata.request_update();
-        }
-        if let Some(leader) = attempt.current_leader
-            && self.metadata.learn_leader(id, leader)
-        {
-            self.accumulator.set_leader(now, index, self.metadata.leader(id));
-        }
-        if let Some(batch) = self.accumulator.take_in_flight(index, position) {
-            self.decide(now, index, batch, attempt);
-        }
-        self.accumulator.update(now, index);
-        self.follow_epoch_need();
-    }
-
-    /// What becomes of a batch after an attempt (`Sender.completeBatch`).
-    fn decide(&mut self, now: Instant, index: usize, mut batch: Batch, attempt: Attempt) {
-        let error = attempt.error;
-        let outcome = outcome(error, self.identity.is_some());
-        if outcome == Outcome::Appended {
-            return self.complete(index, batch, attempt.base_offset);
-        }
-        batch.maybe_appended |= !excludes_append(error);
-        batch.is_unanswered |= !attempt.is_answered;
-        let is_overdue = batch.created + millis(self.config.delivery_timeout_ms) <= now;
-        let may_retry = !is_overdue && batch.attempts <= self.config.retries;
-        match outcome {
-            Outcome::Retry if may_retry => self.retry(now, index, batch),
-            Outcome::Reorder if may_retry => {
-                let (identity, ordinal) = batch.sequence.expect("an idempotent producer numbers what it sends");
-                let sequence = &self.accumulator.partition(index).sequence;
-                match sequence.out_of_order(identity, ordinal) {
-                    OutOfOrder::Early => self.retry(now, index, batch),
-                    // Should a late copy of the batch before reach the log, one of this would follow it there, and a
-                    // new number would make it a duplicate.
-                    OutOfOrder::AfterUnresolved if batch.is_unanswered => self.fail(index, batch, error),
-                    OutOfOrder::AfterUnresolved | OutOfOrder::AfterLoss => {
-                        self.accumulator.leave_gap(index, ordinal);
-                        self.retry(now, index, batch);
-                    }
-                }
-            }
-            Outcome::Renumber if may_retry => {
-                if let Some((_, ordinal)) = batch.sequence {
-                    self.accumulator.leave_gap(index, ordinal);
-                }
-                self.retry(now, index, batch);
-            }
-            Outcome::Split if batch.count() > 1 && !batch.maybe_appended => {
-                let [first, second] = batch.split();
-                self.accumulator.requeue(index, second);
-                self.accumulator.requeue(index, first);
-            }
-            Outcome::FailIdentity => {
-                let identity = batch.sequence.map(|(identity, _)| identity);
-                self.fail(index, batch, error);
-                self.renounce(now, identity);
-            }
-            Outcome::FailProducer => {
-                self.fail(index, batch, error);
-                self.stop(now, error);
-            }
-            _ => self.fail(index, batch, error),
-        }
-    }
-
-    fn retry(&mut self, now: Instant, index: usize, mut batch: Batch) {
-        let leader = self.accumulator.partition(index).leader();
-        let has_new_leader = leader.is_some_and(|(_, epoch)| batch.sent_epoch < epoch);
-        batch.retry_at = if has_new_leader {
-            now
-        } else {
-            now + self.retry_backoff.after(batch.attempts - 1, &mut self.rng)
-        };
-        self.accumulator.requeue(index, batch);
-    }
-
-    fn complete(&mut self, index: usize, batch: Batch, base_offset: Option<Offset>) {
-        if let (Some((identity, _)), Some(next)) = (batch.sequence, batch.next_ordinal()) {
-            let partition = self.accumulator.partition_mut(index);
-            partition.sequence.acknowledge(identity, next);
-        }
-        let offset = |nth: usize| base_offset.map(|base| base.plus(nth as i64));
-        self.end(index, batch, ErrorCode::None, base_offset, |nth| {
-            Ok(SendOk { offset: offset(nth) })
-        });
-    }
-
-    /// Ends a batch with an error. The numbers of an idempotent batch are lost with it: if it is in no log there is a
-    /// gap before the batches behind it, else they must show whether there is one.
-    fn fail(&mut self, index: usize, batch: Batch, error: ErrorCode) {
-        if let (Some((identity, ordinal)), Some(next)) = (batch.sequence, batch.next_ordinal()) {
-            let sequence = &mut self.accumulator.partition_mut(index).sequence;
-            if batch.maybe_appended {
-                sequence.leave_unresolved(identity, next);
-            } else if sequence.identity == Some(identity) {
-                self.accumulator.leave_gap(index, ordinal);
-            }
-        }
-        let failed = SendFailed {
-            error,
-            maybe_appended: batch.maybe_appended,
-        };
-        self.end(index, batch, error, None, |_| Err(failed));
-    }
-
-    fn end(
-        &mut self,
-        index: usize,
-        batch: Batch,
-        error: ErrorCode,
-        base_offset: Option<Offset>,
-        result: impl Fn(usize) -> Result<SendOk, SendFailed>,
-    ) {
-        let partition = self.accumulator.partition(index).id;
-        self.out.trace(Event::BatchCompleted {
-            partition,
-            error,
-            base_offset,
-            attempts: batch.attempts,
-        });
-        self.buffered -= batch.charged;
-        self.pending -= batch.sends.len();
-        let completion = |(nth, id): (usize, SendId)| SendCompletion {
-            id,
-            partition: Some(partition),
-            result: result(nth),
-        };
-        self.completions
-            .extend(batch.sends.into_iter().enumerate().map(completion));
-    }
-
-    /// The broker refuses the producer's epoch for good.
-    fn renounce(&mut self, now: Instant, refused: Option<ProducerIdentity>) {
-        if let Some(identity) = self.identity.as_mut().filter(|identity| identity.current() == refused) {
-            identity.renounce();
-            self.accumulator.set_identity(now, None);
-        }
-    }
-
-    /// A fatal error: everything fails.
-    fn stop(&mut self, now: Instant, error: ErrorCode) {
-        self.fatal = Some(error);
-        for topic in 0..self.topics.len() {
-            let (parked, _) = self.topics.take_parked(topic);
-            for parked in parked {
-                self.buffered -= parked.charged;
-                self.pending -= 1;
-                self.completions.push_back(SendCompletion {
-                    id: parked.id,
-                    partition: None,
-                    result: Err(SendFailed {
-                        error,
-                        maybe_appended: false,
-                    }),
-                });
-            }
-        }
-        for index in 0..self.accumulator.len() {
-            for batch in self.accumulator.take_all(now, index) {
-                self.fail(index, batch, error);
-            }
-        }
-    }
-
     fn identity_replied(&mut self, now: Instant, reply: Reply) {
         let Some(identity) = &mut self.identity else {
             return;
@@ -478,14 +290,6 @@ impl Producer {
                 }
             }
             reply => identity.failed(&mut context!(self, now), error_of(&reply)),
-        }
-    }
-
-    fn follow_epoch_need(&mut self) {
-        if self.accumulator.take_needs_new_epoch()
-            && let Some(identity) = &mut self.identity
-        {
-            identity.want_next_epoch();
         }
     }
 

@@ -369,6 +369,36 @@ fn records_without_key_stick_to_a_partition_for_a_batch() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_only_prolongs_the_wait() {
+    // The retry comes due while another request is in flight, and the clock goes back before that is answered.
+    let config = ProducerConfig {
+        max_in_flight_requests_per_connection: 1,
+        ..config()
+    };
+    let mut bench = Bench::warm(config, 2);
+    bench.send("a");
+    let sent = bench.request();
+    bench.answer(&sent, ErrorCode::NotEnoughReplicas, None);
+    let other = ProducerRecord {
+        partition: Some(PartitionIndex(1)),
+        ..record("b")
+    };
+    bench.producer.send(bench.now, other).unwrap();
+    let other = bench.request();
+    let start = bench.now;
+    bench.pass(ms(200));
+    assert!(bench.requests().is_empty(), "one in flight");
+    bench.now = start;
+    bench.answer(&other, ErrorCode::None, Some(0));
+    assert!(
+        bench.requests().is_empty(),
+        "the back-off lasts until the clock has caught up"
+    );
+    bench.pass(ms(130));
+    assert_eq!(bench.request().values(), [b"a"]);
+}
+
+#[test]
 fn an_idle_producer_asks_only_for_metadata_by_age() {
     let mut bench = Bench::warm(config(), 1);
     let age = bench.producer.deadline().unwrap().since(bench.now);
