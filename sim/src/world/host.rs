@@ -22,8 +22,9 @@ use crate::program::{Member, play};
 const STEP: Duration = Duration::from_micros(1);
 /// What madsim adds to the time of a timer that it waits for.
 const ROUNDING: Duration = Duration::from_nanos(50);
-/// Programs that are not at rest after this long by madsim's clock never will be: a task runs for 50 to 100 ns.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Programs that are not at rest after this long by madsim's clock never will be: one poll of a task takes 50 to 100 ns
+/// of it, so that this is more than a million polls at one instant.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The programs and the executor under them.
 pub(super) struct Host {

@@ -139,6 +139,22 @@ fn programs_run_until_they_wait_before_time_goes_on() {
     assert_eq!(times, vec![100_000_000; 300]);
 }
 
+#[test]
+fn a_program_that_never_waits_ends_the_trial() {
+    let mut stage = Stage::new(|_, _| Vec::new());
+    stage.programs.push(on_producer(|props| async move {
+        props.clock.sleep(MS * 100).await;
+        std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            std::task::Poll::<()>::Pending
+        })
+        .await;
+    }));
+    let report = stage.run().report;
+    assert_eq!(report.end, End::Limit("the programs do not come to rest".to_owned()));
+    assert_eq!(report.sim_time, SimTime::after(MS * 100));
+}
+
 // ---- death
 
 /// Says when the future that holds it was dropped.
