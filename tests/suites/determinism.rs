@@ -32,8 +32,11 @@ const SCENARIOS: [&str; 3] = [
     "durability/power-loss-lazy-flush",
 ];
 
+/// Something that a seed does not decide.
+type Leak = fn() -> u64;
+
 /// What must never decide anything: each gives another number in another process, thread or run.
-const LEAKS: [(&str, fn() -> u64); 5] = [
+const LEAKS: [(&str, Leak); 5] = [
     ("a randomly seeded map", || {
         let map: HashMap<u64, u64> = (0..64).map(|key| (key, key)).collect();
         *map.keys().next().expect("it has keys")
@@ -79,7 +82,7 @@ fn load(name: &str) -> Scenario {
         .scenario
 }
 
-fn digest(scenario: &Scenario, seed: u64, leak: Option<fn() -> u64>) -> String {
+fn digest(scenario: &Scenario, seed: u64, leak: Option<Leak>) -> String {
     let outcome = match leak {
         None => run(scenario, seed, Wanted::default()),
         Some(leak) => run_with_leak(scenario, seed, leak),
@@ -92,7 +95,7 @@ fn digest(scenario: &Scenario, seed: u64, leak: Option<fn() -> u64>) -> String {
     format!("{:016x}", outcome.digest)
 }
 
-fn all_digests(leak: Option<fn() -> u64>) -> Vec<String> {
+fn all_digests(leak: Option<Leak>) -> Vec<String> {
     let scenarios = SCENARIOS.map(load);
     let all = scenarios
         .iter()
@@ -152,7 +155,7 @@ fn the_same_in_every_profile() -> Result<(), Failed> {
 }
 
 /// A leak that reached the World shows as another digest: in a second run, or in a second process.
-fn is_caught(name: &str, leak: fn() -> u64) -> Result<(), Failed> {
+fn is_caught(name: &str, leak: Leak) -> Result<(), Failed> {
     let scenario = load(SCENARIOS[0]);
     let runs = [(); 2].map(|()| digest(&scenario, 0, Some(leak)));
     let is_told_apart = runs[0] != runs[1] || in_another_process(name)? != all_digests(Some(leak));

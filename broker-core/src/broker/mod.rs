@@ -1,6 +1,6 @@
 //! The hall: each input goes to one room, the facts that come back go to the others.
 //!
-//! A node starts by reading its disk ([`boot`]). Then the quorum replicates the metadata log; what is committed there is
+//! A node starts by reading its disk (`boot`). Then the quorum replicates the metadata log; what is committed there is
 //! replayed into the node's [`ClusterImage`], and from it flow the states of its partitions. The controller's logic
 //! rests in every voter and acts in the one that leads.
 
