@@ -36,8 +36,6 @@ pub(super) enum Clause {
     InFlightWithoutIdempotence,
     /// The first attempt arrived after its producer had given it up.
     LateAttempt,
-    /// An ack that promised only the leader's log.
-    AckNeverCommitted,
 }
 
 impl fmt::Display for Clause {
@@ -64,7 +62,6 @@ impl fmt::Display for Clause {
                 f.write_str("enable.idempotence=false with retries and several requests in flight")
             }
             Clause::LateAttempt => f.write_str("enable.idempotence=false: an attempt took effect after its producer had given it up"),
-            Clause::AckNeverCommitted => f.write_str("the offset of an ack below acks=all that never was committed"),
         }
     }
 }
@@ -95,7 +92,7 @@ pub(super) fn committed_loss(
             || batch.next > mirror.flushed
                 && unknown_yet
                     .into_iter()
-                    .any(|crash| crash.power_lost.is_some_and(|bytes| bytes > 0))
+                    .any(|crash| crash.is_some_and(|bytes| bytes > 0))
     };
     if !struck(leader) {
         return Ruling::Violation;

@@ -38,6 +38,7 @@ use quorum::Quorum;
 use reads::Reads;
 use replication::{Answer, StatedPartition};
 use sends::{Quiescence, Sends};
+use witness::Noted;
 
 /// All checks of one trial.
 ///
@@ -141,12 +142,27 @@ impl Checks {
         }
     }
 
+    /// The environment struck a node, or let go of it.
+    fn strike(&mut self, at: At, node: NodeId, blow: &Environment) {
+        let Some(power_lost) = self.nodes.strike(node, blow) else {
+            return;
+        };
+        let crashed = Noted::Crashed { power_lost };
+        self.quorum.note(at, node, crashed.clone());
+        for partition in &mut self.model.partitions {
+            if partition.replicas.iter().any(|replica| replica.node == node) {
+                partition.notes.add(at, node, crashed.clone());
+            }
+        }
+    }
+
     /// L1, L2, L5, L8.
     fn judge_progress(&mut self, end: &Finish) {
         if !self.sends.are_healed() {
             return;
         }
-        let mut waits = if end.settled { Vec::new() } else { self.waits() };
+        let mut waits = self.waits();
+        waits.retain(|(check, _)| !end.settled || *check == Check::L5);
         waits.extend(self.sends.failed_probes().map(|wait| (Check::L5, wait)));
         let ruling = match &end.cut_off {
             None => Ruling::Violation,
@@ -308,7 +324,13 @@ impl Observer for Checks {
             Event::VoteStored { epoch, voted_for } => self.quorum.vote_stored(scene, *epoch, *voted_for),
             Event::VoteGranted { epoch, candidate } => self.quorum.vote_granted(scene, *epoch, *candidate),
             Event::MetadataApplied { end, digest } => self.quorum.applied(scene, *end, *digest),
-            Event::TopicCreated { name, topic, .. } => self.model.name_topic(*topic, &name.0),
+            Event::TopicCreated { offset, name, topic } => {
+                match self.model.state_once(*offset, digest(&(name, topic))) {
+                    (true, _) => self.model.name_topic(*topic, &name.0),
+                    (false, true) => {}
+                    (false, false) => self.quorum.disagreed(scene, *offset),
+                }
+            }
             Event::PartitionChanged {
                 offset,
                 partition,
@@ -391,7 +413,7 @@ impl Observer for Checks {
                 );
             }
             What::Environment(Environment::Healed) => self.sends.healed(entry.at),
-            What::Environment(blow) => self.nodes.strike(entry.at, entry.process, blow),
+            What::Environment(blow) => self.strike(entry.at, entry.process, blow),
         }
     }
 

@@ -33,14 +33,8 @@ pub(super) struct Scene<'a> {
     pub findings: &'a mut Findings,
 }
 
-/// One blow that ended a node's process.
-#[derive(Clone, Copy)]
-pub(super) struct Crash {
-    /// When.
-    pub at: At,
-    /// Bytes that a power loss took; none if only the process ended.
-    pub power_lost: Option<u64>,
-}
+/// Bytes that the power loss took which ended a process; none if only the process ended.
+pub(super) type PowerLost = Option<u64>;
 
 /// The nodes that the environment struck.
 #[derive(Default)]
@@ -48,25 +42,26 @@ pub(super) struct Nodes(BTreeMap<NodeId, Node>);
 
 #[derive(Default)]
 struct Node {
-    crashes: Vec<Crash>,
+    crashes: Vec<PowerLost>,
     down: bool,
 }
 
 impl Nodes {
-    /// Takes a line of the environment.
-    pub fn strike(&mut self, at: At, node: NodeId, what: &Environment) {
+    /// Takes a line of the environment; returns how a process ended, if one did.
+    pub fn strike(&mut self, node: NodeId, what: &Environment) -> Option<PowerLost> {
         let power_lost = match what {
             Environment::Killed | Environment::Halted => None,
             Environment::PowerLost { lost_bytes } => Some(*lost_bytes),
             Environment::Started => {
                 self.0.entry(node).or_default().down = false;
-                return;
+                return None;
             }
-            _ => return,
+            _ => return None,
         };
         let node = self.0.entry(node).or_default();
-        node.crashes.push(Crash { at, power_lost });
+        node.crashes.push(power_lost);
         node.down = true;
+        Some(power_lost)
     }
 
     /// Which run of the node's process this is.
@@ -79,8 +74,8 @@ impl Nodes {
         self.0.get(&node).is_none_or(|node| !node.down)
     }
 
-    /// The blows since its run number `life`.
-    pub fn crashes_since(&self, node: NodeId, life: usize) -> &[Crash] {
+    /// How each of its runs since number `life` ended.
+    pub fn crashes_since(&self, node: NodeId, life: usize) -> &[PowerLost] {
         self.0
             .get(&node)
             .and_then(|node| node.crashes.get(life..))

@@ -10,6 +10,7 @@ use super::mirror::{Batch, Mirror, count_below};
 use super::model::Scene;
 use super::storage;
 use super::witness::{Noted, Notes};
+use crate::history::At;
 use crate::verdict::Check;
 
 /// The metadata log's name for people.
@@ -66,6 +67,7 @@ impl Quorum {
         let node = scene.node;
         let voter = self.speaker(scene);
         let end = voter.mirror.end();
+        let last = voter.mirror.batches().last().map(|last| last.epoch);
         let contiguous = voter.mirror.append(batch);
         let chain = super::mirror::chain(voter.mirror.batches());
         if !contiguous {
@@ -75,6 +77,11 @@ impl Quorum {
                 &self.notes,
                 || format!("node {node} appended {batch:?} to {LABEL} whose log ended at {end}"),
             );
+        }
+        if last.is_some_and(|last| last > batch.leader_epoch()) {
+            scene.violation(Check::R9, "epochs fall along a log", &self.notes, || {
+                format!("node {node} appended {batch:?} to {LABEL} after a batch of a later epoch")
+            });
         }
         let known = *self
             .chains
@@ -114,8 +121,15 @@ impl Quorum {
 
     /// Part of the metadata log is durable.
     pub fn flushed(&mut self, scene: &mut Scene<'_>, end: Offset) {
+        let node = scene.node;
         let voter = self.speaker(scene);
-        voter.mirror.flushed = end.min(voter.mirror.end());
+        let written = voter.mirror.end();
+        voter.mirror.flushed = end.min(written);
+        if end > written {
+            scene.violation(Check::R2, "a flushed end passed its log's end", &self.notes, || {
+                format!("node {node} flushed {LABEL} up to {end}, but its log ends at {written}")
+            });
+        }
     }
 
     /// A node's part changed. Q1, Q4.
@@ -312,6 +326,13 @@ impl Quorum {
             [_] => None,
             [] => Some("no node leads the metadata quorum".to_owned()),
             several => Some(format!("{} nodes lead the metadata quorum: {several:?}", several.len())),
+        }
+    }
+
+    /// Something happened to a node that may be of interest.
+    pub fn note(&mut self, at: At, node: NodeId, what: Noted) {
+        if self.nodes.contains_key(&node) {
+            self.notes.add(at, node, what);
         }
     }
 

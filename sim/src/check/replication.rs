@@ -7,7 +7,7 @@ use broker_core::types::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
 use super::blame;
 use super::ledger::Commit;
 use super::mirror::count_below;
-use super::model::{ControllerState, LeaderAck, Leading, Loss, Partition, Scene};
+use super::model::{ControllerState, LeaderAck, Leading, Loss, Partition, Replica, ReplicaSet, Scene};
 use super::storage;
 use super::witness::Noted;
 use crate::verdict::{Check, Ruling};
@@ -111,8 +111,8 @@ impl Partition {
             .add(scene.at, node, Noted::Truncated { from, to, epoch, cause });
         let shape = if replica.leading.is_some() {
             "a leader cut its own log"
-        } else if epoch < replica.epoch {
-            "a log was cut by the answer of an earlier epoch's leader"
+        } else if epoch != replica.epoch {
+            "a log was cut by the answer of another epoch's leader"
         } else if cause == TruncationCause::HighWatermark {
             "a log was cut without a leader's answer"
         } else if stay < held && !self.is_giving_up() && self.is_in_sync(slot) {
@@ -175,9 +175,18 @@ impl Partition {
 
     /// Part of the log is durable.
     pub fn flushed(&mut self, scene: &mut Scene<'_>, end: Offset) {
-        let slot = self.speaker(scene);
+        let (slot, node) = (self.speaker(scene), scene.node);
         let mirror = &mut self.replicas[slot].mirror;
-        mirror.flushed = end.min(mirror.end());
+        let written = mirror.end();
+        mirror.flushed = end.min(written);
+        if end > written {
+            scene.violation(Check::R2, "a flushed end passed its log's end", &self.notes, || {
+                format!(
+                    "node {node} flushed {} up to {end}, but its log ends at {written}",
+                    self.label
+                )
+            });
+        }
     }
 
     /// The log takes no part any more.
@@ -324,7 +333,31 @@ impl Partition {
         replica.epoch = epoch;
         replica.high_watermark = high_watermark;
         replica.leading = None;
+        self.check_follower(scene, slot);
         self.check_prefix(scene, slot);
+    }
+
+    /// R6 for a follower: some leader's high watermark was there before its own.
+    fn check_follower(&mut self, scene: &mut Scene<'_>, slot: usize) {
+        let Replica {
+            node,
+            high_watermark: to,
+            ..
+        } = &self.replicas[slot];
+        let committed = self.ledger.ever_end;
+        if *to > committed {
+            scene.violation(
+                Check::R6,
+                "a follower's high watermark is beyond every leader's",
+                &self.notes,
+                || {
+                    format!(
+                        "node {node}'s high watermark of {} is {to}, committed were {committed}",
+                        self.label
+                    )
+                },
+            );
+        }
     }
 
     /// R1: what a replica takes for committed is.
@@ -399,20 +432,7 @@ impl Partition {
         }
         match role {
             ReplicaRole::Leader => self.advance(scene, slot, epoch, to),
-            ReplicaRole::Follower if to > self.ledger.ever_end => {
-                scene.violation(
-                    Check::R6,
-                    "a follower's high watermark is beyond every leader's",
-                    &self.notes,
-                    || {
-                        format!(
-                            "node {node}'s high watermark of {} rose to {to}, committed were {}",
-                            self.label, self.ledger.ever_end
-                        )
-                    },
-                );
-            }
-            ReplicaRole::Follower => {}
+            ReplicaRole::Follower => self.check_follower(scene, slot),
         }
         self.check_prefix(scene, slot);
     }
@@ -442,6 +462,18 @@ impl Partition {
                 format!("node {node} moved the high watermark of {} to {to} with in-sync replicas {} but min.insync.replicas={min}", self.label, self.names(leading.isr))
             });
         }
+        let newest = self.state.as_ref().filter(|state| state.leader_epoch == epoch);
+        let unasked = newest.map_or_else(ReplicaSet::default, |state| state.isr.without(leading.maximal_isr));
+        if unasked.len() > 0 {
+            let shape = "a high watermark advanced without regard to a committed in-sync replica";
+            scene.violation(Check::R6, shape, &self.notes, || {
+                format!(
+                    "node {node} moved the high watermark of {} to {to} and left out in-sync {}",
+                    self.label,
+                    self.names(unasked)
+                )
+            });
+        }
         let count = count_below(mirror.batches(), to);
         // Where records were given up, a follower may have cut what it had fetched before.
         let given_up = self.is_giving_up() || epoch < self.ledger.floor;
@@ -455,7 +487,7 @@ impl Partition {
                     .nodes
                     .crashes_since(follower.node, follower.mirror.life)
                     .iter()
-                    .any(|crash| crash.power_lost.is_some());
+                    .any(|crash| crash.is_some());
             let shape = if fetched.is_none_or(|fetched| fetched < to) {
                 "a high watermark advanced beyond what an in-sync replica had fetched in the epoch"
             } else if !has && !struck && !given_up {
@@ -613,7 +645,9 @@ impl Partition {
             .min(answer.high_watermark)
             .min(self.ledger.ever_end);
         let min = self.effective_min_isr();
+        let leads = self.replicas[slot].leading.is_some();
         let shape = match answer.error {
+            ErrorCode::None if !leads => "acks=all was answered by a replica that does not lead",
             ErrorCode::None if last >= known => "acks=all was answered before the record was committed",
             ErrorCode::None if answer.isr_at_append < min => "acks=all was accepted under min.insync.replicas",
             ErrorCode::NotEnoughReplicas => "a refused record was appended",

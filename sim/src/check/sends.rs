@@ -505,40 +505,24 @@ fn judge_ok(
             },
         });
     }
-    // The offset that the producer was told.
-    if let Some(other) = other.filter(|_| !stood) {
-        let ruling = match acks {
-            Acks::All => Ruling::Violation,
-            _ => Clause::AckNeverCommitted.into(),
-        };
+    // The offset that the producer was told. Where nothing is committed, something may still come to be.
+    if offset.is_none() || stood || other.is_none() && (send.place.is_none() || !end.settled) {
+        return;
+    }
+    let ruling = blame::uncommitted_loss(partition, acks, offset, acked);
+    let there = other.map_or_else(|| "nothing".to_owned(), |other| name(other.uid));
+    let shape = "an ack named an offset that holds another record";
+    finds.add(findings, Check::FalseAckOffset, ruling.clone(), shape, || {
+        format!("uid {} was acked {told}, where {there} is committed", send.uid.0)
+    });
+    if other.is_some_and(|other| other.observed) {
         finds.add(
             findings,
-            Check::FalseAckOffset,
-            ruling.clone(),
-            "an ack named an offset that holds another record",
-            || {
-                format!(
-                    "uid {} was acked {told}, where {} is committed",
-                    send.uid.0,
-                    name(other.uid)
-                )
-            },
+            Check::InconsistentOffset,
+            ruling,
+            "two records at one offset",
+            || format!("uid {} was acked there and {there} was observed there", send.uid.0),
         );
-        if other.observed {
-            finds.add(
-                findings,
-                Check::InconsistentOffset,
-                ruling,
-                "two records at one offset",
-                || {
-                    format!(
-                        "uid {} was acked there and {} was observed there",
-                        send.uid.0,
-                        name(other.uid)
-                    )
-                },
-            );
-        }
     }
 }
 

@@ -25,16 +25,7 @@ pub(super) fn recovered(
 ) -> Option<Range<Offset>> {
     let node = scene.node;
     let crashes = scene.nodes.crashes_since(node, mirror.life);
-    let power_lost = crashes.iter().any(|crash| crash.power_lost.is_some());
-    for crash in crashes {
-        notes.add(
-            crash.at,
-            node,
-            Noted::Crashed {
-                power_lost: crash.power_lost,
-            },
-        );
-    }
+    let power_lost = crashes.iter().any(|crash| crash.is_some());
     let (before, flushed) = (mirror.end(), mirror.flushed);
     let kept = kept_batches(scene, label, notes, mirror, found, power_lost);
     let end = found.last().map_or(Offset::ZERO, RecordBatch::next_offset);

@@ -3,6 +3,7 @@
 mod allowed;
 mod broken;
 mod good;
+mod mutation;
 mod script;
 
 use script::{Contract, PLAIN, found, judge};

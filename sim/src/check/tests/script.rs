@@ -171,14 +171,13 @@ impl Stage {
             metadata: 0,
             sequence: 0,
         };
-        stage.fact(
-            NodeId(1),
-            Event::TopicCreated {
-                offset: Offset(0),
-                name: "orders".into(),
-                topic: ORDERS.topic,
-            },
-        );
+        let created = Event::TopicCreated {
+            offset: Offset(0),
+            name: "orders".into(),
+            topic: ORDERS.topic,
+        };
+        stage.fact(NodeId(9), created.clone());
+        stage.fact(NodeId(8), created);
         stage
     }
 
@@ -267,7 +266,8 @@ impl Stage {
             leader_epoch: LeaderEpoch(self.epoch),
             partition_epoch: PartitionEpoch(self.partition_epoch),
         };
-        self.fact(NodeId(9), state);
+        self.fact(NodeId(9), state.clone());
+        self.fact(NodeId(8), state);
     }
 
     // ---- brokers
