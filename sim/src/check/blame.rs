@@ -113,6 +113,23 @@ pub(super) fn committed_loss(
     Ruling::Violation
 }
 
+impl Partition {
+    /// What follows from a loss between the two moments, if there was one that the contract allows: with the records
+    /// the leader lost what it knew of their producers, and nothing tells it of an attempt that came twice or late.
+    pub fn ruling_of_loss_between(&self, from: At, to: At) -> Ruling {
+        let losses = self
+            .ledger
+            .versions
+            .iter()
+            .filter(|version| from <= version.at && version.at <= to);
+        let mut rulings = losses.map(|version| &version.rulings[0]);
+        rulings
+            .find(|ruling| **ruling != Ruling::Violation)
+            .cloned()
+            .unwrap_or(Ruling::Violation)
+    }
+}
+
 /// Whether an acknowledged record may never have been committed.
 pub(super) fn uncommitted_loss(partition: &Partition, acks: Acks, offset: Option<Offset>, acked: At) -> Ruling {
     match acks {

@@ -8,6 +8,7 @@
 //! The cost of a fact does not depend on the length of any log.
 
 mod blame;
+mod judge;
 mod ledger;
 mod liveness;
 mod mirror;
@@ -33,11 +34,12 @@ use crate::fault::FaultPlan;
 use crate::history::{At, Entry, Environment, Observer, What};
 use crate::scenario::Scenario;
 use crate::verdict::{Check, Finding, Findings, Ruling};
+use judge::Quiescence;
 use model::{Model, Nodes, Scene};
 use quorum::Quorum;
 use reads::Reads;
 use replication::{Answer, StatedPartition};
-use sends::{Quiescence, Sends};
+use sends::Sends;
 use witness::Noted;
 
 /// All checks of one trial.

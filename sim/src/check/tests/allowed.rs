@@ -149,6 +149,30 @@ const STORIES: &[Story] = &[
         finds: "(lost-write) (inconsistent-offset) (R3)",
     },
     Story {
+        name: "a loss takes what the leader knew of its producer, and what was in flight comes in another order",
+        contract: PLAIN,
+        script: "
+            send a b c d
+            commit a
+            commit b
+            ok a@0 b@1
+            power 1 2 3
+            start 1 2 3
+            1 recovers 1
+            2 recovers 1
+            3 recovers 1
+            elect 1 isr 1
+            1 leads
+            2 follows
+            3 follows
+            isr 1,2,3
+            1 adopts 1,2,3
+            commit d
+            commit c
+            ok d@1 c@2",
+        finds: "(lost-write) (inconsistent-offset) (nonmonotonic-send) (R3)",
+    },
+    Story {
         name: "the last replica standing",
         contract: ONE,
         script: "

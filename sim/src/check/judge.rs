@@ -1,0 +1,434 @@
+//! What became of every send, judged at the end: where it stands, in which order, how often, with which content, and
+//! whether it may be gone.
+
+use broker_core::protocol::{Acks, ErrorCode};
+use broker_core::types::Offset;
+use reports::record::Totals;
+
+use super::blame::{self, Clause};
+use super::ledger::{Commit, Committed};
+use super::model::{Model, Partition};
+use super::reads::{Reads, Strange, name};
+use super::sends::{Outcome, Send, Sends};
+use crate::history::At;
+use crate::verdict::{Check, Finding, Findings, Ruling};
+
+/// How the trial ended, as far as it matters here.
+pub(super) struct Quiescence<'a> {
+    /// Nothing is on its way any more.
+    pub settled: bool,
+    /// What consumers got.
+    pub reads: &'a Reads,
+}
+
+impl Sends {
+    /// Judges everything.
+    pub fn judge(&mut self, model: &mut Model, end: &Quiescence<'_>, findings: &mut Findings) -> Totals {
+        let committed = self.place(model, findings);
+        self.mark_lost(model);
+        self.mark_acked(model);
+        let mut totals = Totals {
+            sent: self.sends.len() as u64,
+            committed,
+            consumed: end.reads.consumed,
+            ..Totals::default()
+        };
+        for send in &self.sends {
+            match send.outcome {
+                Outcome::Ok {
+                    at,
+                    partition,
+                    offset,
+                    acks,
+                } => {
+                    totals.acked += 1;
+                    let partition = &model.partitions[partition];
+                    judge_ok(send, (at, offset, acks), partition, end, findings);
+                }
+                Outcome::Failed(error) => {
+                    totals.failed += 1;
+                    judge_failed(send, error, model, findings);
+                }
+                Outcome::Unknown => totals.unknown += 1,
+                Outcome::Pending => {}
+            }
+        }
+        self.judge_strange(model, end, findings);
+        for partition in &model.partitions {
+            judge_offsets(partition, findings);
+        }
+        totals
+    }
+
+    /// Walks through all that is committed and gives each send its place: phantom, corruption, duplicate,
+    /// nonmonotonic-send. Returns how many records are committed.
+    fn place(&mut self, model: &Model, findings: &mut Findings) -> u64 {
+        let mut count = 0;
+        for (place, partition) in model.partitions.iter().enumerate() {
+            // Per program: the latest of its sends that stands in the partition so far.
+            let mut latest: Vec<Option<usize>> = vec![None; self.programs.len()];
+            let ledger = &partition.ledger;
+            for (batch, commit) in ledger.batches.iter().zip(&ledger.commits) {
+                let records = (batch.base.0..batch.next.0).map(|offset| (offset, &ledger.records[offset as usize]));
+                for (offset, record) in records.filter(|(_, record)| record.visible) {
+                    let (offset, at) = (Offset(offset), commit.at);
+                    let finds = Found { partition, offset, at };
+                    count += 1;
+                    let Some(sent) = record.uid.and_then(|uid| self.index.get(uid)) else {
+                        finds.violation(
+                            findings,
+                            Check::Phantom,
+                            "a record that nobody sent is committed",
+                            || format!("{} was never sent", name(record.uid)),
+                        );
+                        continue;
+                    };
+                    check_content(&self.sends[sent], record.fingerprint, model, &finds, findings);
+                    if let Some(first) = self.sends[sent].place {
+                        // In two partitions, one of them is the wrong one, which the content's check says.
+                        if first.0 == place {
+                            self.judge_duplicate(sent, first.1, commit, &finds, findings);
+                        }
+                        continue;
+                    }
+                    self.sends[sent].place = Some((place, offset));
+                    let latest = &mut latest[self.sends[sent].program as usize];
+                    match *latest {
+                        Some(later) if later > sent => self.judge_order(sent, later, commit, &finds, findings),
+                        _ => *latest = Some(sent),
+                    }
+                }
+            }
+        }
+        count
+    }
+
+    /// duplicate: the send stands here and at `first`.
+    fn judge_duplicate(&self, sent: usize, first: Offset, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
+        let send = &self.sends[sent];
+        let ruling = if !commit.idempotent && self.loose(&send.topic).retries {
+            Clause::RetryWithoutIdempotence.into()
+        } else {
+            finds.partition.ruling_of_loss_between(send.invoked, commit.at)
+        };
+        finds.add(
+            findings,
+            Check::Duplicate,
+            ruling,
+            "one record stands at two offsets",
+            || format!("uid {} is already committed at offset {first}", send.uid.0),
+        );
+    }
+
+    /// nonmonotonic-send: `sent` stands here, behind `later`.
+    fn judge_order(&self, sent: usize, later: usize, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
+        let send = &self.sends[sent];
+        let ruling = match (commit.idempotent, send.outcome) {
+            (false, _) if self.loose(&send.topic).in_flight => Clause::InFlightWithoutIdempotence.into(),
+            (false, Outcome::Unknown | Outcome::Pending) => Clause::LateAttempt.into(),
+            _ => finds.partition.ruling_of_loss_between(send.invoked, commit.at),
+        };
+        let shape = "records stand in another order than they were sent in";
+        finds.add(findings, Check::NonmonotonicSend, ruling, shape, || {
+            format!(
+                "uid {} was sent before uid {}, which stands before it",
+                send.uid.0, self.sends[later].uid.0
+            )
+        });
+    }
+
+    /// Gives each send that was committed once the place of its loss.
+    fn mark_lost(&mut self, model: &Model) {
+        for (place, partition) in model.partitions.iter().enumerate() {
+            for (number, version) in partition.ledger.versions.iter().enumerate() {
+                for (offset, record) in (version.base.0..).map(Offset).zip(&version.records) {
+                    if let Some(send) = record.uid.and_then(|uid| self.index.get(uid)) {
+                        self.sends[send].lost = Some((place, number, offset));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Marks the records whose producers were told where they stand.
+    fn mark_acked(&self, model: &mut Model) {
+        for send in &self.sends {
+            let Outcome::Ok {
+                partition,
+                offset: Some(offset),
+                ..
+            } = send.outcome
+            else {
+                continue;
+            };
+            let ledger = &mut model.partitions[partition].ledger;
+            let stood = ledger.versions.iter_mut().filter_map(|version| version.at_mut(offset));
+            let stands = ledger.records.get_mut(offset.0 as usize);
+            for committed in stood.chain(stands).filter(|committed| committed.uid == Some(send.uid)) {
+                committed.observed = true;
+            }
+        }
+    }
+
+    /// What was read where it was never committed: phantom, corruption, failed-write-visible, inconsistent-offset.
+    fn judge_strange(&self, model: &Model, end: &Quiescence<'_>, findings: &mut Findings) {
+        for strange in &end.reads.strange {
+            let partition = &model.partitions[strange.partition];
+            let finds = Found {
+                partition,
+                offset: strange.offset,
+                at: strange.at,
+            };
+            let send = strange
+                .uid
+                .and_then(|uid| self.index.get(uid))
+                .map(|send| &self.sends[send]);
+            match send {
+                None => finds.violation(
+                    findings,
+                    Check::Phantom,
+                    "a record that nobody sent was delivered",
+                    || format!("{} was never sent", name(strange.uid)),
+                ),
+                Some(send) => judge_strange_send(send, strange, &finds, model, findings),
+            }
+            let other = partition
+                .ledger
+                .at(strange.offset)
+                .filter(|other| other.observed && other.uid != strange.uid);
+            if let Some(other) = other {
+                finds.violation(findings, Check::InconsistentOffset, "two records at one offset", || {
+                    format!("{} and {} were both observed there", name(strange.uid), name(other.uid))
+                });
+            }
+        }
+    }
+}
+
+/// What was read where it was never committed, of a send: corruption, failed-write-visible.
+fn judge_strange_send(send: &Send, strange: &Strange, finds: &Found<'_>, model: &Model, findings: &mut Findings) {
+    check_content(send, strange.fingerprint, model, finds, findings);
+    if let Outcome::Failed(error) = send.outcome {
+        let shape = "a failed write was read";
+        finds.violation(findings, Check::FailedWriteVisible, shape, || {
+            format!("uid {} had failed with {error:?} but was read", send.uid.0)
+        });
+    }
+}
+
+/// corruption: the record is as it was sent, and where it was sent to.
+fn check_content(send: &Send, fingerprint: u32, model: &Model, finds: &Found<'_>, findings: &mut Findings) {
+    let topic = finds.partition.topic.map(|topic| model.topics[topic].name.as_str());
+    let elsewhere = match send.outcome {
+        Outcome::Ok { partition, .. } => model.partitions[partition].id != finds.partition.id,
+        _ => false,
+    };
+    let shape = if fingerprint != send.fingerprint {
+        "a record's content is not what was sent"
+    } else if elsewhere || topic.is_some_and(|topic| topic != &*send.topic.0) {
+        "a record stands in another partition than it was sent to"
+    } else {
+        return;
+    };
+    finds.violation(findings, Check::Corruption, shape, || {
+        format!(
+            "uid {} was sent to {} with fingerprint {:08x} and is here with {:08x}",
+            send.uid.0, send.topic, send.fingerprint, fingerprint
+        )
+    });
+}
+
+/// lost-write and false-ack-offset for a send that was answered ok.
+fn judge_ok(
+    send: &Send,
+    (acked, offset, acks): (At, Option<Offset>, Acks),
+    partition: &Partition,
+    end: &Quiescence<'_>,
+    findings: &mut Findings,
+) {
+    let is_it = |committed: &&Committed| committed.uid == Some(send.uid);
+    let stands = offset.and_then(|offset| partition.ledger.at(offset));
+    if stands.as_ref().is_some_and(is_it) {
+        return;
+    }
+    let other = stands.filter(|other| other.visible);
+    let mut versions = partition.ledger.versions.iter();
+    let stood = offset.is_some_and(|offset| versions.any(|version| version.at(offset).as_ref().is_some_and(is_it)));
+    let told = offset.map_or_else(
+        || "without an offset".to_owned(),
+        |offset| format!("at offset {offset}"),
+    );
+    let finds = Found {
+        partition,
+        offset: offset.unwrap_or_default(),
+        at: acked,
+    };
+    if send.place.is_none() {
+        let (ruling, shape) = match send.lost {
+            Some((_, version, at)) => {
+                let lost = partition.ledger.versions[version].ruling(at);
+                let ruling = if acks == Acks::None {
+                    Clause::NoAcks.into()
+                } else {
+                    lost.clone()
+                };
+                (ruling, "an acked write was committed and is gone after a leader change")
+            }
+            None if acks == Acks::Leader && !end.settled => {
+                let reason = "the cluster had not settled: the record may still be committed".to_owned();
+                (
+                    Ruling::Unknown(reason),
+                    "an acked write was not committed when the trial ended",
+                )
+            }
+            None => {
+                let ruling = blame::uncommitted_loss(partition, acks, offset, acked);
+                (ruling, "an acked write was never committed")
+            }
+        };
+        findings.add_with(Check::LostWrite, ruling, |check, ruling| Finding {
+            check,
+            evidence: format!(
+                "uid {} was acked under acks={} {told} of {} and is not in the committed log: {}",
+                send.uid.0,
+                acks_name(acks),
+                partition.label,
+                why(&ruling)
+            ),
+            ruling,
+            shape: shape.to_owned(),
+            at: acked,
+            witness: match send.lost {
+                Some((_, version, _)) => partition.ledger.versions[version].witness.clone(),
+                None => partition.notes.since(acked),
+            },
+        });
+    }
+    // The offset that the producer was told. Where nothing is committed, something may still come to be.
+    if offset.is_none() || stood || other.is_none() && (send.place.is_none() || !end.settled) {
+        return;
+    }
+    let ruling = blame::uncommitted_loss(partition, acks, offset, acked);
+    let there = other.map_or_else(|| "nothing".to_owned(), |other| name(other.uid));
+    let shape = "an ack named an offset that holds another record";
+    finds.add(findings, Check::FalseAckOffset, ruling.clone(), shape, || {
+        format!("uid {} was acked {told}, where {there} is committed", send.uid.0)
+    });
+    if other.is_some_and(|other| other.observed) {
+        finds.add(
+            findings,
+            Check::InconsistentOffset,
+            ruling,
+            "two records at one offset",
+            || format!("uid {} was acked there and {there} was observed there", send.uid.0),
+        );
+    }
+}
+
+/// failed-write-visible.
+fn judge_failed(send: &Send, error: ErrorCode, model: &Model, findings: &mut Findings) {
+    let place = send
+        .place
+        .or(send.lost.map(|(partition, _, offset)| (partition, offset)));
+    let Some((partition, offset)) = place else { return };
+    let finds = Found {
+        partition: &model.partitions[partition],
+        offset,
+        at: send.invoked,
+    };
+    finds.violation(
+        findings,
+        Check::FailedWriteVisible,
+        "a failed write is committed",
+        || format!("uid {} failed with {error:?} but was committed", send.uid.0),
+    );
+}
+
+/// inconsistent-offset: what was observed before a loss and what was observed since.
+fn judge_offsets(partition: &Partition, findings: &mut Findings) {
+    for (number, version) in partition.ledger.versions.iter().enumerate() {
+        for (offset, before) in (version.base.0..).map(Offset).zip(&version.records) {
+            let later = partition.ledger.versions[number + 1..]
+                .iter()
+                .find_map(|later| later.at(offset));
+            let Some(after) = later.or(partition.ledger.at(offset)) else {
+                continue;
+            };
+            if !(before.observed && after.observed) || before.uid == after.uid {
+                continue;
+            }
+            let finds = Found {
+                partition,
+                offset,
+                at: version.at,
+            };
+            finds.add(
+                findings,
+                Check::InconsistentOffset,
+                version.ruling(offset).clone(),
+                "two records at one offset",
+                || {
+                    format!(
+                        "{} was observed there before a loss, {} afterwards",
+                        name(before.uid),
+                        name(after.uid)
+                    )
+                },
+            );
+        }
+    }
+}
+
+/// Where something was found.
+struct Found<'a> {
+    partition: &'a Partition,
+    offset: Offset,
+    at: At,
+}
+
+impl Found<'_> {
+    fn violation(&self, findings: &mut Findings, check: Check, shape: &str, evidence: impl FnOnce() -> String) {
+        self.add(findings, check, Ruling::Violation, shape, evidence);
+    }
+
+    fn add(
+        &self,
+        findings: &mut Findings,
+        check: Check,
+        ruling: Ruling,
+        shape: &str,
+        evidence: impl FnOnce() -> String,
+    ) {
+        findings.add_with(check, ruling, |check, ruling| Finding {
+            check,
+            evidence: format!(
+                "{} offset {}: {}; {}",
+                self.partition.label,
+                self.offset,
+                evidence(),
+                why(&ruling)
+            ),
+            ruling,
+            shape: shape.to_owned(),
+            at: self.at,
+            witness: self.partition.notes.since(self.at),
+        });
+    }
+}
+
+/// The clause of a ruling in a sentence.
+fn why(ruling: &Ruling) -> &str {
+    match ruling {
+        Ruling::Violation => "no clause of the contract allows it",
+        Ruling::Allowed(clause) => clause,
+        Ruling::Unknown(reason) => reason,
+    }
+}
+
+fn acks_name(acks: Acks) -> &'static str {
+    match acks {
+        Acks::None => "0",
+        Acks::Leader => "1",
+        Acks::All => "all",
+    }
+}
