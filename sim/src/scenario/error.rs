@@ -87,20 +87,17 @@ pub struct Problem {
     pub message: String,
     /// Where, in bytes.
     pub span: Range<usize>,
-    /// A word at the place, under the excerpt; may be empty.
-    pub label: String,
     /// The way out, if there is one to tell.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    /// A problem without label and hint.
+    /// A problem without a hint.
     #[must_use]
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Problem {
         Problem {
             message: message.into(),
             span,
-            label: String::new(),
             hint: None,
         }
     }
@@ -109,13 +106,6 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
-        self
-    }
-
-    /// With a word under the excerpt.
-    #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Problem {
-        self.label = label.into();
         self
     }
 }
@@ -159,35 +149,39 @@ impl ScenarioError {
 /// Problems of one file for a person, at most [`SHOWN`] of them.
 #[must_use]
 pub fn render_problems(path: &str, text: &str, problems: &[Problem], severity: Severity, fancy: bool) -> String {
+    let word = match (severity, fancy) {
+        (Severity::Error, true) => "\x1b[1;31merror\x1b[0m",
+        (Severity::Error, false) => "error",
+        (_, true) => "\x1b[1;33mwarning\x1b[0m",
+        (_, false) => "warning",
+    };
+    let theme = if fancy {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::none()
+    };
+    // Nothing but the excerpt is taken from miette, and an excerpt is not wrapped.
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(10_000)
+        .with_links(false)
+        .with_context_lines(1);
+    let source = NamedSource::new(path, text.to_owned());
     let mut rendered = String::new();
     for problem in problems.iter().take(SHOWN) {
-        let theme = if fancy {
-            GraphicalTheme::unicode()
-        } else {
-            GraphicalTheme::none()
-        };
-        let mut handler = GraphicalReportHandler::new_themed(theme)
-            .with_width(120)
-            .with_links(false)
-            .with_context_lines(1)
-            .with_break_words(false);
-        if let Some(hint) = &problem.hint {
-            handler = handler.with_footer(format!("hint: {hint}"));
-        }
-        let source = NamedSource::new(path, text.to_owned());
+        let mut drawn = String::new();
         let shown = Shown {
             problem,
-            severity,
             source: &source,
         };
-        rendered.push_str(if severity == Severity::Error {
-            "error:"
-        } else {
-            "warning:"
-        });
         handler
-            .render_report(&mut rendered, &shown)
+            .render_report(&mut drawn, &shown)
             .expect("a string takes all that is written");
+        let excerpt = drawn.split_once('\n').map_or("", |(_, excerpt)| excerpt);
+        let hint = problem
+            .hint
+            .as_ref()
+            .map_or(String::new(), |hint| format!("  hint: {hint}\n"));
+        rendered.push_str(&format!("{word}: {}\n{excerpt}{hint}", problem.message));
     }
     if problems.len() > SHOWN {
         rendered.push_str(&format!("… and {} more in {path}\n", problems.len() - SHOWN));
@@ -199,7 +193,6 @@ pub fn render_problems(path: &str, text: &str, problems: &[Problem], severity: S
 #[derive(Debug)]
 struct Shown<'a> {
     problem: &'a Problem,
-    severity: Severity,
     source: &'a NamedSource<String>,
 }
 
@@ -212,20 +205,20 @@ impl fmt::Display for Shown<'_> {
 impl std::error::Error for Shown<'_> {}
 
 impl Diagnostic for Shown<'_> {
-    fn severity(&self) -> Option<Severity> {
-        Some(self.severity)
-    }
-
     fn source_code(&self) -> Option<&dyn SourceCode> {
         Some(self.source)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let label = Some(self.problem.label.clone()).filter(|label| !label.is_empty());
+        let text = self.source.inner();
         let Range { start, end } = self.problem.span;
-        // miette cannot place a label behind the end of the text, where TOML errors of unfinished files stand.
-        let start = start.min(self.source.inner().len());
-        let length = end.min(self.source.inner().len()).saturating_sub(start);
-        Some(Box::new(core::iter::once(LabeledSpan::new(label, start, length))))
+        // Errors of unfinished files stand behind the end of the text, where nothing can be underlined.
+        let last = text.char_indices().next_back().map_or(0, |(at, _)| at);
+        let start = text.floor_char_boundary(start.min(last));
+        let length = end
+            .min(text.len())
+            .saturating_sub(start)
+            .max(usize::from(!text.is_empty()));
+        Some(Box::new(core::iter::once(LabeledSpan::new(None, start, length))))
     }
 }

@@ -48,6 +48,8 @@ pub fn fault(table: &Table<'_>) -> Option<PlannedFault> {
     let given = table.given(&KINDS);
     let kind = match given.as_slice() {
         [(kind, _)] => *kind,
+        // Whoever mistyped the key of the fault is told that already.
+        [] if table.has_unknown_key => return None,
         [] => {
             let hint = format!("add one of {}", KINDS.join(", "));
             table.problem("the fault does not say what it does", hint);
@@ -136,6 +138,14 @@ fn groups(value: &Value<'_>) -> Option<Vec<Vec<Target>>> {
         return None;
     }
     let group = |value: &Value<'_>| {
+        if !value.is_list() {
+            let hint = "put each group into brackets: `[[\"broker 1\"], [\"broker 2\", \"broker 3\"]]`";
+            value.problem(
+                "a partition is a list of groups, and each group a list of targets",
+                hint,
+            );
+            return None;
+        }
         let members = value.list()?;
         if members.is_empty() {
             value.problem(
@@ -144,18 +154,9 @@ fn groups(value: &Value<'_>) -> Option<Vec<Vec<Target>>> {
             );
             return None;
         }
-        members.iter().map(member).collect::<Option<Vec<_>>>()
+        members.iter().map(target).collect::<Option<Vec<_>>>()
     };
     groups.iter().map(group).collect::<Vec<_>>().into_iter().collect()
-}
-
-/// A member of a partition's group. `the rest` is every broker and controller that no earlier group names: as a node
-/// belongs to the first group that names it, that is the same as all.
-fn member(value: &Value<'_>) -> Option<Target> {
-    match value.text()? {
-        "the rest" => Some(Target::All),
-        _ => target(value),
-    }
 }
 
 fn api(value: &Value<'_>) -> Option<ApiKey> {
@@ -177,10 +178,9 @@ fn target(value: &Value<'_>) -> Option<Target> {
     let target = parse_target(text);
     if target.is_none() {
         let hint = match text.split_once(' ').map_or((text, ""), |(first, _)| (first, "")).0 {
-            "the" if text == "the rest" => "`the rest` stands only in a group of a `partition`",
             "client" => "a client program is `client <name>/<number>`, numbers from 1: `client app/1`",
-            "leader" | "a" | "follower" => {
-                "write `leader of orders/0` or `a follower of orders/0`: topic and partition"
+            "leader" | "a" | "another" | "follower" => {
+                "write `leader of orders/0`, `a follower of orders/0` or `another follower of orders/0`: topic and partition"
             }
             _ => {
                 "a target is `broker 2`, `controller 1`, `leader of orders/0`, `a follower of orders/0`, `the controller`, `client app/1` or `all`"
@@ -253,6 +253,9 @@ pub fn nemesis(table: &Table<'_>, scenario_duration: Duration) -> NemesisSpec {
 
 fn weights(value: &Value<'_>) -> Option<Weights> {
     let table = value.table(&keys::WEIGHTS)?;
+    if table.is_empty() {
+        return None;
+    }
     let weight = |name: &str| table.get(name).map_or(Some(0), |value| value.count(0..=1_000_000));
     let weights = Weights {
         kill: weight("kill")?,
@@ -265,6 +268,9 @@ fn weights(value: &Value<'_>) -> Option<Weights> {
         link: weight("link")?,
     };
     if weights.total() == 0 {
+        if table.has_unknown_key {
+            return None;
+        }
         value.problem(
             "all weights are 0",
             "give at least one kind of fault a weight, or remove `[nemesis]`",
@@ -285,6 +291,7 @@ mod tests {
             Target::ControllerNode(1),
             Target::LeaderOf("orders".to_owned(), 0),
             Target::FollowerOf("a/b".to_owned(), 7),
+            Target::AnotherFollowerOf("orders".to_owned(), 0),
             Target::Controller,
             Target::All,
             Target::Client("app/1".to_owned()),

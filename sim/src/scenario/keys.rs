@@ -312,7 +312,7 @@ pub const FAULT: Section = Section {
             "partition",
             "list of lists of targets",
             "none",
-            "nodes of different groups cannot reach each other; nodes in no group reach everybody; `the rest` is every broker and controller that no earlier group names",
+            "nodes of different groups cannot reach each other; nodes in no group reach everybody; a single group is cut off from all other brokers and controllers",
         ),
         key(
             "one_way",

@@ -100,8 +100,8 @@ impl Lint<'_> {
             let path = format!("topics.{index}");
             if topic.config.min_insync_replicas > u32::from(topic.replication_factor) {
                 let message = format!(
-                    "`{}` has {} replicas but needs {} in sync: no acks=all write can ever succeed",
-                    topic.name, topic.replication_factor, topic.config.min_insync_replicas
+                    "`{}` needs {} replicas in sync but has {}: no acks=all write can ever succeed",
+                    topic.name, topic.config.min_insync_replicas, topic.replication_factor
                 );
                 self.add(
                     &format!("{path}.config.min.insync.replicas"),

@@ -2,6 +2,7 @@
 //!
 //! [`files`] finds and reads files, [`parse`] turns their text into a [`Scenario`] with the help of [`reader`] and the
 //! table of [`keys`], [`validate`] refuses what is impossible, [`lint`] doubts what is probably not meant.
+//! [`write`] makes a file of a scenario.
 
 pub mod error;
 mod faults;
@@ -14,6 +15,10 @@ pub mod reader;
 mod settings;
 pub mod units;
 pub mod validate;
+pub mod write;
+
+#[cfg(test)]
+mod tests;
 
 use core::ops::Range;
 use core::time::Duration;

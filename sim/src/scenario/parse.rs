@@ -42,7 +42,9 @@ pub fn parse(name: &str, path: &str, text: &str) -> Result<Parsed, ScenarioError
         let problem = |error: toml::de::Error| {
             Problem::new(error.span().unwrap_or(0..0), error.message().trim().replace('\n', ", "))
         };
-        return Err(invalid(errors.into_iter().map(problem).collect()));
+        let mut problems: Vec<Problem> = errors.into_iter().map(problem).collect();
+        problems.dedup();
+        return Err(invalid(problems));
     }
     if document.get_ref().is_empty() {
         let problem = Problem::new(0..0, "the file says nothing");
@@ -195,7 +197,7 @@ fn check(value: &Value<'_>) -> Option<String> {
 }
 
 fn seeds(value: &Value<'_>) -> Option<Range<u64>> {
-    let text = value.text()?;
+    let text = value.text_such_as("first and one past the last seed, in quotes: `\"0..3\"`")?;
     let parsed = text
         .split_once("..")
         .and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));
@@ -220,7 +222,7 @@ fn seeds(value: &Value<'_>) -> Option<Range<u64>> {
 
 fn cluster(table: Option<&Table<'_>>) -> Cluster {
     let get = |name: &str| table.and_then(|table| table.get(name));
-    let brokers = get("brokers").and_then(|value| value.count(1..=1_000)).unwrap_or(3);
+    let brokers = get("brokers").and_then(|value| value.count(1..=100)).unwrap_or(3);
     let dedicated = get("dedicated_controllers")
         .and_then(|value| value.count(0..=100))
         .unwrap_or(0);

@@ -346,7 +346,10 @@ impl Judge<'_> {
                     return Err((format!("there is no topic `{name}`"), hint));
                 };
                 if *partition as u32 >= topic.partitions {
-                    let hint = format!("the partitions are 0 to {}", topic.partitions - 1);
+                    let hint = match topic.partitions {
+                        1 => "it has one, number 0".to_owned(),
+                        count => format!("the partitions are 0 to {}", count - 1),
+                    };
                     return Err((format!("`{name}` has no partition {partition}"), hint));
                 }
                 Ok(())
@@ -380,7 +383,10 @@ impl Judge<'_> {
             Ok(number) if (1..=*count).contains(&number) => Ok(()),
             _ => Err((
                 format!("there is no client `{program}`"),
-                format!("the clients are `{name}/1` to `{name}/{count}`"),
+                match count {
+                    1 => format!("there is one: `{name}/1`"),
+                    count => format!("the clients are `{name}/1` to `{name}/{count}`"),
+                },
             )),
         }
     }
@@ -396,7 +402,7 @@ impl Judge<'_> {
                 hint,
             );
         }
-        if nemesis.stop <= nemesis.start {
+        if nemesis.stop <= nemesis.start && nemesis.start < self.scenario.duration {
             let hint = format!("`stop` must be after `start`, {}", show_duration(nemesis.start));
             self.add("nemesis.stop", "the nemesis stops before it begins", hint);
         }

@@ -3,12 +3,13 @@
 //! A [`Table`] refuses keys that its [`Section`] does not list. Reading a value returns `None` after a mistake, with
 //! the mistake kept, so that one look at a file finds all of them.
 
+mod settings;
+
 use core::cell::RefCell;
 use core::ops::Range;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -41,6 +42,7 @@ impl Notes {
     pub fn finish(self) -> (Vec<Problem>, Marks) {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+        problems.dedup();
         (problems, self.marks.into_inner())
     }
 }
@@ -52,6 +54,8 @@ pub struct Table<'a> {
     section: &'static Section,
     path: String,
     span: Range<usize>,
+    /// True when it has a key that its section does not list, which was noted.
+    pub has_unknown_key: bool,
 }
 
 /// A value and where it stands.
@@ -78,10 +82,10 @@ impl<'a> Table<'a> {
         path: String,
         span: Range<usize>,
     ) -> Table<'a> {
-        for name in entries.keys() {
-            if section.key(name.get_ref()).is_none() {
-                notes.problem(unknown_key(name.get_ref(), name.span(), section));
-            }
+        let mut has_unknown_key = false;
+        for name in entries.keys().filter(|name| section.key(name.get_ref()).is_none()) {
+            notes.problem(unknown_key(name.get_ref(), name.span(), section));
+            has_unknown_key = true;
         }
         Table {
             notes,
@@ -89,6 +93,7 @@ impl<'a> Table<'a> {
             section,
             path,
             span,
+            has_unknown_key,
         }
     }
 
@@ -143,6 +148,12 @@ impl<'a> Table<'a> {
         given
     }
 
+    /// True when no key is given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Keeps a mistake of the table as a whole.
     pub fn problem(&self, message: impl Into<String>, hint: impl Into<String>) {
         self.notes.problem(Problem::new(self.span.clone(), message).hint(hint));
@@ -183,10 +194,13 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn table(&self, section: &'static Section) -> Option<Table<'a>> {
         match self.value {
-            DeValue::Table(entries) => {
-                let span = self.header_span();
-                Some(Table::new(self.notes, entries, section, self.path.clone(), span))
-            }
+            DeValue::Table(entries) => Some(Table::new(
+                self.notes,
+                entries,
+                section,
+                self.path.clone(),
+                self.span.clone(),
+            )),
             _ => self.wrong("a table", &format!("`{{ … }}` or `[{}]`", self.path)),
         }
     }
@@ -195,7 +209,7 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn list(&self) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(items) = self.value else {
-            return self.wrong("a list", "`[…]`");
+            return self.wrong("a list", "put it into brackets: `[…]`");
         };
         let item = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| {
             let path = format!("{}.{index}", self.path);
@@ -239,9 +253,15 @@ impl<'a> Value<'a> {
     /// A string.
     #[must_use]
     pub fn text(&self) -> Option<&'a str> {
+        self.text_such_as("put it into quotes")
+    }
+
+    /// A string, with a hint for whoever wrote something else.
+    #[must_use]
+    pub fn text_such_as(&self, hint: &str) -> Option<&'a str> {
         match self.value {
             DeValue::String(text) => Some(text.as_ref()),
-            _ => self.wrong("a string", "text in quotes"),
+            _ => self.wrong("a string", hint),
         }
     }
 
@@ -293,6 +313,7 @@ impl<'a> Value<'a> {
         if inside.is_none() {
             let hint = match *range.end() {
                 f64::MAX => format!("a number of at least {}", range.start()),
+                end if end > 1_000.0 => format!("a number from {} to {}", range.start(), units::show_count(end as u64)),
                 end => format!("a number from {} to {end}", range.start()),
             };
             self.problem(format!("`{}` cannot be {shown}", self.name()), hint);
@@ -303,7 +324,7 @@ impl<'a> Value<'a> {
     /// A duration such as `"30s"`.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
-        let text = self.unit_text("a duration", "a string such as `\"30s\"`, `\"250ms\"` or `\"2m\"`")?;
+        let text = self.unit_text("s")?;
         match units::duration(text) {
             Ok(duration) if duration > LONGEST => {
                 self.problem(
@@ -337,8 +358,12 @@ impl<'a> Value<'a> {
     /// A duration that may be a fraction of a nanosecond, in nanoseconds.
     #[must_use]
     pub fn nanoseconds(&self) -> Option<f64> {
-        let text = self.unit_text("a duration", "a string such as `\"1ns\"` or `\"0.5ns\"`")?;
+        let text = self.unit_text("ns")?;
         match units::nanoseconds(text) {
+            Ok(nanos) if nanos > 1e9 => {
+                self.problem(format!("`{}` cannot be {text}", self.name()), "at most `\"1s\"`");
+                None
+            }
             Ok(nanos) => Some(nanos),
             Err(why) => {
                 self.problem(
@@ -382,45 +407,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A table of Kafka settings over the defaults `base`, and the names of the keys that were given.
-    #[must_use]
-    pub fn settings<T: DeserializeOwned + serde::Serialize>(
-        &self,
-        known: &'static [&'static str],
-        base: &T,
-    ) -> Option<(T, Vec<String>)> {
-        let DeValue::Table(entries) = self.value else {
-            return self.wrong("a table", "`{ \"min.insync.replicas\" = 2 }`");
-        };
-        let mut settings = toml::Table::try_from(base).expect("settings are numbers, texts and truth values");
-        let mut given = Vec::new();
-        for (key, value) in entries {
-            let name = key.get_ref().as_ref();
-            self.notes
-                .marks
-                .borrow_mut()
-                .insert(format!("{}.{name}", self.path), value.span());
-            if !known.contains(&name) {
-                self.notes
-                    .problem(unknown_setting(name, key.span(), value.get_ref(), known, &self.path));
-                continue;
-            }
-            match setting::<T>(name, value.get_ref()) {
-                Ok(value) => {
-                    settings.insert(name.to_owned(), value);
-                    given.push(name.to_owned());
-                }
-                Err(why) => {
-                    let problem = Problem::new(value.span(), format!("`{name}` cannot have this value: {why}"));
-                    self.notes
-                        .problem(problem.hint(format!("`trial explain {name}` tells type and default")));
-                }
-            }
-        }
-        let parsed = toml::Value::Table(settings).try_into();
-        Some((parsed.expect("each setting was tried by itself"), given))
-    }
-
     /// True when the value is a table.
     #[must_use]
     pub fn is_table(&self) -> bool {
@@ -433,14 +419,12 @@ impl<'a> Value<'a> {
         self.value.is_array()
     }
 
-    fn unit_text(&self, what: &str, hint: &str) -> Option<&'a str> {
+    /// The text of a duration; `unit` is the usual one.
+    fn unit_text(&self, unit: &str) -> Option<&'a str> {
         match self.value {
             DeValue::String(text) => Some(text.as_ref()),
-            DeValue::Integer(number) => {
-                let hint = format!("say the unit: `\"{number}s\"` or `\"{number}ms\"`");
-                self.wrong(what, &hint)
-            }
-            _ => self.wrong(what, hint),
+            DeValue::Integer(number) => self.wrong("a duration", &format!("say the unit: `\"{number}{unit}\"`")),
+            _ => self.wrong("a duration", &format!("a string such as `\"30{unit}\"`")),
         }
     }
 
@@ -457,11 +441,6 @@ impl<'a> Value<'a> {
         };
         self.problem(format!("`{}` must be {wanted}, not {found}", self.name()), hint);
         None
-    }
-
-    /// The place to show for the table as a whole: its beginning, for an excerpt of many lines would hide the point.
-    fn header_span(&self) -> Range<usize> {
-        self.span.start..self.span.end.min(self.span.start + 1).max(self.span.start)
     }
 }
 
@@ -485,85 +464,4 @@ fn unknown_key(name: &str, span: Range<usize>, section: &'static Section) -> Pro
         None => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
     };
     Problem::new(span, format!("unknown key `{name}` in {place}")).hint(hint)
-}
-
-fn unknown_setting(name: &str, span: Range<usize>, value: &DeValue<'_>, known: &[&'static str], path: &str) -> Problem {
-    let problem = Problem::new(span, format!("unknown setting `{name}` in `{path}`"));
-    // `min.insync.replicas = 2` without quotes is a table in a table in a table for TOML.
-    if let Some(dotted) = dotted_key(name, value) {
-        let whole = if known.contains(&dotted.as_str()) {
-            dotted
-        } else {
-            nearest(&dotted, known.iter().copied()).unwrap_or(&dotted).to_owned()
-        };
-        return problem.hint(format!(
-            "Kafka's keys contain dots, so they need quotes: `\"{whole}\" = …`"
-        ));
-    }
-    let hint = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `\"{near}\"`?"),
-        None => match super::settings_sections()
-            .iter()
-            .find(|section| section.keys.contains(&name))
-        {
-            Some(section) => format!("it is a setting of `{}`", section.place),
-            None => "`trial explain config` lists the settings that are modelled".to_owned(),
-        },
-    };
-    problem.hint(hint)
-}
-
-/// The key that was meant by nested tables of one entry each.
-fn dotted_key(name: &str, value: &DeValue<'_>) -> Option<String> {
-    let mut whole = name.to_owned();
-    let mut value = value;
-    let mut depth = 0;
-    while let DeValue::Table(entries) = value {
-        let (key, inner) = entries.iter().next()?;
-        whole = format!("{whole}.{}", key.get_ref());
-        value = inner.get_ref();
-        depth += 1;
-    }
-    (depth > 0).then_some(whole)
-}
-
-/// One setting as its type wants it. Kafka's own files write everything as text, and `acks = 1` is natural too.
-fn setting<T: DeserializeOwned>(name: &str, value: &DeValue<'_>) -> Result<toml::Value, String> {
-    let (first, second) = match value {
-        DeValue::String(text) => {
-            let number = text.parse::<i64>().map(toml::Value::Integer);
-            let other = number
-                .ok()
-                .or_else(|| text.parse::<bool>().ok().map(toml::Value::Boolean));
-            (toml::Value::String(text.to_string()), other)
-        }
-        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
-            Ok(number) => (
-                toml::Value::Integer(number),
-                Some(toml::Value::String(number.to_string())),
-            ),
-            Err(_) => return Err(format!("{integer} is too large")),
-        },
-        DeValue::Boolean(value) => (toml::Value::Boolean(*value), None),
-        DeValue::Float(float) => return Err(format!("{float} is not a whole number")),
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-            return Err("it is not a single value".to_owned());
-        }
-    };
-    let alone = |value: &toml::Value| {
-        let table = toml::Table::from_iter([(name.to_owned(), value.clone())]);
-        toml::Value::Table(table)
-            .try_into::<T>()
-            .map(|_| ())
-            .map_err(|error| error.message().to_owned())
-    };
-    match (alone(&first), second) {
-        (Ok(()), _) => Ok(first),
-        (Err(why), None) => Err(why),
-        (Err(why), Some(second)) => match alone(&second) {
-            Ok(()) => Ok(second),
-            Err(other) if why.contains("invalid type") => Err(other),
-            Err(_) => Err(why),
-        },
-    }
 }

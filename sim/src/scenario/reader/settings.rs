@@ -1,0 +1,152 @@
+//! Reads tables of Kafka's settings, whose keys have dots in them and whose values people write as numbers or as text.
+
+use core::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::de::DeValue;
+
+use super::Value;
+use crate::scenario::error::Problem;
+use crate::scenario::nearest::nearest;
+use crate::scenario::settings_sections;
+
+impl Value<'_> {
+    /// A table of Kafka settings over the defaults `base`, and the names of the keys that were given.
+    #[must_use]
+    pub fn settings<T: DeserializeOwned + serde::Serialize>(
+        &self,
+        known: &'static [&'static str],
+        base: &T,
+    ) -> Option<(T, Vec<String>)> {
+        let DeValue::Table(entries) = self.value else {
+            return self.wrong("a table", "`{ \"min.insync.replicas\" = 2 }`");
+        };
+        let mut settings = toml::Table::try_from(base).expect("settings are numbers, texts and truth values");
+        let mut given = Vec::new();
+        for (key, value) in entries {
+            let name = key.get_ref().as_ref();
+            self.notes
+                .marks
+                .borrow_mut()
+                .insert(format!("{}.{name}", self.path), value.span());
+            if !known.contains(&name) {
+                self.notes.problem(unknown_setting(
+                    name,
+                    key.span(),
+                    value.get_ref(),
+                    known,
+                    &plain(&self.path),
+                ));
+                continue;
+            }
+            match setting::<T>(name, value.get_ref()) {
+                Ok(value) => {
+                    settings.insert(name.to_owned(), value);
+                    given.push(name.to_owned());
+                }
+                Err(why) => {
+                    let problem = Problem::new(value.span(), format!("`{name}` cannot have this value: {why}"));
+                    self.notes
+                        .problem(problem.hint(format!("`trial explain {name}` tells type and default")));
+                }
+            }
+        }
+        let parsed = toml::Value::Table(settings).try_into();
+        Some((parsed.expect("each setting was tried by itself"), given))
+    }
+}
+
+/// The path without the numbers of list items: `topics.config` for `topics.0.config`.
+fn plain(path: &str) -> String {
+    let parts: Vec<&str> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+    parts.join(".")
+}
+
+fn unknown_setting(name: &str, span: Range<usize>, value: &DeValue<'_>, known: &[&'static str], path: &str) -> Problem {
+    let problem = Problem::new(span, format!("unknown setting `{name}` in `{path}`"));
+    // `min.insync.replicas = 2` without quotes is a table in a table in a table for TOML.
+    if let Some(dotted) = dotted_key(name, value) {
+        let whole = if known.contains(&dotted.as_str()) {
+            dotted
+        } else {
+            nearest(&dotted, known.iter().copied()).unwrap_or(&dotted).to_owned()
+        };
+        return problem.hint(format!(
+            "Kafka's keys contain dots, so they need quotes: `\"{whole}\" = …`"
+        ));
+    }
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `\"{near}\"`?"),
+        None => match settings_sections().iter().find(|section| section.keys.contains(&name)) {
+            Some(section) => format!("it is a setting of `{}`", section.place),
+            None => "`trial explain config` lists the settings that are modelled".to_owned(),
+        },
+    };
+    problem.hint(hint)
+}
+
+/// The key that was meant by nested tables of one entry each.
+fn dotted_key(name: &str, value: &DeValue<'_>) -> Option<String> {
+    let mut whole = name.to_owned();
+    let mut value = value;
+    let mut depth = 0;
+    while let DeValue::Table(entries) = value {
+        let (key, inner) = entries.iter().next()?;
+        whole = format!("{whole}.{}", key.get_ref());
+        value = inner.get_ref();
+        depth += 1;
+    }
+    (depth > 0).then_some(whole)
+}
+
+/// One setting as its type wants it. Kafka's own files write everything as text, and `acks = 1` is natural too.
+fn setting<T: DeserializeOwned>(name: &str, value: &DeValue<'_>) -> Result<toml::Value, String> {
+    let (first, second) = match value {
+        DeValue::String(text) => {
+            let number = text.parse::<i64>().map(toml::Value::Integer);
+            let other = number
+                .ok()
+                .or_else(|| text.parse::<bool>().ok().map(toml::Value::Boolean));
+            (toml::Value::String(text.to_string()), other)
+        }
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => (
+                toml::Value::Integer(number),
+                Some(toml::Value::String(number.to_string())),
+            ),
+            Err(_) => return Err(format!("{integer} is too large")),
+        },
+        DeValue::Boolean(value) => (toml::Value::Boolean(*value), None),
+        DeValue::Float(float) => return Err(format!("{float} is not a whole number")),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            return Err("it is not a single value".to_owned());
+        }
+    };
+    let alone = |value: &toml::Value| {
+        let table = toml::Table::from_iter([(name.to_owned(), value.clone())]);
+        toml::Value::Table(table)
+            .try_into::<T>()
+            .map(|_| ())
+            .map_err(|error| in_words(error.message()))
+    };
+    match (alone(&first), second) {
+        (Ok(()), _) => Ok(first),
+        (Err(why), None) => Err(why),
+        (Err(why), Some(second)) => match alone(&second) {
+            Ok(()) => Ok(second),
+            Err(other) if why.contains("invalid type") => Err(other),
+            Err(_) => Err(why),
+        },
+    }
+}
+
+/// The deserializer's message without the names of Rust's types.
+fn in_words(message: &str) -> String {
+    let (message, expected) = message.trim().rsplit_once("expected ").unwrap_or((message, ""));
+    match expected {
+        "u32" => format!("{message}expected a whole number from 0 to 4,294,967,295"),
+        "u64" => format!("{message}expected a whole number of at least 0"),
+        "" => message.to_owned(),
+        other => format!("{message}expected {other}"),
+    }
+}

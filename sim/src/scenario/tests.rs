@@ -1,0 +1,600 @@
+//! Whole files in, scenarios or messages out.
+
+use core::time::Duration;
+use std::fs;
+use std::path::PathBuf;
+
+use broker_core::config::{AcksSetting, AutoOffsetReset};
+use miette::Severity;
+use proptest::prelude::*;
+
+use super::error::{ScenarioError, render_problems};
+use super::files::{MOST_BYTES, find, load, load_one};
+use super::keys::{FAULT, SECTIONS};
+use super::parse::parse;
+use super::write::to_toml;
+use super::*;
+use crate::fault::{Fault, Target};
+use crate::nemesis;
+
+/// A file that uses every key.
+const FULL: &str = include_str!("full.toml");
+
+/// The shortest scenario: all else has defaults.
+const TOPIC: &str = "[[topics]]\nname = \"orders\"\n";
+
+fn read(text: &str) -> Scenario {
+    match parse("test", "test.toml", text) {
+        Ok(parsed) => parsed.scenario,
+        Err(error) => panic!("{}", error.render(false)),
+    }
+}
+
+fn refused(text: &str) -> String {
+    match parse("test", "test.toml", text) {
+        Ok(parsed) => panic!("{text}\nwas accepted: {:?}", parsed.scenario),
+        Err(error) => error.render(false),
+    }
+}
+
+/// The messages of some files, each under its file's text.
+fn messages(files: &[&str], message: impl Fn(&str) -> String) -> String {
+    files
+        .iter()
+        .map(|text| format!("{text}\n{}\n", message(text)))
+        .collect::<Vec<_>>()
+        .join("=====\n")
+}
+
+/// Files that have a valid topic above these lines.
+fn below_topic(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| format!("{TOPIC}{line}")).collect()
+}
+
+fn refused_below_topic(lines: &[&str]) -> String {
+    let files = below_topic(lines);
+    messages(&files.iter().map(String::as_str).collect::<Vec<_>>(), refused)
+}
+
+#[test]
+fn every_key_is_read() {
+    insta::assert_debug_snapshot!("full", read(FULL));
+}
+
+#[test]
+fn the_full_file_really_has_every_key() {
+    let has = |name: &str| {
+        let name = name.to_owned();
+        FULL.lines().any(|line| {
+            let key = |part: &str| part.trim().trim_start_matches("{ ").split(" =").next() == Some(name.as_str());
+            line.trim_matches(['[', ']']).rsplit('.').next() == Some(name.as_str()) || line.split([',', '{']).any(key)
+        })
+    };
+    for section in SECTIONS {
+        for key in section.keys {
+            // A cluster has either kind of controllers.
+            assert!(
+                has(key.name) || key.name == "dedicated_controllers",
+                "full.toml lacks `{}` of `{}`",
+                key.name,
+                section.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_defaults_are_those_that_explain_tells() {
+    let plain = read(TOPIC);
+    let parts = [
+        ("", ""),
+        ("cluster", "[cluster]"),
+        ("cluster.hardware", "[cluster.hardware]"),
+        ("cluster.network", "[cluster.network]"),
+        ("topics", ""),
+        ("limits", "[limits]"),
+    ];
+    for (name, header) in parts {
+        let section = SECTIONS.iter().find(|section| section.name == name).expect("a section");
+        let literal = |default: &&keys::Key| {
+            default.default.parse::<toml::Value>().is_ok() || default.default.replace('_', "").parse::<i64>().is_ok()
+        };
+        for key in section.keys.iter().filter(literal) {
+            let line = format!("{} = {}\n", key.name, key.default);
+            let text = match name {
+                "" => format!("{line}{TOPIC}"),
+                "topics" => format!("{TOPIC}{line}"),
+                _ => format!("{TOPIC}{header}\n{line}"),
+            };
+            assert_eq!(read(&text), plain, "{line} in `{name}`");
+        }
+    }
+    let producer = "[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\n";
+    let consumer = "[[consumers]]\nname = \"c\"\ntopic = \"orders\"\n";
+    for (name, header) in [
+        ("producers", producer),
+        ("consumers", consumer),
+        ("nemesis", "[nemesis]\n"),
+        (
+            "nemesis.weights",
+            "[nemesis.weights]\nkill = 3\nrestart = 1\npause = 1\npartition = 2\none_way = 1\nslow_disk = 1\nlink = 1\n",
+        ),
+    ] {
+        let section = SECTIONS.iter().find(|section| section.name == name).expect("a section");
+        let without = read(&format!("{TOPIC}{header}"));
+        for key in section.keys.iter().filter(|key| {
+            key.default.starts_with('"') || key.default.parse::<f64>().is_ok() || key.default.starts_with('{')
+        }) {
+            if header.contains(&format!("{} =", key.name)) {
+                continue;
+            }
+            assert_eq!(
+                read(&format!("{TOPIC}{header}{} = {}\n", key.name, key.default)),
+                without,
+                "{} in `{name}`",
+                key.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_fault_is_listed_and_known() {
+    for kind in FAULT_KINDS {
+        assert!(FAULT.key(kind).is_some(), "{kind}");
+    }
+    assert_eq!(FAULT.keys.len(), FAULT_KINDS.len() + 2, "and `at` and `for`");
+}
+
+#[test]
+fn what_kafka_derives_is_derived() {
+    let producer = |config: &str| {
+        let text = format!("{TOPIC}[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\nconfig = {{ {config} }}");
+        read(&text).producers[0].config.clone()
+    };
+    assert!(producer("").enable_idempotence);
+    for one in [
+        "acks = \"1\"",
+        "acks = 1",
+        "\"acks\" = \"0\"",
+        "retries = 0",
+        "\"max.in.flight.requests.per.connection\" = 6",
+    ] {
+        assert!(!producer(one).enable_idempotence, "{one}");
+    }
+    assert_eq!(producer("acks = -1").acks, AcksSetting::All);
+    assert_eq!(producer("\"linger.ms\" = \"200\"").linger_ms, 200);
+    assert_eq!(
+        producer("\"request.timeout.ms\" = 300000, \"linger.ms\" = 5").delivery_timeout_ms,
+        300_005
+    );
+    let consumer = format!("{TOPIC}[[consumers]]\nname = \"c\"\ntopic = \"orders\"\n");
+    assert_eq!(
+        read(&consumer).consumers[0].config.auto_offset_reset,
+        AutoOffsetReset::Earliest
+    );
+    let latest = format!("{consumer}config = {{ \"auto.offset.reset\" = \"latest\" }}");
+    assert_eq!(
+        read(&latest).consumers[0].config.auto_offset_reset,
+        AutoOffsetReset::Latest
+    );
+    let quiet = format!("{consumer}config = {{ \"fetch.max.wait.ms\" = 10 }}");
+    assert_eq!(
+        read(&quiet).consumers[0].config.auto_offset_reset,
+        AutoOffsetReset::Earliest
+    );
+}
+
+#[test]
+fn small_clusters_have_small_defaults() {
+    for (brokers, controllers, replicas) in [(1, 1, 1), (2, 1, 2), (3, 3, 3), (9, 3, 3)] {
+        let scenario = read(&format!("{TOPIC}[cluster]\nbrokers = {brokers}"));
+        assert_eq!(scenario.cluster.combined_controllers, controllers);
+        assert_eq!(scenario.topics[0].replication_factor, replicas);
+    }
+    let dedicated = read(&format!("{TOPIC}[cluster]\ndedicated_controllers = 3"));
+    assert_eq!(
+        (
+            dedicated.cluster.combined_controllers,
+            dedicated.cluster.dedicated_controllers
+        ),
+        (0, 3)
+    );
+}
+
+#[test]
+fn a_single_group_is_isolated_from_all_others() {
+    let faults = "[[faults]]\nat = \"1s\"\npartition = [[\"leader of orders/0\"]]";
+    let scenario = read(&format!("{TOPIC}{faults}"));
+    let groups = vec![vec![Target::LeaderOf("orders".to_owned(), 0)]];
+    assert_eq!(scenario.faults[0].fault, Fault::Partition(groups));
+    assert_eq!(
+        (scenario.faults[0].at, scenario.faults[0].until),
+        (Duration::from_secs(1), None)
+    );
+}
+
+#[track_caller]
+fn reads_back(scenario: &Scenario) {
+    let text = to_toml(scenario);
+    match parse(&scenario.name, "written.toml", &text) {
+        Ok(parsed) => assert_eq!(parsed.scenario, *scenario, "{text}"),
+        Err(error) => panic!("{text}\n{}", error.render(false)),
+    }
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    for text in [FULL, TOPIC] {
+        reads_back(&read(text));
+    }
+    insta::assert_snapshot!("written", to_toml(&read(FULL)));
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    for found in find(&[root]).expect("there are scenarios") {
+        reads_back(&load(&found).expect("it is valid").scenario);
+    }
+}
+
+#[test]
+fn messages_about_syntax() {
+    let files = [
+        "",
+        "# nothing but a comment",
+        "duration = ",
+        "duration = \"60s",
+        "[[topics]\nname = \"orders\"",
+        "duration = \"1s\"\nduration = \"2s\"",
+        "cluster = 3\n[cluster.network]\n",
+    ];
+    insta::assert_snapshot!("syntax", messages(&files, refused));
+}
+
+#[test]
+fn messages_about_keys() {
+    let lines = [
+        "partitons = 3",
+        "[cluster]\nborkers = 3\ncolour = \"red\"",
+        "[[producer]]\nname = \"p\"",
+        "[[producers]]\nname = \"p\"\ntopic = \"orders\"",
+        "[[faults]]\nat = \"1s\"\nslow_disk = { target = \"broker 1\" }",
+        "[topics.config]\n\"min.insync.replica\" = 2\nacks = \"all\"\n\"some.thing.else\" = 1",
+        "[topics.config]\nmin.insync.replicas = 2",
+        "[cluster.config]\nreplica.lag.time.max = 10000",
+    ];
+    let mut text = messages(&["[[topics]]\npartitions = 3", "duration = \"10s\""], refused);
+    text.push_str("=====\n");
+    text.push_str(&refused_below_topic(&lines));
+    insta::assert_snapshot!("keys", text);
+}
+
+#[test]
+fn messages_about_types_and_values() {
+    let files = [
+        "duration = 60\n",
+        "duration = \"60\"\n",
+        "duration = \"0s\"\n",
+        "duration = true\n",
+        "settle = \"100000h\"\n",
+        "seeds = 3\n",
+        "seeds = \"3\"\n",
+        "seeds = \"3..3\"\n",
+        "expect = \"lost-write\"\n",
+        "expect = \"lost\"\n",
+        "expect = []\n",
+        "expect = [\"lost-writes\", 3]\n",
+        "quirks = [\"ack-before-irs\"]\n",
+        "quirks = \"ack-before-isr\"\n",
+        "teaches = 2026-01-01\n",
+        "topics = 3\n",
+    ];
+    let files: Vec<String> = files
+        .iter()
+        .map(|line| {
+            if line.starts_with("topics") {
+                (*line).to_owned()
+            } else {
+                format!("{line}{TOPIC}")
+            }
+        })
+        .collect();
+    let mut text = messages(&files.iter().map(String::as_str).collect::<Vec<_>>(), refused);
+    let producer = |line: &str| format!("[[producers]]\nname = \"p\"\ntopic = \"orders\"\n{line}");
+    let producers: Vec<String> = [
+        "rate = -1",
+        "rate = nan",
+        "rate = inf",
+        "rate = \"10\"",
+        "rate = 99999999999999999999",
+        "rate = 1\ncount = 0",
+        "rate = 1\nrecord_size = 7",
+        "rate = 1\nrecord_size = \"1ZB\"",
+        "rate = 1\nkeys = \"some\"",
+        "rate = 1\nkeys = { distribution = \"zpif\", count = 10 }",
+        "rate = 1\nkeys = { distribution = \"hot\", count = 10, share = 1.5 }",
+        "rate = 1\nkeys = { distribution = \"uniform\", count = 10, exponent = 2 }",
+        "rate = 1\nconfig = { acks = \"some\", \"linger.ms\" = -1, \"enable.idempotence\" = 1, \"batch.size\" = 1.5, retries = [3] }",
+        "rate = 1\nconfig = { acks = 2 }",
+    ]
+    .iter()
+    .map(|line| producer(line))
+    .collect();
+    text.push_str("=====\n");
+    text.push_str(&refused_below_topic(
+        &producers.iter().map(String::as_str).collect::<Vec<_>>(),
+    ));
+    text.push_str("=====\n");
+    text.push_str(&refused_below_topic(&[
+        "partitions = 0",
+        "partitions = 3.5",
+        "replication_factor = 0",
+        "[cluster]\nbrokers = 0",
+        "[cluster.hardware]\nnic = \"fast\"\ncpu_per_byte = 1",
+    ]));
+    insta::assert_snapshot!("types", text);
+}
+
+#[test]
+fn messages_about_impossible_scenarios() {
+    let lines = [
+        "replication_factor = 5",
+        "[[topics]]\nname = \"orders\"",
+        "[[topics]]\nname = \"a/b\"",
+        "[[topics]]\nname = \"__consumer_offsets\"",
+        "[cluster]\ncontrollers = 5",
+        "[cluster]\ncontrollers = 3\ndedicated_controllers = 3",
+        "[cluster.network]\nlatency_min = \"2ms\"\nlatency_mean = \"1ms\"",
+        "[cluster.config]\n\"broker.session.timeout.ms\" = 2000",
+        "[topics.config]\n\"min.insync.replicas\" = 0",
+        "[[producers]]\nname = \"p\"\ntopic = \"order\"\nrate = 1",
+        "[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\nstart = \"2m\"",
+        "[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\nstart = \"20s\"\nstop = \"10s\"",
+        "[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1000000\ncount = 100",
+        "[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\nconfig = { acks = 1, \"enable.idempotence\" = true }",
+        "[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\nconfig = { \"delivery.timeout.ms\" = 1000 }",
+        "[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\n[[consumers]]\nname = \"app\"\ntopic = \"payments\"",
+        "[[consumers]]\nname = \"an app\"\ntopic = \"orders\"",
+        "[limits]\nsim_time = \"10s\"",
+    ];
+    insta::assert_snapshot!("impossible", refused_below_topic(&lines));
+}
+
+#[test]
+fn messages_about_faults() {
+    let fault =
+        |lines: &str| format!("[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\n[[faults]]\n{lines}");
+    let files: Vec<String> = [
+        "kill = \"broker 1\"",
+        "at = \"1s\"",
+        "at = \"1s\"\nfor = \"2s\"\nkil = \"broker 1\"",
+        "at = \"1s\"\nkill = \"broker 1\"\npause = \"broker 2\"",
+        "at = \"60s\"\nkill = \"broker 1\"",
+        "at = \"1s\"\nfor = \"0s\"\nkill = \"broker 1\"",
+        "at = \"1s\"\nkill = \"broker 4\"",
+        "at = \"1s\"\nkill = \"borker 1\"",
+        "at = \"1s\"\nkill = \"controller 1\"",
+        "at = \"1s\"\nkill = \"leader of orders\"",
+        "at = \"1s\"\nkill = \"leader of order/0\"",
+        "at = \"1s\"\nkill = \"leader of orders/1\"",
+        "at = \"1s\"\nkill = \"client app\"",
+        "at = \"1s\"\nkill = \"client ap/1\"",
+        "at = \"1s\"\nkill = \"client app/2\"",
+        "at = \"1s\"\nkill = \"another follower\"",
+        "at = \"1s\"\npower_loss = \"client app/1\"",
+        "at = \"1s\"\npartition = []",
+        "at = \"1s\"\npartition = [[\"broker 1\"], []]",
+        "at = \"1s\"\npartition = [\"broker 1\", \"broker 2\"]",
+        "at = \"1s\"\nslow_disk = { target = \"broker 1\", factor = 0.5 }",
+        "at = \"1s\"\nlink = { from = \"broker 1\", to = \"broker 2\", drop = 2 }",
+        "at = \"1s\"\nhold = { from = \"broker 1\", to = \"broker 2\", api = \"Fecth\" }",
+        "at = \"1s\"\nhold = { from = \"broker 1\", to = \"broker 2\", api = \"Sausage\", response = 1 }",
+    ]
+    .iter()
+    .map(|lines| fault(lines))
+    .collect();
+    let single = format!("{TOPIC}[faults]\nat = \"1s\"");
+    let text = refused_below_topic(&files.iter().map(String::as_str).collect::<Vec<_>>());
+    insta::assert_snapshot!("faults", format!("{text}=====\n{}", messages(&[&single], refused)));
+}
+
+#[test]
+fn messages_about_the_nemesis() {
+    let lines = [
+        "[nemesis]\nstart = \"60s\"",
+        "[nemesis]\nstop = \"61s\"",
+        "[nemesis]\nstart = \"20s\"\nstop = \"10s\"",
+        "[nemesis]\ninterval = \"0s\"",
+        "[nemesis]\ninterval = \"1us\"",
+        "[nemesis]\nmax_concurrent = 0",
+        "[nemesis]\nweights = { kill = 0 }",
+        "[nemesis]\nweights = { kil = 1 }",
+    ];
+    insta::assert_snapshot!("nemesis", refused_below_topic(&lines));
+}
+
+#[test]
+fn doubts_of_lint() {
+    let doubts = |text: &str| {
+        let parsed = parse("test", "test.toml", text).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let warnings = super::lint::warnings(&parsed.scenario, &parsed.marks);
+        render_problems("test.toml", text, &warnings, Severity::Warning, false)
+    };
+    let load = "[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\n[[consumers]]\nname = \"reader\"\ntopic = \"orders\"\n";
+    let head = "teaches = \"something\"\n";
+    let files: Vec<String> = [
+        TOPIC.to_owned(),
+        format!("{head}expect = [\"lost-write\", \"lost-write\"]\n{TOPIC}{load}"),
+        format!("{head}[cluster]\ncontrollers = 2\n{TOPIC}{load}"),
+        format!("{head}{TOPIC}replication_factor = 1\nconfig = {{ \"min.insync.replicas\" = 2 }}\n{load}"),
+        format!("{head}{TOPIC}[[topics]]\nname = \"other\"\n{load}"),
+        format!("{head}{TOPIC}{load}count = 4\n"),
+        format!("{head}{TOPIC}[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 0\n{load}"),
+        format!("{head}{TOPIC}[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1000\nrecord_size = \"2MiB\"\nstop = \"70s\"\nkeys = {{ distribution = \"uniform\", count = 1 }}\n{load}"),
+        format!("{head}{TOPIC}replication_factor = 1\n{load}[[faults]]\nat = \"1s\"\nkill = \"a follower of orders/0\"\n"),
+        format!("{head}{TOPIC}{load}[[faults]]\nat = \"1s\"\nfor = \"1s\"\nrestart = \"broker 1\"\n[[faults]]\nat = \"50s\"\nfor = \"20s\"\nlink = {{ from = \"broker 1\", to = \"broker 2\" }}\n[[faults]]\nat = \"1s\"\none_way = {{ from = \"broker 1\", to = \"broker 1\" }}\n"),
+        format!("{head}{TOPIC}{load}[nemesis]\ninterval = \"2m\"\n"),
+    ]
+    .into();
+    insta::assert_snapshot!(
+        "doubts",
+        messages(&files.iter().map(String::as_str).collect::<Vec<_>>(), doubts)
+    );
+    assert_eq!(
+        doubts(&format!(
+            "{head}{TOPIC}{load}[[faults]]\nat = \"1s\"\nfor = \"1s\"\nkill = \"leader of orders/0\"\n"
+        )),
+        ""
+    );
+}
+
+#[test]
+fn a_file_with_many_problems_shows_the_first_twenty() {
+    let text: String = (0..30).map(|number| format!("key_{number} = 1\n")).collect();
+    let shown = refused(&text);
+    assert_eq!(shown.matches("error:").count(), 20);
+    assert!(shown.ends_with("… and 11 more in test.toml\n"), "{shown}");
+}
+
+#[test]
+fn the_shipped_scenarios_are_valid_and_without_doubts() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let found = find(&[root]).expect("there are scenarios");
+    assert!(found.len() >= 16);
+    for found in found {
+        let loaded = load(&found).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        assert_eq!(
+            super::lint::warnings(&loaded.scenario, &loaded.marks),
+            [],
+            "{}",
+            found.name
+        );
+    }
+}
+
+// ---- files
+
+fn scratch(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("trial-files-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a temporary folder");
+    folder
+}
+
+#[test]
+fn messages_about_files() {
+    let folder = scratch("messages");
+    let at = |name: &str| folder.join(name);
+    fs::create_dir_all(at("empty")).expect("made");
+    fs::create_dir_all(at("one")).expect("made");
+    fs::create_dir_all(at("two")).expect("made");
+    fs::write(at("one/same.toml"), TOPIC).expect("written");
+    fs::write(at("two/same.toml"), TOPIC).expect("written");
+    fs::write(at("large.toml"), vec![b'#'; MOST_BYTES as usize + 1]).expect("written");
+    fs::write(at("latin1.toml"), b"teaches = \"caf\xe9\"").expect("written");
+    let mut text = String::new();
+    for path in ["missing.toml", "empty", "large.toml", "latin1.toml", "/dev/null"] {
+        let error = find(&[folder.join(path)])
+            .and_then(|found| load(&found[0]))
+            .expect_err(path);
+        text.push_str(&error.render(false));
+    }
+    text.push_str(&load_one(&at("one")).expect_err("a folder").render(false));
+    text.push_str(&find(&[at("one"), at("two")]).expect_err("two names").render(false));
+    insta::assert_snapshot!("files", text.replace(&folder.display().to_string(), "FOLDER"));
+    fs::remove_dir_all(folder).expect("removed");
+}
+
+#[test]
+fn names_are_paths_below_the_scenarios() {
+    let folder = scratch("names");
+    for file in [
+        "suite/scenarios/a/one.toml",
+        "suite/scenarios/two.toml",
+        "other/deep/three.toml",
+        "other/notes.txt",
+        "other/.hidden.toml",
+    ] {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, TOPIC).expect("written");
+    }
+    let names = |paths: &[&str]| -> Vec<String> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| folder.join(path)).collect();
+        find(&paths)
+            .expect("found")
+            .into_iter()
+            .map(|found| found.name)
+            .collect()
+    };
+    assert_eq!(names(&["suite"]), ["a/one", "two"]);
+    assert_eq!(names(&["suite/scenarios/a"]), ["a/one"]);
+    assert_eq!(names(&["suite/scenarios/a/one.toml"]), ["a/one"]);
+    assert_eq!(names(&["other"]), ["deep/three"]);
+    assert_eq!(names(&["other/deep/three.toml"]), ["three"]);
+    assert_eq!(
+        names(&["suite", "suite/scenarios/two.toml", "other"]),
+        ["a/one", "two", "deep/three"]
+    );
+    fs::remove_dir_all(folder).expect("removed");
+}
+
+proptest! {
+    /// Also with times and rates that nobody would write.
+    #[test]
+    fn what_is_drawn_reads_back(
+        seed in any::<u64>(),
+        teaches in "\\PC{0,20}[\"'\\\\\n\t]{0,3}",
+        rate in 0.0..100.0,
+        cpu in 0.0..1e4,
+        share in 0.0..=1.0,
+        start in 0u64..1_000_000_000,
+    ) {
+        let mut scenario = read(FULL);
+        scenario.faults = nemesis::plan(&scenario, seed);
+        scenario.teaches = teaches;
+        scenario.producers[0].rate = rate;
+        scenario.producers[1].keys = Keys::Hot { count: 3, share };
+        scenario.producers[1].start = Duration::from_nanos(start);
+        scenario.cluster.hardware.cpu_per_byte_ns = cpu;
+        scenario.nemesis = None;
+        reads_back(&scenario);
+    }
+
+    /// Any damage to a file gives a scenario or a message, and every message shows a place in the file.
+    #[test]
+    fn no_file_breaks_the_reader(start in 0usize..FULL.len(), length in 0usize..60, put in "[\\PC\n]{0,12}") {
+        let end = (start + length).min(FULL.len());
+        prop_assume!(FULL.is_char_boundary(start) && FULL.is_char_boundary(end));
+        let text = format!("{}{put}{}", &FULL[..start], &FULL[end..]);
+        if let Err(error) = parse("test", "test.toml", &text) {
+            prop_assert!(error.render(false).contains("test.toml:"));
+            let ScenarioError::Invalid { problems, .. } = error else { panic!("only the content can be wrong") };
+            for problem in problems {
+                prop_assert!(problem.span.start <= problem.span.end && problem.span.end <= text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn no_value_breaks_the_reader(
+        key in prop::sample::select(SECTIONS.iter().flat_map(|section| section.keys.iter().map(move |key| (section.name, key.name))).collect::<Vec<_>>()),
+        value in prop::sample::select(vec!["0", "-1", "1e308", "nan", "inf", "-0.0", "9223372036854775807", "99999999999999999999", "0xffff_ffff", "true", "\"\"", "\"x\"", "\"9999999h\"", "[]", "[[]]", "{}", "{ a = 1 }", "1979-05-27"]),
+    ) {
+        let (section, name) = key;
+        let mut table: toml::Table = FULL.parse().expect("the file is TOML");
+        let value: toml::Value = toml::from_str::<toml::Table>(&format!("v = {value}")).map(|table| table["v"].clone()).unwrap_or(toml::Value::Integer(0));
+        let mut place = &mut table;
+        for part in section.split('.').filter(|part| !part.is_empty()) {
+            let next = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            place = match next {
+                toml::Value::Array(items) => items[0].as_table_mut().expect("a list of tables"),
+                toml::Value::Table(table) => table,
+                _ => return Ok(()),
+            };
+        }
+        place.insert(name.to_owned(), value);
+        let text = table.to_string();
+        if let Err(error) = parse("test", "test.toml", &text) {
+            prop_assert!(error.render(false).contains("test.toml:"));
+        }
+    }
+}

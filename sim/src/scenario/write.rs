@@ -1,0 +1,251 @@
+//! Writes a scenario as a file that reads back as the same scenario.
+
+use core::fmt::{Display, Write as _};
+use core::time::Duration;
+
+use broker_core::config::{BrokerConfig, ProducerConfig, TopicConfig};
+
+use super::parse::consumer_defaults;
+use super::units::show_duration;
+use super::{Cluster, Expectation, Hardware, Keys, Limits, Network, Scenario};
+use crate::fault::{Fault, PlannedFault, Target};
+use crate::nemesis::NemesisSpec;
+
+/// The text of a scenario file with every key of the scenario, also where it has its default; of Kafka's settings only
+/// those that differ from Kafka's defaults. The name is the file's own matter.
+#[must_use]
+pub fn to_toml(scenario: &Scenario) -> String {
+    let mut file = File::default();
+    file.put("teaches", text(&scenario.teaches));
+    file.put("duration", duration(scenario.duration));
+    file.put("settle", duration(scenario.settle));
+    file.put(
+        "seeds",
+        text(&format!("{}..{}", scenario.seeds.start, scenario.seeds.end)),
+    );
+    file.put(
+        "expect",
+        match &scenario.expect {
+            Expectation::Pass => text("pass"),
+            Expectation::Finds(names) => list(names.iter().map(|name| text(name))),
+        },
+    );
+    file.put("quirks", list(scenario.quirks.iter().map(|name| text(name))));
+    file.cluster(&scenario.cluster);
+    for topic in &scenario.topics {
+        file.header("[[topics]]");
+        file.put("name", text(&topic.name));
+        file.put("partitions", topic.partitions);
+        file.put("replication_factor", topic.replication_factor);
+        file.put("config", settings(&topic.config, &TopicConfig::default()));
+    }
+    for group in &scenario.producers {
+        file.header("[[producers]]");
+        file.put("name", text(&group.name));
+        file.put("count", group.count);
+        file.put("topic", text(&group.topic));
+        file.put("rate", float(group.rate));
+        file.put("record_size", group.record_size);
+        file.put("keys", keys(&group.keys));
+        file.put("start", duration(group.start));
+        file.put_some("stop", group.stop.map(duration));
+        file.put("config", settings(&group.config, &ProducerConfig::default()));
+    }
+    for group in &scenario.consumers {
+        file.header("[[consumers]]");
+        file.put("name", text(&group.name));
+        file.put("count", group.count);
+        file.put("topic", text(&group.topic));
+        file.put("processing", duration(group.processing));
+        file.put("start", duration(group.start));
+        file.put("config", settings(&group.config, &consumer_defaults()));
+    }
+    for planned in &scenario.faults {
+        file.fault(planned);
+    }
+    if let Some(spec) = &scenario.nemesis {
+        file.nemesis(spec);
+    }
+    file.limits(&scenario.limits);
+    file.0
+}
+
+#[derive(Default)]
+struct File(String);
+
+impl File {
+    fn header(&mut self, header: &str) {
+        writeln!(self.0, "\n{header}").expect("a string takes all that is written");
+    }
+
+    fn put(&mut self, key: &str, value: impl Display) {
+        writeln!(self.0, "{key} = {value}").expect("a string takes all that is written");
+    }
+
+    fn put_some(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.put(key, value);
+        }
+    }
+
+    fn cluster(&mut self, cluster: &Cluster) {
+        self.header("[cluster]");
+        self.put("brokers", cluster.brokers);
+        match cluster.dedicated_controllers {
+            0 => self.put("controllers", cluster.combined_controllers),
+            count => self.put("dedicated_controllers", count),
+        }
+        self.put("config", settings(&cluster.config, &BrokerConfig::default()));
+        let Hardware {
+            cpu_per_request,
+            cpu_per_byte_ns,
+            nic_bytes_per_sec,
+            disk_bytes_per_sec,
+            fsync,
+        } = cluster.hardware;
+        self.header("[cluster.hardware]");
+        self.put("cpu_per_request", duration(cpu_per_request));
+        self.put("cpu_per_byte", text(&format!("{cpu_per_byte_ns}ns")));
+        self.put("nic", text(&format!("{nic_bytes_per_sec}B/s")));
+        self.put("disk", text(&format!("{disk_bytes_per_sec}B/s")));
+        self.put("fsync", duration(fsync));
+        let Network {
+            latency_min,
+            latency_mean,
+        } = cluster.network;
+        self.header("[cluster.network]");
+        self.put("latency_min", duration(latency_min));
+        self.put("latency_mean", duration(latency_mean));
+    }
+
+    fn fault(&mut self, planned: &PlannedFault) {
+        self.header("[[faults]]");
+        self.put("at", duration(planned.at));
+        self.put_some(
+            "for",
+            planned.until.map(|until| duration(until.saturating_sub(planned.at))),
+        );
+        match &planned.fault {
+            Fault::Kill(on) => self.put("kill", target(on)),
+            Fault::PowerLoss(on) => self.put("power_loss", target(on)),
+            Fault::Restart(on) => self.put("restart", target(on)),
+            Fault::Pause(on) => self.put("pause", target(on)),
+            Fault::Partition(groups) => {
+                self.put(
+                    "partition",
+                    list(groups.iter().map(|group| list(group.iter().map(target)))),
+                );
+            }
+            Fault::OneWay(from, to) => {
+                self.put(
+                    "one_way",
+                    format_args!("{{ from = {}, to = {} }}", target(from), target(to)),
+                );
+            }
+            Fault::SlowDisk(on, factor) => {
+                self.put(
+                    "slow_disk",
+                    format_args!("{{ target = {}, factor = {} }}", target(on), float(*factor)),
+                );
+            }
+            Fault::Link {
+                from,
+                to,
+                drop,
+                delay,
+                duplicate,
+            } => {
+                let ends = format!("from = {}, to = {}", target(from), target(to));
+                let troubles = format!(
+                    "drop = {}, delay = {}, duplicate = {}",
+                    float(*drop),
+                    duration(*delay),
+                    float(*duplicate)
+                );
+                self.put("link", format_args!("{{ {ends}, {troubles} }}"));
+            }
+            Fault::Hold {
+                from,
+                to,
+                api,
+                response,
+            } => {
+                let ends = format!("from = {}, to = {}", target(from), target(to));
+                self.put(
+                    "hold",
+                    format_args!("{{ {ends}, api = \"{api:?}\", response = {response} }}"),
+                );
+            }
+        }
+    }
+
+    fn nemesis(&mut self, spec: &NemesisSpec) {
+        self.header("[nemesis]");
+        self.put("start", duration(spec.start));
+        self.put("stop", duration(spec.stop));
+        self.put("interval", duration(spec.interval));
+        self.put("duration", duration(spec.duration));
+        self.put("max_concurrent", spec.max_concurrent);
+        let weights = spec
+            .weights
+            .by_kind()
+            .map(|(kind, weight)| format!("{kind} = {weight}"));
+        self.put("weights", format_args!("{{ {} }}", weights.join(", ")));
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        self.header("[limits]");
+        self.put("events", limits.events);
+        self.put("records", limits.records);
+        self.put("sim_time", duration(limits.sim_time));
+        self.put("memory", limits.memory);
+    }
+}
+
+fn text(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn duration(duration: Duration) -> String {
+    format!("\"{}\"", show_duration(duration))
+}
+
+/// With a point or an exponent, so that it is a float for every reader of TOML.
+fn float(number: f64) -> String {
+    format!("{number:?}")
+}
+
+fn target(target: &Target) -> String {
+    text(&target.to_string())
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn keys(keys: &Keys) -> String {
+    match keys {
+        Keys::None => text("none"),
+        Keys::Uniform { count } => format!("{{ distribution = \"uniform\", count = {count} }}"),
+        Keys::Zipf { count, exponent } => format!(
+            "{{ distribution = \"zipf\", count = {count}, exponent = {} }}",
+            float(*exponent)
+        ),
+        Keys::Hot { count, share } => format!(
+            "{{ distribution = \"hot\", count = {count}, share = {} }}",
+            float(*share)
+        ),
+    }
+}
+
+fn settings<T: serde::Serialize>(config: &T, defaults: &T) -> String {
+    let table = |config| toml::Table::try_from(config).expect("settings are numbers, texts and truth values");
+    let (config, defaults) = (table(config), table(defaults));
+    let different = config.iter().filter(|(key, value)| defaults.get(*key) != Some(*value));
+    let entries: Vec<String> = different.map(|(key, value)| format!("\"{key}\" = {value}")).collect();
+    if entries.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", entries.join(", "))
+    }
+}
