@@ -80,21 +80,22 @@ impl Weights {
     /// All together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.all().iter().map(|weight| u64::from(*weight)).sum()
+        self.by_kind().iter().map(|(_, weight)| u64::from(*weight)).sum()
     }
 
-    fn all(&self) -> [u32; 8] {
-        let Weights {
-            kill,
-            power_loss,
-            restart,
-            pause,
-            partition,
-            one_way,
-            slow_disk,
-            link,
-        } = *self;
-        [kill, power_loss, restart, pause, partition, one_way, slow_disk, link]
+    /// Each kind, by its key in a scenario file, with its weight.
+    #[must_use]
+    pub fn by_kind(&self) -> [(&'static str, u32); 8] {
+        [
+            ("kill", self.kill),
+            ("power_loss", self.power_loss),
+            ("restart", self.restart),
+            ("pause", self.pause),
+            ("partition", self.partition),
+            ("one_way", self.one_way),
+            ("slow_disk", self.slow_disk),
+            ("link", self.link),
+        ]
     }
 }
 

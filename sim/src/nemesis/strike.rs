@@ -102,7 +102,7 @@ impl Occupied {
 }
 
 /// How many nodes a fault strikes, and which, as far as that is known before it begins. Of two ends of a link, the
-/// first counts; of a partition, all groups but the largest.
+/// first counts; of a partition, all groups but the largest, or the one that is cut off from all others.
 pub fn struck(fault: &Fault, everybody: u32) -> (u32, Vec<Target>) {
     let size = |target: &Target| if *target == Target::All { everybody } else { 1 };
     let known = |targets: Vec<&Target>| -> Vec<Target> {
@@ -114,6 +114,7 @@ pub fn struck(fault: &Fault, everybody: u32) -> (u32, Vec<Target>) {
     };
     match fault {
         Fault::Partition(groups) => {
+            let isolated = groups.len() == 1;
             let largest = (0..groups.len())
                 .rev()
                 .max_by_key(|index| groups[*index].len())
@@ -121,7 +122,7 @@ pub fn struck(fault: &Fault, everybody: u32) -> (u32, Vec<Target>) {
             let outside: Vec<&Target> = groups
                 .iter()
                 .enumerate()
-                .filter(|(index, _)| *index != largest)
+                .filter(|(index, _)| isolated || *index != largest)
                 .flat_map(|(_, group)| group)
                 .collect();
             (outside.iter().map(|target| size(target)).sum(), known(outside))
@@ -197,22 +198,12 @@ pub fn strike(
 }
 
 fn kind(weights: &Weights, bits: u64) -> Option<&'static str> {
-    const KINDS: [&str; 8] = [
-        "kill",
-        "power_loss",
-        "restart",
-        "pause",
-        "partition",
-        "one_way",
-        "slow_disk",
-        "link",
-    ];
     let total = weights.total();
     if total == 0 {
         return None;
     }
     let mut ticket = below(bits, total);
-    for (kind, weight) in KINDS.into_iter().zip(weights.all()) {
+    for (kind, weight) in weights.by_kind() {
         match ticket.checked_sub(u64::from(weight)) {
             Some(rest) => ticket = rest,
             None => return Some(kind),
