@@ -127,7 +127,10 @@ fn judge_outcome(scenario: &Scenario, outcome: &Outcome, wall: Duration) -> Rule
         Verdict::Inconclusive { reason } => {
             ruled.came = Came::Inconclusive;
             ruled.verdict = "inconclusive";
-            ruled.signature = Some(format!("inconclusive: {reason}"));
+            // What follows the colon is of this seed alone.
+            let (head, rest) = reason.split_once(": ").unwrap_or((reason, ""));
+            ruled.signature = Some(format!("inconclusive: {head}"));
+            rest.clone_into(&mut ruled.evidence);
         }
         Verdict::Violation { signature } => {
             ruled.verdict = "violation";

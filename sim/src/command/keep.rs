@@ -1,4 +1,5 @@
-//! What is kept of a trial: `<folder of the run>/<scenario>/<seed>/` with the scenario, the record and its plots.
+//! What is kept of a trial: `<folder of the run>/<scenario>/<seed>/` with the scenario as it was
+//! understood (defaults and planted defects included), the record and its plots.
 
 use std::fs;
 use std::io;
@@ -11,6 +12,7 @@ use reports::whole;
 
 use super::wall;
 use crate::scenario::files::Loaded;
+use crate::scenario::write::to_toml;
 use crate::trial::Outcome;
 
 /// The folder above all runs whose place nobody chose.
@@ -194,7 +196,7 @@ fn link(target: &Path, link: &Path) -> io::Result<()> {
 fn write(folder: &Path, loaded: &Loaded, outcome: &Outcome) -> Result<(), KeepError> {
     fs::create_dir_all(folder).map_err(at(folder))?;
     let scenario = folder.join("scenario.toml");
-    whole::write(&scenario, loaded.text.as_bytes()).map_err(at(&scenario))?;
+    whole::write(&scenario, to_toml(&loaded.scenario).as_bytes()).map_err(at(&scenario))?;
     if let Some(record) = &outcome.record {
         save(record, &folder.join("record.json"))?;
         write_plots(record, folder)?;

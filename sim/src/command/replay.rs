@@ -15,7 +15,7 @@ use super::plan::{PlanError, one_seed, with_quirks};
 use super::trace::{Follow, with_trace};
 use super::voice::Voice;
 use crate::scenario::files::{Loaded, load_one};
-use crate::scenario::units::{show_count, show_duration};
+use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
 use crate::trial::{Outcome, Wanted};
 use crate::verdict::{Finding, Ruling};
@@ -67,14 +67,21 @@ impl Replay<'_> {
         }
         let traced = self.args.trace || self.args.until.is_some() || self.args.follow.is_some();
         let wanted = Wanted {
-            record: self.args.out.is_some(),
+            record: true,
             trace: traced,
         };
         let runner = self.host.runner;
         let (held, wall) = if traced {
-            let follow = Follow {
-                until: self.args.until,
-                text: self.args.follow.clone(),
+            let follow = match Follow::new(&scenario, self.args.until, self.args.follow.as_deref()) {
+                Ok(follow) => follow,
+                Err(error) => {
+                    let near = error.near.as_ref().map(|near| format!("did you mean `{near}`?"));
+                    let hint = near.unwrap_or(
+                        "`broker 2`, `controller 1`, `checkout/1` for a client, `orders/0` for a partition".to_owned(),
+                    );
+                    voice.tell(format!("error: {error}\n  hint: {hint}"));
+                    return Exit::Usage;
+                }
             };
             voice.flush();
             with_trace(follow, self.args.json, || hold(runner, &scenario, self.seed, wanted))
@@ -97,8 +104,11 @@ impl Replay<'_> {
 
     fn tell(&self, scenario: &Scenario, ruled: &Ruled, outcome: Option<&Outcome>, voice: &mut Voice) -> Exit {
         if let Some(outcome) = outcome {
-            voice.remark(plan_text(outcome));
-            voice.remark(findings_text(outcome));
+            voice.remark(faults_text(outcome));
+            let findings = findings_text(outcome);
+            if !findings.is_empty() {
+                voice.remark(findings);
+            }
         }
         let mut exit = Exit::AsExpected;
         if let (Some(out), Some(outcome)) = (&self.args.out, outcome) {
@@ -168,38 +178,46 @@ impl Replay<'_> {
     }
 }
 
-fn plan_text(outcome: &Outcome) -> String {
+fn faults_text(outcome: &Outcome) -> String {
     let mut text = format!("{} of {} faults took effect", outcome.faults_fired, outcome.plan.len());
-    for planned in &outcome.plan {
-        let until = planned.until.map_or("the end".to_owned(), show_duration);
-        let _ = write!(
-            text,
-            "\n  {} to {until}: {:?}",
-            show_duration(planned.at),
-            planned.fault
-        );
+    let bands = outcome.record.iter().flat_map(|record| &record.faults);
+    for band in bands {
+        let _ = write!(text, "\n  {:>9.3} to {:>9.3} s  {}", band.from, band.to, band.name);
     }
     text
 }
 
+/// The first finding of each check and ruling, violations first, and how many there are.
 fn findings_text(outcome: &Outcome) -> String {
     let mut findings: Vec<&Finding> = outcome.findings.kept().iter().collect();
-    findings.sort_by_key(|finding| (finding.ruling != Ruling::Violation, finding.check, finding.at));
+    let rank = |finding: &Finding| match finding.ruling {
+        Ruling::Violation => 0,
+        Ruling::Allowed(_) => 1,
+        Ruling::Unknown(_) => 2,
+    };
+    findings.sort_by_key(|finding| (rank(finding), finding.check, finding.at));
+    findings.dedup_by_key(|finding| (rank(finding), finding.check));
     let mut text = String::new();
     for finding in findings {
-        let ruling = match &finding.ruling {
-            Ruling::Violation => "violation".to_owned(),
-            Ruling::Allowed(clause) => format!("allowed: {clause}"),
-            Ruling::Unknown(reason) => format!("unknown: {reason}"),
+        let (ruling, count) = match &finding.ruling {
+            Ruling::Violation => ("violation".to_owned(), outcome.findings.violations(finding.check)),
+            Ruling::Allowed(clause) => (format!("allowed: {clause}"), outcome.findings.allowed(finding.check)),
+            Ruling::Unknown(reason) => (
+                format!("cannot be told: {reason}"),
+                outcome.findings.unknown(finding.check),
+            ),
         };
+        let times = if count == 1 {
+            "once".to_owned()
+        } else {
+            format!("{} times", show_count(count))
+        };
+        let _ = writeln!(text, "{}, {times} ({ruling})", finding.signature());
         let _ = writeln!(
             text,
-            "{} at {}, step {} ({ruling})",
-            finding.signature(),
-            finding.at.time,
-            finding.at.step
+            "  first at {}, step {}: {}",
+            finding.at.time, finding.at.step, finding.evidence
         );
-        let _ = writeln!(text, "  {}", finding.evidence);
         for event in &finding.witness {
             let _ = writeln!(text, "    {event}");
         }

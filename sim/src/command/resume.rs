@@ -32,6 +32,8 @@ struct Stretch {
 /// The file, and what is not in it yet.
 pub struct SweepFile {
     path: PathBuf,
+    /// The folders that were made for it, the inner ones first.
+    made: Vec<PathBuf>,
     file: File,
     before: Vec<Stretch>,
     pending: Option<Stretch>,
@@ -53,6 +55,10 @@ impl SweepFile {
     /// # Errors
     /// What the file system says.
     pub fn open(folder: &Path) -> io::Result<SweepFile> {
+        let above = folder
+            .ancestors()
+            .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+        let made = above.map(Path::to_owned).collect();
         fs::create_dir_all(folder)?;
         let path = folder.join("sweep.jsonl");
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
@@ -70,6 +76,7 @@ impl SweepFile {
         let before = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
         Ok(SweepFile {
             path,
+            made,
             file,
             before,
             pending: None,
@@ -144,16 +151,14 @@ impl SweepFile {
         self.file.write_all(&line)
     }
 
-    /// Removes the file, and its folder if nothing else is in it: the sweep is complete.
+    /// Removes the file, and of the folders that were made for it those with nothing else in them: the sweep is complete.
     ///
     /// # Errors
     /// What the file system says.
     pub fn complete(self) -> io::Result<()> {
         fs::remove_file(&self.path)?;
-        if let Some(folder) = self.path.parent() {
-            // A folder with results in it stays, which is what this error says.
-            let _ = fs::remove_dir(folder);
-        }
+        // A folder with results in it stays, which is what the error says.
+        let _ = self.made.iter().try_for_each(fs::remove_dir);
         Ok(())
     }
 }
@@ -218,7 +223,11 @@ mod tests {
         assert_eq!(file.remaining("a", 1..7).seeds, [1..5]);
         assert_eq!(file.remaining("c", 0..2).seeds, [0..2]);
         file.complete().expect("is removed");
-        assert!(!folder.exists());
+        assert!(folder.is_dir(), "it was there before");
+        let inner = folder.join("a/b");
+        SweepFile::open(&inner).expect("opens").complete().expect("is removed");
+        assert!(folder.is_dir() && !folder.join("a").exists());
+        fs::remove_dir(&folder).expect("is empty");
     }
 
     #[test]

@@ -121,8 +121,12 @@ impl Standing<'_> {
             return String::new();
         };
         let seed = group.first.keys().next().copied().unwrap_or_default();
+        let others = match self.tally.failures.len() - 1 {
+            0 => String::new(),
+            others => format!(", and {}", counted(others as u64, "other signature")),
+        };
         format!(
-            "{signature}: {} of {}, first seed {seed}",
+            "{signature}: {} of {}, first seed {seed}{others}",
             show_count(group.count),
             show_count(self.tally.trials)
         )

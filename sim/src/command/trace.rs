@@ -1,6 +1,7 @@
 //! Prints the events of a trial as they happen, all of them or those of one node or partition.
 //!
-//! A trial states its events through `tracing`; the fields `step` (a number) and any of its others are looked at here.
+//! The world states its events through `tracing`, each with the fields `step`, `time`, `node` (a node's name) and a
+//! message that calls partitions `orders/0`.
 
 use core::fmt::{self, Write as _};
 use std::io::{self, BufWriter, Write};
@@ -10,13 +11,70 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use crate::scenario::Scenario;
+use crate::scenario::nearest::nearest;
+use crate::world;
+
 /// Which events are printed.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Follow {
     /// None after this step.
-    pub until: Option<u64>,
-    /// Only those that name this node or partition.
-    pub text: Option<String>,
+    until: Option<u64>,
+    /// Only those of this one.
+    what: Option<Followed>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Followed {
+    Node(String),
+    Partition(String),
+}
+
+/// Nothing in the scenario has the name that should be followed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("nothing in this scenario is called `{name}`")]
+pub struct Unknown {
+    name: String,
+    /// The name that was probably meant.
+    pub near: Option<String>,
+}
+
+impl Follow {
+    /// The events up to a step, of what `name` names in the scenario: a node (`broker 2`, `controller 1`, `checkout/1`) or
+    /// a partition (`orders/0`).
+    ///
+    /// # Errors
+    /// When the scenario has nothing of that name.
+    pub fn new(scenario: &Scenario, until: Option<u64>, name: Option<&str>) -> Result<Follow, Unknown> {
+        let what = name.map(|name| followed(scenario, name)).transpose()?;
+        Ok(Follow { until, what })
+    }
+}
+
+fn followed(scenario: &Scenario, text: &str) -> Result<Followed, Unknown> {
+    let mut nodes = world::names(scenario).into_values();
+    let plain = text.strip_prefix("client ").unwrap_or(text);
+    if nodes.any(|name| name == plain) {
+        return Ok(Followed::Node(plain.to_owned()));
+    }
+    let partition = text
+        .rsplit_once('/')
+        .and_then(|(topic, number)| Some((topic, number.parse::<u32>().ok()?)));
+    if let Some((topic, number)) = partition
+        && scenario
+            .topics
+            .iter()
+            .any(|known| known.name == topic && number < known.partitions)
+    {
+        return Ok(Followed::Partition(format!("{topic}/{number}")));
+    }
+    let partitions = scenario.topics.iter().map(|topic| format!("{}/0", topic.name));
+    let known: Vec<String> = world::names(scenario).into_values().chain(partitions).collect();
+    let near = nearest(text, known.iter().map(String::as_str)).map(str::to_owned);
+    Err(Unknown {
+        name: text.to_owned(),
+        near,
+    })
 }
 
 /// Does `work` with its events printed to standard output, or to standard error.
@@ -30,8 +88,7 @@ pub fn with_trace<T>(follow: Follow, to_stderr: bool, work: impl FnOnce() -> T) 
         follow,
         out: Mutex::new(BufWriter::new(out)),
     };
-    let subscriber = tracing_subscriber::registry().with(printer);
-    tracing::subscriber::with_default(subscriber, work)
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(printer), work)
 }
 
 struct Printer {
@@ -46,23 +103,46 @@ impl<S: Subscriber> Layer<S> for Printer {
         if self.follow.wants(&line) {
             let mut out = self.out.lock().expect("nothing panics while it prints");
             // Nobody may be left to read it.
-            let _ = writeln!(out, "{}", line.text.trim_start());
+            let _ = writeln!(out, "{:>8} {:>12} {}: {}", line.step, line.time, line.node, line.text);
         }
     }
 }
 
+impl Follow {
+    fn wants(&self, line: &Line) -> bool {
+        self.until.is_none_or(|until| line.step <= until)
+            && match &self.what {
+                None => true,
+                Some(Followed::Node(name)) => line.node == *name,
+                Some(Followed::Partition(name)) => contains(&line.text, name),
+            }
+    }
+}
+
+/// True when `text` has `name` in it as a whole: `orders/1` is neither in `orders/12` nor in `my-orders/1`.
+fn contains(text: &str, name: &str) -> bool {
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    let whole = |(start, _): (usize, &str)| {
+        let (before, after) = (&text[..start], &text[start + name.len()..]);
+        !joins(before.chars().next_back()) && !joins(after.chars().next())
+    };
+    text.match_indices(name).any(whole)
+}
+
 #[derive(Default)]
 struct Line {
-    step: Option<u64>,
+    step: u64,
+    time: String,
+    node: String,
     text: String,
 }
 
 impl Visit for Line {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "step" {
-            self.step = Some(value);
+        match field.name() {
+            "step" => self.step = value,
+            _ => self.record_debug(field, &value),
         }
-        self.record_debug(field, &value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -71,48 +151,56 @@ impl Visit for Line {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let _ = match field.name() {
-            "message" => write!(self.text, " {value:?}"),
+            "time" => write!(self.time, "{value:?}"),
+            "node" => write!(self.node, "{value:?}"),
+            "message" => write!(self.text, "{value:?}"),
             name => write!(self.text, " {name}={value:?}"),
         };
     }
 }
 
-impl Follow {
-    fn wants(&self, line: &Line) -> bool {
-        let early = match (self.until, line.step) {
-            (Some(until), Some(step)) => step <= until,
-            (None, _) | (_, None) => true,
-        };
-        early && self.text.as_ref().is_none_or(|text| names(&line.text, text))
-    }
-}
-
-/// True when `line` has `name` in it as a whole: `broker 1` is not in `broker 12`, nor `orders/1` in `my-orders/1`.
-fn names(line: &str, name: &str) -> bool {
-    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-    let whole = |(start, _): (usize, &str)| {
-        let (before, after) = (&line[..start], &line[start + name.len()..]);
-        !joins(before.chars().next_back()) && !joins(after.chars().next())
-    };
-    !name.is_empty() && line.match_indices(name).any(whole)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::parse::parse;
 
     #[test]
-    fn a_name_is_followed_as_a_whole() {
-        for (line, name, named) in [
-            ("step=1 broker 1: Appended", "broker 1", true),
-            ("step=1 broker 12: Appended", "broker 1", false),
-            ("broker 12 asks broker 1", "broker 1", true),
-            ("append to orders/0", "orders/0", true),
-            ("append to my-orders/0", "orders/0", false),
-            ("append to orders/01", "orders/0", false),
-            ("anything", "", false),
+    fn a_name_is_a_node_or_a_partition_or_a_mistake() {
+        let text = "[cluster]\nbrokers = 12\ndedicated_controllers = 3\n[[topics]]\nname = \"orders\"\npartitions = 13\n\
+                    [[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\ncount = 2\n";
+        let scenario = parse("test", "test.toml", text)
+            .expect("the scenario is valid")
+            .scenario;
+        let node = |name: &str| Ok(Followed::Node(name.to_owned()));
+        let partition = |name: &str| Ok(Followed::Partition(name.to_owned()));
+        let unknown = |near: Option<&str>| Err(near.map(str::to_owned));
+        for (name, what) in [
+            ("broker 1", node("broker 1")),
+            ("controller 3", node("controller 3")),
+            ("app/2", node("app/2")),
+            ("client app/2", node("app/2")),
+            ("orders/0", partition("orders/0")),
+            ("orders/12", partition("orders/12")),
+            ("orders/13", unknown(Some("orders/0"))),
+            ("borker 1", unknown(Some("broker 1"))),
+            ("everything", unknown(None)),
         ] {
-            assert_eq!(names(line, name), named, "{name} in {line}");
+            assert_eq!(followed(&scenario, name).map_err(|error| error.near), what, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_partition_is_found_as_a_whole() {
+        for (text, found) in [
+            ("Appended { partition: orders/1, role: Leader }", true),
+            ("Appended { partition: orders/12 }", false),
+            ("Appended { partition: my-orders/1 }", false),
+            ("Appended { partition: my.orders/1 }", false),
+            ("orders/12 and orders/1", true),
+            ("orders/1", true),
+            ("", false),
+        ] {
+            assert_eq!(contains(text, "orders/1"), found, "{text}");
         }
     }
 }
