@@ -58,9 +58,13 @@ impl SweepFile {
         let above = folder
             .ancestors()
             .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
-        let made = above.map(Path::to_owned).collect();
+        let mut made: Vec<PathBuf> = above.map(Path::to_owned).collect();
         fs::create_dir_all(folder)?;
         let path = folder.join("sweep.jsonl");
+        if path.exists() {
+            // The sweep that was interrupted made its folder.
+            made.push(folder.to_owned());
+        }
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -223,7 +227,8 @@ mod tests {
         assert_eq!(file.remaining("a", 1..7).seeds, [1..5]);
         assert_eq!(file.remaining("c", 0..2).seeds, [0..2]);
         file.complete().expect("is removed");
-        assert!(folder.is_dir(), "it was there before");
+        assert!(!folder.exists(), "the interrupted sweep had made it");
+        fs::create_dir(&folder).expect("is made");
         let inner = folder.join("a/b");
         SweepFile::open(&inner).expect("opens").complete().expect("is removed");
         assert!(folder.is_dir() && !folder.join("a").exists());

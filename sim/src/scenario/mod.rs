@@ -2,7 +2,7 @@
 //!
 //! [`files`] finds and reads files, [`parse`] turns their text into a [`Scenario`] with the help of [`reader`] and the
 //! table of [`keys`], [`validate`] refuses what is impossible, [`lint`] doubts what is probably not meant.
-//! [`write`] makes a file of a scenario.
+//! [`mod@write`] makes a file of a scenario.
 
 pub mod error;
 mod faults;
