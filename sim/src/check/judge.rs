@@ -83,7 +83,7 @@ impl Sends {
                         );
                         continue;
                     };
-                    check_content(&self.sends[sent], record.fingerprint, model, &finds, findings);
+                    self.check_content(&self.sends[sent], record.fingerprint, model, &finds, findings);
                     if let Some(first) = self.sends[sent].place {
                         // In two partitions, one of them is the wrong one, which the content's check says.
                         if first.0 == place {
@@ -106,7 +106,7 @@ impl Sends {
     /// duplicate: the send stands here and at `first`.
     fn judge_duplicate(&self, sent: usize, first: Offset, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
         let send = &self.sends[sent];
-        let ruling = if !commit.idempotent && self.loose(&send.topic).retries {
+        let ruling = if !commit.idempotent && self.loose(send).retries {
             Clause::RetryWithoutIdempotence.into()
         } else {
             finds.partition.ruling_of_loss_between(send.invoked, commit.at)
@@ -124,7 +124,7 @@ impl Sends {
     fn judge_order(&self, sent: usize, later: usize, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
         let send = &self.sends[sent];
         let ruling = match (commit.idempotent, send.outcome) {
-            (false, _) if self.loose(&send.topic).in_flight => Clause::InFlightWithoutIdempotence.into(),
+            (false, _) if self.loose(send).in_flight => Clause::InFlightWithoutIdempotence.into(),
             (false, Outcome::Unknown | Outcome::Pending) => Clause::LateAttempt.into(),
             _ => finds.partition.ruling_of_loss_between(send.invoked, commit.at),
         };
@@ -190,7 +190,7 @@ impl Sends {
                     "a record that nobody sent was delivered",
                     || format!("{} was never sent", name(strange.uid)),
                 ),
-                Some(send) => judge_strange_send(send, strange, &finds, model, findings),
+                Some(send) => self.judge_strange_send(send, strange, &finds, model, findings),
             }
             let other = partition
                 .ledger
@@ -203,39 +203,47 @@ impl Sends {
             }
         }
     }
-}
 
-/// What was read where it was never committed, of a send: corruption, failed-write-visible.
-fn judge_strange_send(send: &Send, strange: &Strange, finds: &Found<'_>, model: &Model, findings: &mut Findings) {
-    check_content(send, strange.fingerprint, model, finds, findings);
-    if let Outcome::Failed(error) = send.outcome {
-        let shape = "a failed write was read";
-        finds.violation(findings, Check::FailedWriteVisible, shape, || {
-            format!("uid {} had failed with {error:?} but was read", send.uid.0)
+    /// What was read where it was never committed, of a send: corruption, failed-write-visible.
+    fn judge_strange_send(
+        &self,
+        send: &Send,
+        strange: &Strange,
+        finds: &Found<'_>,
+        model: &Model,
+        findings: &mut Findings,
+    ) {
+        self.check_content(send, strange.fingerprint, model, finds, findings);
+        if let Outcome::Failed(error) = send.outcome {
+            let shape = "a failed write was read";
+            finds.violation(findings, Check::FailedWriteVisible, shape, || {
+                format!("uid {} had failed with {error:?} but was read", send.uid.0)
+            });
+        }
+    }
+
+    /// corruption: the record is as it was sent, and where it was sent to.
+    fn check_content(&self, send: &Send, fingerprint: u32, model: &Model, finds: &Found<'_>, findings: &mut Findings) {
+        let sent_to = self.topic(send);
+        let topic = finds.partition.topic.map(|topic| model.topics[topic].name.as_str());
+        let elsewhere = match send.outcome {
+            Outcome::Ok { partition, .. } => model.partitions[partition].id != finds.partition.id,
+            _ => false,
+        };
+        let shape = if fingerprint != send.fingerprint {
+            "a record's content is not what was sent"
+        } else if elsewhere || topic.is_some_and(|topic| topic != &*sent_to.0) {
+            "a record stands in another partition than it was sent to"
+        } else {
+            return;
+        };
+        finds.violation(findings, Check::Corruption, shape, || {
+            format!(
+                "uid {} was sent to {} with fingerprint {:08x} and is here with {:08x}",
+                send.uid.0, sent_to, send.fingerprint, fingerprint
+            )
         });
     }
-}
-
-/// corruption: the record is as it was sent, and where it was sent to.
-fn check_content(send: &Send, fingerprint: u32, model: &Model, finds: &Found<'_>, findings: &mut Findings) {
-    let topic = finds.partition.topic.map(|topic| model.topics[topic].name.as_str());
-    let elsewhere = match send.outcome {
-        Outcome::Ok { partition, .. } => model.partitions[partition].id != finds.partition.id,
-        _ => false,
-    };
-    let shape = if fingerprint != send.fingerprint {
-        "a record's content is not what was sent"
-    } else if elsewhere || topic.is_some_and(|topic| topic != &*send.topic.0) {
-        "a record stands in another partition than it was sent to"
-    } else {
-        return;
-    };
-    finds.violation(findings, Check::Corruption, shape, || {
-        format!(
-            "uid {} was sent to {} with fingerprint {:08x} and is here with {:08x}",
-            send.uid.0, send.topic, send.fingerprint, fingerprint
-        )
-    });
 }
 
 /// lost-write and false-ack-offset for a send that was answered ok.

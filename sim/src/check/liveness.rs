@@ -85,7 +85,11 @@ impl Checks {
             let Some((_, wanted)) = wanted.iter().find(|(wanted, _)| *wanted == topic) else {
                 continue;
             };
-            let streams = self.reads.streams().iter().filter(|stream| stream.partition == place);
+            let streams = self
+                .reads
+                .streams()
+                .iter()
+                .filter(|stream| stream.partition == place && stream.life == self.nodes.life(stream.node));
             let done = streams
                 .filter(|stream| stream.next().is_some_and(|next| partition.is_drained(next)))
                 .count();

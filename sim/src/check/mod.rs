@@ -11,16 +11,18 @@ mod blame;
 mod judge;
 mod ledger;
 mod liveness;
+mod logs;
 mod mirror;
 mod model;
 mod quorum;
 mod reads;
-mod replication;
+mod roles;
 mod sends;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod uids;
+mod watermark;
 mod witness;
 
 use core::hash::{Hash, Hasher};
@@ -38,8 +40,9 @@ use judge::Quiescence;
 use model::{Model, Nodes, Scene};
 use quorum::Quorum;
 use reads::Reads;
-use replication::{Answer, StatedPartition};
+use roles::StatedPartition;
 use sends::Sends;
+use watermark::Answer;
 use witness::Noted;
 
 /// All checks of one trial.

@@ -22,9 +22,12 @@ pub(super) struct Reads {
 
 /// One consumer's way through one partition.
 pub(super) struct Stream {
+    /// The consumer.
+    pub node: NodeId,
     /// The partition's place in the model.
     pub partition: usize,
-    life: usize,
+    /// The run of the consumer's process.
+    pub life: usize,
     incarnation: Option<u32>,
     /// The offset after the last record that its program got, since its last seek.
     position: Option<Offset>,
@@ -71,6 +74,7 @@ impl Reads {
             _ => *self.places.entry(key).or_insert_with(|| {
                 let (position, resets) = (None, Vec::new());
                 self.streams.push(Stream {
+                    node,
                     partition,
                     life,
                     incarnation: None,

@@ -22,8 +22,8 @@ pub(super) struct Sends {
     /// When each of them first sent.
     first_sends: Vec<At>,
     last_program: Option<((NodeId, u32), u32)>,
-    /// What producers without idempotence may do, by topic.
-    loose: BTreeMap<String, Loose>,
+    /// Every topic that anything was sent to, and what producers without idempotence may do there.
+    topics: Vec<(TopicName, Loose)>,
     healed: Option<At>,
     pending: u64,
 }
@@ -34,8 +34,8 @@ pub(super) struct Send {
     pub uid: Uid,
     /// The run of the program that sent it.
     pub program: u32,
-    /// Where to.
-    pub topic: TopicName,
+    /// Where to, by its place in [`Sends::topics`].
+    pub topic: u32,
     /// CRC-32C of key, value and headers.
     pub fingerprint: u32,
     /// When it began.
@@ -82,19 +82,19 @@ pub(super) struct Loose {
 impl Sends {
     /// No sends yet.
     pub fn new(scenario: &Scenario) -> Sends {
-        let mut loose: BTreeMap<String, Loose> = BTreeMap::new();
+        let mut topics: Vec<(TopicName, Loose)> = Vec::new();
         for group in &scenario.producers {
             let ProducerConfig {
                 retries,
                 max_in_flight_requests_per_connection: in_flight,
                 ..
             } = group.config;
-            if group.config.enable_idempotence && group.config.acks == AcksSetting::All {
-                continue;
+            let topic = topic_place(&mut topics, &group.topic.as_str().into());
+            if !(group.config.enable_idempotence && group.config.acks == AcksSetting::All) {
+                let of_topic = &mut topics[topic].1;
+                of_topic.retries |= retries > 0;
+                of_topic.in_flight |= retries > 0 && in_flight > 1;
             }
-            let of_topic = loose.entry(group.topic.clone()).or_default();
-            of_topic.retries |= retries > 0;
-            of_topic.in_flight |= retries > 0 && in_flight > 1;
         }
         Sends {
             index: UidIndex::default(),
@@ -102,7 +102,7 @@ impl Sends {
             programs: BTreeMap::new(),
             first_sends: Vec::new(),
             last_program: None,
-            loose,
+            topics,
             healed: None,
             pending: 0,
         }
@@ -110,15 +110,16 @@ impl Sends {
 
     /// A program sent a record.
     pub fn invoked(&mut self, entry: &Entry, record: &SentRecord) {
-        if !self.index.insert(record.uid, self.sends.len()) {
+        if !self.index.insert(record.uid) {
             return;
         }
         let program = self.program(entry);
+        let topic = topic_place(&mut self.topics, &record.topic) as u32;
         self.pending += 1;
         self.sends.push(Send {
             uid: record.uid,
             program,
-            topic: record.topic.clone(),
+            topic,
             fingerprint: record.fingerprint,
             invoked: entry.at,
             outcome: Outcome::Pending,
@@ -174,9 +175,14 @@ impl Sends {
         }
     }
 
-    /// What producers without idempotence may do to a topic.
-    pub fn loose(&self, topic: &TopicName) -> Loose {
-        self.loose.get(&*topic.0).copied().unwrap_or_default()
+    /// The name of a topic that something was sent to.
+    pub fn topic(&self, send: &Send) -> &TopicName {
+        &self.topics[send.topic as usize].0
+    }
+
+    /// What producers without idempotence may do to the topic of a send.
+    pub fn loose(&self, send: &Send) -> Loose {
+        self.topics[send.topic as usize].1
     }
 
     /// Everything is healed.
@@ -209,8 +215,16 @@ impl Sends {
             };
             Some(format!(
                 "uid {}, sent to {} after the heal, {how}",
-                send.uid.0, send.topic
+                send.uid.0,
+                self.topic(send)
             ))
         })
     }
+}
+
+fn topic_place(topics: &mut Vec<(TopicName, Loose)>, name: &TopicName) -> usize {
+    topics.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+        topics.push((name.clone(), Loose::default()));
+        topics.len() - 1
+    })
 }

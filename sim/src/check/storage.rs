@@ -29,7 +29,9 @@ pub(super) fn recovered(
     let (before, flushed) = (mirror.end(), mirror.flushed);
     let kept = kept_batches(scene, label, notes, mirror, found, power_lost);
     let end = found.last().map_or(Offset::ZERO, RecordBatch::next_offset);
-    notes.add(scene.at, node, Noted::Recovered { end, before });
+    if (end, before) != (Offset::ZERO, Offset::ZERO) {
+        notes.add(scene.at, node, Noted::Recovered { end, before });
+    }
     if !power_lost && (kept < mirror.batches().len() || cut_bytes > 0) {
         scene.violation(Check::D2, "a log lost records although only the process ended", notes, || {
             format!("node {node} recovered {label} up to offset {end} with {cut_bytes} bytes cut; it had reached {before} and lost no power")

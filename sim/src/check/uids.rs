@@ -2,12 +2,13 @@
 
 use crate::history::Uid;
 
-/// A hash table with linear probing that only grows.
+/// A hash table with linear probing that only grows. Names get the places 0, 1, 2, … in the order in which they come.
 #[derive(Default)]
 pub(super) struct UidIndex {
-    /// Name and place, or `None`; a power of two of them, at most half in use.
-    cells: Vec<Option<(Uid, u32)>>,
-    used: usize,
+    /// One more than a place, or 0; a power of two of them, at most half in use. The names themselves are in
+    /// `uids`, so that the table stays small enough for a cache.
+    cells: Vec<u32>,
+    uids: Vec<Uid>,
 }
 
 impl UidIndex {
@@ -16,29 +17,24 @@ impl UidIndex {
         if self.cells.is_empty() {
             return None;
         }
-        let (_, place) = self.cells[self.cell(uid)]?;
-        Some(place as usize)
+        (self.cells[self.cell(uid)] as usize).checked_sub(1)
     }
 
-    /// Gives `uid` a place; returns false and changes nothing if it has one.
-    pub fn insert(&mut self, uid: Uid, place: usize) -> bool {
-        if (self.used + 1) * 2 > self.cells.len() {
-            let larger = vec![None; (self.cells.len() * 2).max(1024)];
-            let smaller = core::mem::replace(&mut self.cells, larger);
-            for (uid, place) in smaller.into_iter().flatten() {
-                let cell = self.cell(uid);
-                self.cells[cell] = Some((uid, place));
+    /// Gives `uid` the next place; returns false and changes nothing if it has one.
+    pub fn insert(&mut self, uid: Uid) -> bool {
+        if (self.uids.len() + 1) * 2 > self.cells.len() {
+            self.cells = vec![0; (self.cells.len() * 2).max(1024)];
+            for place in 0..self.uids.len() {
+                let cell = self.cell(self.uids[place]);
+                self.cells[cell] = place as u32 + 1;
             }
         }
         let cell = self.cell(uid);
-        if self.cells[cell].is_some() {
+        if self.cells[cell] != 0 {
             return false;
         }
-        self.used += 1;
-        self.cells[cell] = Some((
-            uid,
-            u32::try_from(place).expect("a trial sends fewer than 2^32 records"),
-        ));
+        self.uids.push(uid);
+        self.cells[cell] = u32::try_from(self.uids.len()).expect("a trial sends fewer than 2^32 records");
         true
     }
 
@@ -46,7 +42,7 @@ impl UidIndex {
     fn cell(&self, uid: Uid) -> usize {
         let mask = self.cells.len() - 1;
         let mut cell = (uid.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & mask;
-        while self.cells[cell].is_some_and(|(other, _)| other != uid) {
+        while self.cells[cell] != 0 && self.uids[self.cells[cell] as usize - 1] != uid {
             cell = (cell + 1) & mask;
         }
         cell
@@ -60,16 +56,19 @@ mod tests {
     #[test]
     fn every_uid_keeps_its_first_place() {
         let mut index = UidIndex::default();
+        let mut places = 0;
         assert_eq!(index.get(Uid(0)), None);
         for scale in [1, 1 << 32, 0x1000_0000_0000_0001] {
-            for place in 0..5_000_usize {
-                let uid = Uid((place as u64 + 1).wrapping_mul(scale));
+            for number in 1..=5_000_u64 {
+                let uid = Uid(number.wrapping_mul(scale));
                 let new = index.get(uid).is_none();
-                assert_eq!(index.insert(uid, place), new, "{uid:?}");
-                assert!(!index.insert(uid, place + 1), "{uid:?} again");
-                assert!(!new || index.get(uid) == Some(place), "{uid:?}");
+                assert_eq!(index.insert(uid), new, "{uid:?}");
+                assert!(!index.insert(uid), "{uid:?} again");
+                assert!(!new || index.get(uid) == Some(places), "{uid:?}");
+                places += usize::from(new);
             }
         }
+        assert!(places >= 10_000, "{places}");
         assert_eq!(index.get(Uid(0)), None);
     }
 }
