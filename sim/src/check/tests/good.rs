@@ -1,6 +1,6 @@
 //! Histories of a system that keeps its word: no check may say anything.
 
-use super::script::{Contract, PLAIN};
+use super::script::{Contract, PLAIN, steps, watch};
 use super::{Story, tell};
 
 #[test]
@@ -233,6 +233,62 @@ fn good_histories_pass() {
             finds: "",
         },
         Story {
+            name: "a power loss brings back what was cut and not yet flushed",
+            contract: PLAIN,
+            script: "
+                send a b c
+                commit a
+                1 appends b
+                kill 1
+                elect 2 isr 2,3
+                2 leads
+                3 follows
+                3 fetches
+                start 1
+                1 recovers
+                1 follows
+                1 cuts 1
+                power 1
+                start 1
+                1 revives
+                1 follows
+                1 cuts 1
+                commit c
+                1 copies
+                1 fetches
+                1 hw 2
+                ok a@0 c@1
+                unknown b",
+            finds: "",
+        },
+        Story {
+            name: "a consumer is killed and begins anew",
+            contract: PLAIN,
+            script: "
+                send a b
+                commit a b
+                ok a@0 b@1
+                reset - 0
+                poll a@0 b@1
+                kill 201
+                start 201
+                reset - 0
+                poll a@0 b@1",
+            finds: "",
+        },
+        Story {
+            name: "a log that nobody ever wrote to leaves no file",
+            contract: PLAIN,
+            script: "
+                kill 3
+                start 3
+                3 follows
+                send a
+                commit a
+                ok a@0",
+            finds: "",
+        },
+        Story {
             name: "votes and leaders of the quorum",
             contract: PLAIN,
             script: "
@@ -303,4 +359,53 @@ fn good_histories_pass() {
             finds: "",
         },
     ]);
+}
+
+#[test]
+fn the_cluster_has_settled_when_nothing_is_waited_for() {
+    let contract = Contract { consumers: 1, ..PLAIN };
+    // Each line is what happens next, and what is waited for then.
+    let story = [
+        (
+            "elect 1 isr 1,2",
+            "no node leads the metadata quorum; orders/0 has no leader that leads; 0 of 1 consumers have read orders/0 up to 0",
+        ),
+        (
+            "meta 1 leader 1",
+            "orders/0 has no leader that leads; 0 of 1 consumers have read orders/0 up to 0",
+        ),
+        (
+            "1 leads",
+            "node 3 is not in sync for orders/0; 0 of 1 consumers have read orders/0 up to 0",
+        ),
+        ("reset - 0", "node 3 is not in sync for orders/0"),
+        ("isr 1,2,3", ""),
+        ("send a", "1 sends have not ended"),
+        (
+            "1 appends a",
+            "the high watermark of orders/0 is 0 of 1; 1 sends have not ended",
+        ),
+        (
+            "2 copies\n2 fetches\n3 copies\n3 fetches\n1 hw 1",
+            "1 sends have not ended; 0 of 1 consumers have read orders/0 up to 1",
+        ),
+        ("ok a@0", "0 of 1 consumers have read orders/0 up to 1"),
+        ("poll a@0", ""),
+        (
+            "kill 2",
+            "node 2 is not running; node 2 has not taken up its replica of orders/0",
+        ),
+        ("start 2", "node 2 has not taken up its replica of orders/0"),
+        ("2 recovers 0", "node 2 lacks committed records of orders/0"),
+        ("2 copies 1", ""),
+        ("kill 201\nstart 201", "0 of 1 consumers have read orders/0 up to 1"),
+        ("reset - 1", ""),
+    ];
+    let mut script = String::new();
+    for (next, waits) in story {
+        script.push_str(next);
+        script.push('\n');
+        let settled = watch(&steps(&script, contract), contract).settled();
+        assert_eq!(settled.err().unwrap_or_default().join("; "), waits, "after {next}");
+    }
 }

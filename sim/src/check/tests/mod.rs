@@ -5,6 +5,7 @@ mod broken;
 mod good;
 mod mutation;
 mod script;
+mod stage;
 
 use script::{Contract, PLAIN, found, judge};
 
