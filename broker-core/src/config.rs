@@ -3,6 +3,7 @@
 //! Times are milliseconds and sizes bytes, as in Kafka. A file that names an unknown key is refused.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,34 @@ config! {
         fetch_max_bytes: u32 = 57_671_680, "fetch.max.bytes";
         /// How many bytes of the newest batches of each partition stay in memory; older ones are read from the disk.
         log_tail_cache_bytes: u64 = 4_194_304, "log.tail.cache.bytes";
+        /// How many partitions the topic of groups and their offsets gets.
+        offsets_topic_num_partitions: u32 = 50, "offsets.topic.num.partitions";
+        /// How many replicas each of them gets.
+        offsets_topic_replication_factor: u16 = 3, "offsets.topic.replication.factor";
+        /// Their segments' size.
+        offsets_topic_segment_bytes: u64 = 104_857_600, "offsets.topic.segment.bytes";
+        /// How long a coordinator waits for replicas to get what it wrote.
+        offsets_commit_timeout_ms: u64 = 5_000, "offsets.commit.timeout.ms";
+        /// How long the offsets of an empty group are kept.
+        offsets_retention_minutes: u64 = 10_080, "offsets.retention.minutes";
+        /// How often offsets that are too old are looked for.
+        offsets_retention_check_interval_ms: u64 = 600_000, "offsets.retention.check.interval.ms";
+        /// The longest word that may be stored with an offset.
+        offset_metadata_max_bytes: u32 = 4_096, "offset.metadata.max.bytes";
+        /// The shortest session timeout of a classic member.
+        group_min_session_timeout_ms: u64 = 6_000, "group.min.session.timeout.ms";
+        /// The longest.
+        group_max_session_timeout_ms: u64 = 1_800_000, "group.max.session.timeout.ms";
+        /// How long an empty classic group waits for more members after the first.
+        group_initial_rebalance_delay_ms: u64 = 3_000, "group.initial.rebalance.delay.ms";
+        /// The most members of a classic group.
+        group_max_size: u32 = i32::MAX as u32, "group.max.size";
+        /// A member of the consumer protocol that is silent for longer is fenced.
+        group_consumer_session_timeout_ms: u64 = 45_000, "group.consumer.session.timeout.ms";
+        /// How often members of the consumer protocol send heartbeats.
+        group_consumer_heartbeat_interval_ms: u64 = 5_000, "group.consumer.heartbeat.interval.ms";
+        /// The most members of a group of the consumer protocol.
+        group_consumer_max_size: u32 = i32::MAX as u32, "group.consumer.max.size";
     }
 }
 
@@ -162,6 +191,16 @@ pub enum AutoOffsetReset {
     None,
 }
 
+/// Which protocol a consumer in a group speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupProtocol {
+    /// Members join, and one of them assigns.
+    Classic,
+    /// Members send heartbeats, and the coordinator assigns (KIP-848).
+    Consumer,
+}
+
 config! {
     /// Settings of a consumer.
     ConsumerConfig {
@@ -169,6 +208,29 @@ config! {
         auto_offset_reset: AutoOffsetReset = AutoOffsetReset::Latest, "auto.offset.reset";
         /// Which records it may see.
         isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "isolation.level";
+        /// The group that it subscribes in.
+        group_id: Option<String> = None, "group.id";
+        /// Makes it a static member: a restart within the session timeout moves no partitions (KIP-345).
+        group_instance_id: Option<String> = None, "group.instance.id";
+        /// Which protocol it speaks with the coordinator.
+        group_protocol: GroupProtocol = GroupProtocol::Classic, "group.protocol";
+        /// The server-side assignor that it asks for (consumer protocol): `uniform` or `range`.
+        group_remote_assignor: Option<String> = None, "group.remote.assignor";
+        /// The assignors that it supports, best first (classic protocol).
+        partition_assignment_strategy: Vec<String> =
+            alloc::vec!["range".into(), "cooperative-sticky".into()], "partition.assignment.strategy";
+        /// A member that is silent for longer is dropped (classic protocol).
+        session_timeout_ms: u64 = 45_000, "session.timeout.ms";
+        /// How often it tells the coordinator that it is alive (classic protocol).
+        heartbeat_interval_ms: u64 = 3_000, "heartbeat.interval.ms";
+        /// A member whose application does not poll for so long leaves the group.
+        max_poll_interval_ms: u64 = 300_000, "max.poll.interval.ms";
+        /// Whether positions are committed by the way.
+        enable_auto_commit: bool = true, "enable.auto.commit";
+        /// How often.
+        auto_commit_interval_ms: u64 = 5_000, "auto.commit.interval.ms";
+        /// How long a call that blocks tries.
+        default_api_timeout_ms: u64 = 60_000, "default.api.timeout.ms";
         /// The most records that one poll returns.
         max_poll_records: u32 = 500, "max.poll.records";
         /// The bytes that end a broker's wait.
@@ -238,4 +300,43 @@ quirks! {
     /// `acks=all` that asks nobody.
     ack_before_isr = "ack-before-isr",
         "a leader answers an acks=all produce once its own log has the batch, without waiting for the ISR";
+    /// Zoo 45.
+    zombie_offset_commit = "zombie-offset-commit",
+        "the coordinator stores offsets without looking at the committer's member id and generation";
+    /// Zoo 46.
+    two_owners_one_epoch = "two-owners-one-epoch",
+        "the coordinator hands out a partition on the new owner's word, before the old owner has released it (KAFKA-16147)";
+    /// Zoo 47.
+    relaxed_commit_check = "relaxed-commit-check",
+        "the coordinator takes commits of any earlier epoch of a member (KAFKA-19779)";
+    /// Zoo 48.
+    static_member_id_in_memory = "static-member-id-in-memory",
+        "the new member id of a static member that came back is not written to the log, so the next coordinator fences it (KAFKA-10284)";
+    /// Zoo 49.
+    group_load_partial_state = "group-load-partial-state",
+        "a coordinator answers while it is still loading, from what it has read so far (KAFKA-5600)";
+    /// Zoo 50.
+    rebalance_waits_for_ever = "rebalance-waits-for-ever",
+        "no timer runs for members that joined but never sync (KAFKA-12890)";
+    /// Zoo 52.
+    sequence_reset_on_metadata_loss = "sequence-reset-on-metadata-loss",
+        "a producer that loses a topic from its metadata for a while begins its sequences again, and the broker takes new data for a duplicate (librdkafka 1.9.0)";
+    /// Zoo 53.
+    sequence_burned_for_unsent = "sequence-burned-for-unsent",
+        "a producer spends sequence numbers on batches that it then never sends (sarama)";
+    /// Zoo 54.
+    inflight_accounting = "inflight-accounting",
+        "a producer forgets requests in flight when a connection breaks, and sends later batches past them (KAFKA-8483)";
+    /// Zoo 56.
+    buffer_reused_in_flight = "buffer-reused-in-flight",
+        "a producer reuses the buffer of an expired batch whose request is still on its way (KAFKA-19012)";
+    /// Zoo 57.
+    flush_misses_split_batch = "flush-misses-split-batch",
+        "a flush that meets a batch too large reports its halves as sent (KAFKA-19479)";
+    /// Zoo 58.
+    prefetch_autocommit = "prefetch-autocommit",
+        "auto-commit stores the end of what was fetched ahead, not of what was polled (KAFKA-2942)";
+    /// Zoo 60.
+    reset_on_transient_error = "reset-on-transient-error",
+        "a consumer resets its position on an error that a retry would have cured (librdkafka)";
 }

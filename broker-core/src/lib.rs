@@ -21,6 +21,7 @@ pub mod config;
 pub mod controller;
 pub mod digest;
 pub mod disk;
+pub mod group;
 pub mod log;
 pub mod machine;
 pub mod protocol;

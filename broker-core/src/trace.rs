@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use crate::disk::DiskError;
 use crate::protocol::{Acks, ErrorCode, RecordBatch};
 use crate::types::{
-    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence, TopicId, TopicName,
-    TopicPartition,
+    BrokerEpoch, GroupEpoch, GroupId, GroupInstanceId, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch,
+    ProducerEpoch, ProducerId, Sequence, TopicId, TopicName, TopicPartition,
 };
 
 /// Whether a log was written as the leader or as a copy of it.
@@ -43,6 +43,38 @@ pub enum QuorumRole {
     Candidate,
     Leader,
     Resigned,
+}
+
+/// The state of a group, of either protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, serde::Serialize, serde::Deserialize)]
+pub enum GroupState {
+    /// No members; offsets may be there.
+    Empty,
+    /// Classic: members are called to join.
+    PreparingRebalance,
+    /// Classic: members have joined, the leader's assignment is awaited.
+    CompletingRebalance,
+    /// Consumer protocol: the target assignment is not the group epoch's yet.
+    Assigning,
+    /// Consumer protocol: members are on their way to the target assignment.
+    Reconciling,
+    /// Everybody has what it should have.
+    Stable,
+    /// Gone.
+    Dead,
+}
+
+/// Why a member is none any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum RemovalCause {
+    /// It said so.
+    Left,
+    /// It was silent for longer than its session timeout.
+    SessionTimeout,
+    /// It did not join, sync or release its partitions in time.
+    RebalanceTimeout,
+    /// Another process took over its instance id.
+    Replaced,
 }
 
 /// A fact about one node.
@@ -289,6 +321,133 @@ pub enum Event {
         fenced: bool,
     },
 
+    // ---- groups, stated by their coordinators
+    /// A coordinator began to read a partition of the offsets topic, which it leads now.
+    CoordinatorLoading {
+        /// The partition of the offsets topic.
+        partition: TopicPartition,
+        /// The epoch in which it leads.
+        leader_epoch: LeaderEpoch,
+    },
+    /// It has read all of it, and answers from now on.
+    CoordinatorLoaded {
+        /// The partition.
+        partition: TopicPartition,
+        /// The epoch.
+        leader_epoch: LeaderEpoch,
+        /// The end of what it has read.
+        end: Offset,
+        /// A digest of the state that was read: equal to that of a replay of the committed log up to `end`.
+        digest: u64,
+    },
+    /// It does not lead the partition any more, and has dropped its state.
+    CoordinatorUnloaded {
+        /// The partition.
+        partition: TopicPartition,
+        /// The epoch in which it led.
+        leader_epoch: LeaderEpoch,
+    },
+    /// A group's state or epoch changed.
+    GroupChanged {
+        /// The group.
+        group: GroupId,
+        /// Its state now.
+        state: GroupState,
+        /// Its generation, or group epoch.
+        epoch: GroupEpoch,
+        /// How many members it has.
+        members: u32,
+    },
+    /// A member joined, reached another epoch, or got another assignment. Stated when it is decided; committed by the
+    /// time that the member is told.
+    MemberChanged {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+        /// Its instance id, if it is static.
+        instance: Option<GroupInstanceId>,
+        /// The generation of a classic member, the member epoch of a consumer's.
+        epoch: GroupEpoch,
+        /// What it may own in that epoch.
+        assigned: Vec<TopicPartition>,
+        /// What it must release first (consumer protocol).
+        revoking: Vec<TopicPartition>,
+    },
+    /// A member is none any more.
+    MemberRemoved {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+        /// Why.
+        cause: RemovalCause,
+    },
+    /// A coordinator took a position of a group and wrote it to its log.
+    OffsetCommitted {
+        /// The group.
+        group: GroupId,
+        /// Who committed, if a member.
+        member: Option<MemberId>,
+        /// In which generation or member epoch.
+        epoch: GroupEpoch,
+        /// The partition.
+        partition: TopicPartition,
+        /// The position.
+        offset: Offset,
+        /// Where the record stands in the log of the offsets topic.
+        at: (TopicPartition, Offset),
+    },
+    /// A coordinator told somebody the stored positions of a group.
+    OffsetsFetched {
+        /// The group.
+        group: GroupId,
+        /// Whom.
+        client: NodeId,
+        /// The positions, for the partitions that were asked for.
+        partitions: Vec<(TopicPartition, Option<Offset>)>,
+    },
+    /// A position was too old and is gone.
+    OffsetExpired {
+        /// The group.
+        group: GroupId,
+        /// The partition.
+        partition: TopicPartition,
+    },
+
+    // ---- members, stated by the consumers themselves
+    /// A consumer owns these from now on, besides what it had.
+    PartitionsAssigned {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+        /// Its generation or member epoch.
+        epoch: GroupEpoch,
+        /// The new ones.
+        partitions: Vec<TopicPartition>,
+    },
+    /// A consumer gave these up in good order.
+    PartitionsRevoked {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+        /// Its generation or member epoch.
+        epoch: GroupEpoch,
+        /// What it gave up.
+        partitions: Vec<TopicPartition>,
+    },
+    /// A consumer learnt that it has lost these: it was fenced, or left by not polling.
+    PartitionsLost {
+        /// The group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+    },
+
     // ---- clients
     /// A producer got an id.
     ProducerIdAssigned {
@@ -345,4 +504,6 @@ pub enum ResetCause {
     Truncated,
     /// The application asked for it.
     Seek,
+    /// The group's stored position.
+    Committed,
 }

@@ -59,6 +59,11 @@ number! {
     TopicId(u64)
 }
 number! {
+    /// Counts the assignments of a group: the generation of the classic protocol; the group, target assignment and
+    /// member epochs of the consumer protocol (KIP-848).
+    GroupEpoch(i32)
+}
+number! {
     /// The index of a partition within its topic, from 0.
     PartitionIndex(i32)
 }
@@ -87,6 +92,21 @@ impl Offset {
 impl LeaderEpoch {
     /// Stamped on batches that no leader has appended yet; also "no epoch known".
     pub const NONE: LeaderEpoch = LeaderEpoch(-1);
+}
+
+impl GroupEpoch {
+    /// No member of any generation: a commit without a group; in a heartbeat, a member that leaves.
+    pub const NONE: GroupEpoch = GroupEpoch(-1);
+    /// In a heartbeat, a static member that leaves and means to come back (KIP-848).
+    pub const LEAVE_STATIC: GroupEpoch = GroupEpoch(-2);
+    /// In a heartbeat, a member that joins; also the epoch of a group that nobody has joined yet.
+    pub const ZERO: GroupEpoch = GroupEpoch(0);
+
+    /// The next epoch.
+    #[must_use]
+    pub fn next(self) -> GroupEpoch {
+        GroupEpoch(self.0 + 1)
+    }
 }
 
 impl ProducerId {
@@ -178,27 +198,57 @@ impl fmt::Debug for TopicPartition {
     }
 }
 
-/// The name of a topic; cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TopicName(pub Arc<str>);
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Arc<str>);
 
-impl From<&str> for TopicName {
-    fn from(name: &str) -> Self {
-        TopicName(name.into())
-    }
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                $name(name.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
 }
 
-impl fmt::Display for TopicName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+name! {
+    /// The name of a topic; cheap to clone.
+    TopicName
+}
+name! {
+    /// The name of a consumer group; cheap to clone.
+    GroupId
+}
+name! {
+    /// Names one member of a group: given by the coordinator (classic protocol) or drawn by the member (KIP-848).
+    MemberId
+}
+name! {
+    /// Names a static member through all its restarts (KIP-345).
+    GroupInstanceId
+}
+name! {
+    /// The name of an assignor: `range`, `roundrobin`, `sticky`, `cooperative-sticky`, `uniform`.
+    AssignorName
 }
 
-impl fmt::Debug for TopicName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
+impl TopicName {
+    /// The topic that holds groups and their offsets.
+    pub const CONSUMER_OFFSETS: &'static str = "__consumer_offsets";
 }
 
 /// A leader epoch and the offset at which it ends, exclusive (KIP-101, KIP-320).

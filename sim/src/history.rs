@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use broker_core::protocol::{Acks, ErrorCode, Header};
 use broker_core::trace::Event;
-use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicName, TopicPartition};
+use broker_core::types::{GroupId, LeaderEpoch, NodeId, Offset, TopicName, TopicPartition};
 use bytes::Bytes;
 
 /// Simulated time: nanoseconds since the trial began, on no node's clock.
@@ -106,8 +106,89 @@ pub enum What {
         /// Where to.
         to: Offset,
     },
+    /// A program began to work on a record.
+    ProcessBegun(Processing),
+    /// It ended that work.
+    ProcessEnded {
+        /// Which.
+        processing: Processing,
+        /// With what.
+        outcome: ProcessOutcome,
+    },
+    /// A program asked its consumer to commit positions, or the consumer did so by itself.
+    CommitInvoked {
+        /// The group.
+        group: GroupId,
+        /// The positions: the next offsets to read.
+        offsets: Vec<(TopicPartition, Offset)>,
+    },
+    /// A commit ended.
+    CommitEnded {
+        /// The group.
+        group: GroupId,
+        /// The positions.
+        offsets: Vec<(TopicPartition, Offset)>,
+        /// Success, or why not; anything retriable may have taken effect.
+        error: ErrorCode,
+    },
+    /// A program called a service.
+    ServiceCalled {
+        /// Its name.
+        service: Arc<str>,
+        /// For which record.
+        uid: Option<Uid>,
+        /// Whether the call took effect.
+        effect: bool,
+        /// Whether the caller was told that it succeeded.
+        ok: bool,
+    },
     /// The environment struck, or let go.
     Environment(Environment),
+}
+
+/// A program's work on one record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Processing {
+    /// For which group; none without one.
+    pub group: Option<GroupId>,
+    /// Where the record was read.
+    pub partition: TopicPartition,
+    /// Its offset.
+    pub offset: Offset,
+    /// Its name, if its value has one.
+    pub uid: Option<Uid>,
+    /// Counts the attempts at this record through all topics that it passes, from 1.
+    pub attempt: u32,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProcessOutcome {
+    /// It was processed.
+    Processed,
+    /// This attempt failed, and the same program will try again before it goes on.
+    WillRetry,
+    /// This attempt failed; a copy was acknowledged by the retry topic.
+    Retried(Uid),
+    /// This attempt failed; a copy was acknowledged by the dead-letter topic.
+    DeadLettered(Uid),
+    /// This attempt failed, and the program goes on without the record.
+    Skipped,
+}
+
+/// Where a record of a retry or dead-letter topic comes from; a program writes it into the record's headers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hop {
+    /// The first record, as a producer sent it.
+    pub origin: Uid,
+    /// Where the record was read that this one is a copy of.
+    pub from: (TopicPartition, Offset),
+    /// How many attempts were made before this copy.
+    pub attempts: u32,
+    /// Before this time nobody may try again.
+    pub not_before: Option<SimTime>,
+    /// Whether it is a dead letter.
+    pub dead_letter: bool,
 }
 
 /// A record as its program sent it.
@@ -121,6 +202,10 @@ pub struct SentRecord {
     pub key: Option<Bytes>,
     /// CRC-32C of key, value and headers ([`fingerprint`]).
     pub fingerprint: u32,
+    /// CRC-32C of the value behind its uid: equal for all copies of one record.
+    pub payload: u32,
+    /// Where it comes from, if it is a copy in a retry or dead-letter topic.
+    pub hop: Option<Hop>,
 }
 
 /// A record as a program got it.

@@ -159,7 +159,14 @@ impl Observer for Metrics {
             What::Polled(records) => self.polled(time, entry.process, records),
             What::Sought { partition, to } => self.position(time, entry.process, *partition, *to, *to),
             What::Environment(blow) => self.environment(time, entry.process, blow),
-            What::SendOk { .. } | What::SendFailed { .. } | What::SendUnknown { .. } => {}
+            What::SendOk { .. }
+            | What::SendFailed { .. }
+            | What::SendUnknown { .. }
+            | What::ProcessBegun(_)
+            | What::ProcessEnded { .. }
+            | What::CommitInvoked { .. }
+            | What::CommitEnded { .. }
+            | What::ServiceCalled { .. } => {}
         }
     }
 }

@@ -42,6 +42,20 @@ checks! {
     NonmonotonicSend = "nonmonotonic-send", "two records of one producer stand in another order than they were sent in";
     PollSkip = "poll-skip", "a consumer jumped over a visible record";
     NonmonotonicPoll = "nonmonotonic-poll", "a consumer went backwards without a reason";
+    SkippedProcessing = "skipped-processing", "a group's committed position passed a record that nobody had processed or handed on";
+    LostCommittedOffset = "lost-committed-offset", "a coordinator answered another position than the last one committed";
+    StaleOwnerCommit = "stale-owner-commit", "a commit was taken from a member or generation that was not current";
+    OverlappingOwners = "overlapping-owners", "two live members of a group owned one partition at once";
+    UnexplainedReset = "unexplained-reset", "a consumer's position jumped to the beginning or the end without a true cause";
+    Reprocessed = "reprocessed", "a record was processed twice";
+    UnexplainedReprocess = "unexplained-reprocess", "a record was processed again without a crash, rebalance, failed commit, reset or seek";
+    TerminalOutcome = "terminal-outcome", "a record below the committed position has no outcome, or two of them";
+    HopBeforeCommit = "hop-before-commit", "a record was committed before its copy to a retry or dead-letter topic was";
+    DuplicateHop = "duplicate-hop", "one attempt of a record was handed on twice";
+    Provenance = "provenance", "a record of a retry or dead-letter topic has no origin, another payload, or a wrong count of attempts";
+    EarlyRetry = "early-retry", "a record was tried again before its time";
+    RetryKeyOrder = "retry-key-order", "records of one key were processed in another order than they were sent in";
+    KeyMoved = "key-moved", "one key is on two partitions though their number is unchanged";
     R1 = "R1", "an entry below a replica's high watermark differs from the committed one";
     R2 = "R2", "start, high watermark and end of a log are out of order, or a leader's high watermark fell within an epoch";
     R3 = "R3", "the leader or a running member of the ISR lacks a committed record";
@@ -56,10 +70,18 @@ checks! {
     Q6 = "Q6", "a voter's durable epoch fell";
     Q7 = "Q7", "the quorum's high watermark fell, or moved without an entry of the leader's own epoch";
     D2 = "D2", "recovery kept something else than the longest intact prefix, or lost durable bytes";
+    G1 = "G1", "two coordinators of one epoch, a state that is not the replay of its log, or an answer while loading";
+    G2 = "G2", "a generation fell, or an assignment overlaps, has gaps, or names a stranger";
+    G3 = "G3", "a commit was taken from a stranger, or refused to a current member";
+    G4 = "G4", "a partition was handed out before its old owner had released it";
+    G5 = "G5", "a position expired too early";
     L1 = "L1", "the healed cluster has no single controller";
     L2 = "L2", "a partition of the healed cluster has no leader, or its high watermark stays behind";
     L5 = "L5", "an operation never ended after the heal";
+    L7 = "L7", "a group never became stable after the heal, or some partition had not exactly one owner";
     L8 = "L8", "a consumer never caught up, or a replica never got all committed records, after the heal";
+    L9 = "L9", "records were left in a retry topic, or without an outcome, after the heal";
+    L11 = "L11", "rebalances or elections never came to an end after the heal";
 }
 
 /// How one check answered about one thing.

@@ -16,6 +16,7 @@ pub enum ErrorCode {
     BrokerNotAvailable = 8,
     ReplicaNotAvailable = 9,
     MessageTooLarge = 10,
+    OffsetMetadataTooLarge = 12,
     NetworkException = 13,
     CoordinatorLoadInProgress = 14,
     CoordinatorNotAvailable = 15,
@@ -24,6 +25,13 @@ pub enum ErrorCode {
     NotEnoughReplicas = 19,
     NotEnoughReplicasAfterAppend = 20,
     InvalidRequiredAcks = 21,
+    IllegalGeneration = 22,
+    InconsistentGroupProtocol = 23,
+    InvalidGroupId = 24,
+    UnknownMemberId = 25,
+    InvalidSessionTimeout = 26,
+    RebalanceInProgress = 27,
+    InvalidCommitOffsetSize = 28,
     TopicAlreadyExists = 36,
     InvalidPartitions = 37,
     InvalidReplicationFactor = 38,
@@ -34,12 +42,18 @@ pub enum ErrorCode {
     InvalidProducerEpoch = 47,
     KafkaStorageError = 56,
     UnknownProducerId = 59,
+    NonEmptyGroup = 68,
+    GroupIdNotFound = 69,
     FencedLeaderEpoch = 74,
     UnknownLeaderEpoch = 75,
     StaleBrokerEpoch = 77,
     OffsetNotAvailable = 78,
+    MemberIdRequired = 79,
+    GroupMaxSizeReached = 81,
+    FencedInstanceId = 82,
     EligibleLeadersNotAvailable = 83,
     InvalidRecord = 87,
+    UnstableOffsetCommit = 88,
     ProducerFenced = 90,
     InvalidUpdateVersion = 95,
     UnknownTopicId = 100,
@@ -47,6 +61,10 @@ pub enum ErrorCode {
     BrokerIdNotRegistered = 102,
     IneligibleReplica = 107,
     NewLeaderElected = 108,
+    FencedMemberEpoch = 110,
+    UnreleasedInstanceId = 111,
+    UnsupportedAssignor = 112,
+    StaleMemberEpoch = 113,
 }
 
 impl ErrorCode {
@@ -80,6 +98,7 @@ impl ErrorCode {
                 | E::UnknownLeaderEpoch
                 | E::OffsetNotAvailable
                 | E::EligibleLeadersNotAvailable
+                | E::UnstableOffsetCommit
                 | E::UnknownTopicId
         )
     }

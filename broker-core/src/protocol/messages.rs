@@ -4,6 +4,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::TopicConfig;
+use crate::protocol::groups::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
+    SyncGroupResponse,
+};
 use crate::protocol::{ErrorCode, RecordBatch};
 use crate::types::{
     BrokerEpoch, EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, PartitionEpoch, PartitionIndex,
@@ -78,6 +84,24 @@ api! {
     BeginQuorumEpoch(BeginQuorumEpochRequest, BeginQuorumEpochResponse),
     /// A quorum leader resigns.
     EndQuorumEpoch(EndQuorumEpochRequest, EndQuorumEpochResponse),
+    /// Give a topic more partitions; a broker forwards it to the controller (KIP-195).
+    CreatePartitions(CreatePartitionsRequest, CreatePartitionsResponse),
+    /// Which broker coordinates a group?
+    FindCoordinator(FindCoordinatorRequest, FindCoordinatorResponse),
+    /// A member of the classic protocol joins, or joins again.
+    JoinGroup(JoinGroupRequest, JoinGroupResponse),
+    /// A member of the classic protocol asks for its assignment; the leader brings all of them.
+    SyncGroup(SyncGroupRequest, SyncGroupResponse),
+    /// A member of the classic protocol is alive.
+    Heartbeat(HeartbeatRequest, HeartbeatResponse),
+    /// A member of the classic protocol leaves.
+    LeaveGroup(LeaveGroupRequest, LeaveGroupResponse),
+    /// A member of the consumer protocol joins, is alive, reports what it owns, or leaves (KIP-848).
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse),
+    /// Store positions of a group.
+    OffsetCommit(OffsetCommitRequest, OffsetCommitResponse),
+    /// The stored positions of a group.
+    OffsetFetch(OffsetFetchRequest, OffsetFetchResponse),
 }
 
 /// How many replicas must have a batch before the producer is answered.
@@ -556,6 +580,22 @@ pub struct EndQuorumEpochResponse {
     pub epoch: LeaderEpoch,
 }
 
+/// Give a topic more partitions.
+#[derive(Clone, Debug, Hash)]
+pub struct CreatePartitionsRequest {
+    /// The topic.
+    pub topic: TopicName,
+    /// How many partitions it has afterwards; more than before.
+    pub count: u32,
+}
+
+/// The answer to a [`CreatePartitionsRequest`].
+#[derive(Clone, Debug, Hash)]
+pub struct CreatePartitionsResponse {
+    /// Success, or why not (INVALID_PARTITIONS, UNKNOWN_TOPIC_OR_PARTITION, NOT_CONTROLLER).
+    pub error: ErrorCode,
+}
+
 /// A header with client id and correlation id, and the frame's length.
 const ENVELOPE: u64 = 32;
 /// A partition entry of a list: topic id, index and a handful of fixed fields.
@@ -579,6 +619,17 @@ impl Request {
             Request::OffsetForLeaderEpoch(body) => body.partitions.len(),
             Request::AlterPartition(body) => body.partitions.len(),
             Request::CreateTopics(body) => body.topics.len(),
+            Request::OffsetCommit(body) => body.partitions.len(),
+            Request::OffsetFetch(body) => body.partitions.as_ref().map_or(1, Vec::len),
+            Request::JoinGroup(body) => {
+                let metadata = body.protocols.iter().map(|(_, metadata)| metadata.len() as u64);
+                return ENVELOPE + ENTRY + metadata.sum::<u64>();
+            }
+            Request::SyncGroup(body) => {
+                let assignments = body.assignments.iter().map(|(_, bytes)| ENTRY + bytes.len() as u64);
+                return ENVELOPE + ENTRY + assignments.sum::<u64>();
+            }
+            Request::ConsumerGroupHeartbeat(body) => 1 + body.owned.as_ref().map_or(0, Vec::len),
             _ => 1,
         };
         ENVELOPE + ENTRY * entries as u64
@@ -599,6 +650,14 @@ impl Response {
             Response::OffsetForLeaderEpoch(body) => body.partitions.len(),
             Response::AlterPartition(body) => body.partitions.len(),
             Response::CreateTopics(body) => body.topics.len(),
+            Response::OffsetCommit(body) => body.partitions.len(),
+            Response::OffsetFetch(body) => body.partitions.len(),
+            Response::JoinGroup(body) => {
+                let members = body.members.iter().map(|member| ENTRY + member.metadata.len() as u64);
+                return ENVELOPE + ENTRY + members.sum::<u64>();
+            }
+            Response::SyncGroup(body) => return ENVELOPE + ENTRY + body.assignment.len() as u64,
+            Response::ConsumerGroupHeartbeat(body) => 1 + body.assignment.as_ref().map_or(0, Vec::len),
             Response::Metadata(body) => {
                 body.brokers.len() + body.topics.iter().map(|t| 1 + t.partitions.len()).sum::<usize>()
             }

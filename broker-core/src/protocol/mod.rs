@@ -3,12 +3,15 @@
 //! Messages are Rust values with Kafka's names and fields; record batches are Kafka's bytes. A message
 //! knows its [size on the wire](Request::wire_size), so that a host can charge bandwidth for it.
 
+pub mod consumer_protocol;
 pub mod error;
+pub mod groups;
 pub mod messages;
 pub mod murmur2;
 pub mod record_batch;
 mod varint;
 
 pub use error::ErrorCode;
+pub use groups::*;
 pub use messages::*;
 pub use record_batch::{BatchBuilder, CorruptBatch, Header, Record, RecordBatch};

@@ -375,6 +375,19 @@ impl Observer for Checks {
                 let place = self.model.place(*partition);
                 self.reads.reset(scene, place, *from, *to);
             }
+            // Facts about groups are not looked at yet.
+            Event::CoordinatorLoading { .. }
+            | Event::CoordinatorLoaded { .. }
+            | Event::CoordinatorUnloaded { .. }
+            | Event::GroupChanged { .. }
+            | Event::MemberChanged { .. }
+            | Event::MemberRemoved { .. }
+            | Event::OffsetCommitted { .. }
+            | Event::OffsetsFetched { .. }
+            | Event::OffsetExpired { .. }
+            | Event::PartitionsAssigned { .. }
+            | Event::PartitionsRevoked { .. }
+            | Event::PartitionsLost { .. } => {}
             Event::ProducerIdAssigned { .. } | Event::BatchSent { .. } | Event::BatchCompleted { .. } => {}
         }
     }
@@ -417,6 +430,11 @@ impl Observer for Checks {
                     *to,
                 );
             }
+            What::ProcessBegun(_)
+            | What::ProcessEnded { .. }
+            | What::CommitInvoked { .. }
+            | What::CommitEnded { .. }
+            | What::ServiceCalled { .. } => {}
             What::Environment(Environment::Healed) => self.sends.healed(entry.at),
             What::Environment(blow) => self.strike(entry.at, entry.process, blow),
         }

@@ -46,6 +46,8 @@ impl Feed {
             topic: "orders".into(),
             key: None,
             fingerprint: 0,
+            payload: 0,
+            hop: None,
         };
         self.entry(ms, PRODUCER, What::SendInvoked(Arc::new(sent)));
     }

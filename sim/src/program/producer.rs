@@ -250,5 +250,7 @@ fn sent_record(record: &ProducerRecord) -> SentRecord {
         topic: record.topic.clone(),
         key: record.key.clone(),
         fingerprint: fingerprint(record.key.as_deref(), value.map(|value| &value[..]), &record.headers),
+        payload: crc32c::crc32c(value.map_or(&[], |value| &value[8..])),
+        hop: None,
     }
 }

@@ -35,6 +35,9 @@ pub(super) async fn run(
                 ConsumerNotice::LogTruncated {
                     partition, diverging, ..
                 } => consumer.seek(partition, diverging.unwrap_or(Offset::ZERO)),
+                ConsumerNotice::CommitSent { .. }
+                | ConsumerNotice::CommitCompleted { .. }
+                | ConsumerNotice::GroupFailed(_) => {}
             }
         }
     }

@@ -52,6 +52,10 @@ pub struct Scenario {
     pub producers: Vec<ProducerGroup>,
     /// Groups of equal consumers.
     pub consumers: Vec<ConsumerGroup>,
+    /// Groups of equal application programs, each group a consumer group.
+    pub workers: Vec<WorkerGroup>,
+    /// What programs call besides the cluster.
+    pub services: Vec<Service>,
     /// Faults at fixed times.
     pub faults: Vec<PlannedFault>,
     /// Faults drawn from the seed.
@@ -207,6 +211,112 @@ pub struct ConsumerGroup {
     pub start: Duration,
     /// Settings.
     pub config: ConsumerConfig,
+}
+
+/// Equal application programs that share the partitions of some topics as one consumer group.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WorkerGroup {
+    /// Their name; the programs are `<name>/1`, `<name>/2`, …
+    pub name: String,
+    /// How many.
+    pub count: u32,
+    /// The consumer group; their name, if a file does not say.
+    pub group: String,
+    /// What they subscribe to. A retry topic is added by itself.
+    pub topics: Vec<String>,
+    /// What they do with a record.
+    pub program: WorkerProgram,
+    /// When the position behind a record is committed.
+    pub commit: CommitMode,
+    /// How long a program works on each record.
+    pub processing: Duration,
+    /// The probability that an attempt fails, 0 to 1; the next may do better.
+    pub failure: f64,
+    /// The share of records that fail at each attempt, 0 to 1; decided by the record.
+    pub poison: f64,
+    /// The service that is called for each record; it may fail.
+    pub service: Option<String>,
+    /// When they begin.
+    pub start: Duration,
+    /// The time between the starts of two of them.
+    pub stagger: Duration,
+    /// When they close their consumers and end; `None` with the trial.
+    pub stop: Option<Duration>,
+    /// Settings of their consumers.
+    pub consumer: ConsumerConfig,
+    /// Settings of their producers.
+    pub producer: ProducerConfig,
+}
+
+/// What a program does with a record, besides processing it.
+#[derive(Clone, PartialEq, Debug)]
+pub enum WorkerProgram {
+    /// Processes it; a failure is logged and skipped over.
+    Plain,
+    /// Hands a failed record to a retry topic, to be tried again not before its time, and to a dead-letter topic when
+    /// its attempts are used up.
+    RetryTopic {
+        /// How many attempts altogether, at least 1.
+        attempts: u32,
+        /// How long after a failure the next attempt may begin.
+        backoff: Duration,
+        /// Where failed records wait.
+        retry_topic: String,
+        /// Where they end.
+        dead_letter_topic: String,
+        /// Whether the copy is acknowledged before the position is committed; the other order may lose records.
+        copy_first: bool,
+    },
+    /// Tries a failed record again and again before it goes on, which keeps the order of keys.
+    BlockingRetry {
+        /// How many attempts altogether; 0 tries for ever, which a poison pill never survives.
+        attempts: u32,
+        /// The pause before each further attempt.
+        backoff: Duration,
+        /// Where a record ends whose attempts are used up; without it the record is skipped over.
+        dead_letter_topic: Option<String>,
+    },
+    /// Processes whole batches: a failure fails all of them, and they are tried again.
+    Batch {
+        /// The most records of a batch.
+        size: u32,
+    },
+    /// Counts records by key and sends each new count to an output topic.
+    Aggregator {
+        /// Where to.
+        output_topic: String,
+    },
+}
+
+/// When a program commits the position behind a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommitMode {
+    /// Before it processes what it polled: at most once.
+    Before,
+    /// After it: at least once.
+    After,
+    /// The consumer does, by the way (`enable.auto.commit`).
+    Auto,
+    /// A pool of tasks processes records side by side, and the highest position that was polled is committed on a timer.
+    AsyncPool {
+        /// How many tasks.
+        tasks: u32,
+    },
+    /// Never.
+    None,
+}
+
+/// Something outside the cluster that programs call: an object store, a web site.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// How long a call takes on the average.
+    pub latency: Duration,
+    /// The probability that a call fails, 0 to 1.
+    pub failure: f64,
+    /// The probability that a call that fails, as far as its caller can tell, took effect all the same.
+    pub ambiguous: f64,
 }
 
 /// What must come out of every trial of the scenario.

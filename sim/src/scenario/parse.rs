@@ -111,6 +111,8 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
             .iter()
             .filter_map(consumer)
             .collect(),
+        workers: Vec::new(),
+        services: Vec::new(),
         faults: tables("faults", &keys::FAULT)
             .iter()
             .filter_map(faults::fault)

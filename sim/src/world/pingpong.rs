@@ -60,6 +60,8 @@ pub(crate) fn bare_scenario(brokers: u32) -> Scenario {
         topics: Vec::new(),
         producers: Vec::new(),
         consumers: Vec::new(),
+        workers: Vec::new(),
+        services: Vec::new(),
         faults: Vec::new(),
         nemesis: None,
         quirks: Vec::new(),

@@ -7,10 +7,10 @@ use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
 use crate::config::{ConsumerConfig, millis};
 use crate::machine::{Context, Input, Instant, Machine, Outbox, Output};
-use crate::protocol::Record;
+use crate::protocol::{ErrorCode, OffsetAndMetadata, Record};
 use crate::random::Random;
 use crate::trace::{Event, ResetCause};
-use crate::types::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
+use crate::types::{GroupEpoch, LeaderEpoch, MemberId, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
 
 mod fetcher;
 mod partition;
@@ -35,9 +35,44 @@ pub struct ConsumerRecord {
     pub record: Record,
 }
 
+/// Names one commit among all that a consumer was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct CommitId(pub u64);
+
+/// What a rebalance listener is told (Kafka `ConsumerRebalanceListener`). Until the application says
+/// [`Consumer::rebalance_done`] the consumer does not go on with the rebalance.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub enum Rebalance {
+    /// These are being taken away in good order; their positions can still be committed.
+    Revoked(Vec<TopicPartition>),
+    /// These are gone already: somebody else may own them.
+    Lost(Vec<TopicPartition>),
+    /// These have come.
+    Assigned(Vec<TopicPartition>),
+}
+
 /// Something that the application may want to know.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum ConsumerNotice {
+    /// A commit was sent: asked for by the application, or by the consumer itself (`enable.auto.commit`).
+    CommitSent {
+        /// Which.
+        id: CommitId,
+        /// The positions.
+        offsets: Vec<(TopicPartition, Offset)>,
+    },
+    /// A commit ended.
+    CommitCompleted {
+        /// Which.
+        id: CommitId,
+        /// The positions.
+        offsets: Vec<(TopicPartition, Offset)>,
+        /// Success, or why not.
+        error: ErrorCode,
+    },
+    /// The consumer cannot stay in its group, and will not come back by itself (FENCED_INSTANCE_ID,
+    /// GROUP_MAX_SIZE_REACHED, UNSUPPORTED_ASSIGNOR, INCONSISTENT_GROUP_PROTOCOL, …).
+    GroupFailed(ErrorCode),
     /// No position and `auto.offset.reset=none`: the partition stands still until a seek.
     NoOffset(TopicPartition),
     /// The log was cut below the position and `auto.offset.reset=none`: it stands still until a seek.
@@ -150,6 +185,69 @@ impl Consumer {
     pub fn partition_id(&self, topic: &TopicName, partition: PartitionIndex) -> Option<TopicPartition> {
         let is_it = |assigned: &&Assigned| assigned.topic == *topic && assigned.partition == partition;
         self.assigned.iter().find(is_it)?.id
+    }
+
+    /// Shares the partitions of these topics with the other members of `group.id`; nothing that was assigned or
+    /// subscribed before stays.
+    pub fn subscribe(&mut self, _now: Instant, _topics: Vec<TopicName>) {
+        todo!()
+    }
+
+    /// Commits if it commits by itself, gives up all partitions in good order, and leaves its group. Static members
+    /// leave only for a while.
+    pub fn close(&mut self, _now: Instant) {
+        todo!()
+    }
+
+    /// Whether [`Consumer::close`] has come to its end: answered, or timed out.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        todo!()
+    }
+
+    /// The application polls: it is alive (`max.poll.interval.ms`), takes part in rebalances, and positions of what it
+    /// got before may be committed by the way (`enable.auto.commit`).
+    pub fn polled(&mut self, _now: Instant) {
+        todo!()
+    }
+
+    /// What the application must hear next, before it gets more records.
+    #[must_use]
+    pub fn rebalance(&self) -> Option<&Rebalance> {
+        todo!()
+    }
+
+    /// The application has heard the rebalance that [`Consumer::rebalance`] tells.
+    pub fn rebalance_done(&mut self, _now: Instant) {
+        todo!()
+    }
+
+    /// The partitions that it reads: assigned by hand, or owned as a member.
+    #[must_use]
+    pub fn assignment(&self) -> Vec<TopicPartition> {
+        todo!()
+    }
+
+    /// Its member id and epoch, while it is a member.
+    #[must_use]
+    pub fn group_metadata(&self) -> Option<(MemberId, GroupEpoch)> {
+        todo!()
+    }
+
+    /// Sends a commit of these positions, or of all current ones. Its end comes as a notice. Retries what may be tried
+    /// again, within `default.api.timeout.ms`.
+    pub fn commit(&mut self, _now: Instant, _offsets: Option<Vec<(TopicPartition, OffsetAndMetadata)>>) -> CommitId {
+        todo!()
+    }
+
+    /// Stops fetching these; their positions stay.
+    pub fn pause(&mut self, _now: Instant, _partitions: &[TopicPartition]) {
+        todo!()
+    }
+
+    /// Fetches these again.
+    pub fn resume(&mut self, _now: Instant, _partitions: &[TopicPartition]) {
+        todo!()
     }
 
     /// Moves the position; fetched records of the partition are dropped. Does nothing for a partition that is not

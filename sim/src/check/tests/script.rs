@@ -196,6 +196,8 @@ pub fn scenario(contract: Contract) -> Scenario {
             };
             contract.consumers as usize
         ],
+        workers: Vec::new(),
+        services: Vec::new(),
         faults: Vec::new(),
         nemesis: None,
         quirks: Vec::new(),

@@ -565,6 +565,8 @@ impl Stage {
             topic: "orders".into(),
             key: None,
             fingerprint,
+            payload: 0,
+            hop: None,
         };
         self.entry(PRODUCER, What::SendInvoked(record.into()));
     }

@@ -42,6 +42,25 @@ fn row(error: ErrorCode) -> (Outcome, Outcome, bool) {
         E::InvalidRequiredAcks => (O::Fail, O::Fail, true),
         E::InvalidRequest => (O::Fail, O::Fail, true),
         E::InvalidRecord => (O::Fail, O::Fail, true),
+        E::UnstableOffsetCommit => (O::Retry, O::Retry, false),
+        // Answers about groups, which no produce request gets.
+        E::OffsetMetadataTooLarge
+        | E::IllegalGeneration
+        | E::InconsistentGroupProtocol
+        | E::InvalidGroupId
+        | E::UnknownMemberId
+        | E::InvalidSessionTimeout
+        | E::RebalanceInProgress
+        | E::InvalidCommitOffsetSize
+        | E::NonEmptyGroup
+        | E::GroupIdNotFound
+        | E::MemberIdRequired
+        | E::GroupMaxSizeReached
+        | E::FencedInstanceId
+        | E::FencedMemberEpoch
+        | E::UnreleasedInstanceId
+        | E::UnsupportedAssignor
+        | E::StaleMemberEpoch => (O::Fail, O::Fail, false),
         E::UnknownServerError
         | E::OffsetOutOfRange
         | E::BrokerNotAvailable
@@ -69,6 +88,7 @@ const ALL: &[ErrorCode] = &[
     ErrorCode::BrokerNotAvailable,
     ErrorCode::ReplicaNotAvailable,
     ErrorCode::MessageTooLarge,
+    ErrorCode::OffsetMetadataTooLarge,
     ErrorCode::NetworkException,
     ErrorCode::CoordinatorLoadInProgress,
     ErrorCode::CoordinatorNotAvailable,
@@ -77,6 +97,13 @@ const ALL: &[ErrorCode] = &[
     ErrorCode::NotEnoughReplicas,
     ErrorCode::NotEnoughReplicasAfterAppend,
     ErrorCode::InvalidRequiredAcks,
+    ErrorCode::IllegalGeneration,
+    ErrorCode::InconsistentGroupProtocol,
+    ErrorCode::InvalidGroupId,
+    ErrorCode::UnknownMemberId,
+    ErrorCode::InvalidSessionTimeout,
+    ErrorCode::RebalanceInProgress,
+    ErrorCode::InvalidCommitOffsetSize,
     ErrorCode::TopicAlreadyExists,
     ErrorCode::InvalidPartitions,
     ErrorCode::InvalidReplicationFactor,
@@ -87,12 +114,18 @@ const ALL: &[ErrorCode] = &[
     ErrorCode::InvalidProducerEpoch,
     ErrorCode::KafkaStorageError,
     ErrorCode::UnknownProducerId,
+    ErrorCode::NonEmptyGroup,
+    ErrorCode::GroupIdNotFound,
     ErrorCode::FencedLeaderEpoch,
     ErrorCode::UnknownLeaderEpoch,
     ErrorCode::StaleBrokerEpoch,
     ErrorCode::OffsetNotAvailable,
+    ErrorCode::MemberIdRequired,
+    ErrorCode::GroupMaxSizeReached,
+    ErrorCode::FencedInstanceId,
     ErrorCode::EligibleLeadersNotAvailable,
     ErrorCode::InvalidRecord,
+    ErrorCode::UnstableOffsetCommit,
     ErrorCode::ProducerFenced,
     ErrorCode::InvalidUpdateVersion,
     ErrorCode::UnknownTopicId,
@@ -100,6 +133,10 @@ const ALL: &[ErrorCode] = &[
     ErrorCode::BrokerIdNotRegistered,
     ErrorCode::IneligibleReplica,
     ErrorCode::NewLeaderElected,
+    ErrorCode::FencedMemberEpoch,
+    ErrorCode::UnreleasedInstanceId,
+    ErrorCode::UnsupportedAssignor,
+    ErrorCode::StaleMemberEpoch,
 ];
 
 #[test]
