@@ -12,6 +12,7 @@ use crate::random::Random;
 use crate::trace::{Event, ResetCause};
 use crate::types::{GroupEpoch, LeaderEpoch, MemberId, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
 
+pub mod assignor;
 mod fetcher;
 mod partition;
 
