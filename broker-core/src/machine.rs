@@ -21,6 +21,9 @@ use crate::types::{NodeId, Timestamp};
 pub struct Instant(pub u64);
 
 impl Instant {
+    /// The end of time, at which nothing happens.
+    pub(crate) const NEVER: Instant = Instant(u64::MAX);
+
     /// The time passed since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Instant) -> Duration {
@@ -42,6 +45,12 @@ impl core::ops::Add<Duration> for Instant {
         let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
         Instant(self.0.saturating_add(nanos))
     }
+}
+
+/// The first of some deadlines.
+pub(crate) fn earliest<const N: usize>(deadlines: [Option<Instant>; N]) -> Option<Instant> {
+    let first = |first: Instant, deadline: Option<Instant>| first.min(deadline.unwrap_or(Instant::NEVER));
+    Some(deadlines.into_iter().fold(Instant::NEVER, first)).filter(|at| *at < Instant::NEVER)
 }
 
 impl fmt::Debug for Instant {

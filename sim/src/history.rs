@@ -3,9 +3,11 @@
 //! Together with the machines' trace events ([`broker_core::trace`]) this is all that checkers and reports read.
 
 use core::fmt;
+use core::hash::Hasher as _;
 use core::time::Duration;
 use std::sync::Arc;
 
+use broker_core::digest::DigestHasher;
 use broker_core::protocol::{Acks, ErrorCode, Header};
 use broker_core::trace::Event;
 use broker_core::types::{GroupId, LeaderEpoch, NodeId, Offset, TopicName, TopicPartition};
@@ -71,7 +73,7 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub enum What {
     /// A program handed a record to its producer.
-    SendInvoked(Arc<SentRecord>),
+    SendInvoked(SentRecord),
     /// The send took effect.
     SendOk {
         /// Which record.
@@ -200,7 +202,7 @@ pub struct SentRecord {
     pub topic: TopicName,
     /// Its key.
     pub key: Option<Bytes>,
-    /// CRC-32C of key, value and headers ([`fingerprint`]).
+    /// Of key, value and headers ([`fingerprint`]).
     pub fingerprint: u32,
     /// CRC-32C of the value behind its uid: equal for all copies of one record.
     pub payload: u32,
@@ -219,7 +221,7 @@ pub struct PolledRecord {
     pub leader_epoch: LeaderEpoch,
     /// Its name, if its value has one.
     pub uid: Option<Uid>,
-    /// CRC-32C of key, value and headers ([`fingerprint`]).
+    /// Of key, value and headers ([`fingerprint`]).
     pub fingerprint: u32,
 }
 
@@ -256,17 +258,22 @@ pub fn uid_of(value: Option<&Bytes>) -> Option<Uid> {
     Some(Uid(u64::from_be_bytes(head.try_into().expect("eight bytes"))))
 }
 
-/// CRC-32C of key, value and headers, each part with its length (-1 for none) before it.
+/// A digest of key, value and headers, each part with its length (-1 for none) before it. It is not the checksum that
+/// the batch carries: what damages a record and keeps its CRC shows here.
 #[must_use]
 pub fn fingerprint(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> u32 {
-    let part = |crc: u32, part: Option<&[u8]>| {
-        let length = part.map_or(-1, |part| part.len() as i32);
-        crc32c::crc32c_append(crc32c::crc32c_append(crc, &length.to_be_bytes()), part.unwrap_or(&[]))
+    let mut digest = DigestHasher::new();
+    let mut part = |part: Option<&[u8]>| {
+        digest.write_isize(part.map_or(-1, |part| part.len() as isize));
+        digest.write(part.unwrap_or(&[]));
     };
-    let crc = part(part(0, key), value);
-    headers.iter().fold(crc, |crc, header| {
-        part(part(crc, Some(&header.key)), header.value.as_deref())
-    })
+    part(key);
+    part(value);
+    for header in headers {
+        part(Some(&header.key));
+        part(header.value.as_deref());
+    }
+    digest.finish() as u32
 }
 
 /// Who wants to know what happens, as it happens.

@@ -24,7 +24,7 @@ use crate::controller::image::ClusterImage;
 use crate::controller::records::MetadataRecord;
 use crate::disk::{DiskError, DiskReply, FileName, OpId};
 use crate::log::{Log, LogConfig};
-use crate::machine::{Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId};
+use crate::machine::{Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId, earliest};
 use crate::protocol::{CreateTopicsRequest, CreateTopicsResponse, ErrorCode, Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
@@ -380,16 +380,13 @@ impl Running {
 
     fn deadline(&self) -> Option<Instant> {
         let broker = self.broker.as_ref();
-        [
+        earliest([
             self.quorum.deadline(),
             self.controller.as_ref().and_then(Controller::deadline),
             broker.and_then(|broker| broker.replicas.deadline()),
             broker.and_then(|broker| broker.lifecycle.deadline()),
             broker.and_then(|broker| broker.producer_ids.deadline()),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 
     /// Spreads what the quorum committed and decided, then sends what is due to the controller.

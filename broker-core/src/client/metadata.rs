@@ -102,8 +102,11 @@ impl Metadata {
         })
     }
 
-    /// When a broker can be asked that is due to be asked at `due`; `None` while only an answer can make one ready.
-    pub fn reachable_at<K>(&self, network: &Network<K>, due: Instant) -> Option<Instant> {
+    /// When some broker will be asked what is `due`, if that is before the `next` thing to happen anyway. `None` also
+    /// while only an answer can make a broker ready.
+    pub fn asks_at<K>(&self, network: &Network<K>, due: Option<Instant>, next: Option<Instant>) -> Option<Instant> {
+        // This is asked for all the time, and metadata is good for minutes: the brokers are hardly ever looked at.
+        let due = due.filter(|due| next.is_none_or(|next| *due < next))?;
         let nodes = self.brokers.iter().chain(&self.bootstrap);
         let earliest = nodes.filter_map(|node| network.ready_at(*node)).min()?;
         Some(earliest.max(due))

@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
+use super::Quorum;
 use super::role::Role;
-use super::{NEVER, Quorum};
 use crate::machine::{Context, Instant, RequestId};
 use crate::types::{NodeId, Offset};
 
@@ -105,7 +105,7 @@ impl Quorum {
             .chain(calls)
             .chain(parked)
             .fold(self.role.timeout(), Instant::min);
-        (first != NEVER).then_some(first)
+        (first != Instant::NEVER).then_some(first)
     }
 
     /// `peer` did not answer, or answered with an error: it is left alone for a moment.

@@ -6,7 +6,7 @@ use super::leader::LeaderState;
 use super::leader_change::leader_change;
 use super::role::{Ballot, Follower, Role, is_allowed};
 use super::stored::ElectionState;
-use super::{NEVER, Quorum, QuorumFact};
+use super::{Quorum, QuorumFact};
 use crate::machine::{Context, Instant};
 use crate::trace::{Event, QuorumRole};
 use crate::types::{LeaderEpoch, NodeId, Offset};
@@ -196,7 +196,7 @@ impl Quorum {
             waiting => Some(waiting.timeout()).filter(|timeout| *timeout > ctx.now),
         };
         let election_timeout = match rest {
-            _ if !self.is_voter() => NEVER,
+            _ if !self.is_voter() => Instant::NEVER,
             Some(rest) => rest,
             None => ctx.now + self.random_election_timeout(ctx),
         };

@@ -138,7 +138,7 @@ impl LeaderState {
 
 /// A leader without other voters has its majority always.
 fn check_quorum_timeout(now: Instant, interval: Duration, others: usize) -> Instant {
-    if others == 0 { Instant(u64::MAX) } else { now + interval }
+    if others == 0 { Instant::NEVER } else { now + interval }
 }
 
 #[cfg(test)]
@@ -238,9 +238,9 @@ mod tests {
             assert_eq!(leader.check_quorum_timeout, Instant(resigns_at * SECOND), "{fetches:?}");
         }
         let mut alone = leader_of(1, 0);
-        assert_eq!(alone.check_quorum_timeout, Instant(u64::MAX));
+        assert_eq!(alone.check_quorum_timeout, Instant::NEVER);
         alone.voter_fetched(Instant(SECOND), NodeId(9), Duration::from_secs(1));
-        assert_eq!(alone.check_quorum_timeout, Instant(u64::MAX));
+        assert_eq!(alone.check_quorum_timeout, Instant::NEVER);
     }
 
     #[test]

@@ -418,6 +418,3 @@ impl Quorum {
         self.voters.contains(&self.id)
     }
 }
-
-/// The end of time.
-const NEVER: Instant = Instant(u64::MAX);

@@ -217,6 +217,12 @@ impl Replicas {
                 }
                 continue;
             };
+            // What moved may be nothing to this reader: a high watermark to a follower, a log end to a consumer.
+            let is_replica = request.replica.is_some();
+            let mut here = request.partitions.iter().filter(|fetch| fetch.partition == id);
+            if !here.any(|fetch| has_news(self.partitions.get(&id), fetch, is_replica)) {
+                continue;
+            }
             let found = self.find(request);
             if found.bytes < u64::from(request.min_bytes) && !found.urgent {
                 continue;
@@ -316,6 +322,13 @@ fn read_limit(hosted: &Hosted, is_replica: bool) -> Offset {
     } else {
         hosted.partition.high_watermark()
     }
+}
+
+/// Whether the answer to a fetch would say anything about this partition.
+fn has_news(hosted: Option<&Hosted>, fetch: &FetchPartition, is_replica: bool) -> bool {
+    led(hosted, fetch.current_leader_epoch).map_or(true, |hosted| {
+        fetch.fetch_offset != read_limit(hosted, is_replica) || hosted.partition.divergence(fetch).is_some()
+    })
 }
 
 fn read_partition(

@@ -32,7 +32,7 @@ use bytes::Bytes;
 use crate::config::{BrokerConfig, Quirks, TopicConfig, millis};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::log::{Log, LogConfig};
-use crate::machine::{ConnectionId, Context, Instant, RequestId};
+use crate::machine::{ConnectionId, Context, Instant, RequestId, earliest};
 use crate::protocol::{ErrorCode, Response};
 use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 
@@ -267,16 +267,13 @@ impl Replicas {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let periodic = (!self.partitions.is_empty()).then(|| self.next_isr_check.min(self.next_checkpoint));
-        [
+        earliest([
             periodic,
             self.produces.deadline(),
             self.fetches.deadline(),
             self.fetchers_deadline(),
             self.alter.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 
     /// Follows up everything that moved: answers who waited, sends what is ready to be sent.

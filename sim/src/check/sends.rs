@@ -36,7 +36,7 @@ pub(super) struct Send {
     pub program: u32,
     /// Where to, by its place in [`Sends::topics`].
     pub topic: u32,
-    /// CRC-32C of key, value and headers.
+    /// Of key, value and headers.
     pub fingerprint: u32,
     /// When it began.
     pub invoked: At,

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use broker_core::types::LeaderEpoch;
 
 use super::*;
@@ -49,7 +47,7 @@ impl Feed {
             payload: 0,
             hop: None,
         };
-        self.entry(ms, PRODUCER, What::SendInvoked(Arc::new(sent)));
+        self.entry(ms, PRODUCER, What::SendInvoked(sent));
     }
 
     fn high_watermark(&mut self, ms: u64, partition: TopicPartition, from: i64, to: i64) {

@@ -67,8 +67,7 @@ pub(crate) struct KeySource {
 enum Shape {
     None,
     Uniform,
-    /// The probability of each key and all before it.
-    Cumulative(Vec<f64>),
+    Weighted(Cumulative),
     /// The share of the first key.
     Hot(f64),
 }
@@ -78,7 +77,7 @@ impl KeySource {
         let (count, shape) = match *keys {
             Keys::None => (0, Shape::None),
             Keys::Uniform { count } => (count, Shape::Uniform),
-            Keys::Zipf { count, exponent } => (count, Shape::Cumulative(zipf(count, exponent))),
+            Keys::Zipf { count, exponent } => (count, Shape::Weighted(Cumulative::new(zipf(count, exponent)))),
             Keys::Hot { count, share } => (count, Shape::Hot(share)),
         };
         KeySource {
@@ -92,14 +91,41 @@ impl KeySource {
         let index = match &self.shape {
             Shape::None => return None,
             Shape::Uniform => random.below(count),
-            Shape::Cumulative(sums) => {
-                let point = random.unit();
-                (sums.partition_point(|sum| *sum <= point) as u64).min(count - 1)
-            }
+            Shape::Weighted(sums) => sums.find(random.unit()) as u64,
             Shape::Hot(share) if count == 1 || random.chance(*share) => 0,
             Shape::Hot(_) => 1 + random.below(count - 1),
         };
         Some(self.keys[index as usize].clone())
+    }
+}
+
+/// Finds the key that a point of 0..1 belongs to, when each key takes a stretch as long as its probability. A guide
+/// says where to look first (Chen and Asau 1974), so that the search takes one or two steps however many keys there are.
+struct Cumulative {
+    /// The probability of each key and all before it.
+    sums: Vec<f64>,
+    /// For each of `guide.len()` equal parts of 0..1 the key to which its beginning belongs.
+    guide: Vec<u32>,
+}
+
+impl Cumulative {
+    fn new(sums: Vec<f64>) -> Cumulative {
+        // With a power of two, the beginnings of the parts and the part of a point are exact.
+        let parts = sums.len().next_power_of_two();
+        let begins = (0..parts).map(|part| part as f64 / parts as f64);
+        Cumulative {
+            guide: begins
+                .map(|begin| sums.partition_point(|sum| *sum <= begin) as u32)
+                .collect(),
+            sums,
+        }
+    }
+
+    fn find(&self, point: f64) -> usize {
+        let first = self.guide[(point * self.guide.len() as f64) as usize] as usize;
+        let passed = self.sums[first..].iter().take_while(|sum| **sum <= point).count();
+        // Rounding may leave the last sum a little below 1.
+        (first + passed).min(self.sums.len() - 1)
     }
 }
 
@@ -170,6 +196,20 @@ mod tests {
             }
         }
         assert_eq!(KeySource::new(&Keys::None).draw(&mut Random::new(1, "keys")), None);
+    }
+
+    #[test]
+    fn the_guide_finds_what_a_search_finds() {
+        let mut random = Random::new(1, "points");
+        for count in [1, 2, 3, 1000, 1024] {
+            let sums = zipf(count, 1.0);
+            let guided = Cumulative::new(sums.clone());
+            let edges: Vec<f64> = sums.iter().copied().filter(|edge| *edge < 1.0).collect();
+            for point in edges.into_iter().chain((0..1000).map(|_| random.unit())) {
+                let searched = sums.partition_point(|sum| *sum <= point).min(sums.len() - 1);
+                assert_eq!(guided.find(point), searched, "{point} of {count}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -165,7 +164,7 @@ impl Delivery {
         let now = station.local_time(producer.client);
         match producer.machine(station).send(now, record.clone()) {
             Ok(id) => {
-                let sent = Arc::new(sent_record(record));
+                let sent = sent_record(record);
                 let uid = sent.uid;
                 station.write(producer.client, What::SendInvoked(sent));
                 station.add_send(producer.client, id, uid);
@@ -179,7 +178,7 @@ impl Delivery {
 
     fn refuse(&mut self, station: &mut Station, refused: SendRefused) {
         if let DeliveryState::Waiting(record) = &self.state {
-            let sent = Arc::new(sent_record(record));
+            let sent = sent_record(record);
             let uid = sent.uid;
             let error = match refused {
                 SendRefused::RecordTooLarge => ErrorCode::MessageTooLarge,

@@ -34,7 +34,7 @@ impl Shared {
             new_timers: Vec::new(),
             sleepers: Vec::new(),
             free_sleepers: Vec::new(),
-            touched: Vec::new(),
+            touched: VecDeque::new(),
             values: BytesMut::new(),
             records: 0,
             topics_ready: false,
@@ -60,7 +60,7 @@ pub(crate) struct Station {
     /// Alarms that the world has not scheduled yet.
     pub(crate) new_timers: Vec<(SimTime, SleeperId)>,
     /// Clients whose machines were used and may have outputs.
-    touched: Vec<usize>,
+    touched: VecDeque<usize>,
     /// Room for the values of records, so that not each of them is allocated.
     pub(crate) values: BytesMut,
     /// How many records were handed to producers; also the last uid.
@@ -176,17 +176,15 @@ impl Station {
         let client = &mut self.clients[index];
         if !client.is_touched {
             client.is_touched = true;
-            self.touched.push(index);
+            self.touched.push_back(index);
         }
     }
 
-    /// The clients that were touched since the last call.
-    pub(crate) fn take_touched(&mut self) -> Vec<usize> {
-        let touched = std::mem::take(&mut self.touched);
-        for client in &touched {
-            self.clients[*client].is_touched = false;
-        }
-        touched
+    /// The next client that was touched.
+    pub(crate) fn next_touched(&mut self) -> Option<usize> {
+        let touched = self.touched.pop_front()?;
+        self.clients[touched].is_touched = false;
+        Some(touched)
     }
 
     fn wake(&mut self, waker: Waker) {

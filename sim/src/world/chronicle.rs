@@ -146,7 +146,7 @@ impl<O: Observer> World<'_, O> {
 /// About how many bytes a line of history takes in memory.
 fn size_of_entry(entry: &Entry) -> u64 {
     let more = match &entry.what {
-        What::SendInvoked(sent) => 64 + sent.key.as_ref().map_or(0, |key| key.len()),
+        What::SendInvoked(sent) => sent.key.as_ref().map_or(0, |key| key.len()),
         What::Polled(records) => size_of_val(&records[..]),
         _ => 0,
     };

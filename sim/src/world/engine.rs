@@ -257,10 +257,10 @@ impl<'a, O: Observer> World<'a, O> {
         for entry in station.entries.drain(..) {
             self.pass_on(&entry);
         }
-        let touched = station.take_touched();
-        drop(station);
-        for place in touched {
+        while let Some(place) = station.next_touched() {
+            drop(station);
             self.drain_client(place);
+            station = shared.lock();
         }
     }
 

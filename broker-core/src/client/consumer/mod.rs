@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
 use crate::config::{ConsumerConfig, millis};
-use crate::machine::{Context, Input, Instant, Machine, Outbox, Output};
+use crate::machine::{Context, Input, Instant, Machine, Outbox, Output, earliest};
 use crate::protocol::{ErrorCode, OffsetAndMetadata, Record};
 use crate::random::Random;
 use crate::trace::{Event, ResetCause};
@@ -359,9 +359,8 @@ impl Machine for Consumer {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let metadata = self.metadata.refresh_at();
-        let metadata = metadata.and_then(|due| self.metadata.reachable_at(&self.network, due));
-        let times = [metadata, self.wake, self.network.deadline()];
-        times.into_iter().flatten().min().filter(|at| *at < Instant(u64::MAX))
+        let own = earliest([self.wake, self.network.deadline()]);
+        let asks = self.metadata.asks_at(&self.network, self.metadata.refresh_at(), own);
+        earliest([own, asks])
     }
 }

@@ -328,11 +328,7 @@ impl Accumulator {
 
         let expires = partition.oldest().map(|oldest| oldest + self.rules.delivery_timeout);
         let wait = ready_at.filter(|at| *at > now);
-        let timer = expires
-            .into_iter()
-            .chain(wait)
-            .min()
-            .filter(|at| *at < Instant(u64::MAX));
+        let timer = expires.into_iter().chain(wait).min().filter(|at| *at < Instant::NEVER);
         if timer != partition.timer {
             if let Some(old) = partition.timer {
                 self.timers.remove(&(old, index));

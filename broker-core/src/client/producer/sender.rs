@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
 use crate::config::{AcksSetting, millis};
-use crate::machine::{Context, Instant};
+use crate::machine::{Context, Instant, earliest};
 use crate::protocol::murmur2::partition_for_key;
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, Response};
 use crate::trace::Event;
@@ -90,25 +90,18 @@ impl Producer {
         if self.fatal.is_some() {
             return self.network.deadline();
         }
-        let metadata = self.metadata.refresh_at();
-        let metadata = metadata.and_then(|due| self.metadata.reachable_at(&self.network, due));
-        let identity = self.identity.as_ref().and_then(|identity| identity.due());
-        let identity = identity.and_then(|due| self.metadata.reachable_at(&self.network, due));
         let due_nodes = self.accumulator.due_nodes();
         let reconnect = due_nodes.filter_map(|node| self.network.ready_at(node)).min();
-        [
+        let own = earliest([
             self.exhausted_at,
-            metadata,
-            identity,
             reconnect,
             self.topics.deadline(),
             self.accumulator.deadline(),
             self.network.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .filter(|at| *at < Instant(u64::MAX))
+        ]);
+        let identity = self.identity.as_ref().and_then(|identity| identity.due());
+        let due = earliest([self.metadata.refresh_at(), identity]);
+        earliest([own, self.metadata.asks_at(&self.network, due, own)])
     }
 
     /// A request was answered.

@@ -9,6 +9,9 @@ use super::{
 use crate::protocol::varint;
 use crate::types::{LeaderEpoch, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
+/// The bytes for which a batch has room before it must grow: enough for some small records.
+const ROOM: usize = 1024;
+
 /// Builds one uncompressed batch, record by record, with offsets from 0.
 ///
 /// ```
@@ -53,8 +56,10 @@ impl BatchBuilder {
             attributes & !(TRANSACTIONAL | CONTROL) == 0,
             "attributes {attributes:#x} are not for a builder to set"
         );
+        let mut bytes = Vec::with_capacity(ROOM);
+        bytes.resize(HEADER_SIZE, 0);
         BatchBuilder {
-            bytes: alloc::vec![0; HEADER_SIZE],
+            bytes,
             attributes,
             count: 0,
             base_timestamp: Timestamp::NONE,

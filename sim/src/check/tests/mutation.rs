@@ -390,27 +390,27 @@ fn of_event(event: &Event) -> Vec<(String, Event)> {
 fn of_line(what: &What) -> Vec<(String, What)> {
     let mut out = match what {
         What::SendInvoked(sent) => {
-            let with = |name: &str, sent: SentRecord| (format!("SendInvoked.{name}~"), What::SendInvoked(sent.into()));
+            let with = |name: &str, sent: SentRecord| (format!("SendInvoked.{name}~"), What::SendInvoked(sent));
             vec![
                 with(
                     "uid",
                     SentRecord {
                         uid: Uid(sent.uid.0 + 100),
-                        ..(**sent).clone()
+                        ..sent.clone()
                     },
                 ),
                 with(
                     "topic",
                     SentRecord {
                         topic: "payments".into(),
-                        ..(**sent).clone()
+                        ..sent.clone()
                     },
                 ),
                 with(
                     "fingerprint",
                     SentRecord {
                         fingerprint: !sent.fingerprint,
-                        ..(**sent).clone()
+                        ..sent.clone()
                     },
                 ),
             ]

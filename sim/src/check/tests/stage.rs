@@ -568,7 +568,7 @@ impl Stage {
             payload: 0,
             hop: None,
         };
-        self.entry(PRODUCER, What::SendInvoked(record.into()));
+        self.entry(PRODUCER, What::SendInvoked(record));
     }
 
     fn ok(&mut self, words: &[&str]) {
