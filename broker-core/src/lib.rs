@@ -7,9 +7,9 @@
 //! with. Whoever drives it decides everything that is not logic, and the same inputs give the same outputs.
 //!
 //! # The rooms
-//! [`broker`] is the hall; behind it are [`controller`], [`replica`] and [`quorum`], both over
-//! [`log`]; [`client`] holds the producer and the consumer. [`protocol`], [`types`], [`config`],
-//! [`disk`] and [`trace`] are the words that all of them share.
+//! [`broker`] is the hall; behind it are [`controller`] and [`group`], which keep their state in a log by way of
+//! [`replicated`], then [`replica`] and [`quorum`], both over [`log`]; [`client`] holds the producer and the consumer.
+//! [`protocol`], [`types`], [`config`], [`disk`] and [`trace`] are the words that all of them share.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -28,5 +28,6 @@ pub mod protocol;
 pub mod quorum;
 pub mod random;
 pub mod replica;
+pub mod replicated;
 pub mod trace;
 pub mod types;

@@ -14,7 +14,7 @@ mod tests;
 mod topics;
 mod view;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -28,9 +28,10 @@ use crate::config::{BrokerConfig, millis};
 use crate::machine::{Context, Instant, ReplyTo};
 use crate::protocol::{
     AllocateProducerIdsResponse, AlterPartitionResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
-    BrokerRegistrationResponse, CreateTopicsResponse, ErrorCode, Request, Response,
+    BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse, ErrorCode, Request, Response,
 };
 use crate::quorum::{NotLeader, Quorum, QuorumFact};
+use crate::replicated::Replies;
 use crate::types::{BrokerEpoch, NodeId, Offset, ProducerId};
 
 /// The active controller's logic; idle on a node that does not lead the quorum.
@@ -58,9 +59,7 @@ struct Active {
     /// Brokers in controlled shutdown, with the end of the metadata that took their leaderships away. Not in the
     /// log: such a broker says so in every heartbeat.
     shutting_down: BTreeMap<NodeId, Offset>,
-    /// Replies in the order in which what they tell is committed.
-    replies: VecDeque<PendingReply>,
-    committed_end: Offset,
+    replies: Replies<PendingReply>,
     last_append: Instant,
 }
 
@@ -71,8 +70,6 @@ struct Session {
 }
 
 struct PendingReply {
-    /// Everything below must be committed first.
-    end: Offset,
     reply_to: ReplyTo,
     response: Response,
     /// What is said instead if leadership is lost before.
@@ -120,8 +117,8 @@ impl Controller {
         }
     }
 
-    /// Takes a BrokerRegistration, BrokerHeartbeat, AlterPartition, CreateTopics or AllocateProducerIds. Answers
-    /// NOT_CONTROLLER unless this node leads the quorum; otherwise answers when the decision is committed.
+    /// Takes a BrokerRegistration, BrokerHeartbeat, AlterPartition, CreateTopics, CreatePartitions or
+    /// AllocateProducerIds. Answers NOT_CONTROLLER unless this node leads the quorum; otherwise answers when the decision is committed.
     pub fn on_request(&mut self, ctx: &mut Context<'_>, quorum: &mut Quorum, reply_to: ReplyTo, request: Request) {
         let refusal = refusal(&request);
         let active = match &mut self.state {
@@ -138,22 +135,23 @@ impl Controller {
             Request::BrokerHeartbeat(body) => active.heartbeat(ctx.now, body, next_offset),
             Request::AlterPartition(body) => alter_partition::alter_partitions(&active.view(), body),
             Request::CreateTopics(body) => topics::create_topics(&active.view(), ctx.rng, body),
+            Request::CreatePartitions(body) => topics::create_partitions(&active.view(), ctx.rng, body),
             Request::AllocateProducerIds(body) => brokers::allocate_producer_ids(&active.view(), body),
             other => unreachable!("{:?} is no request of the controller", other.api_key()),
         };
         match active.commit(ctx, quorum, &decision.records) {
             // Leadership is gone, and the fact that says so is on its way.
             Err(NotLeader) => ctx.out.respond(reply_to, refusal),
-            Ok(()) => active.reply(
-                ctx,
-                PendingReply {
-                    // Even a decision without records was made from what may be uncommitted yet.
-                    end: quorum.log_end_offset(),
+            Ok(()) => {
+                let reply = PendingReply {
                     reply_to,
                     response: decision.response,
                     refusal,
-                },
-            ),
+                };
+                if let Some(reply) = active.replies.hold(quorum.log_end_offset(), None, reply) {
+                    ctx.out.respond(reply.reply_to, reply.response);
+                }
+            }
         }
     }
 
@@ -166,8 +164,8 @@ impl Controller {
                     ctx.out.respond(reply_to, refusal(&request));
                 }
             }
-            State::Active(active) => {
-                for reply in active.replies {
+            State::Active(mut active) => {
+                for reply in active.replies.drain() {
                     ctx.out.respond(reply.reply_to, reply.refusal);
                 }
             }
@@ -213,8 +211,7 @@ impl Active {
         Active {
             sessions: sessions.collect(),
             shutting_down: BTreeMap::new(),
-            replies: VecDeque::new(),
-            committed_end,
+            replies: Replies::new(committed_end),
             last_append: now,
             image,
         }
@@ -293,21 +290,10 @@ impl Active {
         brokers.find(|broker| !self.is_in_session(*broker, now, timeout))
     }
 
-    /// Answers when everything below `reply.end` is committed.
-    fn reply(&mut self, ctx: &mut Context<'_>, reply: PendingReply) {
-        if reply.end <= self.committed_end {
-            ctx.out.respond(reply.reply_to, reply.response);
-        } else {
-            self.replies.push_back(reply);
-        }
-    }
-
     fn release_replies(&mut self, ctx: &mut Context<'_>, committed_end: Offset) {
-        self.committed_end = committed_end;
-        while self.replies.front().is_some_and(|reply| reply.end <= committed_end) {
-            if let Some(reply) = self.replies.pop_front() {
-                ctx.out.respond(reply.reply_to, reply.response);
-            }
+        self.replies.commit(committed_end);
+        while let Some(reply) = self.replies.next_committed() {
+            ctx.out.respond(reply.reply_to, reply.response);
         }
     }
 }
@@ -323,7 +309,7 @@ impl Session {
 }
 
 /// "Ask another controller", in the form that fits the request.
-fn refusal(request: &Request) -> Response {
+pub(crate) fn refusal(request: &Request) -> Response {
     let error = ErrorCode::NotController;
     match request {
         Request::BrokerRegistration(_) => BrokerRegistrationResponse {
@@ -350,6 +336,7 @@ fn refusal(request: &Request) -> Response {
             }
             .into()
         }
+        Request::CreatePartitions(_) => CreatePartitionsResponse { error }.into(),
         Request::AllocateProducerIds(_) => AllocateProducerIdsResponse {
             error,
             start: ProducerId::NONE,

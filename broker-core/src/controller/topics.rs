@@ -1,4 +1,4 @@
-//! New topics, and where their replicas go.
+//! New topics and new partitions, and where their replicas go.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::image::PartitionImage;
 use super::records::MetadataRecord;
 use super::view::{Decision, View};
-use crate::protocol::{CreateTopicsRequest, CreateTopicsResponse, ErrorCode, NewTopic};
+use crate::protocol::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, ErrorCode, NewTopic,
+};
 use crate::random::Random;
 use crate::types::{LeaderEpoch, NodeId, PartitionEpoch, TopicId, TopicName, TopicPartition};
 
@@ -65,13 +67,56 @@ fn place_topic(view: &View<'_>, rng: &mut Random, topic: &NewTopic) -> Result<Ve
     if topic.partitions == 0 || topic.partitions > MAX_PARTITIONS {
         return Err(ErrorCode::InvalidPartitions);
     }
+    place_partitions(view, rng, topic.partitions, usize::from(topic.replication_factor))
+}
+
+/// The replicas of so many new partitions.
+fn place_partitions(
+    view: &View<'_>,
+    rng: &mut Random,
+    partitions: u32,
+    replication_factor: usize,
+) -> Result<Vec<Vec<NodeId>>, ErrorCode> {
     let (active, inactive): (Vec<NodeId>, Vec<NodeId>) =
         view.image.brokers.keys().partition(|broker| view.is_active(**broker));
-    let replication_factor = usize::from(topic.replication_factor);
     if replication_factor == 0 || active.is_empty() || replication_factor > active.len() + inactive.len() {
         return Err(ErrorCode::InvalidReplicationFactor);
     }
-    Ok(place(rng, active, inactive, topic.partitions, replication_factor))
+    Ok(place(rng, active, inactive, partitions, replication_factor))
+}
+
+/// Decides about more partitions of a topic; all of them have as many replicas as its first one (KIP-195).
+pub(super) fn create_partitions(view: &View<'_>, rng: &mut Random, request: &CreatePartitionsRequest) -> Decision {
+    let (records, error) = match added_partitions(view, rng, request) {
+        Ok(records) => (records, ErrorCode::None),
+        Err(error) => (Vec::new(), error),
+    };
+    Decision {
+        records,
+        response: CreatePartitionsResponse { error }.into(),
+    }
+}
+
+fn added_partitions(
+    view: &View<'_>,
+    rng: &mut Random,
+    request: &CreatePartitionsRequest,
+) -> Result<Vec<MetadataRecord>, ErrorCode> {
+    let id = view.image.topic_ids.get(&request.topic);
+    let topic = id.and_then(|id| Some((*id, view.image.topics.get(id)?)));
+    let (id, topic) = topic.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let before = topic.partitions.len();
+    let added = (request.count as usize).saturating_sub(before);
+    if added == 0 || added > MAX_PARTITIONS as usize {
+        return Err(ErrorCode::InvalidPartitions);
+    }
+    let replication_factor = topic.partitions.first().map_or(0, |first| first.replicas.len());
+    let placed = place_partitions(view, rng, added as u32, replication_factor)?;
+    let record = |(index, replicas)| {
+        let partition = TopicPartition::new(id, (before + index) as i32);
+        new_partition(view, replicas).to_record(partition)
+    };
+    Ok(placed.into_iter().enumerate().map(record).collect())
 }
 
 /// A new partition begins with those of its replicas that are active; the first of them leads.

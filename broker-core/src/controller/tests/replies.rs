@@ -1,7 +1,7 @@
 //! When replies leave, and what a node says that is not the active controller.
 
 use super::*;
-use crate::protocol::{AllocateProducerIdsRequest, AlterPartitionRequest};
+use crate::protocol::{AllocateProducerIdsRequest, AlterPartitionRequest, CreatePartitionsRequest};
 
 fn every_request() -> Vec<Request> {
     let (broker, broker_epoch) = (NodeId(1), BrokerEpoch(1));
@@ -28,6 +28,11 @@ fn every_request() -> Vec<Request> {
         }
         .into(),
         CreateTopicsRequest { topics: [topic].into() }.into(),
+        CreatePartitionsRequest {
+            topic: TopicName::from("orders"),
+            count: 2,
+        }
+        .into(),
         AllocateProducerIdsRequest { broker, broker_epoch }.into(),
     ]
     .into()
@@ -39,6 +44,7 @@ fn error_of(response: &Response) -> ErrorCode {
         Response::BrokerHeartbeat(body) => body.error,
         Response::AlterPartition(body) => body.error,
         Response::CreateTopics(body) => body.topics[0].1,
+        Response::CreatePartitions(body) => body.error,
         Response::AllocateProducerIds(body) => body.error,
         other => panic!("{other:?}"),
     }

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use super::*;
+use crate::protocol::CreatePartitionsRequest;
 
 #[test]
 fn topics_are_created_or_refused() {
@@ -139,4 +140,39 @@ fn every_replica_set_has_no_broker_twice() {
             }
         }
     }
+}
+
+#[test]
+fn topics_grow_or_stay() {
+    let mut cell = Cell::active();
+    cell.join(&[1, 2, 3]);
+    cell.create("orders", 2, 2, TopicConfig::default());
+    let before = cell.committed.topics[&FIRST_TOPIC].clone();
+    for (name, count, error, partitions) in [
+        ("absent", 4, ErrorCode::UnknownTopicOrPartition, 2),
+        ("orders", 0, ErrorCode::InvalidPartitions, 2),
+        ("orders", 1, ErrorCode::InvalidPartitions, 2),
+        ("orders", 2, ErrorCode::InvalidPartitions, 2),
+        ("orders", 10_003, ErrorCode::InvalidPartitions, 2),
+        ("orders", 5, ErrorCode::None, 5),
+        ("orders", 5, ErrorCode::InvalidPartitions, 5),
+    ] {
+        let request = CreatePartitionsRequest {
+            topic: TopicName::from(name),
+            count,
+        };
+        let Response::CreatePartitions(response) = cell.ask(request) else {
+            panic!("another answer")
+        };
+        assert_eq!(response.error, error, "{name} to {count}");
+        let topic = &cell.committed.topics[&FIRST_TOPIC];
+        assert_eq!(topic.partitions.len(), partitions, "{name} to {count}");
+    }
+    let after = &cell.committed.topics[&FIRST_TOPIC];
+    assert_eq!(after.partitions[..2], before.partitions, "what was there stays");
+    let mut leaders: Vec<_> = after.partitions[2..].iter().map(|state| state.leader).collect();
+    leaders.sort_unstable();
+    leaders.dedup();
+    assert_eq!(leaders.len(), 3, "the new ones are spread: {leaders:?}");
+    assert!(after.partitions.iter().all(|state| state.replicas.len() == 2));
 }
