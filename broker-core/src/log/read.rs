@@ -15,15 +15,30 @@ impl Log {
     /// # Errors
     /// When `from` is below the start or above the end.
     pub fn read(&self, from: Offset, limit: Offset, max_bytes: u64) -> Result<Read, OffsetOutOfRange> {
-        let nothing = Ok(Read::Batches(Vec::new()));
+        if self.has_to_read(from, limit)?
+            && let Some(batches) = self.tail.read(from, limit, max_bytes)
+        {
+            return Ok(Read::Batches(batches));
+        }
+        self.read_files(from, limit, max_bytes)
+    }
+
+    /// Whether there is anything in `from..limit`.
+    fn has_to_read(&self, from: Offset, limit: Offset) -> Result<bool, OffsetOutOfRange> {
         if from < self.log_start_offset() || from > self.log_end_offset() {
             return Err(OffsetOutOfRange);
         }
-        if from == self.log_end_offset() || from >= limit || self.is_offline() {
+        Ok(from < self.log_end_offset() && from < limit && !self.is_offline())
+    }
+
+    /// As [`Log::read`], but from the files even if the tail in memory has it.
+    ///
+    /// # Errors
+    /// When `from` is below the start or above the end.
+    pub fn read_files(&self, from: Offset, limit: Offset, max_bytes: u64) -> Result<Read, OffsetOutOfRange> {
+        let nothing = Ok(Read::Batches(Vec::new()));
+        if !self.has_to_read(from, limit)? {
             return nothing;
-        }
-        if let Some(batches) = self.tail.read(from, limit, max_bytes) {
-            return Ok(Read::Batches(batches));
         }
         let segment = &self.segments[self.segment_of(from)];
         let wanted = &segment.batches[segment.index_of(from)..];

@@ -10,7 +10,9 @@
 //! | `fetch` | consumers and followers | read, wait for records or the disk, answer |
 //! | `fetcher` | leaders | follow, truncate, append |
 //! | `isr` | the controller | AlterPartition |
+//! | `coordinated` | coordinators on this broker | their partitions' logs |
 
+mod coordinated;
 mod fetch;
 mod fetcher;
 mod isr;
@@ -21,7 +23,7 @@ mod purgatory;
 #[cfg(test)]
 mod stories;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -36,11 +38,13 @@ use crate::machine::{ConnectionId, Context, Instant, RequestId, earliest};
 use crate::protocol::{ErrorCode, Response};
 use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 
+use coordinated::CoordinatorRead;
 use fetcher::Fetcher;
 use isr::AlterPartitions;
 use partition::{Moved, Partition, Transition, View};
 use purgatory::{AppendQueue, Parked, ParkedFetch, ParkedId, ParkedProduce, ReadingFetch, came_over};
 
+pub use coordinated::ReplicaFact;
 pub use partition::PartitionState;
 
 /// All partitions of one broker.
@@ -61,6 +65,10 @@ pub struct Replicas {
     readings: Vec<ReadingFetch>,
     fetchers: BTreeMap<NodeId, Fetcher>,
     alter: AlterPartitions,
+    /// Topics that coordinators keep their state in; one or two at the most.
+    watched: Vec<TopicId>,
+    facts: VecDeque<ReplicaFact>,
+    coordinator_reads: Vec<CoordinatorRead>,
     /// What the current call moved and [`Replicas::settle`] has not yet followed up.
     moved: Vec<(TopicPartition, Moved)>,
     next_isr_check: Instant,
@@ -124,6 +132,9 @@ impl Replicas {
             readings: Vec::new(),
             fetchers: BTreeMap::new(),
             alter: AlterPartitions::default(),
+            watched: Vec::new(),
+            facts: VecDeque::new(),
+            coordinator_reads: Vec::new(),
             moved: Vec::new(),
             next_isr_check: now + millis(config.replica_lag_time_max_ms / 2),
             next_checkpoint: now + millis(config.replica_high_watermark_checkpoint_interval_ms),
@@ -227,7 +238,7 @@ impl Replicas {
             // The checkpoint is a hint: a failed write costs nothing but a lower hint.
             return;
         };
-        if self.on_read(ctx, op, result) {
+        if self.on_read(ctx, op, result) || self.on_coordinator_read(op, result) {
             return;
         }
         if let Some(hosted) = self.partitions.get_mut(&id) {
@@ -284,6 +295,9 @@ impl Replicas {
             }
             if moved.high_watermark || moved.ackable {
                 self.complete_appends(ctx, id);
+            }
+            if moved.high_watermark {
+                self.tell_committed(id);
             }
             if moved.high_watermark || moved.log_end {
                 self.complete_fetches(ctx, id);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::log::AppendOutcome;
 use crate::machine::{Context, ReplyTo};
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, RecordBatch};
+use crate::replica::partition::{Moved, Partition, View};
 use crate::replica::purgatory::{ParkedAppend, ParkedId, ParkedProduce};
 use crate::replica::{Replicas, not_led};
 use crate::trace::Event;
@@ -70,18 +71,15 @@ impl Replicas {
         let Some(hosted) = hosted.filter(|hosted| hosted.partition.leads()) else {
             return Err(not_led(self.partitions.get(&id)));
         };
-        let partition = &mut hosted.partition;
+        if self.watched.contains(&id.topic) {
+            return Err(ErrorCode::InvalidTopic);
+        }
         if batch.is_control() {
             return Err(ErrorCode::InvalidRecord);
         }
-        if batch.size() > u64::from(partition.config.max_message_bytes) {
-            return Err(ErrorCode::MessageTooLarge);
-        }
+        let partition = &mut hosted.partition;
         let isr_at_append = partition.state.isr.len();
-        if acks == Acks::All && isr_at_append < partition.min_insync_replicas() {
-            return Err(ErrorCode::NotEnoughReplicas);
-        }
-        let (outcome, moved) = partition.append(ctx, self.own.view(), batch)?;
+        let (outcome, moved) = self::append(ctx, self.own.view(), partition, acks, batch)?;
         self.moved.push((id, moved));
         let (AppendOutcome::Appended {
             base_offset,
@@ -173,6 +171,7 @@ impl Replicas {
         for request in fetches {
             self.answer_waiting_fetch(ctx, request);
         }
+        self.tell_leadership(id);
     }
 
     fn complete_append(&mut self, ctx: &mut Context<'_>, request: ParkedId, id: TopicPartition, error: ErrorCode) {
@@ -226,6 +225,23 @@ impl Replicas {
             min_insync_replicas: partition.min_insync_replicas() as u32,
         });
     }
+}
+
+/// Appends a batch, if it is not too large and the ISR is large enough for `acks`.
+pub(super) fn append(
+    ctx: &mut Context<'_>,
+    view: View<'_>,
+    partition: &mut Partition,
+    acks: Acks,
+    batch: &RecordBatch,
+) -> Result<(AppendOutcome, Moved), ErrorCode> {
+    if batch.size() > u64::from(partition.config.max_message_bytes) {
+        return Err(ErrorCode::MessageTooLarge);
+    }
+    if acks == Acks::All && partition.state.isr.len() < partition.min_insync_replicas() {
+        return Err(ErrorCode::NotEnoughReplicas);
+    }
+    partition.append(ctx, view, batch)
 }
 
 fn fail(append: &mut ParkedAppend, error: ErrorCode) {
