@@ -337,7 +337,8 @@ pub enum Event {
         leader_epoch: LeaderEpoch,
         /// The end of what it has read.
         end: Offset,
-        /// A digest of the state that was read: equal to that of a replay of the committed log up to `end`.
+        /// A digest of the state that was read: equal to that of the committed log up to `end`, by
+        /// [`Compacted`](crate::protocol::Compacted).
         digest: u64,
     },
     /// It does not lead the partition any more, and has dropped its state.

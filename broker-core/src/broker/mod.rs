@@ -5,9 +5,12 @@
 //! rests in every voter and acts in the one that leads.
 
 mod boot;
+mod coordinators;
 mod lifecycle;
 mod metadata;
 mod producer_ids;
+#[cfg(test)]
+mod tests;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -16,21 +19,23 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::broker::boot::{Boot, Disk};
+use crate::broker::coordinators::OffsetsTopic;
 use crate::broker::lifecycle::Lifecycle;
 use crate::broker::producer_ids::ProducerIds;
 use crate::config::{BrokerConfig, Quirks};
-use crate::controller::Controller;
 use crate::controller::image::ClusterImage;
 use crate::controller::records::MetadataRecord;
+use crate::controller::{self, Controller};
 use crate::disk::{DiskError, DiskReply, FileName, OpId};
+use crate::group::{GroupCoordinator, Topics as _};
 use crate::log::{Log, LogConfig};
 use crate::machine::{Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId, earliest};
-use crate::protocol::{CreateTopicsRequest, CreateTopicsResponse, ErrorCode, Request, Response};
+use crate::protocol::{Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
 use crate::trace::Event;
-use crate::types::{NodeId, Offset, TopicPartition};
+use crate::types::{NodeId, Offset, PartitionEpoch, TopicPartition};
 
 /// Which parts a node plays (`process.roles`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -174,6 +179,10 @@ struct Running {
 /// What only brokers have.
 struct BrokerRole {
     replicas: Replicas,
+    groups: GroupCoordinator,
+    offsets_topic: OffsetsTopic,
+    /// Topics came or grew, and the coordinators have not been told.
+    topics_grew: bool,
     lifecycle: Lifecycle,
     producer_ids: ProducerIds,
     /// Whether the replicas have taken over the image; from then on they take its changes.
@@ -209,13 +218,16 @@ impl Running {
                     disk.segments,
                     &disk.checkpoint,
                 ),
+                groups: GroupCoordinator::new(&identity.config, identity.quirks),
+                offsets_topic: OffsetsTopic::new(&identity.config),
+                topics_grew: false,
                 lifecycle: Lifecycle::new(identity),
                 producer_ids: ProducerIds::new(identity.id),
                 follows_metadata: false,
                 forwarded: BTreeMap::new(),
             }),
         };
-        running.follow_up(ctx);
+        running.follow_up(ctx)?;
         for input in early {
             running.handle(ctx, identity, input)?;
         }
@@ -229,14 +241,14 @@ impl Running {
             Input::Closed { connection } => {
                 if let Some(broker) = &mut self.broker {
                     broker.replicas.on_closed(connection);
+                    broker.groups.on_closed(connection);
                 }
             }
             Input::Unreachable { peer } => self.on_unreachable(ctx, peer),
             Input::Disk { op, file, result } => self.on_disk(ctx, op, file, &result)?,
-            Input::Wake => self.on_wake(ctx),
+            Input::Wake => self.on_wake(ctx)?,
         }
-        self.follow_up(ctx);
-        Ok(())
+        self.follow_up(ctx)
     }
 
     fn on_request(&mut self, ctx: &mut Context<'_>, identity: &Identity, reply_to: ReplyTo, request: Request) {
@@ -247,13 +259,14 @@ impl Running {
             Request::Fetch(body) if is_of_metadata_log(&body.partitions) => {
                 self.quorum.on_request(ctx, reply_to, body.into());
             }
-            Request::CreateTopics(body) if self.should_forward(identity, reply_to) => {
-                self.forward(ctx, reply_to, body);
+            Request::CreateTopics(_) | Request::CreatePartitions(_) if self.should_forward(identity, reply_to) => {
+                self.forward(ctx, reply_to, request);
             }
             Request::BrokerRegistration(_)
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
             | Request::CreateTopics(_)
+            | Request::CreatePartitions(_)
             | Request::AllocateProducerIds(_) => {
                 if let Some(controller) = &mut self.controller {
                     controller.on_request(ctx, &mut self.quorum, reply_to, request);
@@ -275,12 +288,8 @@ impl Running {
         self.broker.is_some() && !self.quorum.is_leader() && !from_cluster
     }
 
-    fn forward(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: CreateTopicsRequest) {
-        let refused = request.topics.iter();
-        let refused = refused.map(|topic| (topic.name.clone(), ErrorCode::NotController, None));
-        let otherwise = Response::CreateTopics(CreateTopicsResponse {
-            topics: refused.collect(),
-        });
+    fn forward(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
+        let otherwise = controller::refusal(&request);
         match (&mut self.broker, self.quorum.leader()) {
             (Some(broker), Some(controller)) => {
                 let forwarded = Forwarded {
@@ -288,7 +297,7 @@ impl Running {
                     reply_to,
                     otherwise,
                 };
-                let id = ctx.out.request(controller, request.into());
+                let id = ctx.out.request(controller, request);
                 broker.forwarded.insert(id, forwarded);
             }
             _ => ctx.out.respond(reply_to, otherwise),
@@ -311,6 +320,8 @@ impl Running {
             }
         } else if let Response::AllocateProducerIds(body) = &response {
             broker.producer_ids.on_response(ctx, id, body);
+        } else if let Response::CreateTopics(_) = &response {
+            broker.offsets_topic.on_response(id);
         } else {
             broker.replicas.on_response(ctx, from, id, response);
         }
@@ -324,6 +335,7 @@ impl Running {
         broker.replicas.on_unreachable(ctx, peer);
         broker.lifecycle.on_unreachable(ctx, peer);
         broker.producer_ids.on_unreachable(ctx, peer);
+        broker.offsets_topic.on_unreachable(peer);
         let lost = broker
             .forwarded
             .extract_if(.., |_, forwarded| forwarded.controller == peer);
@@ -360,7 +372,7 @@ impl Running {
         Ok(())
     }
 
-    fn on_wake(&mut self, ctx: &mut Context<'_>) {
+    fn on_wake(&mut self, ctx: &mut Context<'_>) -> Result<(), HaltReason> {
         let now = ctx.now;
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
         if is_due(self.quorum.deadline()) {
@@ -371,11 +383,16 @@ impl Running {
         {
             controller.on_wake(ctx, &mut self.quorum);
         }
-        if let Some(broker) = &mut self.broker
-            && is_due(broker.replicas.deadline())
-        {
-            broker.replicas.on_wake(ctx);
+        if let Some(broker) = &mut self.broker {
+            if is_due(broker.replicas.deadline()) {
+                broker.replicas.on_wake(ctx);
+                broker.tell_coordinators(ctx, &self.image)?;
+            }
+            if is_due(broker.groups.deadline()) {
+                broker.groups.on_wake(ctx, &mut broker.replicas, &self.image);
+            }
         }
+        Ok(())
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -384,13 +401,15 @@ impl Running {
             self.quorum.deadline(),
             self.controller.as_ref().and_then(Controller::deadline),
             broker.and_then(|broker| broker.replicas.deadline()),
+            broker.and_then(|broker| broker.groups.deadline()),
             broker.and_then(|broker| broker.lifecycle.deadline()),
             broker.and_then(|broker| broker.producer_ids.deadline()),
         ])
     }
 
-    /// Spreads what the quorum committed and decided, then sends what is due to the controller.
-    fn follow_up(&mut self, ctx: &mut Context<'_>) {
+    /// Spreads what the quorum committed and decided and what the replicas tell coordinators, then sends what is due to
+    /// the controller.
+    fn follow_up(&mut self, ctx: &mut Context<'_>) -> Result<(), HaltReason> {
         while let Some(fact) = self.quorum.next_fact() {
             if let QuorumFact::Committed { entries, end } = &fact {
                 self.apply(ctx, entries, *end);
@@ -400,12 +419,14 @@ impl Running {
             }
         }
         if let Some(broker) = &mut self.broker {
+            broker.tell_coordinators(ctx, &self.image)?;
             let controller = self.quorum.leader();
             broker.replicas.set_controller(ctx, controller);
             broker.lifecycle.drive(ctx, controller, self.applied);
             let broker_epoch = broker.lifecycle.broker_epoch();
             broker.producer_ids.drive(ctx, controller, broker_epoch);
         }
+        Ok(())
     }
 
     /// Replays committed records into the image and hands their effects to the partitions.
@@ -453,6 +474,23 @@ impl BrokerRole {
                 self.producer_ids.on_request(ctx, reply_to, &body);
                 self.producer_ids.drive(ctx, controller, self.lifecycle.broker_epoch());
             }
+            Request::FindCoordinator(body) => {
+                if image.topic(&self.offsets_topic.name).is_none() {
+                    self.offsets_topic.create(ctx, controller);
+                }
+                let found = coordinators::find_coordinator(image, &self.groups, &body);
+                ctx.out.respond(reply_to, found.into());
+            }
+            Request::JoinGroup(_)
+            | Request::SyncGroup(_)
+            | Request::Heartbeat(_)
+            | Request::LeaveGroup(_)
+            | Request::ConsumerGroupHeartbeat(_)
+            | Request::OffsetCommit(_)
+            | Request::OffsetFetch(_) => {
+                self.groups
+                    .on_request(ctx, &mut self.replicas, image, reply_to, request);
+            }
             other => unreachable!("{:?} is not a client's request", other.api_key()),
         }
     }
@@ -468,6 +506,10 @@ impl BrokerRole {
         let unfenced = image.brokers.iter().filter(|(_, broker)| !broker.fenced);
         let unfenced = unfenced.map(|(id, broker)| (*id, broker.broker_epoch)).collect();
         self.replicas.set_unfenced(ctx, unfenced);
+        if let Some((topic, partitions)) = image.topic(&self.offsets_topic.name) {
+            self.replicas.watch(topic);
+            self.groups.set_topic(topic, partitions);
+        }
         if core::mem::replace(&mut self.follows_metadata, true) {
             for record in changed {
                 if let MetadataRecord::Partition { partition, .. } = record {
@@ -478,6 +520,21 @@ impl BrokerRole {
             for (partition, _) in image.partitions() {
                 self.take_partition(ctx, image, partition);
             }
+        }
+        self.topics_grew |= changed.iter().any(is_growth);
+    }
+
+    /// Tells coordinators what became of their partitions, and then of the cluster's topics: a coordinator that is none
+    /// any more must not decide about those.
+    fn tell_coordinators(&mut self, ctx: &mut Context<'_>, image: &ClusterImage) -> Result<(), HaltReason> {
+        loop {
+            while let Some(fact) = self.replicas.next_fact() {
+                self.groups.on_replica(ctx, &mut self.replicas, image, fact)?;
+            }
+            if !core::mem::take(&mut self.topics_grew) {
+                return Ok(());
+            }
+            self.groups.topics_changed(ctx, &mut self.replicas, image);
         }
     }
 
@@ -498,6 +555,15 @@ impl BrokerRole {
             partition_epoch: state.partition_epoch,
         };
         self.replicas.apply(ctx, partition, &topic.config, state);
+    }
+}
+
+/// Whether a record gives the cluster a topic or a topic a partition.
+fn is_growth(record: &MetadataRecord) -> bool {
+    match record {
+        MetadataRecord::Topic { .. } => true,
+        MetadataRecord::Partition { partition_epoch, .. } => *partition_epoch == PartitionEpoch(0),
+        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@
 //! producer id 43..51 · producer epoch 51..53 · base sequence 53..57 · record count 57..61 · records.
 
 mod builder;
+mod compacted;
 mod records;
 
 use core::fmt;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 pub use builder::BatchBuilder;
+pub use compacted::Compacted;
 use records::Records;
 pub use records::{Header, Record};
 

@@ -1,0 +1,377 @@
+//! Whole nodes without a world: three of them, a client that asks, and a disk each.
+
+mod groups;
+mod random;
+mod topics;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Broker, Roles};
+use crate::config::{BrokerConfig, Quirks};
+use crate::disk::{DiskOp, DiskReply, FileName, OpId};
+use crate::machine::{ConnectionId, Input, Instant, Machine, Output, ReplyTo, RequestId};
+use crate::protocol::{
+    ErrorCode, FindCoordinatorRequest, OffsetAndMetadata, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
+};
+use crate::random::Random;
+use crate::trace::Event;
+use crate::types::{GroupEpoch, GroupId, NodeId, Offset, TopicName, TopicPartition};
+
+const CLIENT: NodeId = NodeId(9);
+const BROKERS: [u32; 3] = [1, 2, 3];
+/// Messages and disks take so long.
+const LATENCY: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Three nodes, each broker and controller. Everything on its way arrives after [`LATENCY`], in order.
+struct Cluster {
+    now: Instant,
+    config: BrokerConfig,
+    quirks: Quirks,
+    seed: u64,
+    nodes: BTreeMap<u32, Node>,
+    on_their_way: VecDeque<(Instant, Delivery)>,
+    /// Messages from the first to the second are lost.
+    cut: BTreeSet<(u32, u32)>,
+    /// Disk reads of these nodes are not answered.
+    stuck: BTreeSet<u32>,
+    answers: BTreeMap<RequestId, Response>,
+    requests: u64,
+    /// What nodes stated about groups and their logs.
+    events: Vec<(u32, Event)>,
+}
+
+#[derive(Default)]
+struct Node {
+    machine: Option<Broker>,
+    files: BTreeMap<FileName, Vec<u8>>,
+    /// Counts starts; what was on its way to an earlier run does not arrive.
+    run: u64,
+    stuck: Vec<Input>,
+}
+
+struct Delivery {
+    to: NodeId,
+    /// The run of the receiver that it is for, if it is for no other.
+    run: Option<u64>,
+    input: Input,
+}
+
+impl Cluster {
+    /// Three nodes that have started, with offsets topics of two partitions.
+    fn new(quirks: Quirks) -> Cluster {
+        let config = BrokerConfig {
+            offsets_topic_num_partitions: 2,
+            ..BrokerConfig::default()
+        };
+        Cluster::with(config, quirks, 1)
+    }
+
+    fn with(config: BrokerConfig, quirks: Quirks, seed: u64) -> Cluster {
+        let mut cluster = Cluster {
+            now: Instant(1_000_000_000),
+            config,
+            quirks,
+            seed,
+            nodes: BTreeMap::new(),
+            on_their_way: VecDeque::new(),
+            cut: BTreeSet::new(),
+            stuck: BTreeSet::new(),
+            answers: BTreeMap::new(),
+            requests: 0,
+            events: Vec::new(),
+        };
+        for id in BROKERS {
+            cluster.nodes.insert(id, Node::default());
+            cluster.start(id);
+        }
+        cluster
+    }
+
+    fn start(&mut self, id: u32) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.run += 1;
+        let rng = Random::new(self.seed, &alloc::format!("node {id} run {}", node.run));
+        let voters = BROKERS.map(NodeId).into();
+        let config = self.config.clone();
+        let machine = Broker::new(self.now, NodeId(id), Roles::Combined, voters, config, self.quirks, rng);
+        node.machine = Some(machine);
+        self.drain(id);
+    }
+
+    /// Ends the process; its files stay.
+    fn kill(&mut self, id: u32) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.machine = None;
+        node.stuck.clear();
+        for other in BROKERS {
+            self.post(other, None, Input::Unreachable { peer: NodeId(id) });
+        }
+    }
+
+    /// Nothing leaves the node and nothing reaches it.
+    fn isolate(&mut self, id: u32) {
+        for other in BROKERS.into_iter().chain([CLIENT.0]).filter(|other| *other != id) {
+            self.cut.extend([(id, other), (other, id)]);
+        }
+    }
+
+    fn post(&mut self, to: u32, run: Option<u64>, input: Input) {
+        let to = NodeId(to);
+        self.on_their_way
+            .push_back((self.now + LATENCY, Delivery { to, run, input }));
+    }
+
+    fn drain(&mut self, id: u32) {
+        while let Some(output) = self.nodes.get_mut(&id).unwrap().machine.as_mut().and_then(Broker::poll) {
+            self.carry_out(id, output);
+        }
+    }
+
+    fn carry_out(&mut self, from: u32, output: Output) {
+        match output {
+            Output::Request { to, id, body } => {
+                if self.cut.contains(&(from, to.0)) {
+                    return;
+                }
+                let reply_to = ReplyTo {
+                    node: NodeId(from),
+                    connection: ConnectionId(u64::from(from)),
+                    id,
+                };
+                let input = match self.nodes[&to.0].machine {
+                    Some(_) => return self.post(to.0, None, Input::Request { reply_to, body }),
+                    None => Input::Unreachable { peer: to },
+                };
+                self.post(from, Some(self.nodes[&from].run), input);
+            }
+            Output::Response { to, body } => {
+                if self.cut.contains(&(from, to.node.0)) {
+                    return;
+                }
+                if to.node == CLIENT {
+                    self.answers.insert(to.id, body);
+                    return;
+                }
+                let (from, id) = (NodeId(from), to.id);
+                self.post(to.node.0, None, Input::Response { from, id, body });
+            }
+            Output::Disk { op, what } => self.disk(from, op, what),
+            Output::Trace(event) => self.events.push((from, event)),
+            Output::Halt { reason } => panic!("node {from}: {reason:?}"),
+        }
+    }
+
+    fn disk(&mut self, id: u32, op: OpId, what: DiskOp) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        let (file, reply) = match what {
+            DiskOp::List => {
+                let files = node.files.iter().map(|(name, content)| (*name, content.len() as u64));
+                (None, Some(DiskReply::Files(files.collect())))
+            }
+            DiskOp::Read { file, at, len } => {
+                let content = node.files.get(&file).map_or(&[][..], |content| content);
+                let from = (at as usize).min(content.len());
+                let to = (at.saturating_add(len) as usize).min(content.len());
+                (Some(file), Some(DiskReply::Data(content[from..to].to_vec().into())))
+            }
+            DiskOp::Write { file, at, bytes } => {
+                let content = node.files.entry(file).or_default();
+                content.resize(content.len().max(at as usize + bytes.len()), 0);
+                content[at as usize..at as usize + bytes.len()].copy_from_slice(&bytes);
+                (Some(file), None)
+            }
+            DiskOp::Sync { file } => (Some(file), Some(DiskReply::Done)),
+            DiskOp::Truncate { file, len } => {
+                node.files.entry(file).or_default().truncate(len as usize);
+                (Some(file), None)
+            }
+            DiskOp::Replace { file, bytes } => {
+                node.files.insert(file, bytes.to_vec());
+                (Some(file), Some(DiskReply::Done))
+            }
+            DiskOp::Remove { file } => {
+                node.files.remove(&file);
+                (Some(file), None)
+            }
+        };
+        let Some(reply) = reply else { return };
+        let is_stuck = self.stuck.contains(&id) && matches!(reply, DiskReply::Data(_));
+        let result = Ok(reply);
+        let (run, input) = (node.run, Input::Disk { op, file, result });
+        if is_stuck {
+            node.stuck.push(input);
+        } else {
+            self.post(id, Some(run), input);
+        }
+    }
+
+    /// The disk of a node answers again.
+    fn free(&mut self, id: u32) {
+        self.stuck.remove(&id);
+        let run = self.nodes[&id].run;
+        for input in core::mem::take(&mut self.nodes.get_mut(&id).unwrap().stuck) {
+            self.post(id, Some(run), input);
+        }
+    }
+
+    /// Does what comes next, if it comes until `end`.
+    fn step(&mut self, end: Instant) -> bool {
+        let arrival = self.on_their_way.front().map(|(at, _)| *at);
+        let deadlines = self.nodes.iter().filter_map(|(id, node)| {
+            let at = node.machine.as_ref()?.deadline()?;
+            Some((at.max(self.now), *id))
+        });
+        let due = deadlines.min();
+        let first = arrival.into_iter().chain(due.map(|(at, _)| at)).min();
+        let Some(at) = first.filter(|at| *at <= end) else {
+            self.now = end;
+            return false;
+        };
+        self.now = at;
+        let (id, input) = if arrival == Some(at) {
+            let (_, Delivery { to, run, input }) = self.on_their_way.pop_front().unwrap();
+            let node = &self.nodes[&to.0];
+            if run.is_some_and(|run| run != node.run) {
+                return true;
+            }
+            (to.0, input)
+        } else {
+            (due.unwrap().1, Input::Wake)
+        };
+        let Some(machine) = &mut self.nodes.get_mut(&id).unwrap().machine else {
+            return true;
+        };
+        machine.handle(at, input);
+        self.drain(id);
+        true
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+    }
+
+    /// Sends a client's request.
+    fn send(&mut self, to: u32, body: impl Into<Request>) -> RequestId {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        let reply_to = ReplyTo {
+            node: CLIENT,
+            connection: ConnectionId(100),
+            id,
+        };
+        if !self.cut.contains(&(CLIENT.0, to)) {
+            let body = body.into();
+            self.post(to, None, Input::Request { reply_to, body });
+        }
+        id
+    }
+
+    /// Waits for an answer for so long.
+    fn wait(&mut self, id: RequestId, time: Duration) -> Option<Response> {
+        let end = self.now + time;
+        while !self.answers.contains_key(&id) && self.step(end) {}
+        self.answers.remove(&id)
+    }
+
+    fn ask(&mut self, to: u32, body: impl Into<Request>) -> Response {
+        let id = self.send(to, body);
+        self.wait(id, 60 * SECOND).expect("an answer within a minute")
+    }
+
+    /// Whom `through` takes for the coordinator of a group.
+    fn try_to_find(&mut self, through: u32, group: &str) -> Result<u32, ErrorCode> {
+        let request = FindCoordinatorRequest {
+            group: GroupId::from(group),
+        };
+        match self.ask(through, request) {
+            Response::FindCoordinator(body) => match body.coordinator {
+                Some(coordinator) => Ok(coordinator.0),
+                None => Err(body.error),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The coordinator of a group, once there is one that is not `but`.
+    fn find(&mut self, through: u32, group: &str, but: Option<u32>) -> u32 {
+        for _ in 0..600 {
+            if let Ok(found) = self.try_to_find(through, group)
+                && Some(found) != but
+            {
+                return found;
+            }
+            self.pass(SECOND / 10);
+        }
+        panic!("no coordinator of {group} within a minute")
+    }
+
+    fn commit(&mut self, to: u32, group: &str, partition: TopicPartition, offset: i64) -> ErrorCode {
+        match self.ask(to, commit_of(group, partition, offset)) {
+            Response::OffsetCommit(body) => body.partitions[0].1,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The stored position; none if there is none.
+    fn fetch(&mut self, from: u32, group: &str, partition: TopicPartition) -> Result<Option<i64>, ErrorCode> {
+        match self.ask(from, fetch_of(group, partition)) {
+            Response::OffsetFetch(body) => position_in(&body.partitions, body.error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A topic of one partition, with a replica on each node.
+    fn create_topic(&mut self, name: &str) -> TopicPartition {
+        let topic = crate::protocol::NewTopic {
+            name: TopicName::from(name),
+            partitions: 1,
+            replication_factor: 3,
+            config: crate::config::TopicConfig::default(),
+        };
+        for _ in 0..100 {
+            let topics = [topic.clone()].into();
+            if let Response::CreateTopics(body) = self.ask(1, crate::protocol::CreateTopicsRequest { topics })
+                && let (_, ErrorCode::None, Some(id)) = body.topics[0]
+            {
+                self.pass(SECOND);
+                return TopicPartition::new(id, 0);
+            }
+            self.pass(SECOND / 10);
+        }
+        panic!("no topic within ten seconds")
+    }
+}
+
+fn commit_of(group: &str, partition: TopicPartition, offset: i64) -> OffsetCommitRequest {
+    OffsetCommitRequest {
+        group: GroupId::from(group),
+        generation_id_or_member_epoch: GroupEpoch::NONE,
+        member: None,
+        instance: None,
+        partitions: [(partition, OffsetAndMetadata::at(Offset(offset)))].into(),
+    }
+}
+
+fn fetch_of(group: &str, partition: TopicPartition) -> OffsetFetchRequest {
+    OffsetFetchRequest {
+        group: GroupId::from(group),
+        member: None,
+        member_epoch: GroupEpoch::NONE,
+        partitions: Some([partition].into()),
+        require_stable: false,
+    }
+}
+
+fn position_in(
+    partitions: &[(TopicPartition, Option<OffsetAndMetadata>)],
+    error: ErrorCode,
+) -> Result<Option<i64>, ErrorCode> {
+    match error {
+        ErrorCode::None => Ok(partitions[0].1.as_ref().map(|position| position.offset.0)),
+        error => Err(error),
+    }
+}

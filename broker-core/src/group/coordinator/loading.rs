@@ -1,0 +1,121 @@
+//! How a new coordinator comes to its state: it reads its partition from the first record to the last.
+
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use super::shard::Shard;
+use super::{Cluster, Settings};
+use crate::group::GroupRecord;
+use crate::machine::{Context, HaltReason, Instant};
+use crate::protocol::{Compacted, RecordBatch};
+use crate::trace::Event;
+use crate::types::Offset;
+
+/// The pause before a read is tried again that the disk failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A log that is being read.
+pub(super) struct Loading {
+    /// The log's end when leadership began: nothing is appended before all is read.
+    until: Offset,
+    read: Compacted,
+    retry_at: Option<Instant>,
+}
+
+impl Loading {
+    /// When the last read is tried again, if it failed.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.retry_at
+    }
+}
+
+impl Shard {
+    /// Begins to read the log, which ends at `until`.
+    pub fn load(&mut self, ctx: &mut Context<'_>, settings: &Settings, cluster: &mut Cluster<'_>, until: Offset) {
+        ctx.out.trace(Event::CoordinatorLoading {
+            partition: self.partition,
+            leader_epoch: self.leader_epoch,
+        });
+        let loading = Loading {
+            until,
+            read: Compacted::default(),
+            retry_at: None,
+        };
+        self.load_further(ctx, settings, cluster, loading);
+    }
+
+    fn load_further(
+        &mut self,
+        ctx: &mut Context<'_>,
+        settings: &Settings,
+        cluster: &mut Cluster<'_>,
+        loading: Loading,
+    ) {
+        if self.end < loading.until {
+            cluster.replicas.read_for_coordinator(ctx, self.partition, self.end);
+            self.loading = Some(loading);
+            return;
+        }
+        ctx.out.trace(Event::CoordinatorLoaded {
+            partition: self.partition,
+            leader_epoch: self.leader_epoch,
+            end: self.end,
+            digest: loading.read.digest(),
+        });
+        self.groups.loaded(ctx.now);
+        // What changed while nobody looked.
+        self.topics_changed(ctx, settings, cluster);
+    }
+
+    /// Takes batches from the log, from the end of what was read on; none if the read failed.
+    ///
+    /// # Errors
+    /// When a record is not one that a coordinator writes.
+    pub fn on_read(
+        &mut self,
+        ctx: &mut Context<'_>,
+        settings: &Settings,
+        cluster: &mut Cluster<'_>,
+        batches: &[RecordBatch],
+    ) -> Result<(), HaltReason> {
+        let Some(mut loading) = self.loading.take() else {
+            return Ok(());
+        };
+        if batches.is_empty() {
+            loading.retry_at = Some(ctx.now + RETRY);
+            self.loading = Some(loading);
+            return Ok(());
+        }
+        for batch in batches {
+            self.replay_batch(batch).map_err(HaltReason::CorruptState)?;
+            let taken_in = loading.read.take_in(batch);
+            taken_in.expect("its records were just read");
+        }
+        self.load_further(ctx, settings, cluster, loading);
+        Ok(())
+    }
+
+    /// Reads again, if it is time to.
+    pub fn retry_loading(&mut self, ctx: &mut Context<'_>, cluster: &mut Cluster<'_>) {
+        if let Some(loading) = &mut self.loading
+            && loading.retry_at.take_if(|at| *at <= ctx.now).is_some()
+        {
+            cluster.replicas.read_for_coordinator(ctx, self.partition, self.end);
+        }
+    }
+
+    fn replay_batch(&mut self, batch: &RecordBatch) -> Result<(), String> {
+        if !batch.is_control() {
+            for record in batch.records() {
+                let record =
+                    record.map_err(|error| format!("{} of {}: {error}", batch.base_offset(), self.partition))?;
+                let decoded = GroupRecord::decode(record.key.as_deref().unwrap_or_default(), record.value.as_deref());
+                let decoded = decoded.map_err(|error| format!("{} of {}: {error}", record.offset, self.partition))?;
+                self.replay(&decoded);
+            }
+        }
+        self.end = batch.next_offset();
+        Ok(())
+    }
+}

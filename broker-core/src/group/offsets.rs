@@ -1,0 +1,123 @@
+//! The positions of groups: stored by OffsetCommit, told by OffsetFetch, and gone when nobody has used them for long.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{GroupRecord, Topics};
+use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetCommitRequest};
+use crate::types::{GroupId, Timestamp, TopicPartition};
+
+type OfGroup = BTreeMap<TopicPartition, (OffsetAndMetadata, Timestamp)>;
+
+/// The positions that one partition of the offsets topic holds. They change only by [`Offsets::replay`].
+#[derive(Default, PartialEq, Debug)]
+pub(super) struct Offsets {
+    by_group: BTreeMap<GroupId, OfGroup>,
+}
+
+/// Which positions of a commit can be stored.
+pub(super) struct Checked {
+    /// One for each position that can.
+    pub records: Vec<GroupRecord>,
+    /// One answer for each partition of the request.
+    pub answers: Vec<(TopicPartition, ErrorCode)>,
+}
+
+impl Offsets {
+    /// Takes over a record of the log; only commits are of interest.
+    pub fn replay(&mut self, record: &GroupRecord) {
+        match record {
+            GroupRecord::OffsetCommit {
+                group,
+                partition,
+                value: Some(committed),
+            } => {
+                let of_group = self.by_group.entry(group.clone()).or_default();
+                of_group.insert(*partition, committed.clone());
+            }
+            GroupRecord::OffsetCommit {
+                group,
+                partition,
+                value: None,
+            } => {
+                if let Some(of_group) = self.by_group.get_mut(group) {
+                    of_group.remove(partition);
+                    if of_group.is_empty() {
+                        self.by_group.remove(group);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Checks a commit position by position; its committer has been looked at before.
+    pub fn check(request: &OffsetCommitRequest, topics: &dyn Topics, now: Timestamp, max_metadata: usize) -> Checked {
+        let mut checked = Checked {
+            records: Vec::new(),
+            answers: Vec::new(),
+        };
+        for (partition, position) in &request.partitions {
+            let error = if position.metadata.len() > max_metadata {
+                ErrorCode::OffsetMetadataTooLarge
+            } else if topics.name(partition.topic).is_none() {
+                ErrorCode::UnknownTopicOrPartition
+            } else {
+                checked.records.push(GroupRecord::OffsetCommit {
+                    group: request.group.clone(),
+                    partition: *partition,
+                    value: Some((position.clone(), now)),
+                });
+                ErrorCode::None
+            };
+            checked.answers.push((*partition, error));
+        }
+        checked
+    }
+
+    /// The positions of a group: of the listed partitions, or all that there are.
+    pub fn fetch(
+        &self,
+        group: &GroupId,
+        listed: Option<&[TopicPartition]>,
+    ) -> Vec<(TopicPartition, Option<OffsetAndMetadata>)> {
+        let of_group = self.by_group.get(group);
+        match listed {
+            Some(listed) => {
+                let position = |partition| Some(of_group?.get(partition)?.0.clone());
+                listed
+                    .iter()
+                    .map(|partition| (*partition, position(partition)))
+                    .collect()
+            }
+            None => {
+                let all = of_group.into_iter().flatten();
+                all.map(|(partition, (position, _))| (*partition, Some(position.clone())))
+                    .collect()
+            }
+        }
+    }
+
+    /// The positions that have been of no use for `retention`, group by group. `unused_since` tells from when on that
+    /// time counts, if it does (KIP-211).
+    pub fn expired(
+        &self,
+        now: Timestamp,
+        retention: Duration,
+        unused_since: impl Fn(&GroupId, TopicPartition, Timestamp) -> Option<Timestamp>,
+    ) -> Vec<(GroupId, Vec<TopicPartition>)> {
+        let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        let is_old = |since: Timestamp| since.0.saturating_add(retention) <= now.0;
+        let mut expired = Vec::new();
+        for (group, of_group) in &self.by_group {
+            let old = of_group
+                .iter()
+                .filter(|(partition, (_, committed))| unused_since(group, **partition, *committed).is_some_and(is_old));
+            let old: Vec<TopicPartition> = old.map(|(partition, _)| *partition).collect();
+            if !old.is_empty() {
+                expired.push((group.clone(), old));
+            }
+        }
+        expired
+    }
+}
