@@ -243,6 +243,8 @@ pub enum Environment {
     Resumed,
     /// The machine stopped itself.
     Halted,
+    /// The program came to its end, and its process with it.
+    Ended,
     /// A fault of network or disk began; its description is for people.
     FaultBegan(String),
     /// It ended.

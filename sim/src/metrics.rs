@@ -216,6 +216,8 @@ impl Metrics {
             Environment::PowerLost { .. } => self.hold(time, node, Held::PowerLost),
             Environment::Halted => self.hold(time, node, Held::Halted),
             Environment::Paused => self.hold(time, node, Held::Paused),
+            // A program that has done its work is no trouble.
+            Environment::Ended => {}
             Environment::FaultBegan(what) => self.hold(time, node, Held::Fault(what.clone())),
             // Whatever stopped a process, it is over once the process runs; faults around it are not.
             Environment::Started => self.release(time, |held_node, held| {

@@ -11,9 +11,14 @@ use crate::fault::FaultPlan;
 use crate::history::{At, Entry, Observer};
 use crate::metrics::{Metrics, Series};
 use crate::nemesis;
+use crate::program::OwnProgram;
 use crate::scenario::Scenario;
 use crate::verdict::{Findings, Ruling};
 use crate::world::{self, End, Report, Setup};
+
+mod own;
+
+pub use own::Trial;
 
 /// How a trial ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +64,34 @@ pub struct Outcome {
     pub record: Option<RunRecord>,
 }
 
+impl Outcome {
+    /// Insists that no check was violated.
+    ///
+    /// # Panics
+    /// When the verdict is another: the message tells what was found, and the seed that finds it again.
+    pub fn assert_pass(&self) -> &Outcome {
+        match &self.verdict {
+            Verdict::Pass => self,
+            Verdict::Inconclusive { reason } => panic!("seed {}: inconclusive: {reason}", self.seed),
+            Verdict::Violation { signature } => {
+                let violated = self.findings.kept().iter();
+                let lines: Vec<String> = violated
+                    .filter(|finding| finding.ruling == Ruling::Violation)
+                    .map(|finding| {
+                        format!(
+                            "  at {}: {}: {}",
+                            finding.at.time,
+                            finding.check.name(),
+                            finding.evidence
+                        )
+                    })
+                    .collect();
+                panic!("seed {}: violation: {signature}\n{}", self.seed, lines.join("\n"))
+            }
+        }
+    }
+}
+
 /// What is wanted besides the verdict.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Wanted {
@@ -71,7 +104,7 @@ pub struct Wanted {
 /// Holds one trial.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
-    hold(scenario, seed, nemesis::plan(scenario, seed), wanted)
+    hold(scenario, &[], seed, nemesis::plan(scenario, seed), wanted)
 }
 
 /// Holds a trial that is not deterministic: `leak` gives something that the seed does not decide, such as the order of a
@@ -83,13 +116,13 @@ pub fn run_with_leak(scenario: &Scenario, seed: u64, leak: fn() -> u64) -> Outco
     for planned in &mut plan {
         planned.at += Duration::from_nanos(leak() % 1_000);
     }
-    hold(scenario, seed, plan, Wanted::default())
+    hold(scenario, &[], seed, plan, Wanted::default())
 }
 
-fn hold(scenario: &Scenario, seed: u64, plan: FaultPlan, wanted: Wanted) -> Outcome {
+fn hold(scenario: &Scenario, own: &[OwnProgram], seed: u64, plan: FaultPlan, wanted: Wanted) -> Outcome {
     let watch = Watch {
         checks: Checks::new(scenario, &plan),
-        metrics: wanted.record.then(|| metrics(scenario)),
+        metrics: wanted.record.then(|| metrics(scenario, own)),
     };
     let setup = Setup {
         scenario,
@@ -97,7 +130,7 @@ fn hold(scenario: &Scenario, seed: u64, plan: FaultPlan, wanted: Wanted) -> Outc
         seed,
         trace: wanted.trace,
     };
-    let (report, watch) = world::run(setup, watch);
+    let (report, watch) = world::run_with(setup, own, watch);
     let judged = watch.checks.finish(Finish {
         settled: report.end == End::Settled,
         cut_off: match &report.end {
@@ -151,9 +184,9 @@ impl Observer for Watch {
     }
 }
 
-fn metrics(scenario: &Scenario) -> Metrics {
-    let names = world::names(scenario);
-    // A client is called `<group>/<number>`; servers belong to no group.
+fn metrics(scenario: &Scenario, own: &[OwnProgram]) -> Metrics {
+    let names = world::names_with(scenario, own);
+    // A program is called `<group>/<number>`, and so are its clients; servers belong to no group.
     let group = |name: &String| name.split_once('/').map(|(group, _)| group.to_owned());
     let groups = names.iter().filter_map(|(id, name)| Some((*id, group(name)?)));
     Metrics::new(Metrics::BUCKET, groups.collect()).with_names(names.clone())

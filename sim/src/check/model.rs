@@ -50,7 +50,7 @@ impl Nodes {
     /// Takes a line of the environment; returns how a process ended, if one did.
     pub fn strike(&mut self, node: NodeId, what: &Environment) -> Option<PowerLost> {
         let power_lost = match what {
-            Environment::Killed | Environment::Halted => None,
+            Environment::Killed | Environment::Halted | Environment::Ended => None,
             Environment::PowerLost { lost_bytes } => Some(*lost_bytes),
             Environment::Started => {
                 self.0.entry(node).or_default().down = false;

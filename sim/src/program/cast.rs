@@ -1,5 +1,7 @@
-//! Who plays: the clients of a scenario, each with its node, its machine and its program.
+//! Who plays: the programs of a scenario, each with its nodes, its libraries and its code.
 
+use core::ops::Range;
+use core::time::Duration;
 use std::sync::Arc;
 
 use broker_core::client::consumer::Consumer;
@@ -12,7 +14,9 @@ use broker_core::types::{NodeId, PartitionIndex, TopicName};
 use super::admin::Admin;
 use super::clock::Clock;
 use super::consumer::ConsumerClient;
+use super::env::Env;
 use super::load::{self, KeySource};
+use super::own::{Main, OwnProgram};
 use super::producer::ProducerClient;
 use super::station::{ClientMachine, Shared};
 use super::{probe, reader};
@@ -22,17 +26,38 @@ use crate::scenario::{ConsumerGroup, ProducerGroup, Scenario};
 /// The node of the first client.
 const FIRST_CLIENT: u32 = 1001;
 
-/// One client.
+/// How many clients (producers and consumers together) a program of a user may have.
+pub const MOST_CLIENTS: usize = 4;
+
+/// Everybody.
+pub(crate) struct Cast {
+    /// The programs.
+    pub(crate) members: Vec<Member>,
+    /// The nodes of their libraries, those of one program behind each other.
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+/// One program.
 pub(crate) struct Member {
     /// `<group>/<index from 1>`, `probe` or `admin`.
     pub(crate) name: String,
-    /// Its node.
-    pub(crate) id: NodeId,
+    /// Its endpoints, by their places in the cast.
+    pub(crate) endpoints: Range<usize>,
     /// What it does.
     pub(crate) role: Role,
 }
 
-/// What a client does.
+/// Where one library of a program has its connections. All endpoints of a program live, stand still and die together.
+pub(crate) struct Endpoint {
+    /// Its node.
+    pub(crate) id: NodeId,
+    /// The program's name, with a word more for all but its first library.
+    pub(crate) name: String,
+    /// Whose it is, by the place in the cast.
+    pub(crate) member: usize,
+}
+
+/// What a program does.
 pub(crate) enum Role {
     /// Sends records at a rate.
     Load {
@@ -53,17 +78,16 @@ pub(crate) enum Role {
     },
     /// Creates the topics. It is all machine and has no program.
     Admin { topics: Vec<NewTopic> },
-    /// Does what a test wants.
-    #[cfg(test)]
-    Custom {
-        library: super::custom::Library,
-        main: super::custom::Main,
-    },
+    /// Runs code of a user.
+    Own { main: Main, start: Duration },
 }
 
-/// The clients of `scenario`: producers, consumers, probe and admin, in this order.
-pub(crate) fn cast(scenario: &Scenario) -> Vec<Member> {
-    let mut roles: Vec<(String, Role)> = Vec::new();
+/// Who plays in `scenario`: its producers and consumers, probe, admin, and `own` programs, in this order.
+pub(crate) fn cast(scenario: &Scenario, own: &[OwnProgram]) -> Cast {
+    let mut cast = Cast {
+        members: Vec::new(),
+        endpoints: Vec::new(),
+    };
     for group in &scenario.producers {
         let keys = Arc::new(KeySource::new(&group.keys));
         let group = Arc::new(group.clone());
@@ -73,7 +97,7 @@ pub(crate) fn cast(scenario: &Scenario) -> Vec<Member> {
                 keys: Arc::clone(&keys),
                 until: SimTime::after(scenario.duration),
             };
-            roles.push((format!("{}/{number}", group.name), role));
+            cast.push(format!("{}/{number}", group.name), role);
         }
     }
     for group in &scenario.consumers {
@@ -87,18 +111,60 @@ pub(crate) fn cast(scenario: &Scenario) -> Vec<Member> {
                 partitions: mine.map(|p| (name.clone(), PartitionIndex(p as i32))).collect(),
                 group: Arc::clone(&group),
             };
-            roles.push((format!("{}/{number}", group.name), role));
+            cast.push(format!("{}/{number}", group.name), role);
         }
     }
-    roles.push(("probe".to_owned(), Role::probe(scenario)));
-    roles.push(("admin".to_owned(), Role::admin(scenario)));
-    let numbered = roles.into_iter().zip(FIRST_CLIENT..);
-    let member = |((name, role), id)| Member {
-        name,
-        id: NodeId(id),
-        role,
-    };
-    numbered.map(member).collect()
+    cast.push("probe".to_owned(), Role::probe(scenario));
+    cast.push("admin".to_owned(), Role::admin(scenario));
+    for program in own {
+        for number in 1..=program.instances.count {
+            let role = Role::Own {
+                main: Arc::clone(&program.main),
+                start: program.instances.start_of(number),
+            };
+            cast.push(format!("{}/{number}", program.name), role);
+        }
+    }
+    cast
+}
+
+impl Cast {
+    fn push(&mut self, name: String, role: Role) {
+        let first = self.endpoints.len();
+        for library in role.libraries() {
+            self.endpoints.push(Endpoint {
+                id: NodeId(FIRST_CLIENT + self.endpoints.len() as u32),
+                name: format!("{name}{library}"),
+                member: self.members.len(),
+            });
+        }
+        self.members.push(Member {
+            endpoints: first..self.endpoints.len(),
+            name,
+            role,
+        });
+    }
+
+    /// The program of this name.
+    pub(crate) fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// The program that has an endpoint.
+    pub(crate) fn member_of(&self, endpoint: usize) -> &Member {
+        &self.members[self.endpoints[endpoint].member]
+    }
+
+    /// The first endpoint of the program that has this one.
+    pub(crate) fn head_of(&self, endpoint: usize) -> &Endpoint {
+        &self.endpoints[self.member_of(endpoint).endpoints.start]
+    }
+
+    /// The program whose first endpoint this is.
+    pub(crate) fn headed_by(&self, endpoint: usize) -> Option<usize> {
+        let member = self.endpoints[endpoint].member;
+        (self.members[member].endpoints.start == endpoint).then_some(member)
+    }
 }
 
 impl Role {
@@ -131,15 +197,19 @@ impl Role {
         Role::Admin { topics: new.collect() }
     }
 
-    /// The machine of a new process, and the promise of its sends if it is a producer.
-    pub(crate) fn machine(&self, bootstrap: Vec<NodeId>, random: Random) -> (ClientMachine, Option<Acks>) {
-        let producer = |config: &ProducerConfig, bootstrap, random| {
-            let machine = Producer::new(config.clone(), bootstrap, random);
-            (ClientMachine::Producer(Box::new(machine)), Some(acks(config.acks)))
-        };
+    /// What distinguishes the names of its libraries.
+    fn libraries(&self) -> &'static [&'static str] {
         match self {
-            Role::Load { group, .. } => producer(&group.config, bootstrap, random),
-            Role::Probe { config, .. } => producer(config, bootstrap, random),
+            Role::Load { .. } | Role::Reader { .. } | Role::Probe { .. } | Role::Admin { .. } => &[""],
+            Role::Own { .. } => &["", " client 2", " client 3", " client 4"],
+        }
+    }
+
+    /// The library that a new process has from the beginning, and the promise of its sends if it is a producer.
+    pub(crate) fn machine(&self, bootstrap: Vec<NodeId>, random: Random) -> Option<(ClientMachine, Option<Acks>)> {
+        let opened = match self {
+            Role::Load { group, .. } => new_producer(&group.config, bootstrap, random),
+            Role::Probe { config, .. } => new_producer(config, bootstrap, random),
             Role::Reader { group, .. } => {
                 let machine = Consumer::new(group.config.clone(), bootstrap, random);
                 (ClientMachine::Consumer(Box::new(machine)), None)
@@ -148,64 +218,60 @@ impl Role {
                 let machine = Admin::new(topics.clone(), bootstrap);
                 (ClientMachine::Admin(Box::new(machine)), None)
             }
-            #[cfg(test)]
-            Role::Custom { library, .. } => match library {
-                super::custom::Library::Producer(config) => producer(config, bootstrap, random),
-                super::custom::Library::Consumer(config) => {
-                    let machine = Consumer::new((**config).clone(), bootstrap, random);
-                    (ClientMachine::Consumer(Box::new(machine)), None)
-                }
-            },
-        }
+            Role::Own { .. } => return None,
+        };
+        Some(opened)
     }
 
     /// Whether the client starts with the trial; the others start with the heal.
     pub(crate) fn starts_at_once(&self) -> bool {
         !matches!(self, Role::Probe { .. })
     }
+
+    /// Whether its process ends with its program. The others are only loads on the cluster.
+    fn is_application(&self) -> bool {
+        matches!(self, Role::Own { .. })
+    }
 }
 
-/// Runs the program of `member`, which is client `client`.
-pub(crate) async fn play(shared: Shared, client: usize, member: Arc<Member>, seed: u64) {
+/// The machine of a producer and the promise of its sends.
+pub(super) fn new_producer(
+    config: &ProducerConfig,
+    bootstrap: Vec<NodeId>,
+    random: Random,
+) -> (ClientMachine, Option<Acks>) {
+    let machine = Producer::new(config.clone(), bootstrap, random);
+    let acks = match config.acks {
+        AcksSetting::None => Acks::None,
+        AcksSetting::Leader => Acks::Leader,
+        AcksSetting::All => Acks::All,
+    };
+    (ClientMachine::Producer(Box::new(machine)), Some(acks))
+}
+
+/// Runs the program `program` of `cast`.
+pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: u64) {
+    let member = &cast.members[program];
     let clock = Clock::new(shared.clone());
+    let client = member.endpoints.start;
     let incarnation = shared.lock().clients[client].incarnation;
     let random = Random::new(seed, &format!("program {} run {incarnation}", member.name));
-    let producer = |config: &ProducerConfig| {
-        let max_block = broker_core::config::millis(config.max_block_ms);
-        ProducerClient::new(shared.clone(), client, max_block)
-    };
+    let producer = |config: &ProducerConfig| ProducerClient::new(shared.clone(), client, config);
+    let consumer = || ConsumerClient::new(shared.clone(), client);
+    let env = |random| Env::new(shared.clone(), Arc::clone(&cast), program, seed, random);
     match &member.role {
         Role::Load { group, keys, until } => {
             load::run(group, keys, *until, producer(&group.config), clock, random).await;
         }
-        Role::Reader { group, partitions } => {
-            let consumer = ConsumerClient::new(shared.clone(), client);
-            reader::run(group, partitions, consumer, clock).await;
-        }
+        Role::Reader { group, partitions } => reader::run(group, partitions, consumer(), clock).await,
         Role::Probe { topics, config } => probe::run(topics, producer(config), clock).await,
         Role::Admin { .. } => {}
-        #[cfg(test)]
-        Role::Custom { library, main } => {
-            use super::custom::{Library, Props};
-            let (producer, consumer) = match library {
-                Library::Producer(config) => (Some(producer(config)), None),
-                Library::Consumer(_) => (None, Some(ConsumerClient::new(shared.clone(), client))),
-            };
-            let props = Props {
-                clock,
-                random,
-                producer,
-                consumer,
-            };
-            main(props).await;
+        Role::Own { main, start } => {
+            clock.sleep_until(SimTime::after(*start)).await;
+            main(env(random)).await;
         }
     }
-}
-
-fn acks(setting: AcksSetting) -> Acks {
-    match setting {
-        AcksSetting::None => Acks::None,
-        AcksSetting::Leader => Acks::Leader,
-        AcksSetting::All => Acks::All,
+    if member.role.is_application() {
+        shared.lock().ended.push(program);
     }
 }

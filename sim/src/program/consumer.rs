@@ -1,21 +1,114 @@
 //! The consumer as an application sees it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use broker_core::client::consumer::{Consumer, ConsumerNotice, ConsumerRecord};
-use broker_core::types::{Offset, PartitionIndex, TopicName, TopicPartition};
+use broker_core::client::consumer::{Consumer, ConsumerNotice, Rebalance};
+use broker_core::machine::Instant;
+use broker_core::protocol::{ErrorCode, Header, OffsetAndMetadata, Record};
+use broker_core::types::{LeaderEpoch, Offset, PartitionIndex, TopicName, TopicPartition};
 
 use super::clock::Clock;
-use super::station::{ClientMachine, Shared, Station};
-use crate::history::{PolledRecord, What, fingerprint, uid_of};
+use super::station::Shared;
+use crate::history::{PolledRecord, Uid, What, fingerprint, uid_of};
 
-/// A handle on a consumer with assigned partitions.
+/// A handle on a consumer.
+///
+/// [`ConsumerClient::subscribe`] makes it a member of the group of its `group.id`; [`ConsumerClient::assign`] gives it
+/// partitions by hand. Poll it again and again: a member that does not poll for `max.poll.interval.ms` leaves its group.
+/// The library lives on when the handle is dropped, until its process ends; [`ConsumerClient::close`] leaves in good
+/// order.
 pub struct ConsumerClient {
     shared: Shared,
     client: usize,
+}
+
+/// A record as the application gets it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsumerRecord {
+    /// The name of its topic.
+    pub topic: TopicName,
+    /// Where from.
+    pub partition: TopicPartition,
+    /// The epoch of the leader that appended it.
+    pub leader_epoch: LeaderEpoch,
+    /// Offset, timestamp, key, value, headers.
+    pub record: Record,
+}
+
+impl ConsumerRecord {
+    /// Its offset.
+    #[must_use]
+    pub fn offset(&self) -> Offset {
+        self.record.offset
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> Option<&[u8]> {
+        self.record.key.as_deref()
+    }
+
+    /// What its sender gave as the payload ([`super::ProducerRecord::payload`]): the value behind the record's uid.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.record
+            .value
+            .as_deref()
+            .and_then(|value| value.get(8..))
+            .unwrap_or(&[])
+    }
+
+    /// Its headers.
+    #[must_use]
+    pub fn headers(&self) -> &[Header] {
+        &self.record.headers
+    }
+
+    /// Its name in the history.
+    #[must_use]
+    pub fn uid(&self) -> Option<Uid> {
+        uid_of(self.record.value.as_ref())
+    }
+}
+
+/// Why a commit failed, by Kafka's error. The position may have been stored if the error can be tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, thiserror::Error)]
+#[error("the commit failed with {0:?}")]
+pub struct CommitError(pub ErrorCode);
+
+/// What an application does when partitions come and go (Kafka `ConsumerRebalanceListener`). The rebalance waits for
+/// it, within `max.poll.interval.ms` and the group's rebalance timeout.
+pub trait RebalanceListener {
+    /// These are being taken away in good order: their positions can still be committed.
+    fn revoked(&mut self, consumer: &mut ConsumerClient, partitions: &[TopicPartition]) -> impl Future<Output = ()> {
+        let _ = (consumer, partitions);
+        async {}
+    }
+
+    /// These are gone already: somebody else may own them.
+    fn lost(&mut self, consumer: &mut ConsumerClient, partitions: &[TopicPartition]) -> impl Future<Output = ()> {
+        let _ = (consumer, partitions);
+        async {}
+    }
+
+    /// These have come.
+    fn assigned(&mut self, consumer: &mut ConsumerClient, partitions: &[TopicPartition]) -> impl Future<Output = ()> {
+        let _ = (consumer, partitions);
+        async {}
+    }
+}
+
+/// Does nothing when partitions come and go.
+impl RebalanceListener for () {}
+
+/// Why a wait ended.
+enum Woken {
+    Records(Vec<ConsumerRecord>),
+    Rebalance(Rebalance),
+    TimedOut,
 }
 
 impl ConsumerClient {
@@ -23,26 +116,71 @@ impl ConsumerClient {
         ConsumerClient { shared, client }
     }
 
+    // ---- what it reads
+
+    /// Shares the partitions of these topics with the other members of its group.
+    pub fn subscribe(&mut self, topics: &[&str]) {
+        let topics = topics.iter().map(|topic| TopicName::from(*topic)).collect();
+        self.with(|consumer, now| consumer.subscribe(now, topics));
+    }
+
     /// Reads these partitions from now on, and no others.
     pub fn assign(&mut self, partitions: Vec<(TopicName, PartitionIndex)>) {
         self.with(|consumer, now| consumer.assign(now, partitions));
     }
 
-    /// The next records, at most `max.poll.records`; none if `timeout` passes without any.
+    /// The partitions that it reads: assigned by hand, or owned as a member.
+    #[must_use]
+    pub fn assignment(&self) -> Vec<TopicPartition> {
+        self.shared.lock().consumer(self.client).assignment()
+    }
+
+    /// The id of an assigned partition, once its topic is known.
+    #[must_use]
+    pub fn partition_id(&self, topic: &TopicName, partition: PartitionIndex) -> Option<TopicPartition> {
+        self.shared.lock().consumer(self.client).partition_id(topic, partition)
+    }
+
+    // ---- reading
+
+    /// The next records, at most `max.poll.records`; none if `timeout` passes without any. Rebalances happen in here.
     pub async fn poll(&mut self, timeout: Duration) -> Vec<ConsumerRecord> {
+        self.poll_with(&mut (), timeout).await
+    }
+
+    /// The same, with a listener that hears of rebalances.
+    pub async fn poll_with<L: RebalanceListener>(
+        &mut self,
+        listener: &mut L,
+        timeout: Duration,
+    ) -> Vec<ConsumerRecord> {
+        let is_member = self.has_group();
+        if is_member {
+            self.with(|consumer, now| consumer.polled(now));
+        }
         let mut given_up = pin!(Clock::new(self.shared.clone()).sleep(timeout));
-        std::future::poll_fn(|context| {
-            let records = self.take_records();
-            if !records.is_empty() {
-                return Poll::Ready(records);
+        loop {
+            let woken = poll_fn(|context| {
+                if is_member && let Some(rebalance) = self.rebalance() {
+                    return Poll::Ready(Woken::Rebalance(rebalance));
+                }
+                let records = self.take_records();
+                if !records.is_empty() {
+                    return Poll::Ready(Woken::Records(records));
+                }
+                if given_up.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Woken::TimedOut);
+                }
+                self.shared.lock().await_consumer(self.client, context.waker());
+                Poll::Pending
+            })
+            .await;
+            match woken {
+                Woken::Records(records) => return records,
+                Woken::Rebalance(rebalance) => self.hear(listener, rebalance).await,
+                Woken::TimedOut => return Vec::new(),
             }
-            if given_up.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Vec::new());
-            }
-            self.shared.lock().await_records(self.client, context.waker());
-            Poll::Pending
-        })
-        .await
+        }
     }
 
     /// The next record of `partition` that is polled is the one at `offset`.
@@ -52,62 +190,191 @@ impl ConsumerClient {
         self.shared.lock().write(self.client, What::Sought { partition, to });
     }
 
+    /// Stops fetching these; their positions stay.
+    pub fn pause(&mut self, partitions: &[TopicPartition]) {
+        self.with(|consumer, now| consumer.pause(now, partitions));
+    }
+
+    /// Fetches these again.
+    pub fn resume(&mut self, partitions: &[TopicPartition]) {
+        self.with(|consumer, now| consumer.resume(now, partitions));
+    }
+
     /// The offset of the next record that is polled.
     #[must_use]
     pub fn position(&self, partition: TopicPartition) -> Option<Offset> {
-        machine(&mut self.shared.lock(), self.client).position(partition)
+        self.shared.lock().consumer(self.client).position(partition)
     }
 
     /// How far the position is behind the high watermark, as of the last fetch.
     #[must_use]
     pub fn lag(&self, partition: TopicPartition) -> Option<u64> {
-        machine(&mut self.shared.lock(), self.client).lag(partition)
+        self.shared.lock().consumer(self.client).lag(partition)
     }
 
-    /// The id of an assigned partition, once its topic is known.
+    // ---- committing
+
+    /// Commits the positions of all partitions, and waits for the end of that.
+    ///
+    /// # Errors
+    /// With Kafka's error: REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID and the like say that
+    /// partitions have moved.
+    pub async fn commit(&mut self) -> Result<(), CommitError> {
+        self.commit_and_wait(None).await
+    }
+
+    /// Commits these positions, the next offsets to read, and waits for the end of that.
+    ///
+    /// # Errors
+    /// As [`ConsumerClient::commit`].
+    pub async fn commit_offsets(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), CommitError> {
+        let offsets = offsets.iter();
+        let positions = offsets.map(|(partition, offset)| (*partition, OffsetAndMetadata::at(*offset)));
+        self.commit_and_wait(Some(positions.collect())).await
+    }
+
+    /// Commits the positions of all partitions by the way.
+    pub fn commit_async(&mut self) {
+        self.with(|consumer, now| consumer.commit(now, None));
+    }
+
+    async fn commit_and_wait(
+        &mut self,
+        offsets: Option<Vec<(TopicPartition, OffsetAndMetadata)>>,
+    ) -> Result<(), CommitError> {
+        let id = {
+            let mut station = self.shared.lock();
+            let now = station.local_time(self.client);
+            let id = station.consumer(self.client).commit(now, offsets);
+            station.watch_commit(self.client, id);
+            station.touch(self.client);
+            id
+        };
+        let error = poll_fn(|context| {
+            let mut station = self.shared.lock();
+            if let Some(end) = station.take_commit(self.client, id) {
+                return Poll::Ready(end);
+            }
+            station.await_consumer(self.client, context.waker());
+            Poll::Pending
+        })
+        .await;
+        match error.is_ok() {
+            true => Ok(()),
+            false => Err(CommitError(error)),
+        }
+    }
+
+    // ---- the rest
+
+    /// Commits if it commits by itself, gives up all partitions in good order, and leaves its group.
+    pub async fn close(self) {
+        self.close_with(&mut ()).await;
+    }
+
+    /// The same, with a listener that hears of the last revocation.
+    pub async fn close_with<L: RebalanceListener>(mut self, listener: &mut L) {
+        if !self.has_group() {
+            return;
+        }
+        self.with(|consumer, now| consumer.close(now));
+        loop {
+            let rebalance = poll_fn(|context| {
+                if let Some(rebalance) = self.rebalance() {
+                    return Poll::Ready(Some(rebalance));
+                }
+                let mut station = self.shared.lock();
+                if station.consumer(self.client).is_closed() {
+                    return Poll::Ready(None);
+                }
+                station.await_consumer(self.client, context.waker());
+                Poll::Pending
+            })
+            .await;
+            match rebalance {
+                Some(rebalance) => self.hear(listener, rebalance).await,
+                None => return,
+            }
+        }
+    }
+
+    /// Why it cannot stay in its group, and will not come back by itself: FENCED_INSTANCE_ID, GROUP_MAX_SIZE_REACHED
+    /// and the like.
     #[must_use]
-    pub fn partition_id(&self, topic: &TopicName, partition: PartitionIndex) -> Option<TopicPartition> {
-        machine(&mut self.shared.lock(), self.client).partition_id(topic, partition)
+    pub fn failure(&self) -> Option<ErrorCode> {
+        self.shared.lock().clients[self.client].consuming.failure
     }
 
     /// The next thing that the consumer wants its application to know.
     pub fn next_notice(&mut self) -> Option<ConsumerNotice> {
-        machine(&mut self.shared.lock(), self.client).next_notice()
+        let mut station = self.shared.lock();
+        station.clients[self.client].consuming.notices.pop_front()
+    }
+
+    async fn hear<L: RebalanceListener>(&mut self, listener: &mut L, rebalance: Rebalance) {
+        match &rebalance {
+            Rebalance::Revoked(partitions) => listener.revoked(self, partitions).await,
+            Rebalance::Lost(partitions) => listener.lost(self, partitions).await,
+            Rebalance::Assigned(partitions) => listener.assigned(self, partitions).await,
+        }
+        self.with(|consumer, now| consumer.rebalance_done(now));
+    }
+
+    fn has_group(&self) -> bool {
+        self.shared.lock().clients[self.client].consuming.group.is_some()
+    }
+
+    fn rebalance(&self) -> Option<Rebalance> {
+        self.shared.lock().consumer(self.client).rebalance().cloned()
     }
 
     fn take_records(&mut self) -> Vec<ConsumerRecord> {
         let mut station = self.shared.lock();
-        if !machine(&mut station, self.client).has_records() {
+        if !station.consumer(self.client).has_records() {
             return Vec::new();
         }
         let now = station.local_time(self.client);
-        let records = machine(&mut station, self.client).take_records(now);
+        let taken = station.consumer(self.client).take_records(now);
         station.touch(self.client);
-        if !records.is_empty() {
-            let polled = records.iter().map(polled_record).collect();
-            station.write(self.client, What::Polled(polled));
+        if taken.is_empty() {
+            return Vec::new();
+        }
+        let polled = taken.iter().map(polled_record).collect();
+        station.write(self.client, What::Polled(polled));
+        let mut records = Vec::with_capacity(taken.len());
+        let mut last: Option<(TopicPartition, TopicName)> = None;
+        for record in taken {
+            let partition = record.partition;
+            let topic = match &last {
+                Some((of, topic)) if *of == partition => topic.clone(),
+                _ => {
+                    station.clients[self.client].consuming.read.insert(partition);
+                    let name = station.consumer(self.client).topic_name(partition);
+                    name.expect("records come from partitions that are assigned")
+                }
+            };
+            last = Some((partition, topic.clone()));
+            records.push(ConsumerRecord {
+                topic,
+                partition,
+                leader_epoch: record.leader_epoch,
+                record: record.record,
+            });
         }
         records
     }
 
-    fn with<T>(&mut self, use_it: impl FnOnce(&mut Consumer, broker_core::machine::Instant) -> T) -> T {
+    fn with<T>(&mut self, use_it: impl FnOnce(&mut Consumer, Instant) -> T) -> T {
         let mut station = self.shared.lock();
         let now = station.local_time(self.client);
-        let result = use_it(machine(&mut station, self.client), now);
+        let result = use_it(station.consumer(self.client), now);
         station.touch(self.client);
         result
     }
 }
 
-fn machine(station: &mut Station, client: usize) -> &mut Consumer {
-    match &mut station.clients[client].machine {
-        Some(ClientMachine::Consumer(consumer)) => consumer,
-        _ => unreachable!("a program runs only while its machine is there"),
-    }
-}
-
-fn polled_record(record: &ConsumerRecord) -> PolledRecord {
-    let ConsumerRecord {
+fn polled_record(record: &broker_core::client::consumer::ConsumerRecord) -> PolledRecord {
+    let broker_core::client::consumer::ConsumerRecord {
         partition,
         leader_epoch,
         record,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use broker_core::client::producer::ProducerRecord;
 use broker_core::random::Random;
 use bytes::Bytes;
 
-use super::ProducerRecord;
 use super::clock::Clock;
 use super::producer::ProducerClient;
 use crate::history::SimTime;
@@ -46,7 +46,7 @@ pub(super) async fn run(
                 timestamp: None,
             };
             // A record that is refused is in the history as failed; the next one may do better.
-            let _ = producer.send(record).enqueued().await;
+            let _ = producer.send_prepared(record).enqueued().await;
             due += exponential(mean_gap, &mut random);
         }
     }
@@ -54,7 +54,7 @@ pub(super) async fn run(
 }
 
 /// A gap of this mean, at least a nanosecond.
-fn exponential(mean: f64, random: &mut Random) -> u64 {
+pub(super) fn exponential(mean: f64, random: &mut Random) -> u64 {
     ((-libm::log(1.0 - random.unit()) * mean) as u64).max(1)
 }
 

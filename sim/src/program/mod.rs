@@ -9,19 +9,28 @@ mod admin;
 mod cast;
 mod clock;
 mod consumer;
-#[cfg(test)]
-pub(crate) mod custom;
+mod env;
+pub mod hop;
 mod load;
+mod own;
 mod probe;
 mod producer;
 mod reader;
+mod service;
 pub(crate) mod station;
+mod work;
 
-pub use broker_core::client::consumer::ConsumerRecord;
-pub use broker_core::client::producer::ProducerRecord;
+pub use broker_core::config::{AcksSetting, AutoOffsetReset, ConsumerConfig, GroupProtocol, ProducerConfig};
 pub use broker_core::random::Random;
+pub use broker_core::types::{Offset, PartitionIndex, TopicName, TopicPartition};
 
-pub(crate) use cast::{Member, Role, cast, play};
+pub use cast::MOST_CLIENTS;
+pub(crate) use cast::{Cast, Role, cast, play};
 pub use clock::Clock;
-pub use consumer::ConsumerClient;
-pub use producer::{Delivery, ProducerClient, RecordMetadata, SendError};
+pub use consumer::{CommitError, ConsumerClient, ConsumerRecord, RebalanceListener};
+pub use env::Env;
+pub use own::Instances;
+pub(crate) use own::OwnProgram;
+pub use producer::{Delivery, ProducerClient, ProducerRecord, RecordMetadata, SendError};
+pub use service::{ServiceClient, ServiceError};
+pub use work::Work;

@@ -1,8 +1,8 @@
 //! The probe: after the heal every partition must take one more record.
 
+use broker_core::client::producer::ProducerRecord;
 use broker_core::types::{PartitionIndex, TopicName};
 
-use super::ProducerRecord;
 use super::clock::Clock;
 use super::producer::ProducerClient;
 
@@ -19,7 +19,7 @@ pub(super) async fn run(topics: &[(TopicName, u32)], producer: ProducerClient, c
                 headers: Vec::new(),
                 timestamp: None,
             };
-            let _ = producer.send(record).enqueued().await;
+            let _ = producer.send_prepared(record).enqueued().await;
         }
     }
     producer.flush().await;

@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use broker_core::client::producer::{Producer, ProducerRecord, SendFailed, SendId, SendRefused};
-use broker_core::protocol::ErrorCode;
-use broker_core::types::{Offset, TopicPartition};
+use broker_core::client::producer::{Producer, ProducerRecord as Prepared, SendFailed, SendId, SendRefused};
+use broker_core::config::{ProducerConfig, millis};
+use broker_core::protocol::{ErrorCode, Header};
+use broker_core::types::{Offset, PartitionIndex, TopicName, TopicPartition};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::clock::{Clock, Sleep};
+use super::hop;
 use super::station::{ClientMachine, Shared, Station};
 use crate::history::{SentRecord, Uid, What, fingerprint, uid_of};
 
@@ -21,6 +23,74 @@ pub struct ProducerClient {
     client: usize,
     incarnation: u32,
     max_block: Duration,
+}
+
+/// A record to send.
+///
+/// On the wire its value is a uid of eight bytes, by which the trial follows it, and then the payload;
+/// [`super::ConsumerRecord::payload`] gives the payload back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProducerRecord {
+    topic: TopicName,
+    partition: Option<PartitionIndex>,
+    key: Option<Bytes>,
+    payload: Bytes,
+    headers: Vec<Header>,
+}
+
+impl ProducerRecord {
+    /// A record for this topic, without key and payload.
+    #[must_use]
+    pub fn to(topic: impl AsRef<str>) -> ProducerRecord {
+        ProducerRecord {
+            topic: topic.as_ref().into(),
+            partition: None,
+            key: None,
+            payload: Bytes::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// With this key. Records of one key go to one partition.
+    #[must_use]
+    pub fn key(self, key: impl AsRef<[u8]>) -> ProducerRecord {
+        ProducerRecord {
+            key: Some(Bytes::copy_from_slice(key.as_ref())),
+            ..self
+        }
+    }
+
+    /// With this payload.
+    #[must_use]
+    pub fn payload(self, payload: impl AsRef<[u8]>) -> ProducerRecord {
+        ProducerRecord {
+            payload: Bytes::copy_from_slice(payload.as_ref()),
+            ..self
+        }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn header(mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> ProducerRecord {
+        self.headers.push(Header {
+            key: Bytes::copy_from_slice(key.as_ref()),
+            value: Some(Bytes::copy_from_slice(value.as_ref())),
+        });
+        self
+    }
+
+    /// For this partition, whatever its key.
+    #[must_use]
+    pub fn partition(self, partition: PartitionIndex) -> ProducerRecord {
+        ProducerRecord {
+            partition: Some(partition),
+            ..self
+        }
+    }
+
+    pub(super) fn headers(self, headers: Vec<Header>) -> ProducerRecord {
+        ProducerRecord { headers, ..self }
+    }
 }
 
 /// Where a record went.
@@ -44,27 +114,49 @@ pub enum SendError {
 }
 
 impl ProducerClient {
-    pub(super) fn new(shared: Shared, client: usize, max_block: Duration) -> ProducerClient {
+    pub(super) fn new(shared: Shared, client: usize, config: &ProducerConfig) -> ProducerClient {
         let incarnation = shared.lock().clients[client].incarnation;
         ProducerClient {
             shared,
             client,
             incarnation,
-            max_block,
+            max_block: millis(config.max_block_ms),
         }
+    }
+
+    /// Sends a record. It is enqueued by this call if the buffer has room, else when the returned future finds room;
+    /// awaiting the future waits for the end of the send.
+    pub fn send(&self, record: ProducerRecord) -> Delivery {
+        let value = {
+            let mut station = self.shared.lock();
+            station.records += 1;
+            let uid = Uid(station.records);
+            let room = &mut station.values;
+            reserve(room, 8 + record.payload.len());
+            room.put_u64(uid.0);
+            room.put_slice(&record.payload);
+            room.split().freeze()
+        };
+        self.send_prepared(Prepared {
+            topic: record.topic,
+            partition: record.partition,
+            key: record.key,
+            value: Some(value),
+            headers: record.headers,
+            timestamp: None,
+        })
     }
 
     /// A value of `size` bytes (at least 8) that begins with a uid which no other record of the trial has.
     #[must_use]
-    pub fn value(&self, size: usize) -> Bytes {
+    pub(crate) fn value(&self, size: usize) -> Bytes {
         let mut station = self.shared.lock();
         station.records += 1;
         value(Uid(station.records), size, &mut station.values)
     }
 
-    /// Sends a record whose value comes from [`ProducerClient::value`]. It is enqueued by this call if the buffer has
-    /// room, else when the returned future finds room; awaiting the future waits for the end of the send.
-    pub fn send(&self, record: ProducerRecord) -> Delivery {
+    /// Sends a record whose value comes from [`ProducerClient::value`].
+    pub(crate) fn send_prepared(&self, record: Prepared) -> Delivery {
         let mut delivery = Delivery {
             producer: self.clone(),
             state: DeliveryState::Waiting(record),
@@ -118,7 +210,7 @@ pub struct Delivery {
 }
 
 enum DeliveryState {
-    Waiting(ProducerRecord),
+    Waiting(Prepared),
     Sent(SendId),
     Refused(SendRefused),
     Taken,
@@ -234,15 +326,19 @@ const CHUNK: usize = 65_536;
 /// The uid, big-endian, and then a byte that depends on it, over and over.
 fn value(uid: Uid, size: usize, room: &mut BytesMut) -> Bytes {
     assert!(size >= 8, "a value of {size} bytes has no room for its uid");
-    if room.capacity() < size {
-        *room = BytesMut::with_capacity(size.max(CHUNK));
-    }
+    reserve(room, size);
     room.put_u64(uid.0);
     room.put_bytes((uid.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8, size - 8);
     room.split().freeze()
 }
 
-fn sent_record(record: &ProducerRecord) -> SentRecord {
+fn reserve(room: &mut BytesMut, size: usize) {
+    if room.capacity() < size {
+        *room = BytesMut::with_capacity(size.max(CHUNK));
+    }
+}
+
+fn sent_record(record: &Prepared) -> SentRecord {
     let value = record.value.as_ref();
     SentRecord {
         uid: uid_of(value).expect("a value begins with the uid that ProducerClient::value gave it"),
@@ -250,6 +346,6 @@ fn sent_record(record: &ProducerRecord) -> SentRecord {
         key: record.key.clone(),
         fingerprint: fingerprint(record.key.as_deref(), value.map(|value| &value[..]), &record.headers),
         payload: crc32c::crc32c(value.map_or(&[], |value| &value[8..])),
-        hop: None,
+        hop: hop::read(&record.headers),
     }
 }

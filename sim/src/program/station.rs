@@ -3,20 +3,27 @@
 //! Programs run only between two events of the world, so that the lock is never contended; it is there because
 //! program futures must be able to travel with it.
 
+mod consuming;
+mod running;
+mod sends;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use broker_core::client::consumer::Consumer;
-use broker_core::client::producer::{Producer, SendCompletion, SendId};
+use broker_core::client::producer::Producer;
 use broker_core::machine::{Instant, Machine};
 use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::NodeId;
 use bytes::BytesMut;
 
+use self::consuming::Consuming;
+pub(crate) use self::running::{Running, ServiceState};
+use self::sends::Sends;
 use super::admin::Admin;
-use super::producer::{RecordMetadata, SendError};
-use crate::history::{At, Entry, SimTime, Uid, What};
+use crate::history::{At, Entry, SimTime, What};
+use crate::scenario::Scenario;
 use crate::world::clock::NodeClock;
 
 /// A shared [`Station`].
@@ -24,12 +31,16 @@ use crate::world::clock::NodeClock;
 pub(crate) struct Shared(Arc<Mutex<Station>>);
 
 impl Shared {
-    pub(crate) fn new(clients: Vec<Client>) -> Shared {
+    pub(crate) fn new(clients: Vec<Client>, programs: Vec<Running>, scenario: &Scenario) -> Shared {
         #[cfg(test)]
         LIVING.set(LIVING.get() + 1);
         Shared(Arc::new(Mutex::new(Station {
             at: At::default(),
             clients,
+            programs,
+            services: running::services(scenario),
+            brokers: scenario.cluster.brokers,
+            ended: Vec::new(),
             entries: Vec::new(),
             new_timers: Vec::new(),
             sleepers: Vec::new(),
@@ -53,8 +64,16 @@ impl Shared {
 pub(crate) struct Station {
     /// The world's clock and step.
     pub(crate) at: At,
-    /// All clients, by their place in the cast.
+    /// All clients, by the places of their endpoints in the cast.
     pub(crate) clients: Vec<Client>,
+    /// All programs, by their places in the cast.
+    pub(crate) programs: Vec<Running>,
+    /// What programs call besides the cluster.
+    pub(crate) services: Vec<ServiceState>,
+    /// How many brokers there are: what a client knows of the cluster at first.
+    pub(crate) brokers: u32,
+    /// Programs that came to their end, and whose processes the world has not ended yet.
+    pub(crate) ended: Vec<usize>,
     /// History that the world has not passed on yet.
     pub(crate) entries: Vec<Entry>,
     /// Alarms that the world has not scheduled yet.
@@ -72,7 +91,7 @@ pub(crate) struct Station {
     woken: u32,
 }
 
-/// One client of the cluster: the machine of its library and what its program waits for.
+/// One client of the cluster: the machine of a library and what its program waits for.
 pub(crate) struct Client {
     /// Its node.
     pub(crate) node: NodeId,
@@ -80,10 +99,10 @@ pub(crate) struct Client {
     pub(crate) incarnation: u32,
     /// The clock of its node.
     pub(crate) clock: NodeClock,
-    /// The machine; none while the process is dead, or while the world drives it.
+    /// The machine; none while the process is dead, before the program asks for it, or while the world drives it.
     pub(crate) machine: Option<ClientMachine>,
     sends: Sends,
-    poller: Option<Waker>,
+    pub(crate) consuming: Consuming,
     /// Whether it is in [`Station::touched`].
     is_touched: bool,
 }
@@ -93,28 +112,6 @@ pub(crate) enum ClientMachine {
     Producer(Box<Producer>),
     Consumer(Box<Consumer>),
     Admin(Box<Admin>),
-}
-
-/// The sends of a producer that have not ended, or whose ends nobody has taken yet.
-#[derive(Default)]
-struct Sends {
-    /// The promise under which they are made.
-    acks: Option<Acks>,
-    /// The id of the first slot.
-    first: u64,
-    slots: VecDeque<Option<Send>>,
-    /// How many have not ended.
-    open: usize,
-    /// Those that wait for room in the buffer, or for the end of all sends.
-    waiting: Vec<Waker>,
-}
-
-struct Send {
-    uid: Uid,
-    /// Whether a program still holds the future of this send.
-    watched: bool,
-    waker: Option<Waker>,
-    end: Option<Result<RecordMetadata, SendError>>,
 }
 
 /// Names a sleeper and, by its round, one use of its slot.
@@ -149,7 +146,7 @@ impl Client {
             clock,
             machine: None,
             sends: Sends::default(),
-            poller: None,
+            consuming: Consuming::default(),
             is_touched: false,
         }
     }
@@ -194,10 +191,14 @@ impl Station {
 
     // ---- life and death
 
-    /// A new run of the process of client `index` begins, with a fresh machine.
-    pub(crate) fn start(&mut self, index: usize, incarnation: u32, machine: ClientMachine, acks: Option<Acks>) {
+    /// A new run of the process of client `index` begins.
+    pub(crate) fn start(&mut self, index: usize, incarnation: u32) {
+        self.clients[index].incarnation = incarnation;
+    }
+
+    /// The process of client `index` has a library now; with the promise of its sends if that is a producer.
+    pub(crate) fn open(&mut self, index: usize, machine: ClientMachine, acks: Option<Acks>) {
         let client = &mut self.clients[index];
-        client.incarnation = incarnation;
         client.machine = Some(machine);
         client.sends.acks = acks;
         self.touch(index);
@@ -207,11 +208,9 @@ impl Station {
     pub(crate) fn die(&mut self, index: usize) {
         let client = &mut self.clients[index];
         client.machine = None;
-        client.poller = None;
+        client.consuming = Consuming::default();
         let sends = std::mem::take(&mut client.sends);
-        let open = sends.slots.into_iter().flatten().filter(|send| send.end.is_none());
-        let uids: Vec<Uid> = open.map(|send| send.uid).collect();
-        for uid in uids {
+        for uid in sends.open_uids() {
             let error = ErrorCode::UnknownServerError;
             self.write(index, What::SendUnknown { uid, error });
         }
@@ -249,6 +248,35 @@ impl Station {
     /// Whether the topics exist.
     pub(crate) fn has_topics(&self) -> bool {
         self.topics_ready
+    }
+
+    // ---- turns
+
+    /// Looks what the machine of client `index` has got for its program, writes the history and wakes whoever waits.
+    pub(crate) fn after_turn(&mut self, index: usize) {
+        let mut ended = false;
+        match &mut self.clients[index].machine {
+            Some(ClientMachine::Producer(_)) => {
+                while let Some(ClientMachine::Producer(producer)) = &mut self.clients[index].machine
+                    && let Some(completion) = producer.next_completion()
+                {
+                    ended = true;
+                    self.end_send(index, completion);
+                }
+            }
+            Some(ClientMachine::Consumer(_)) => self.after_consumer_turn(index),
+            Some(ClientMachine::Admin(admin)) => {
+                if admin.is_done() && !self.topics_ready {
+                    self.announce_topics();
+                }
+            }
+            None => {}
+        }
+        if ended {
+            for waker in std::mem::take(&mut self.clients[index].sends.waiting) {
+                self.wake(waker);
+            }
+        }
     }
 
     // ---- sleeping
@@ -297,165 +325,6 @@ impl Station {
         sleeper.round = sleeper.round.wrapping_add(1);
         sleeper.waker = None;
         self.free_sleepers.push(id.slot);
-    }
-
-    // ---- sends and polls
-
-    /// A producer took a record.
-    pub(crate) fn add_send(&mut self, index: usize, id: SendId, uid: Uid) {
-        let sends = &mut self.clients[index].sends;
-        assert_eq!(
-            id.0,
-            sends.first + sends.slots.len() as u64,
-            "a producer counts its sends from 0"
-        );
-        sends.slots.push_back(Some(Send {
-            uid,
-            watched: true,
-            waker: None,
-            end: None,
-        }));
-        sends.open += 1;
-    }
-
-    /// How send `id` ended, if it has; if not, `waker` is woken when it does.
-    pub(crate) fn take_end(
-        &mut self,
-        index: usize,
-        id: SendId,
-        waker: &Waker,
-    ) -> Option<Result<RecordMetadata, SendError>> {
-        let sends = &mut self.clients[index].sends;
-        let slot = (id.0 - sends.first) as usize;
-        let send = sends.slots[slot].as_mut().expect("the future holds the slot");
-        match send.end.take() {
-            Some(end) => {
-                sends.slots[slot] = None;
-                sends.trim();
-                Some(end)
-            }
-            None => {
-                send.waker = Some(waker.clone());
-                None
-            }
-        }
-    }
-
-    /// Nobody waits for send `id` any more.
-    pub(crate) fn stop_watching(&mut self, index: usize, incarnation: u32, id: SendId) {
-        let client = &mut self.clients[index];
-        if client.incarnation != incarnation || client.machine.is_none() {
-            return;
-        }
-        let slot = (id.0 - client.sends.first) as usize;
-        let Some(send) = client.sends.slots.get_mut(slot).and_then(Option::as_mut) else {
-            return;
-        };
-        send.watched = false;
-        send.waker = None;
-        if send.end.is_some() {
-            client.sends.slots[slot] = None;
-            client.sends.trim();
-        }
-    }
-
-    /// Wakes `waker` at the next end of a send of client `index`.
-    pub(crate) fn await_any_end(&mut self, index: usize, waker: &Waker) {
-        self.clients[index].sends.waiting.push(waker.clone());
-    }
-
-    /// Wakes `waker` when the consumer of client `index` has something.
-    pub(crate) fn await_records(&mut self, index: usize, waker: &Waker) {
-        self.clients[index].poller = Some(waker.clone());
-    }
-
-    /// Looks what the machine of client `index` has got for its program, writes the history and wakes whoever waits.
-    pub(crate) fn after_turn(&mut self, index: usize) {
-        let mut ended = false;
-        loop {
-            match &mut self.clients[index].machine {
-                Some(ClientMachine::Producer(producer)) => {
-                    let Some(completion) = producer.next_completion() else {
-                        break;
-                    };
-                    ended = true;
-                    self.end_send(index, completion);
-                }
-                Some(ClientMachine::Consumer(consumer)) => {
-                    if consumer.has_records()
-                        && let Some(waker) = self.clients[index].poller.take()
-                    {
-                        self.wake(waker);
-                    }
-                    break;
-                }
-                Some(ClientMachine::Admin(admin)) => {
-                    if admin.is_done() && !self.topics_ready {
-                        self.announce_topics();
-                    }
-                    break;
-                }
-                None => break,
-            }
-        }
-        if ended {
-            for waker in std::mem::take(&mut self.clients[index].sends.waiting) {
-                self.wake(waker);
-            }
-        }
-    }
-
-    fn end_send(&mut self, index: usize, completion: SendCompletion) {
-        let sends = &mut self.clients[index].sends;
-        let acks = sends.acks.expect("a producer has acks");
-        let slot = (completion.id.0 - sends.first) as usize;
-        let send = sends.slots[slot].as_mut().expect("a send ends once");
-        let uid = send.uid;
-        sends.open -= 1;
-        let end = match completion.result {
-            Ok(ok) => Ok(RecordMetadata {
-                partition: completion.partition.expect("a send that succeeded went somewhere"),
-                offset: ok.offset,
-            }),
-            Err(failed) => Err(SendError::Failed(failed)),
-        };
-        let what = match (&end, completion.result) {
-            (Ok(metadata), _) => What::SendOk {
-                uid,
-                partition: metadata.partition,
-                offset: metadata.offset,
-                acks,
-            },
-            (Err(_), Err(failed)) if failed.maybe_appended => What::SendUnknown {
-                uid,
-                error: failed.error,
-            },
-            (Err(_), Err(failed)) => What::SendFailed {
-                uid,
-                error: failed.error,
-            },
-            (Err(_), Ok(_)) => unreachable!("the end was made from the result"),
-        };
-        let waker = send.waker.take();
-        if send.watched {
-            send.end = Some(end);
-        } else {
-            sends.slots[slot] = None;
-            sends.trim();
-        }
-        if let Some(waker) = waker {
-            self.wake(waker);
-        }
-        self.write(index, what);
-    }
-}
-
-impl Sends {
-    fn trim(&mut self) {
-        while let Some(None) = self.slots.front() {
-            self.slots.pop_front();
-            self.first += 1;
-        }
     }
 }
 

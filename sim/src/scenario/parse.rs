@@ -31,6 +31,14 @@ pub struct Parsed {
 /// # Errors
 /// [`ScenarioError::Invalid`] with everything that is wrong.
 pub fn parse(name: &str, path: &str, text: &str) -> Result<Parsed, ScenarioError> {
+    parse_with(name, path, text, &[])
+}
+
+/// The same for a stage on which programs of a user play too, by name and number of instances: faults may strike them.
+///
+/// # Errors
+/// [`ScenarioError::Invalid`] with everything that is wrong.
+pub(crate) fn parse_with(name: &str, path: &str, text: &str, own: &[(String, u32)]) -> Result<Parsed, ScenarioError> {
     let invalid = |problems| ScenarioError::Invalid {
         path: path.to_owned(),
         text: text.to_owned(),
@@ -56,7 +64,7 @@ pub fn parse(name: &str, path: &str, text: &str) -> Result<Parsed, ScenarioError
     let scenario = read(name, &Table::top(&notes, document.get_ref(), &keys::TOP));
     let (mut problems, marks) = notes.finish();
     if problems.is_empty() {
-        problems = validate::problems(&scenario, &marks);
+        problems = validate::problems(&scenario, &marks, own);
     }
     if problems.is_empty() {
         Ok(Parsed { scenario, marks })

@@ -14,12 +14,14 @@ use crate::fault::{Fault, Target};
 /// The most partitions, with their replicas, that a scenario may have.
 const MOST_REPLICAS: u64 = 100_000;
 
-/// Everything that makes the scenario impossible, in the order of the file. `marks` may be empty.
+/// Everything that makes the scenario impossible, in the order of the file. `marks` may be empty; `own` are programs of
+/// a user that play too, by name and number of instances.
 #[must_use]
-pub fn problems(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
+pub fn problems(scenario: &Scenario, marks: &Marks, own: &[(String, u32)]) -> Vec<Problem> {
     let mut judge = Judge {
         scenario,
         marks,
+        own,
         found: Vec::new(),
     };
     judge.cluster();
@@ -80,6 +82,7 @@ pub fn targets(fault: &Fault) -> Vec<(String, &Target)> {
 struct Judge<'a> {
     scenario: &'a Scenario,
     marks: &'a Marks,
+    own: &'a [(String, u32)],
     found: Vec<Problem>,
 }
 
@@ -220,20 +223,28 @@ impl Judge<'_> {
     }
 
     fn client_names(&mut self) {
-        let producers = self
-            .scenario
-            .producers
-            .iter()
-            .enumerate()
-            .map(|(index, group)| (format!("producers.{index}.name"), &group.name));
-        let consumers = self
-            .scenario
-            .consumers
-            .iter()
-            .enumerate()
-            .map(|(index, group)| (format!("consumers.{index}.name"), &group.name));
+        let scenario = self.scenario;
+        let named = |section: &'static str, names: Vec<&'_ str>| -> Vec<(String, String)> {
+            let numbered = names.into_iter().enumerate();
+            numbered
+                .map(|(index, name)| (format!("{section}.{index}.name"), name.to_owned()))
+                .collect()
+        };
+        let producers = named(
+            "producers",
+            scenario.producers.iter().map(|group| group.name.as_str()).collect(),
+        );
+        let consumers = named(
+            "consumers",
+            scenario.consumers.iter().map(|group| group.name.as_str()).collect(),
+        );
+        let workers = named(
+            "workers",
+            scenario.workers.iter().map(|group| group.name.as_str()).collect(),
+        );
+        let own = named("programs", self.own.iter().map(|(name, _)| name.as_str()).collect());
         let mut seen = BTreeMap::new();
-        for (path, name) in producers.chain(consumers).collect::<Vec<_>>() {
+        for (path, name) in producers.into_iter().chain(consumers).chain(workers).chain(own) {
             if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
                 self.add(
                     &path,
@@ -241,7 +252,7 @@ impl Judge<'_> {
                     "a name has no spaces and no `/`",
                 );
             }
-            if seen.insert(name, path.clone()).is_some() {
+            if seen.insert(name.clone(), path.clone()).is_some() {
                 self.add(
                     &path,
                     format!("two groups of clients are called `{name}`"),
@@ -361,21 +372,22 @@ impl Judge<'_> {
 
     fn resolve_client(&self, program: &str) -> Result<(), (String, String)> {
         let (name, number) = program.rsplit_once('/').unwrap_or((program, "0"));
-        let producers = self
-            .scenario
+        let scenario = self.scenario;
+        let producers = scenario
             .producers
             .iter()
             .map(|group| (group.name.as_str(), group.count));
-        let consumers = self
-            .scenario
+        let consumers = scenario
             .consumers
             .iter()
             .map(|group| (group.name.as_str(), group.count));
-        let groups: Vec<(&str, u32)> = producers.chain(consumers).collect();
+        let workers = scenario.workers.iter().map(|group| (group.name.as_str(), group.count));
+        let own = self.own.iter().map(|(name, count)| (name.as_str(), *count));
+        let groups: Vec<(&str, u32)> = producers.chain(consumers).chain(workers).chain(own).collect();
         let Some((_, count)) = groups.iter().find(|(group, _)| *group == name) else {
             let hint = match nearest(name, groups.iter().map(|(group, _)| *group)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "clients are the groups of `[[producers]]` and `[[consumers]]`".to_owned(),
+                None => "clients are the groups of `[[producers]]`, `[[consumers]]` and `[[workers]]`".to_owned(),
             };
             return Err((format!("there are no clients called `{name}`"), hint));
         };

@@ -22,15 +22,15 @@ use super::queue::Queue;
 use super::strike::Strikes;
 use super::{End, Midwife, Report, Setup, server_name, servers};
 use crate::history::{Observer, SimTime};
-use crate::program::Member;
-use crate::program::station::{Client, Shared, SleeperId};
+use crate::program::Cast;
+use crate::program::station::{Client, Running, Shared, SleeperId};
 use crate::scenario::Scenario;
 
 /// How often the observer is asked whether the healed cluster has settled.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs a world with servers of any kind.
-pub(super) fn hold<O: Observer>(setup: Setup<'_>, cast: Vec<Member>, midwife: Midwife, observer: O) -> (Report, O) {
+pub(super) fn hold<O: Observer>(setup: Setup<'_>, cast: Cast, midwife: Midwife, observer: O) -> (Report, O) {
     host::block_on(setup.seed, async move {
         let mut world = World::new(&setup, cast, midwife, observer);
         let end = world.run().await;
@@ -60,7 +60,7 @@ pub(super) struct World<'a, O> {
     pub(super) cluster: Cluster,
     pub(super) strikes: Strikes<'a>,
     pub(super) midwife: Midwife,
-    pub(super) cast: Arc<[Arc<Member>]>,
+    pub(super) cast: Arc<Cast>,
     pub(super) shared: Shared,
     pub(super) host: Host,
     pub(super) observer: O,
@@ -121,23 +121,24 @@ pub(super) struct DiskDone {
 }
 
 impl<'a, O: Observer> World<'a, O> {
-    fn new(setup: &Setup<'a>, cast: Vec<Member>, midwife: Midwife, observer: O) -> World<'a, O> {
+    fn new(setup: &Setup<'a>, cast: Cast, midwife: Midwife, observer: O) -> World<'a, O> {
         let (scenario, seed) = (setup.scenario, setup.seed);
         let servers = servers(&scenario.cluster);
-        let cast: Arc<[Arc<Member>]> = cast.into_iter().map(Arc::new).collect();
+        let cast = Arc::new(cast);
         let clock = |id: NodeId| NodeClock::draw(&mut Random::new(seed, &format!("clock {id}")));
         let mut nodes: Vec<Node> = Vec::new();
         for (id, _) in &servers {
             nodes.push(Node::new(*id, server_name(*id), Kind::Server, clock(*id)));
         }
         let mut clients = Vec::new();
-        for (place, member) in cast.iter().enumerate() {
-            let clock = clock(member.id);
-            clients.push(Client::new(member.id, clock));
-            let name = format!("client {}", member.name);
-            nodes.push(Node::new(member.id, name, Kind::Client(place), clock));
+        for (place, endpoint) in cast.endpoints.iter().enumerate() {
+            let clock = clock(cast.head_of(place).id);
+            clients.push(Client::new(endpoint.id, clock));
+            let name = format!("client {}", endpoint.name);
+            nodes.push(Node::new(endpoint.id, name, Kind::Client(place), clock));
         }
-        let shared = Shared::new(clients);
+        let programs = cast.members.iter().map(|member| Running::new(member.endpoints.clone()));
+        let shared = Shared::new(clients, programs.collect(), scenario);
         World {
             scenario,
             seed,
@@ -194,7 +195,7 @@ impl<'a, O: Observer> World<'a, O> {
     fn set_up(&mut self) {
         for index in 0..self.nodes.len() {
             match self.nodes[index].kind {
-                Kind::Client(place) if !self.cast[place].role.starts_at_once() => {}
+                Kind::Client(place) if !self.cast.member_of(place).role.starts_at_once() => {}
                 _ => self.start(index),
             }
         }
@@ -257,10 +258,15 @@ impl<'a, O: Observer> World<'a, O> {
         for entry in station.entries.drain(..) {
             self.pass_on(&entry);
         }
+        let ended = std::mem::take(&mut station.ended);
         while let Some(place) = station.next_touched() {
             drop(station);
             self.drain_client(place);
             station = shared.lock();
+        }
+        drop(station);
+        for program in ended {
+            self.program_ended(program);
         }
     }
 
@@ -302,10 +308,10 @@ impl<'a, O: Observer> World<'a, O> {
         if !station.has_topics() {
             return vec!["the topics were never created".to_owned()];
         }
-        let named = self.cast.iter().zip(&station.clients);
+        let named = self.cast.endpoints.iter().zip(&station.clients);
         let sending = named.filter(|(_, client)| client.open_sends() > 0);
         let unended: Vec<String> = sending
-            .map(|(member, client)| format!("client {}: {} sends have not ended", member.name, client.open_sends()))
+            .map(|(endpoint, client)| format!("client {}: {} sends have not ended", endpoint.name, client.open_sends()))
             .collect();
         drop(station);
         if !unended.is_empty() {

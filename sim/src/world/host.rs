@@ -16,7 +16,7 @@ use madsim::time::{Sleep, TimeHandle};
 
 use crate::history::SimTime;
 use crate::program::station::Shared;
-use crate::program::{Member, play};
+use crate::program::{Cast, play};
 
 /// How far ahead the timer is set that rings when every task has run, for each task that was woken.
 const STEP: Duration = Duration::from_micros(1);
@@ -31,10 +31,10 @@ pub(super) struct Host {
     runtime: Handle,
     time: TimeHandle,
     timer: Pin<Box<Sleep>>,
-    /// For each client its madsim node, once its program has been started.
+    /// For each program its madsim node, once it has been started.
     programs: Vec<Option<HostId>>,
     shared: Shared,
-    cast: Arc<[Arc<Member>]>,
+    cast: Arc<Cast>,
     seed: u64,
 }
 
@@ -46,51 +46,50 @@ pub(super) fn block_on<F: Future>(seed: u64, main: F) -> F::Output {
 
 impl Host {
     /// Call it inside of [`block_on`].
-    pub(super) fn new(shared: Shared, cast: Arc<[Arc<Member>]>, seed: u64) -> Host {
+    pub(super) fn new(shared: Shared, cast: Arc<Cast>, seed: u64) -> Host {
         let time = TimeHandle::current();
         Host {
             runtime: Handle::current(),
             timer: Box::pin(time.sleep(STEP)),
             time,
-            programs: vec![None; cast.len()],
+            programs: vec![None; cast.members.len()],
             shared,
             cast,
             seed,
         }
     }
 
-    /// Starts the program of a client (again). It runs with the next [`Host::run_programs`].
-    pub(super) fn start(&mut self, client: usize) {
-        if let Some(program) = self.programs[client] {
-            self.runtime.restart(program);
+    /// Starts a program (again). It runs with the next [`Host::run_programs`].
+    pub(super) fn start(&mut self, program: usize) {
+        if let Some(node) = self.programs[program] {
+            self.runtime.restart(node);
             return;
         }
-        let member = Arc::clone(&self.cast[client]);
-        let name = member.name.clone();
-        let (shared, seed) = (self.shared.clone(), self.seed);
-        let program = move || play(shared.clone(), client, Arc::clone(&member), seed);
-        let node = self.runtime.create_node().name(name).init(program).build();
-        self.programs[client] = Some(node.id());
+        let name = self.cast.members[program].name.clone();
+        let (shared, cast, seed) = (self.shared.clone(), Arc::clone(&self.cast), self.seed);
+        let main = move || play(shared.clone(), Arc::clone(&cast), program, seed);
+        let node = self.runtime.create_node().name(name).init(main).build();
+        self.programs[program] = Some(node.id());
     }
 
-    /// Ends the program of a client where it stands. Its future is dropped with the next [`Host::run_programs`].
-    pub(super) fn kill(&self, client: usize) {
-        if let Some(program) = self.programs[client] {
-            self.runtime.kill(program);
+    /// Ends a program where it stands. Its future is dropped with the next [`Host::run_programs`].
+    pub(super) fn kill(&self, program: usize) {
+        if let Some(node) = self.programs[program] {
+            self.runtime.kill(node);
         }
     }
 
-    /// The program of a client stands still.
-    pub(super) fn pause(&self, client: usize) {
-        if let Some(program) = self.programs[client] {
-            self.runtime.pause(program);
+    /// A program stands still.
+    pub(super) fn pause(&self, program: usize) {
+        if let Some(node) = self.programs[program] {
+            self.runtime.pause(node);
         }
     }
 
     /// It goes on.
-    pub(super) fn resume(&self, client: usize) {
-        if let Some(program) = self.programs[client] {
-            self.runtime.resume(program);
+    pub(super) fn resume(&self, program: usize) {
+        if let Some(node) = self.programs[program] {
+            self.runtime.resume(node);
         }
     }
 
@@ -120,8 +119,8 @@ impl Host {
 
     /// Ends all programs and waits until their futures are dropped: a madsim runtime leaks the tasks that it still has.
     pub(super) async fn end(&mut self) {
-        for client in 0..self.programs.len() {
-            self.kill(client);
+        for program in 0..self.programs.len() {
+            self.kill(program);
         }
         self.time.sleep(Duration::from_millis(1)).await;
     }

@@ -36,15 +36,36 @@ impl<O: Observer> World<'_, O> {
         self.drain(index);
     }
 
+    /// The endpoints of one program start together, and the program with the first of them.
     fn start_client(&mut self, place: usize, incarnation: u32) {
-        let member = &self.cast[place];
+        let member = self.cast.member_of(place);
         let bootstrap = (1..=self.brokers).map(NodeId).collect();
         let random = Random::new(self.seed, &format!("client {} run {incarnation}", member.name));
-        let (machine, acks) = member.role.machine(bootstrap, random);
-        self.shared.lock().start(place, incarnation, machine, acks);
+        let mut station = self.shared.lock();
+        station.start(place, incarnation);
+        let Some(program) = self.cast.headed_by(place) else {
+            return;
+        };
+        station.programs[program].start();
+        if let Some((machine, acks)) = member.role.machine(bootstrap, random) {
+            station.open(place, machine, acks);
+        }
         if !matches!(member.role, Role::Admin { .. }) {
-            self.host.start(place);
+            self.host.start(program);
             self.woken += 1;
+        }
+    }
+
+    /// A program came to its end by itself, and its process with it.
+    pub(super) fn program_ended(&mut self, program: usize) {
+        let servers = self.roles.len();
+        for endpoint in self.cast.members[program].endpoints.clone() {
+            let index = servers + endpoint;
+            if self.nodes[index].is_alive() {
+                self.die(index, State::Dead);
+                self.nodes[index].has_ended = true;
+                self.note(index, Environment::Ended);
+            }
         }
     }
 
@@ -52,8 +73,10 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn die(&mut self, index: usize, state: State) {
         self.nodes[index].die(state, self.now);
         if let Kind::Client(place) = self.nodes[index].kind {
-            self.host.kill(place);
-            self.woken += 1;
+            if let Some(program) = self.cast.headed_by(place) {
+                self.host.kill(program);
+                self.woken += 1;
+            }
             let shared = self.shared.clone();
             let mut station = shared.lock();
             station.at = self.at();
@@ -96,8 +119,10 @@ impl<O: Observer> World<'_, O> {
     /// A running process stands still.
     pub(super) fn pause(&mut self, index: usize) {
         self.nodes[index].state = State::Paused;
-        if let Kind::Client(place) = self.nodes[index].kind {
-            self.host.pause(place);
+        if let Kind::Client(place) = self.nodes[index].kind
+            && let Some(program) = self.cast.headed_by(place)
+        {
+            self.host.pause(program);
         }
         self.note(index, Environment::Paused);
     }
@@ -105,8 +130,10 @@ impl<O: Observer> World<'_, O> {
     /// A paused process goes on.
     pub(super) fn resume(&mut self, index: usize) {
         self.nodes[index].state = State::Running;
-        if let Kind::Client(place) = self.nodes[index].kind {
-            self.host.resume(place);
+        if let Kind::Client(place) = self.nodes[index].kind
+            && let Some(program) = self.cast.headed_by(place)
+        {
+            self.host.resume(program);
             self.woken += 1;
         }
         self.note(index, Environment::Resumed);

@@ -36,7 +36,7 @@ use broker_core::types::NodeId;
 
 use crate::fault::FaultPlan;
 use crate::history::{Observer, SimTime};
-use crate::program::cast;
+use crate::program::{OwnProgram, cast};
 use crate::scenario::{Cluster, Scenario};
 
 pub use clock::EPOCH;
@@ -102,18 +102,30 @@ pub struct FiredFault {
 /// # Panics
 /// When a machine or a program panics, which is a defect of theirs.
 pub fn run<O: Observer>(setup: Setup<'_>, observer: O) -> (Report, O) {
-    let cast = cast(setup.scenario);
+    run_with(setup, &[], observer)
+}
+
+/// The same, with programs of a user besides those of the scenario.
+pub(crate) fn run_with<O: Observer>(setup: Setup<'_>, own: &[OwnProgram], observer: O) -> (Report, O) {
+    let cast = cast(setup.scenario, own);
     let midwife = brokers(setup.scenario);
     engine::hold(setup, cast, midwife, observer)
 }
 
-/// What people call each node of `scenario`: `broker 1`, `controller 1`, `<group>/<number>`.
+/// What people call each node of `scenario`: `broker 1`, `controller 1`, `<group>/<number>`; further clients of one
+/// program have its name with a word more.
 #[must_use]
 pub fn names(scenario: &Scenario) -> BTreeMap<NodeId, String> {
+    names_with(scenario, &[])
+}
+
+/// The same, with the programs of a user.
+pub(crate) fn names_with(scenario: &Scenario, own: &[OwnProgram]) -> BTreeMap<NodeId, String> {
     let servers = servers(&scenario.cluster)
         .into_iter()
         .map(|(id, _)| (id, server_name(id)));
-    let clients = cast(scenario).into_iter().map(|member| (member.id, member.name));
+    let endpoints = cast(scenario, own).endpoints.into_iter();
+    let clients = endpoints.map(|endpoint| (endpoint.id, endpoint.name));
     servers.chain(clients).collect()
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Node {
     pub(super) incarnation: u32,
     /// When each run but a living one ended.
     deaths: Vec<u64>,
+    /// Whether its process came to its end by itself: nothing but a fault's end starts it again.
+    pub(super) has_ended: bool,
     /// How many faults keep its process from running.
     pub(super) kept_down: u32,
     /// How many faults make its process stand still.
@@ -96,6 +98,7 @@ impl Node {
             state: State::Dead,
             incarnation: 0,
             deaths: Vec::new(),
+            has_ended: false,
             kept_down: 0,
             kept_still: 0,
             clock,
@@ -144,6 +147,7 @@ impl Node {
     pub(super) fn start(&mut self) {
         self.incarnation = self.deaths.len() as u32;
         self.state = State::Running;
+        self.has_ended = false;
     }
 }
 

@@ -27,7 +27,7 @@ pub fn ping_pong(messages: u64) -> u64 {
         trace: false,
     };
     let birth = |birth: Birth| -> Box<dyn Machine> { Box::new(Ping::new(birth.id)) };
-    let (report, NobodyLooks) = engine::hold(setup, cast(&scenario), Box::new(birth), NobodyLooks);
+    let (report, NobodyLooks) = engine::hold(setup, cast(&scenario, &[]), Box::new(birth), NobodyLooks);
     assert!(matches!(report.end, End::Limit(_)), "{:?}", report.end);
     report.messages
 }

@@ -350,7 +350,7 @@ impl<O: Observer> World<'_, O> {
         }
         self.strikes.healed = true;
         for index in 0..self.nodes.len() {
-            if !self.nodes[index].is_alive() {
+            if !self.nodes[index].is_alive() && !self.nodes[index].has_ended {
                 self.start(index);
             }
         }

@@ -22,8 +22,9 @@ impl<O: Observer> World<'_, O> {
             Target::Controller => self.cluster.controller().map_or(Vec::new(), node),
             Target::All => (0..self.roles.len()).collect(),
             Target::Client(name) => {
-                let place = self.cast.iter().position(|member| member.name == *name);
-                place.map(|place| self.roles.len() + place).into_iter().collect()
+                let endpoints = self.cast.member(name).map(|member| member.endpoints.clone());
+                let places = endpoints.into_iter().flatten();
+                places.map(|endpoint| self.roles.len() + endpoint).collect()
             }
         }
     }

@@ -24,7 +24,7 @@ impl<O: Observer> World<'_, O> {
             id @ super::FIRST_CONTROLLER..1001 if id - super::FIRST_CONTROLLER < self.controllers => {
                 self.brokers + id - super::FIRST_CONTROLLER
             }
-            id if id > 1000 && id - 1001 < self.cast.len() as u32 => servers + id - 1001,
+            id if id > 1000 && id - 1001 < self.cast.endpoints.len() as u32 => servers + id - 1001,
             id => panic!("there is no node {id}"),
         };
         place as usize

@@ -121,8 +121,13 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// Carries out what a machine wants without an input.
+    /// Carries out what a machine wants without an input. A program may not have asked for its library yet.
     pub(super) fn drain(&mut self, index: usize) {
+        if let Kind::Client(place) = self.nodes[index].kind
+            && self.shared.lock().clients[place].machine.is_none()
+        {
+            return;
+        }
         let machine = self.take_machine(index);
         self.carry_out_all(index, machine);
     }

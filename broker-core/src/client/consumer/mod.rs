@@ -188,6 +188,13 @@ impl Consumer {
         self.assigned.iter().find(is_it)?.id
     }
 
+    /// The name of an assigned partition's topic.
+    #[must_use]
+    pub fn topic_name(&self, partition: TopicPartition) -> Option<TopicName> {
+        let index = self.by_id.get(&partition)?;
+        Some(self.assigned[*index].topic.clone())
+    }
+
     /// Shares the partitions of these topics with the other members of `group.id`; nothing that was assigned or
     /// subscribed before stays.
     pub fn subscribe(&mut self, _now: Instant, _topics: Vec<TopicName>) {

@@ -26,8 +26,9 @@ use super::pingpong::bare_scenario;
 use super::*;
 use crate::fault::{Fault, PlannedFault, Target};
 use crate::history::{At, Entry, Environment, What};
-use crate::program::custom::{Library, Main};
-use crate::program::{Member, Role};
+use crate::program::{
+    Clock, ConsumerClient, ConsumerConfig, Env, Instances, OwnProgram, ProducerClient, ProducerConfig, Random,
+};
 
 /// What a puppet does at some time after its start.
 #[derive(Clone)]
@@ -234,8 +235,41 @@ struct Stage {
     seed: u64,
     script: Script,
     settles_at: Duration,
-    /// Programs besides those of the scenario.
+    /// Programs besides those of the scenario: `custom/1`, `second/1`, …
     programs: Vec<(Library, Main)>,
+}
+
+/// The library that a test's program runs on.
+#[derive(Clone)]
+enum Library {
+    Producer(Box<ProducerConfig>),
+    Consumer(Box<ConsumerConfig>),
+}
+
+/// What a test's program gets.
+struct Props {
+    clock: Clock,
+    random: Random,
+    producer: Option<ProducerClient>,
+    consumer: Option<ConsumerClient>,
+}
+
+/// A test's program.
+type Main = Arc<dyn Fn(Props) -> std::pin::Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
+
+impl Props {
+    fn new(env: Env, library: &Library) -> Props {
+        let (producer, consumer) = match library {
+            Library::Producer(config) => (Some(env.producer((**config).clone())), None),
+            Library::Consumer(config) => (None, Some(env.consumer((**config).clone()))),
+        };
+        Props {
+            clock: env.clock,
+            random: env.random,
+            producer,
+            consumer,
+        }
+    }
 }
 
 /// What came out of it.
@@ -305,21 +339,13 @@ impl Stage {
     }
 
     fn run_with(&self, trace: bool, midwife: Midwife, alive: Rc<()>) -> Play {
-        let mut cast = cast(&self.scenario);
-        for (number, (library, main)) in (1..).zip(&self.programs) {
-            let library = match library {
-                Library::Producer(config) => Library::Producer(config.clone()),
-                Library::Consumer(config) => Library::Consumer(config.clone()),
-            };
-            cast.push(Member {
-                name: format!("custom/{number}"),
-                id: NodeId(1001 + cast.len() as u32),
-                role: Role::Custom {
-                    library,
-                    main: Arc::clone(main),
-                },
-            });
+        let mut own = Vec::new();
+        for (name, (library, main)) in ["custom", "second", "third"].into_iter().zip(&self.programs) {
+            let (library, main) = (library.clone(), Arc::clone(main));
+            let main = move |env| main(Props::new(env, &library));
+            own.push(OwnProgram::new(name.to_owned(), Instances::default(), main));
         }
+        let cast = cast(&self.scenario, &own);
         let setup = Setup {
             scenario: &self.scenario,
             plan: &self.plan,

@@ -9,8 +9,9 @@ use broker_core::types::{PartitionIndex, TopicName};
 
 use super::*;
 use crate::history::Uid;
-use crate::program::custom::Props;
-use crate::program::{ProducerRecord, SendError};
+use broker_core::client::producer::ProducerRecord;
+
+use crate::program::SendError;
 use crate::scenario::{ConsumerGroup, Keys, ProducerGroup, Topic};
 
 /// Adds the program `load/1`. Without a topic there is nobody to answer it.
@@ -185,21 +186,21 @@ fn a_killed_program_never_resumes_wherever_it_waits() {
         ("delivery", producer(&normal), |props| {
             Box::pin(async move {
                 let record = record(&props, 100);
-                let _ = props.producer.unwrap().send(record).await;
+                let _ = props.producer.unwrap().send_prepared(record).await;
             })
         }),
         ("room", producer(&tiny), |props| {
             Box::pin(async move {
                 for _ in 0..30 {
                     let record = record(&props, 100);
-                    let _ = props.producer.as_ref().unwrap().send(record).enqueued().await;
+                    let _ = props.producer.as_ref().unwrap().send_prepared(record).enqueued().await;
                 }
             })
         }),
         ("flush", producer(&normal), |props| {
             Box::pin(async move {
                 let record = record(&props, 100);
-                let _ = props.producer.as_ref().unwrap().send(record).enqueued().await;
+                let _ = props.producer.as_ref().unwrap().send_prepared(record).enqueued().await;
                 props.producer.unwrap().flush().await;
             })
         }),
@@ -388,7 +389,7 @@ fn a_delivery_tells_where_the_record_went() {
         async move {
             props.clock.topics_exist().await;
             let producer = props.producer.clone().unwrap();
-            let deliveries: Vec<_> = (0..3).map(|_| producer.send(record(&props, 50))).collect();
+            let deliveries: Vec<_> = (0..3).map(|_| producer.send_prepared(record(&props, 50))).collect();
             assert_eq!(producer.pending(), 3);
             producer.flush().await;
             assert_eq!(producer.pending(), 0);
@@ -396,7 +397,7 @@ fn a_delivery_tells_where_the_record_went() {
                 let end = delivery.await.map(|metadata| metadata.offset.unwrap().0);
                 results.lock().unwrap().push(end);
             }
-            let large = producer.send(record(&props, 2_000_000)).await;
+            let large = producer.send_prepared(record(&props, 2_000_000)).await;
             results.lock().unwrap().push(large.map(|_| 0));
         }
     }));
@@ -426,7 +427,7 @@ fn a_full_buffer_is_waited_for() {
             props.clock.topics_exist().await;
             let producer = props.producer.clone().unwrap();
             for _ in 0..100 {
-                producer.send(record(&props, 100)).enqueued().await.unwrap();
+                producer.send_prepared(record(&props, 100)).enqueued().await.unwrap();
                 done.fetch_add(1, Ordering::Relaxed);
             }
             producer.flush().await;
@@ -453,7 +454,7 @@ fn a_consumer_seeks_and_tells_its_position() {
         props.clock.topics_exist().await;
         for _ in 0..5 {
             let record = record(&props, 50);
-            props.producer.as_ref().unwrap().send(record).await.unwrap();
+            props.producer.as_ref().unwrap().send_prepared(record).await.unwrap();
         }
     }));
     let main = program(move |props: Props| {
@@ -492,7 +493,10 @@ fn programs_draw_from_streams_of_their_own() {
         let theirs = Arc::clone(&drawn);
         stage.programs.push(on_producer(move |mut props| {
             let drawn = Arc::clone(&theirs);
-            async move { drawn.lock().unwrap().push(props.random.next_u64()) }
+            async move {
+                drawn.lock().unwrap().push(props.random.next_u64());
+                props.clock.sleep(FOREVER).await;
+            }
         }));
     }
     let stage = stage.fault(S, None, Fault::Restart(Target::Client("custom/1".to_owned())));

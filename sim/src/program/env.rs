@@ -1,0 +1,170 @@
+//! What a program finds around it.
+
+use core::time::Duration;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+
+use broker_core::client::consumer::Consumer;
+use broker_core::config::{ConsumerConfig, ProducerConfig};
+use broker_core::random::Random;
+use broker_core::types::NodeId;
+
+use super::cast::{Cast, new_producer};
+use super::clock::Clock;
+use super::consumer::{ConsumerClient, ConsumerRecord};
+use super::producer::ProducerClient;
+use super::service::ServiceClient;
+use super::station::{ClientMachine, Shared};
+use super::work::Work;
+
+/// The surroundings of one run of a program: its clock, its randomness, and its ways to the cluster.
+///
+/// A program must get time and chance from here, or from `std`, whose clocks and random states are simulated too.
+/// Threads, sockets and files are not there.
+pub struct Env {
+    /// The program's name: `<name>/<number from 1>`.
+    pub name: Arc<str>,
+    /// Simulated time.
+    pub clock: Clock,
+    /// Randomness that the trial's seed decides. Each run of each program has a stream of its own.
+    pub random: Random,
+    shared: Shared,
+    cast: Arc<Cast>,
+    program: usize,
+    incarnation: u32,
+    seed: u64,
+}
+
+impl Env {
+    pub(super) fn new(shared: Shared, cast: Arc<Cast>, program: usize, seed: u64, random: Random) -> Env {
+        let member = &cast.members[program];
+        let incarnation = shared.lock().clients[member.endpoints.start].incarnation;
+        Env {
+            name: member.name.as_str().into(),
+            clock: Clock::new(shared.clone()),
+            random,
+            shared,
+            cast,
+            program,
+            incarnation,
+            seed,
+        }
+    }
+
+    /// A new producer.
+    ///
+    /// # Panics
+    /// When the program has as many clients as it may have ([`super::MOST_CLIENTS`]).
+    #[must_use]
+    pub fn producer(&self, config: ProducerConfig) -> ProducerClient {
+        let client = self.open(|bootstrap, random| new_producer(&config, bootstrap, random));
+        ProducerClient::new(self.shared.clone(), client, &config)
+    }
+
+    /// A new consumer: one of a group after [`ConsumerClient::subscribe`], or one for itself after
+    /// [`ConsumerClient::assign`].
+    ///
+    /// # Panics
+    /// When the program has as many clients as it may have ([`super::MOST_CLIENTS`]).
+    #[must_use]
+    pub fn consumer(&self, config: ConsumerConfig) -> ConsumerClient {
+        let group = config.group_id.as_deref().map(Into::into);
+        let client = self.open(|bootstrap, random| {
+            let machine = Consumer::new(config, bootstrap, random);
+            (ClientMachine::Consumer(Box::new(machine)), None)
+        });
+        self.shared.lock().clients[client].consuming.group = group;
+        ConsumerClient::new(self.shared.clone(), client)
+    }
+
+    /// A client of a service of the scenario.
+    ///
+    /// # Panics
+    /// When the scenario has no such service.
+    #[must_use]
+    pub fn service(&self, name: &str) -> ServiceClient {
+        let label = format!("service {name} for {} run {}", self.name, self.incarnation);
+        let random = Random::new(self.seed, &label);
+        ServiceClient::new(self.shared.clone(), self.head(), name, random)
+    }
+
+    /// The program begins to work on a record. Say how it ended: [`Work::done`], or [`Work::end`]. A program that dies
+    /// before that never ended it.
+    #[must_use = "say how the work ended"]
+    pub fn process(&self, record: &ConsumerRecord) -> Work {
+        self.process_again(record, 1)
+    }
+
+    /// The same for an attempt at a record that failed before in this place; `attempt` counts them from 1.
+    #[must_use = "say how the work ended"]
+    pub fn process_again(&self, record: &ConsumerRecord, attempt: u32) -> Work {
+        let endpoints = self.cast.members[self.program].endpoints.clone();
+        Work::begin(&self.shared, endpoints, record, attempt)
+    }
+
+    /// Works for `duration`, longer while a fault slows the program.
+    pub async fn work(&self, duration: Duration) {
+        if duration.is_zero() {
+            return;
+        }
+        let slowed = self.shared.lock().programs[self.program].slowed();
+        let duration = match slowed {
+            1.0 => duration,
+            factor => duration.mul_f64(factor),
+        };
+        self.clock.sleep(duration).await;
+    }
+
+    /// Whether the program was asked to end in good order, as by a SIGTERM. It ends when its function returns, and is
+    /// started again when the scenario says so.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.shared.lock().programs[self.program].is_stopping
+    }
+
+    /// Waits until the program is asked to end.
+    pub async fn stopping(&self) {
+        let (shared, program) = (&self.shared, self.program);
+        poll_fn(|context| match shared.lock().is_stopping(program, context.waker()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+
+    /// Runs `task` beside the program, in the same process: it dies with it.
+    pub fn spawn<F: Future + 'static>(&self, task: F) -> impl Future<Output = F::Output> + use<F>
+    where
+        F::Output: 'static,
+    {
+        let handle = madsim::task::spawn_local(task);
+        async move { handle.await.expect("a task ends only with its process") }
+    }
+
+    fn head(&self) -> usize {
+        self.cast.members[self.program].endpoints.start
+    }
+
+    /// Starts a library on the next free endpoint.
+    fn open(
+        &self,
+        machine: impl FnOnce(Vec<NodeId>, Random) -> (ClientMachine, Option<broker_core::protocol::Acks>),
+    ) -> usize {
+        let mut station = self.shared.lock();
+        let running = &mut station.programs[self.program];
+        let client = running.endpoints.start + running.opened;
+        assert!(
+            client < running.endpoints.end,
+            "the program {} has {} clients, and may have no more",
+            self.name,
+            running.opened
+        );
+        running.opened += 1;
+        let label = format!("client {} run {}", self.cast.endpoints[client].name, self.incarnation);
+        let bootstrap = (1..=station.brokers).map(NodeId).collect();
+        let (machine, acks) = machine(bootstrap, Random::new(self.seed, &label));
+        station.open(client, machine, acks);
+        client
+    }
+}

@@ -1,0 +1,79 @@
+//! Programs that users write.
+
+use core::fmt;
+use core::time::Duration;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::env::Env;
+
+/// The code of a program.
+pub(crate) type Main = Arc<dyn Fn(Env) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
+
+/// A program of a user, and how often it runs.
+#[derive(Clone)]
+pub(crate) struct OwnProgram {
+    /// The instances are `<name>/1`, `<name>/2`, …
+    pub(crate) name: String,
+    pub(crate) instances: Instances,
+    pub(crate) main: Main,
+}
+
+/// How many of a program run, and from when on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instances {
+    /// How many.
+    pub count: u32,
+    /// When the first starts; none starts before the scenario's topics exist.
+    pub start: Duration,
+    /// The time between the starts of two of them.
+    pub stagger: Duration,
+}
+
+impl Default for Instances {
+    /// One, from the beginning.
+    fn default() -> Instances {
+        Instances {
+            count: 1,
+            start: Duration::ZERO,
+            stagger: Duration::ZERO,
+        }
+    }
+}
+
+impl Instances {
+    /// So many, from the beginning.
+    #[must_use]
+    pub fn of(count: u32) -> Instances {
+        Instances {
+            count,
+            ..Instances::default()
+        }
+    }
+
+    /// When instance `number` (from 1) starts.
+    pub(super) fn start_of(&self, number: u32) -> Duration {
+        self.start + self.stagger * (number - 1)
+    }
+}
+
+impl OwnProgram {
+    pub(crate) fn new<F: Future<Output = ()> + 'static>(
+        name: String,
+        instances: Instances,
+        main: impl Fn(Env) -> F + Send + Sync + 'static,
+    ) -> OwnProgram {
+        OwnProgram {
+            name,
+            instances,
+            main: Arc::new(move |env| Box::pin(main(env))),
+        }
+    }
+}
+
+impl fmt::Debug for OwnProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.instances.count, self.name)
+    }
+}

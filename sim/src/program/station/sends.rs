@@ -1,0 +1,157 @@
+//! The sends of a producer's program, from the hand-over to the end.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use broker_core::client::producer::{SendCompletion, SendId};
+use broker_core::protocol::Acks;
+
+use super::Station;
+use crate::history::{Uid, What};
+use crate::program::producer::{RecordMetadata, SendError};
+
+/// The sends of a producer that have not ended, or whose ends nobody has taken yet.
+#[derive(Default)]
+pub(super) struct Sends {
+    /// The promise under which they are made.
+    pub(super) acks: Option<Acks>,
+    /// The id of the first slot.
+    first: u64,
+    slots: VecDeque<Option<Send>>,
+    /// How many have not ended.
+    pub(super) open: usize,
+    /// Those that wait for room in the buffer, or for the end of all sends.
+    pub(super) waiting: Vec<Waker>,
+}
+
+struct Send {
+    uid: Uid,
+    /// Whether a program still holds the future of this send.
+    watched: bool,
+    waker: Option<Waker>,
+    end: Option<Result<RecordMetadata, SendError>>,
+}
+
+impl Station {
+    /// A producer took a record.
+    pub(crate) fn add_send(&mut self, index: usize, id: SendId, uid: Uid) {
+        let sends = &mut self.clients[index].sends;
+        assert_eq!(
+            id.0,
+            sends.first + sends.slots.len() as u64,
+            "a producer counts its sends from 0"
+        );
+        sends.slots.push_back(Some(Send {
+            uid,
+            watched: true,
+            waker: None,
+            end: None,
+        }));
+        sends.open += 1;
+    }
+
+    /// How send `id` ended, if it has; if not, `waker` is woken when it does.
+    pub(crate) fn take_end(
+        &mut self,
+        index: usize,
+        id: SendId,
+        waker: &Waker,
+    ) -> Option<Result<RecordMetadata, SendError>> {
+        let sends = &mut self.clients[index].sends;
+        let slot = (id.0 - sends.first) as usize;
+        let send = sends.slots[slot].as_mut().expect("the future holds the slot");
+        match send.end.take() {
+            Some(end) => {
+                sends.slots[slot] = None;
+                sends.trim();
+                Some(end)
+            }
+            None => {
+                send.waker = Some(waker.clone());
+                None
+            }
+        }
+    }
+
+    /// Nobody waits for send `id` any more.
+    pub(crate) fn stop_watching(&mut self, index: usize, incarnation: u32, id: SendId) {
+        let client = &mut self.clients[index];
+        if client.incarnation != incarnation || client.machine.is_none() {
+            return;
+        }
+        let slot = (id.0 - client.sends.first) as usize;
+        let Some(send) = client.sends.slots.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        send.watched = false;
+        send.waker = None;
+        if send.end.is_some() {
+            client.sends.slots[slot] = None;
+            client.sends.trim();
+        }
+    }
+
+    /// Wakes `waker` at the next end of a send of client `index`.
+    pub(crate) fn await_any_end(&mut self, index: usize, waker: &Waker) {
+        self.clients[index].sends.waiting.push(waker.clone());
+    }
+
+    pub(super) fn end_send(&mut self, index: usize, completion: SendCompletion) {
+        let sends = &mut self.clients[index].sends;
+        let acks = sends.acks.expect("a producer has acks");
+        let slot = (completion.id.0 - sends.first) as usize;
+        let send = sends.slots[slot].as_mut().expect("a send ends once");
+        let uid = send.uid;
+        sends.open -= 1;
+        let end = match completion.result {
+            Ok(ok) => Ok(RecordMetadata {
+                partition: completion.partition.expect("a send that succeeded went somewhere"),
+                offset: ok.offset,
+            }),
+            Err(failed) => Err(SendError::Failed(failed)),
+        };
+        let what = match (&end, completion.result) {
+            (Ok(metadata), _) => What::SendOk {
+                uid,
+                partition: metadata.partition,
+                offset: metadata.offset,
+                acks,
+            },
+            (Err(_), Err(failed)) if failed.maybe_appended => What::SendUnknown {
+                uid,
+                error: failed.error,
+            },
+            (Err(_), Err(failed)) => What::SendFailed {
+                uid,
+                error: failed.error,
+            },
+            (Err(_), Ok(_)) => unreachable!("the end was made from the result"),
+        };
+        let waker = send.waker.take();
+        if send.watched {
+            send.end = Some(end);
+        } else {
+            sends.slots[slot] = None;
+            sends.trim();
+        }
+        if let Some(waker) = waker {
+            self.wake(waker);
+        }
+        self.write(index, what);
+    }
+}
+
+impl Sends {
+    /// The uids of those that have not ended.
+    pub(super) fn open_uids(self) -> Vec<Uid> {
+        let open = self.slots.into_iter().flatten().filter(|send| send.end.is_none());
+        open.map(|send| send.uid).collect()
+    }
+
+    fn trim(&mut self) {
+        while let Some(None) = self.slots.front() {
+            self.slots.pop_front();
+            self.first += 1;
+        }
+    }
+}
