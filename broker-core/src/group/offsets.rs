@@ -121,3 +121,85 @@ impl Offsets {
         expired
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::types::{Offset, TopicId};
+
+    const GROUP: &str = "workers";
+
+    fn partition(index: i32) -> TopicPartition {
+        TopicPartition::new(TopicId(101), index)
+    }
+
+    fn commit(index: i32, value: Option<(i64, i64)>) -> GroupRecord {
+        GroupRecord::OffsetCommit {
+            group: GroupId::from(GROUP),
+            partition: partition(index),
+            value: value.map(|(offset, at)| (OffsetAndMetadata::at(Offset(offset)), Timestamp(at))),
+        }
+    }
+
+    #[test]
+    fn tombstones_leave_nothing_behind() {
+        let mut offsets = Offsets::default();
+        offsets.replay(&commit(0, Some((1, 0))));
+        offsets.replay(&commit(1, Some((2, 0))));
+        offsets.replay(&commit(0, None));
+        offsets.replay(&commit(7, None));
+        assert_ne!(offsets, Offsets::default());
+        offsets.replay(&commit(1, None));
+        assert_eq!(offsets, Offsets::default());
+    }
+
+    /// Committed at 1000 and 2000, kept for 500; since when the group has not used them is the groups' word.
+    #[test]
+    fn positions_expire_when_nobody_has_used_them_for_long() {
+        type UnusedSince = fn(i32, i64) -> Option<i64>;
+        let rows: [(&str, i64, UnusedSince, Vec<i32>); 7] = [
+            ("too early", 1499, |_, committed| Some(committed), vec![]),
+            ("the first", 1500, |_, committed| Some(committed), vec![0]),
+            ("the first still", 2499, |_, committed| Some(committed), vec![0]),
+            ("both", 2500, |_, committed| Some(committed), vec![0, 1]),
+            ("in use", i64::MAX, |_, _| None, vec![]),
+            (
+                "empty since later",
+                3000,
+                |_, committed| Some(committed.max(2501)),
+                vec![],
+            ),
+            (
+                "one is subscribed to",
+                9000,
+                |index, at| (index == 1).then_some(at),
+                vec![1],
+            ),
+        ];
+        for (row, now, unused_since, expected) in rows {
+            let mut offsets = Offsets::default();
+            offsets.replay(&commit(0, Some((1, 1000))));
+            offsets.replay(&commit(1, Some((2, 2000))));
+            let retention = Duration::from_millis(500);
+            let expired = offsets.expired(Timestamp(now), retention, |group, partition, committed| {
+                assert_eq!(&*group.0, GROUP);
+                unused_since(partition.partition.0, committed.0).map(Timestamp)
+            });
+            let expired: Vec<TopicPartition> = expired.into_iter().flat_map(|(_, partitions)| partitions).collect();
+            let expected: Vec<TopicPartition> = expected.into_iter().map(partition).collect();
+            assert_eq!(expired, expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn nothing_expires_that_is_kept_for_ever() {
+        let mut offsets = Offsets::default();
+        offsets.replay(&commit(0, Some((1, 1000))));
+        let expired = offsets.expired(Timestamp(i64::MAX - 1), Duration::MAX, |_, _, committed| {
+            Some(committed)
+        });
+        assert!(expired.is_empty());
+    }
+}

@@ -7,6 +7,8 @@
 mod answers;
 mod loading;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
