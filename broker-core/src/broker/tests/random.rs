@@ -11,6 +11,7 @@ enum Act {
     Kill(u32),
     Start(u32),
     Isolate(u32),
+    Deafen(u32),
     Heal,
     Pass(u64),
 }
@@ -22,6 +23,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (1..=3u32).prop_map(Act::Kill),
         3 => (1..=3u32).prop_map(Act::Start),
         1 => (1..=3u32).prop_map(Act::Isolate),
+        1 => (1..=3u32).prop_map(Act::Deafen),
         2 => Just(Act::Heal),
         3 => (1..12_000u64).prop_map(Act::Pass),
     ]
@@ -32,6 +34,9 @@ struct Register {
     cluster: Cluster,
     partition: TopicPartition,
     next: i64,
+    /// Nodes that hear the client, but no other node: such a one may be deposed without knowing. What it tells of
+    /// what was committed before is old, as in Kafka; what it takes must not be lost.
+    deaf: BTreeSet<u32>,
     /// The last value that was told, and what was tried since without an answer that says whether it is stored.
     possible: BTreeSet<Option<i64>>,
 }
@@ -72,7 +77,10 @@ impl Register {
     }
 
     fn fetch(&mut self) -> Result<bool, TestCaseError> {
-        let Some(from) = self.coordinator().filter(|from| self.is_up(*from)) else {
+        let Some(from) = self
+            .coordinator()
+            .filter(|from| self.is_up(*from) && !self.deaf.contains(from))
+        else {
             return Ok(false);
         };
         let id = self.cluster.send(from, fetch_of("workers", self.partition));
@@ -91,8 +99,19 @@ impl Register {
         Ok(true)
     }
 
+    fn deafen(&mut self, id: u32) {
+        let others = BROKERS.into_iter().filter(|other| *other != id);
+        self.cluster.cut.extend(others.map(|other| (other, id)));
+        self.deaf.insert(id);
+    }
+
     fn heal(&mut self) {
         self.cluster.cut.clear();
+        self.deaf.clear();
+    }
+
+    fn revive(&mut self) {
+        self.heal();
         for id in BROKERS {
             if self.cluster.nodes[&id].machine.is_none() {
                 self.cluster.start(id);
@@ -113,7 +132,7 @@ proptest! {
         let mut cluster = Cluster::with(config, Quirks::default(), seed);
         let partition = cluster.create_topic("orders");
         cluster.find(1, "workers", None);
-        let mut register = Register { cluster, partition, next: 0, possible: [None].into() };
+        let mut register = Register { cluster, partition, next: 0, deaf: BTreeSet::new(), possible: [None].into() };
         for act in acts {
             let cluster = &mut register.cluster;
             match act {
@@ -122,11 +141,12 @@ proptest! {
                 Act::Kill(id) => if cluster.nodes[&id].machine.is_some() { cluster.kill(id) },
                 Act::Start(id) => if cluster.nodes[&id].machine.is_none() { cluster.start(id) },
                 Act::Isolate(id) => cluster.isolate(id),
-                Act::Heal => cluster.cut.clear(),
+                Act::Deafen(id) => register.deafen(id),
+                Act::Heal => register.heal(),
                 Act::Pass(millis) => cluster.pass(Duration::from_millis(millis)),
             }
         }
-        register.heal();
+        register.revive();
         let mut told = false;
         for _ in 0..60 {
             register.cluster.pass(SECOND);

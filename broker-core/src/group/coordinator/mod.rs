@@ -66,7 +66,9 @@ impl GroupCoordinator {
 
     /// The offsets topic is there, with so many partitions.
     pub fn set_topic(&mut self, topic: TopicId, partitions: u32) {
-        self.topic = Some((topic, partitions));
+        if partitions > 0 {
+            self.topic = Some((topic, partitions));
+        }
     }
 
     /// The partition of the offsets topic that a group belongs to, if the topic is known.
