@@ -64,7 +64,8 @@ impl Sends {
     /// nonmonotonic-send. Returns how many records are committed.
     fn place(&mut self, model: &Model, findings: &mut Findings) -> u64 {
         let mut count = 0;
-        for (place, partition) in model.partitions.iter().enumerate() {
+        let partitions = model.partitions.iter().enumerate();
+        for (place, partition) in partitions.filter(|(_, partition)| !partition.is_internal) {
             // Per program: the latest of its sends that stands in the partition so far.
             let mut latest: Vec<Option<usize>> = vec![None; self.programs.len()];
             let ledger = &partition.ledger;
@@ -139,7 +140,8 @@ impl Sends {
 
     /// Gives each send that was committed once the place of its loss.
     fn mark_lost(&mut self, model: &Model) {
-        for (place, partition) in model.partitions.iter().enumerate() {
+        let partitions = model.partitions.iter().enumerate();
+        for (place, partition) in partitions.filter(|(_, partition)| !partition.is_internal) {
             for (number, version) in partition.ledger.versions.iter().enumerate() {
                 for (offset, record) in (version.base.0..).map(Offset).zip(&version.records) {
                     if let Some(send) = record.uid.and_then(|uid| self.index.get(uid)) {

@@ -1,4 +1,4 @@
-//! L1, L2, L5, L8: what the healed cluster must come to.
+//! L1, L2, L5, L8: what the healed cluster must come to. What groups must come to is in [`super::groups::progress`].
 
 use broker_core::config::AutoOffsetReset;
 
@@ -25,6 +25,7 @@ impl Checks {
             waits.push((Check::L5, format!("{} sends have not ended", self.sends.pending())));
         }
         self.consumer_waits(&mut waits);
+        self.groups.waits(&self.nodes, &self.model, &self.reads, &mut waits);
         waits
     }
 
@@ -106,7 +107,7 @@ impl Checks {
 
 impl Partition {
     /// Whether a consumer at this position has got everything visible.
-    fn is_drained(&self, position: broker_core::types::Offset) -> bool {
+    pub fn is_drained(&self, position: broker_core::types::Offset) -> bool {
         let rest = self.ledger.records.get(position.0 as usize..).unwrap_or(&[]);
         !rest.iter().any(|record| record.visible)
     }

@@ -8,6 +8,7 @@
 //! The cost of a fact does not depend on the length of any log.
 
 mod blame;
+mod groups;
 mod judge;
 mod ledger;
 mod liveness;
@@ -26,6 +27,7 @@ mod watermark;
 mod witness;
 
 use core::hash::{Hash, Hasher};
+use std::collections::BTreeMap;
 
 use broker_core::config::AutoOffsetReset;
 use broker_core::trace::Event;
@@ -36,6 +38,8 @@ use crate::fault::FaultPlan;
 use crate::history::{At, Entry, Environment, Observer, What};
 use crate::scenario::Scenario;
 use crate::verdict::{Check, Finding, Findings, Ruling};
+use crate::world;
+use groups::Groups;
 use judge::Quiescence;
 use model::{Model, Nodes, Scene};
 use quorum::Quorum;
@@ -56,6 +60,7 @@ pub struct Checks {
     sends: Sends,
     reads: Reads,
     readers: Vec<Reader>,
+    groups: Groups,
     findings: Findings,
     now: At,
 }
@@ -88,6 +93,11 @@ impl Checks {
     /// The checks of a trial of `scenario`. Which faults are planned makes no difference: only what strikes counts.
     #[must_use]
     pub fn new(scenario: &Scenario, _plan: &FaultPlan) -> Checks {
+        Checks::with_names(scenario, &world::names(scenario))
+    }
+
+    /// The same, with names of nodes other than the scenario's own.
+    fn with_names(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Checks {
         let readers = scenario
             .consumers
             .iter()
@@ -104,6 +114,7 @@ impl Checks {
                     resets: group.config.auto_offset_reset,
                 })
                 .collect(),
+            groups: Groups::new(scenario, names),
             findings: Findings::default(),
             now: At::default(),
         }
@@ -135,6 +146,13 @@ impl Checks {
             };
             partition.check_divergence(scene);
         }
+        let scene = &mut Scene {
+            at: self.now,
+            node: NodeId::default(),
+            nodes: &self.nodes,
+            findings: &mut self.findings,
+        };
+        self.groups.finish(scene);
         self.judge_progress(&end);
         let quiescence = Quiescence {
             settled,
@@ -178,6 +196,8 @@ impl Checks {
                 Check::L1 => "no single controller after the heal",
                 Check::L2 => "a partition does not work after the heal",
                 Check::L5 => "a send did not end well after the heal",
+                Check::L7 => "a group did not become stable after the heal",
+                Check::L9 => "a retry topic was not drained after the heal",
                 _ => "a replica or a consumer did not catch up after the heal",
             };
             let finding = Finding {
@@ -374,8 +394,17 @@ impl Observer for Checks {
             } => {
                 let place = self.model.place(*partition);
                 self.reads.reset(scene, place, *from, *to);
+                self.groups.position_reset(scene, &self.model, event);
             }
-            // Facts about groups are not looked at yet.
+            Event::PartitionsAssigned { partitions, .. }
+            | Event::PartitionsRevoked { partitions, .. }
+            | Event::PartitionsLost { partitions, .. } => {
+                for partition in partitions {
+                    let place = self.model.place(*partition);
+                    self.reads.owner_changed(scene, place);
+                }
+                self.groups.fact(scene, &self.model, event);
+            }
             Event::CoordinatorLoading { .. }
             | Event::CoordinatorLoaded { .. }
             | Event::CoordinatorUnloaded { .. }
@@ -384,16 +413,19 @@ impl Observer for Checks {
             | Event::MemberRemoved { .. }
             | Event::OffsetCommitted { .. }
             | Event::OffsetsFetched { .. }
-            | Event::OffsetExpired { .. }
-            | Event::PartitionsAssigned { .. }
-            | Event::PartitionsRevoked { .. }
-            | Event::PartitionsLost { .. } => {}
+            | Event::OffsetExpired { .. } => self.groups.fact(scene, &self.model, event),
             Event::ProducerIdAssigned { .. } | Event::BatchSent { .. } | Event::BatchCompleted { .. } => {}
         }
     }
 
     fn entry(&mut self, entry: &Entry) {
         self.now = entry.at;
+        let scene = &mut Scene {
+            at: entry.at,
+            node: entry.process,
+            nodes: &self.nodes,
+            findings: &mut self.findings,
+        };
         match &entry.what {
             What::SendInvoked(record) => self.sends.invoked(entry, record),
             What::SendOk {
@@ -408,34 +440,22 @@ impl Observer for Checks {
             What::SendFailed { uid, error } => self.sends.failed(*uid, *error),
             What::SendUnknown { uid, .. } => self.sends.unknown(*uid),
             What::Polled(records) => {
-                let scene = &mut Scene {
-                    at: entry.at,
-                    node: entry.process,
-                    nodes: &self.nodes,
-                    findings: &mut self.findings,
-                };
                 self.reads.polled(scene, &mut self.model, entry, records);
             }
             What::Sought { partition, to } => {
                 let place = self.model.place(*partition);
-                let (nodes, findings) = (&self.nodes, &mut self.findings);
-                self.reads.sought(
-                    &Scene {
-                        at: entry.at,
-                        node: entry.process,
-                        nodes,
-                        findings,
-                    },
-                    place,
-                    *to,
-                );
+                self.reads.sought(scene, place, *to);
+                self.groups.entry(scene, &self.model, entry);
             }
             What::ProcessBegun(_)
             | What::ProcessEnded { .. }
             | What::CommitInvoked { .. }
-            | What::CommitEnded { .. }
-            | What::ServiceCalled { .. } => {}
-            What::Environment(Environment::Healed) => self.sends.healed(entry.at),
+            | What::CommitEnded { .. } => self.groups.entry(scene, &self.model, entry),
+            What::ServiceCalled { .. } => {}
+            What::Environment(Environment::Healed) => {
+                self.sends.healed(entry.at);
+                self.groups.healed();
+            }
             What::Environment(blow) => self.strike(entry.at, entry.process, blow),
         }
     }

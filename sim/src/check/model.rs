@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use broker_core::protocol::RecordBatch;
-use broker_core::types::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicId, TopicPartition};
+use broker_core::types::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicId, TopicName, TopicPartition};
 
 use super::ledger::Ledger;
 use super::mirror::Mirror;
@@ -136,6 +136,8 @@ pub(super) struct Partition {
     pub label: String,
     /// The topic's place in [`Model::topics`], if it has a name yet.
     pub topic: Option<usize>,
+    /// It is of the offsets topic: its records are no program's.
+    pub is_internal: bool,
     /// What its topic promises.
     pub promise: Promise,
     /// Every node that ever said something about a log of the partition.
@@ -236,6 +238,7 @@ impl Partition {
                 |(_, topic)| format!("{}/{}", topic.name, id.partition),
             ),
             topic: topic.map(|(index, _)| index),
+            is_internal: topic.is_some_and(|(_, topic)| topic.name == TopicName::CONSUMER_OFFSETS),
             promise: topic.map_or(none, |(_, topic)| topic.promise),
             replicas: Vec::new(),
             state: None,
@@ -377,6 +380,22 @@ impl Model {
         place
     }
 
+    /// The partition of this id, if anything was ever said of it.
+    pub fn find(&self, id: TopicPartition) -> Option<&Partition> {
+        Some(&self.partitions[self.place_of(id)?])
+    }
+
+    /// Its place in [`Model::partitions`].
+    pub fn place_of(&self, id: TopicPartition) -> Option<usize> {
+        self.places.get(&id).copied()
+    }
+
+    /// The partitions of the topic of this name.
+    pub fn partitions_of<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a Partition> {
+        let is_of = move |partition: &&Partition| partition.topic.is_some_and(|of| self.topics[of].name == topic);
+        self.partitions.iter().filter(is_of)
+    }
+
     /// The partition of this id.
     pub fn partition(&mut self, id: TopicPartition) -> &mut Partition {
         let place = self.place(id);
@@ -407,6 +426,7 @@ impl Model {
         for partition in self.partitions.iter_mut().filter(|partition| partition.id.topic == id) {
             partition.label = format!("{name}/{}", partition.id.partition);
             partition.topic = Some(index);
+            partition.is_internal = name == TopicName::CONSUMER_OFFSETS;
             partition.promise = self.topics[index].promise;
         }
     }

@@ -62,6 +62,11 @@ impl Stream {
 }
 
 impl Reads {
+    /// The way of one consumer through a partition.
+    pub fn find(&self, node: NodeId, partition: usize) -> Option<&Stream> {
+        Some(&self.streams[*self.places.get(&(node, partition))?])
+    }
+
     /// Every way, in the order of beginning.
     pub fn streams(&self) -> &[Stream] {
         &self.streams
@@ -100,6 +105,13 @@ impl Reads {
             stream.begin_again();
         }
         stream.resets.push(to);
+    }
+
+    /// A member of a group owns the partition from now on, or owns it no longer: its way begins anew with the position
+    /// that it takes.
+    pub fn owner_changed(&mut self, scene: &Scene<'_>, partition: usize) {
+        self.stream(scene.node, partition, scene.nodes.life(scene.node))
+            .begin_again();
     }
 
     /// A program moved its position.

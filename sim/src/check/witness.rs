@@ -58,6 +58,8 @@ pub(super) enum Noted {
         from: Offset,
         to: Offset,
     },
+    /// Something about a group, in words.
+    OfGroup(String),
 }
 
 /// The notes of one partition, oldest first.
@@ -132,6 +134,7 @@ impl fmt::Display for Note {
             Noted::HighWatermarkFell { role, from, to } => {
                 write!(f, "node {node}'s high watermark fell from {from} to {to} ({role:?})")
             }
+            Noted::OfGroup(what) => f.write_str(what),
         }
     }
 }

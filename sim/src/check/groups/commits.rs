@@ -1,0 +1,240 @@
+//! Every position that a coordinator took, and what coordinators tell of them: lost-committed-offset and G5.
+//!
+//! A position is a register: the last commit counts, and it may be lower than the one before. What a coordinator must
+//! tell follows from its own log: what it took itself, and before that the newest that its log has of its
+//! predecessors.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
+
+use super::coordinator::Session;
+use super::{Group, label};
+use crate::check::mirror::{Batch, count_below};
+use crate::check::model::{Model, Scene};
+use crate::history::{At, SimTime};
+use crate::verdict::Check;
+
+/// How long an answer may be on its way from what it was read from to the fact that states it.
+const WINDOW: Duration = Duration::from_secs(10);
+/// How many commits of one partition are kept; twice as many before the older half is forgotten.
+const KEPT: usize = 512;
+/// How far apart two nodes' clocks are at most, by a wide margin.
+const CLOCKS: Duration = Duration::from_secs(1);
+
+/// The committed positions of one group.
+#[derive(Default)]
+pub(super) struct Positions(BTreeMap<TopicPartition, Vec<Taken>>);
+
+/// A commit as its coordinator states it.
+pub(super) struct Commit {
+    /// Of which partition.
+    pub partition: TopicPartition,
+    /// The position.
+    pub offset: Offset,
+    /// Where it stands in the log of the offsets topic.
+    pub log: (TopicPartition, Offset),
+}
+
+/// A position that was taken, or given up as too old.
+#[derive(Clone, Copy)]
+struct Taken {
+    at: At,
+    /// None if it expired.
+    position: Option<Offset>,
+    log: (TopicPartition, Offset),
+    /// The coordinator.
+    node: NodeId,
+    /// Its session, and the epoch in which it led; zero if it had none.
+    session: u32,
+    epoch: LeaderEpoch,
+}
+
+/// A coordinator's answer for one partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Answer {
+    /// Which partition.
+    pub partition: TopicPartition,
+    /// What was told.
+    pub position: Option<Offset>,
+    /// Whether it was true.
+    pub right: bool,
+}
+
+impl Positions {
+    /// A coordinator took a position.
+    pub fn taken(&mut self, scene: &Scene<'_>, session: Option<Session>, commit: &Commit) {
+        self.push(scene, session, commit.partition, Some(commit.offset), commit.log);
+    }
+
+    fn push(
+        &mut self,
+        scene: &Scene<'_>,
+        session: Option<Session>,
+        partition: TopicPartition,
+        position: Option<Offset>,
+        log: (TopicPartition, Offset),
+    ) {
+        let taken = self.0.entry(partition).or_default();
+        if taken.len() == 2 * KEPT {
+            taken.drain(..KEPT);
+        }
+        taken.push(Taken {
+            at: scene.at,
+            position,
+            log,
+            node: scene.node,
+            session: session.map_or(0, |session| session.number),
+            epoch: session.map_or(LeaderEpoch::NONE, |session| session.leader_epoch),
+        });
+    }
+
+    /// The position that was taken last, by whomever.
+    pub fn last(&self, partition: TopicPartition) -> Option<Offset> {
+        self.0.get(&partition)?.last()?.position
+    }
+
+    /// What a coordinator may truly tell now: the newest position that its log has, and those that it replaced only
+    /// just now. The second is set if nothing can be said for certain.
+    fn truth(
+        &self,
+        at: At,
+        model: &Model,
+        session: Session,
+        partition: TopicPartition,
+    ) -> (Vec<Option<Offset>>, bool) {
+        let mut truths = Vec::new();
+        let since = SimTime(at.time.0.saturating_sub(WINDOW.as_nanos() as u64));
+        let taken = self.0.get(&partition).map_or(&[][..], |taken| taken);
+        for taken in taken.iter().rev() {
+            let its_own = taken.session == session.number;
+            if taken.position.is_none() && !its_own {
+                return (truths, true);
+            }
+            if !its_own && !has(model, session.node, taken) {
+                continue;
+            }
+            truths.push(taken.position);
+            if taken.at.time < since {
+                return (truths, false);
+            }
+        }
+        truths.push(None);
+        (truths, taken.len() >= KEPT)
+    }
+}
+
+/// Whether the log of `node` has the batch in which a position was taken.
+fn has(model: &Model, node: NodeId, taken: &Taken) -> bool {
+    let Some(partition) = model.find(taken.log.0) else {
+        return false;
+    };
+    let replica = partition.replicas.iter().find(|replica| replica.node == node);
+    replica.is_some_and(|replica| stands(replica.mirror.batches(), taken))
+}
+
+/// Whether the batch in which a position was taken is among these.
+fn stands(batches: &[Batch], taken: &Taken) -> bool {
+    let batch = batches.get(count_below(batches, taken.log.1));
+    batch.is_some_and(|batch| batch.base <= taken.log.1 && batch.epoch == taken.epoch)
+}
+
+/// A coordinator told somebody its positions. lost-committed-offset.
+pub(super) fn check_told(
+    scene: &mut Scene<'_>,
+    model: &Model,
+    group: &Group,
+    session: Option<Session>,
+    partitions: &[(TopicPartition, Option<Offset>)],
+) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for (partition, position) in partitions {
+        let (partition, position) = (*partition, *position);
+        let (truths, unsure) = match session {
+            Some(session) => group.positions.truth(scene.at, model, session, partition),
+            // It may not answer at all; whatever it says is right only if nothing was ever committed.
+            None => (vec![group.positions.last(partition)], false),
+        };
+        let right = unsure || truths.contains(&position);
+        answers.push(Answer {
+            partition,
+            position,
+            right,
+        });
+        if right {
+            continue;
+        }
+        let (node, id) = (scene.node, &group.id);
+        let shape = match position {
+            None => "a coordinator told of no position where one was committed",
+            Some(_) => "a coordinator told another position than the last one committed",
+        };
+        scene.violation(Check::LostCommittedOffset, shape, &group.notes, || {
+            format!(
+                "node {node} told group {id} {} for {}, where {} is committed",
+                shown(position),
+                label(model, partition),
+                shown(truths.first().copied().flatten())
+            )
+        });
+    }
+    answers
+}
+
+/// A position for people.
+pub(super) fn shown(position: Option<Offset>) -> String {
+    position.map_or_else(|| "no position".to_owned(), |position| format!("position {position}"))
+}
+
+/// A commit was answered ok: it must be in the committed log. lost-committed-offset.
+pub(super) fn check_acked(
+    scene: &mut Scene<'_>,
+    model: &Model,
+    group: &Group,
+    offsets: &[(TopicPartition, Offset)],
+) {
+    for (partition, offset) in offsets {
+        let taken = group.positions.0.get(partition).map_or(&[][..], |taken| taken);
+        let of_offset = taken.iter().rev().filter(|taken| taken.position == Some(*offset));
+        let is_committed = |taken: &Taken| {
+            let of_log = model.find(taken.log.0);
+            of_log.is_some_and(|log| stands(&log.ledger.batches, taken) || !log.ledger.versions.is_empty())
+        };
+        if taken.len() >= KEPT || of_offset.into_iter().any(is_committed) {
+            continue;
+        }
+        let (id, node) = (&group.id, scene.node);
+        let shape = "a commit was answered ok before it was committed";
+        scene.violation(Check::LostCommittedOffset, shape, &group.notes, || {
+            format!(
+                "node {node} was told that position {offset} of {} is stored for group {id}, but no coordinator has it in its committed log",
+                label(model, *partition)
+            )
+        });
+    }
+}
+
+/// A position was given up as too old. G5.
+pub(super) fn expired(
+    scene: &mut Scene<'_>,
+    group: &mut Group,
+    session: Option<Session>,
+    partition: TopicPartition,
+    retention: Duration,
+) {
+    let taken = group.positions.0.get(&partition).and_then(|taken| taken.last());
+    let age = taken.map(|taken| Duration::from_nanos(scene.at.time.0.saturating_sub(taken.at.time.0)));
+    let log = taken.map_or((partition, Offset::ZERO), |taken| taken.log);
+    let id = &group.id;
+    if let Some(age) = age.filter(|age| *age + CLOCKS < retention) {
+        scene.violation(Check::G5, "a position expired before its time", &group.notes, || {
+            format!("group {id} lost its position in {partition} {age:?} after its commit, but it is kept for {retention:?}")
+        });
+    } else if group.owners.owner(scene.nodes, partition).is_some() {
+        scene.violation(Check::G5, "a position expired that was in use", &group.notes, || {
+            format!("group {id} lost its position in {partition} while a member owned that")
+        });
+    }
+    group.positions.push(scene, session, partition, None, log);
+}

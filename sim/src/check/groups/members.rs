@@ -1,0 +1,318 @@
+//! Groups and members as their coordinators state them: G2, G3, G4 and stale-owner-commit.
+//!
+//! After a failover the new coordinator states only what changes. What an older one stated of a member is kept, but is
+//! not certain: it may never have been committed. A violation is found only where both sides are certain.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use broker_core::trace::{GroupState, RemovalCause};
+use broker_core::types::{GroupEpoch, GroupInstanceId, MemberId, TopicPartition};
+
+use super::commits::Commit;
+use super::coordinator::Session;
+use super::{Group, short};
+use crate::check::model::Scene;
+use crate::history::At;
+use crate::verdict::Check;
+
+/// A group's members.
+#[derive(Default)]
+pub(super) struct Members {
+    /// The newest session that stated anything.
+    session: u32,
+    /// The group's state, if that session has stated it.
+    state: Option<(GroupState, GroupEpoch, u32)>,
+    /// The state that was stated last, by whomever.
+    last: Option<GroupState>,
+    members: BTreeMap<MemberId, Member>,
+    /// The group has called its members to join: it speaks the classic protocol.
+    is_classic: bool,
+    /// The largest epoch that a member was told.
+    told: GroupEpoch,
+    /// Became stable then; judged when everything of that step is known.
+    stable: Option<At>,
+    epoch: Option<GroupEpoch>,
+    /// How often the group got another epoch.
+    pub rebalances: u64,
+    /// And how often since everything was healed.
+    pub rebalances_since_heal: u64,
+}
+
+struct Member {
+    /// The session that stated it.
+    session: u32,
+    epoch: GroupEpoch,
+    instance: Option<GroupInstanceId>,
+    assigned: Vec<TopicPartition>,
+    revoking: Vec<TopicPartition>,
+    removed: Option<RemovalCause>,
+}
+
+/// What a coordinator stated of a member.
+pub(super) struct Stated<'a> {
+    pub member: &'a MemberId,
+    pub instance: Option<&'a GroupInstanceId>,
+    pub epoch: GroupEpoch,
+    pub assigned: &'a [TopicPartition],
+    pub revoking: &'a [TopicPartition],
+}
+
+impl fmt::Display for Stated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (member, epoch) = (short(&self.member.0), self.epoch);
+        write!(f, "member {member} may own {:?} in epoch {epoch}", self.assigned)?;
+        if self.revoking.is_empty() {
+            return Ok(());
+        }
+        write!(f, ", once it has given up {:?}", self.revoking)
+    }
+}
+
+impl Member {
+    fn holds(&self, partition: TopicPartition) -> bool {
+        self.assigned.contains(&partition) || self.revoking.contains(&partition)
+    }
+}
+
+impl Members {
+    /// Why the member is none any more, if a coordinator removed it.
+    pub fn removal(&self, member: &MemberId) -> Option<RemovalCause> {
+        self.members.get(member)?.removed
+    }
+
+    /// Whether the group is stable, as far as its newest coordinator has said.
+    pub fn may_be_stable(&self) -> bool {
+        self.state
+            .is_none_or(|(state, ..)| matches!(state, GroupState::Stable | GroupState::Empty))
+    }
+
+    /// The state that was stated last.
+    pub fn state(&self) -> Option<GroupState> {
+        self.last
+    }
+
+    /// A member was told this epoch, so it is committed.
+    pub fn told(&mut self, epoch: GroupEpoch) {
+        self.told = self.told.max(epoch);
+    }
+
+    /// A coordinator stated this epoch.
+    pub fn count_rebalance(&mut self, epoch: GroupEpoch, healed: bool) {
+        if self.epoch.replace(epoch) != Some(epoch) {
+            self.rebalances += 1;
+            self.rebalances_since_heal += u64::from(healed);
+        }
+    }
+
+    /// A coordinator removed a member.
+    pub fn removed(&mut self, session: Session, member: &MemberId, cause: RemovalCause) {
+        if !self.enter(session) {
+            return;
+        }
+        if let Some(member) = self.members.get_mut(member) {
+            member.session = session.number;
+            member.removed = Some(cause);
+        }
+    }
+
+    /// Takes the words of this session for facts; false if they are of one that was replaced.
+    fn enter(&mut self, session: Session) -> bool {
+        if !session.newest || session.number < self.session {
+            return false;
+        }
+        if session.number > self.session {
+            self.session = session.number;
+            self.state = None;
+            self.stable = None;
+        }
+        true
+    }
+
+    /// The members of which the newest session has said that they are.
+    fn certain(&self) -> impl Iterator<Item = (&MemberId, &Member)> {
+        let is_certain = |member: &Member| member.session == self.session && member.removed.is_none();
+        self.members.iter().filter(move |(_, member)| is_certain(member))
+    }
+}
+
+/// A group's state or epoch changed. G2.
+pub(super) fn group_changed(
+    scene: &mut Scene<'_>,
+    group: &mut Group,
+    session: Session,
+    state: GroupState,
+    epoch: GroupEpoch,
+    count: u32,
+) {
+    check_stable(scene, group, false);
+    let members = &mut group.members;
+    if !members.enter(session) {
+        return;
+    }
+    let begins_anew = matches!(members.last, None | Some(GroupState::Empty | GroupState::Dead));
+    let before = members.state.map(|(_, epoch, _)| epoch);
+    let floor = before.unwrap_or(GroupEpoch::NONE).max(members.told);
+    members.is_classic |= matches!(
+        state,
+        GroupState::PreparingRebalance | GroupState::CompletingRebalance
+    );
+    members.last = Some(state);
+    members.state = Some((state, epoch, count));
+    members.stable = (state == GroupState::Stable).then_some(scene.at);
+    if matches!(state, GroupState::Dead) {
+        members.told = GroupEpoch::NONE;
+        return;
+    }
+    if epoch < floor && !begins_anew {
+        let (id, node) = (&group.id, scene.node);
+        scene.violation(Check::G2, "a group's epoch fell", &group.notes, || {
+            format!("node {node} put group {id} at epoch {epoch} after {floor}")
+        });
+    }
+    if epoch < floor {
+        group.members.told = epoch;
+    }
+}
+
+/// A member changed. G4.
+pub(super) fn member_changed(scene: &mut Scene<'_>, group: &mut Group, session: Session, stated: &Stated<'_>) {
+    check_stable(scene, group, false);
+    let Group {
+        members, notes, id, ..
+    } = group;
+    if !members.enter(session) {
+        return;
+    }
+    let had = members.members.get(stated.member);
+    let had = had.filter(|member| member.removed.is_none() && member.session == session.number);
+    if !members.is_classic {
+        let new = stated.assigned.iter().filter(|new| had.is_none_or(|had| !had.assigned.contains(new)));
+        for new in new {
+            let held = |other: &Member| other.holds(*new) && (other.instance.is_none() || other.instance.as_ref() != stated.instance);
+            let mut others = members.certain().filter(|(other, _)| *other != stated.member);
+            let Some((other, _)) = others.find(|(_, other)| held(other)) else {
+                continue;
+            };
+            let (epoch, member) = (stated.epoch, short(&stated.member.0));
+            let shape = "a partition was handed out before its owner had released it";
+            scene.violation(Check::G4, shape, notes, || {
+                format!(
+                    "group {id} gave {new} to member {member} in epoch {epoch} while member {} still held it",
+                    short(&other.0)
+                )
+            });
+        }
+    }
+    let member = Member {
+        session: session.number,
+        epoch: stated.epoch,
+        instance: stated.instance.cloned(),
+        assigned: stated.assigned.to_vec(),
+        revoking: stated.revoking.to_vec(),
+        removed: None,
+    };
+    members.members.insert(stated.member.clone(), member);
+}
+
+/// A stable group's assignment has every partition once. G2. Judged at the first fact of a later step, or at the end.
+pub(super) fn check_stable(scene: &mut Scene<'_>, group: &mut Group, at_end: bool) {
+    let Some(at) = group.members.stable.filter(|at| at_end || at.step < scene.at.step) else {
+        return;
+    };
+    group.members.stable = None;
+    let members = &group.members;
+    let Some((GroupState::Stable, epoch, count)) = members.state else {
+        return;
+    };
+    // Somebody whom the newest coordinator has said nothing of may own the rest.
+    let all_known = members.certain().count() == count as usize && members.certain().all(|(_, of)| of.epoch == epoch);
+    if !all_known {
+        return;
+    }
+    let of_member = |(id, member): (_, &Member)| -> Vec<(TopicPartition, MemberId)> {
+        let id: &MemberId = id;
+        member.assigned.iter().map(|partition| (*partition, id.clone())).collect()
+    };
+    let mut owned: Vec<(TopicPartition, MemberId)> = members.certain().flat_map(of_member).collect();
+    owned.sort();
+    let mut next = 0;
+    for (place, (partition, owner)) in owned.iter().enumerate() {
+        let before = place.checked_sub(1).map(|before| &owned[before]);
+        let topic_begins = before.is_none_or(|(before, _)| before.topic != partition.topic);
+        next = if topic_begins { 0 } else { next };
+        let id = &group.id;
+        if let Some((_, other)) = before.filter(|(before, _)| before == partition) {
+            scene.violation(Check::G2, "one partition is assigned twice", &group.notes, || {
+                format!(
+                    "group {id} became stable in epoch {epoch} ({}) with {partition} at members {} and {}",
+                    at.time,
+                    short(&other.0),
+                    short(&owner.0)
+                )
+            });
+        } else if partition.partition.0 != next {
+            scene.violation(Check::G2, "a partition is assigned to nobody", &group.notes, || {
+                let missing = TopicPartition::new(partition.topic, next);
+                format!("group {id} became stable in epoch {epoch} ({}) without {missing}", at.time)
+            });
+        }
+        next = partition.partition.0 + 1;
+    }
+}
+
+/// A commit was taken: was its committer a member, and current? G3 and stale-owner-commit.
+pub(super) fn check_committer(
+    scene: &mut Scene<'_>,
+    group: &mut Group,
+    session: Option<Session>,
+    member: Option<&MemberId>,
+    epoch: GroupEpoch,
+    commit: &Commit,
+) {
+    check_stable(scene, group, false);
+    let Group {
+        members, notes, id, ..
+    } = group;
+    // A coordinator that was replaced cannot have anything committed.
+    let Some(session) = session else { return };
+    if !members.enter(session) {
+        return;
+    }
+    let Commit { partition, offset, .. } = *commit;
+    let Some(member) = member else {
+        let count = members.certain().count();
+        if count > 0 {
+            scene.violation(Check::G3, "a commit without a member was taken from a stranger", notes, || {
+                format!("group {id} took position {offset} of {partition} from no member while it had {count}")
+            });
+        }
+        return;
+    };
+    let shown = short(&member.0);
+    let Some(known) = members.members.get(member) else {
+        scene.violation(Check::G3, "a commit was taken from a stranger", notes, || {
+            format!("group {id} took position {offset} of {partition} from {shown}, which never was a member")
+        });
+        return;
+    };
+    let stale = if let Some(cause) = known.removed {
+        format!("which was removed ({cause:?})")
+    } else if known.session != members.session {
+        return;
+    } else {
+        let current = match members.state {
+            Some((_, generation, _)) if members.is_classic => generation,
+            _ if members.is_classic => return,
+            _ => known.epoch,
+        };
+        if current == epoch {
+            return;
+        }
+        format!("whose epoch is {current}")
+    };
+    let shape = "a commit was taken from a member that was not current";
+    scene.violation(Check::StaleOwnerCommit, shape, notes, || {
+        format!("group {id} took position {offset} of {partition} in epoch {epoch} from member {shown}, {stale}")
+    });
+}

@@ -1,0 +1,357 @@
+//! Consumer groups: their coordinators, their members, their positions, and what programs do with their records.
+//!
+//! | file | what it watches | checks |
+//! |---|---|---|
+//! | [`contract`] | what a scenario promises of its workers | |
+//! | [`coordinator`] | who coordinates a partition of the offsets topic, and since when | G1 |
+//! | [`members`] | groups and members as coordinators state them | G2, G3, G4, stale-owner-commit |
+//! | [`commits`] | every position that a coordinator took, and what it tells | lost-committed-offset, G5 |
+//! | [`ownership`] | who owns what, as the members themselves state it | overlapping-owners |
+//! | [`positions`] | where members begin to read | unexplained-reset, poll-skip |
+//! | [`processing`] | what programs did with each record | skipped-processing, reprocessed, unexplained-reprocess |
+//! | [`hops`] | copies in retry and dead-letter topics | terminal-outcome, hop-before-commit, duplicate-hop, provenance, early-retry |
+//! | [`keys`] | the order of each key | retry-key-order |
+//! | [`progress`] | what healed groups must come to | L7, L8, L9, L11 |
+//!
+//! A coordinator that was deposed and does not know it yet may go on stating things. They count for little: only what
+//! the newest coordinator of a group states is taken for a fact, and what an older one stated before is remembered as
+//! not certain.
+
+pub(super) mod commits;
+pub(super) mod contract;
+pub(super) mod coordinator;
+pub(super) mod members;
+pub(super) mod ownership;
+pub(super) mod positions;
+pub(super) mod processing;
+pub(super) mod progress;
+
+use std::collections::BTreeMap;
+
+use broker_core::protocol::ErrorCode;
+use broker_core::trace::Event;
+use broker_core::types::{GroupId, NodeId, Offset, TopicPartition};
+
+use super::model::{Model, Scene};
+use super::witness::{Noted, Notes};
+use crate::history::{Entry, What};
+use crate::scenario::Scenario;
+use commits::Positions;
+use contract::Contracts;
+use coordinator::{Coordinators, Session};
+use members::Members;
+use ownership::Owners;
+use positions::Told;
+use processing::Lanes;
+
+/// Everything about consumer groups.
+pub(super) struct Groups {
+    /// What the scenario promises.
+    pub contracts: Contracts,
+    coordinators: Coordinators,
+    list: Vec<Group>,
+    index: BTreeMap<GroupId, usize>,
+    last: usize,
+    /// Which group each member's node is in.
+    of_node: BTreeMap<NodeId, usize>,
+    told: Told,
+    healed: bool,
+}
+
+/// One group.
+pub(super) struct Group {
+    /// Its id.
+    pub id: GroupId,
+    /// Its members, as its coordinator states them.
+    pub members: Members,
+    /// Its committed positions.
+    pub positions: Positions,
+    /// Who owns what, as the members state it.
+    pub owners: Owners,
+    /// What became of its records.
+    pub lanes: Lanes,
+    /// What a person may want to see.
+    pub notes: Notes,
+}
+
+impl Groups {
+    /// No group yet; `names` tells what the scenario calls each node.
+    pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Groups {
+        Groups {
+            contracts: Contracts::new(scenario, names),
+            coordinators: Coordinators::new(&scenario.cluster.config),
+            list: Vec::new(),
+            index: BTreeMap::new(),
+            last: 0,
+            of_node: BTreeMap::new(),
+            told: Told::default(),
+            healed: false,
+        }
+    }
+
+    /// Every group that was ever named.
+    pub fn list(&self) -> &[Group] {
+        &self.list
+    }
+
+    fn place(&mut self, id: &GroupId) -> usize {
+        if self.list.get(self.last).is_some_and(|group| group.id == *id) {
+            return self.last;
+        }
+        self.last = *self.index.entry(id.clone()).or_insert_with(|| {
+            self.list.push(Group {
+                id: id.clone(),
+                members: Members::default(),
+                positions: Positions::default(),
+                owners: Owners::default(),
+                lanes: Lanes::default(),
+                notes: Notes::default(),
+            });
+            self.list.len() - 1
+        });
+        self.last
+    }
+
+    /// The group and the coordinator's session in which the speaking node states something about it.
+    fn stated(&mut self, scene: &Scene<'_>, id: &GroupId) -> (&mut Group, Option<Session>) {
+        let session = self.coordinators.session(scene, id);
+        let place = self.place(id);
+        (&mut self.list[place], session)
+    }
+
+    /// A node stated a fact.
+    pub fn fact(&mut self, scene: &mut Scene<'_>, model: &Model, event: &Event) {
+        match event {
+            Event::CoordinatorLoading { partition, leader_epoch } => {
+                self.coordinators.loading(scene, *partition, *leader_epoch);
+            }
+            Event::CoordinatorLoaded {
+                partition,
+                leader_epoch,
+                end,
+                digest,
+            } => {
+                let told = (*end, *digest);
+                self.coordinators.loaded(scene, model, *partition, *leader_epoch, told);
+            }
+            Event::CoordinatorUnloaded { partition, .. } => self.coordinators.unloaded(scene, *partition),
+            Event::GroupChanged {
+                group: id,
+                state,
+                epoch,
+                members,
+            } => {
+                let healed = self.healed;
+                let (group, session) = self.stated(scene, id);
+                let what = format!("{id} became {state:?} in epoch {epoch} with {members} members");
+                group.note(scene, what);
+                group.members.count_rebalance(*epoch, healed);
+                if let Some(session) = session {
+                    members::group_changed(scene, group, session, *state, *epoch, *members);
+                }
+            }
+            Event::MemberChanged {
+                group: id,
+                member,
+                instance,
+                epoch,
+                assigned,
+                revoking,
+            } => {
+                let (group, session) = self.stated(scene, id);
+                let stated = members::Stated {
+                    member,
+                    instance: instance.as_ref(),
+                    epoch: *epoch,
+                    assigned,
+                    revoking,
+                };
+                group.note(scene, stated.to_string());
+                if let Some(session) = session {
+                    members::member_changed(scene, group, session, &stated);
+                }
+            }
+            Event::MemberRemoved {
+                group: id,
+                member,
+                cause,
+            } => {
+                let (group, session) = self.stated(scene, id);
+                group.note(scene, format!("member {} was removed: {cause:?}", short(&member.0)));
+                if let Some(session) = session {
+                    group.members.removed(session, member, *cause);
+                }
+            }
+            Event::OffsetCommitted {
+                group: id,
+                member,
+                epoch,
+                partition,
+                offset,
+                at,
+            } => {
+                let (group, session) = self.stated(scene, id);
+                let taken = commits::Commit {
+                    partition: *partition,
+                    offset: *offset,
+                    log: *at,
+                };
+                members::check_committer(scene, group, session, member.as_ref(), *epoch, &taken);
+                group.positions.taken(scene, session, &taken);
+                let contract = self.contracts.of_group(id).next();
+                let group = &mut self.list[self.last];
+                processing::position_passed(scene, model, group, contract, *partition, *offset);
+            }
+            Event::OffsetsFetched {
+                group: id,
+                client,
+                partitions,
+            } => {
+                self.coordinators.check_answer(scene, id);
+                let (group, session) = self.stated(scene, id);
+                let answers = commits::check_told(scene, model, group, session, partitions);
+                self.told.add(*client, &answers);
+            }
+            Event::OffsetExpired { group: id, partition } => {
+                let retention = self.coordinators.retention;
+                let (group, session) = self.stated(scene, id);
+                commits::expired(scene, group, session, *partition, retention);
+            }
+            Event::PartitionsAssigned {
+                group: id,
+                member,
+                epoch,
+                partitions,
+            } => {
+                let place = self.place(id);
+                self.of_node.insert(scene.node, place);
+                let group = &mut self.list[place];
+                let node = scene.node;
+                group.note(scene, format!("node {node} owns {partitions:?} in epoch {epoch}"));
+                group.members.told(*epoch);
+                ownership::assigned(scene, group, member, partitions);
+            }
+            Event::PartitionsRevoked {
+                group: id, partitions, ..
+            } => self.released(scene, id, partitions, "gave up"),
+            Event::PartitionsLost {
+                group: id, partitions, ..
+            } => self.released(scene, id, partitions, "learnt that it had lost"),
+            _ => {}
+        }
+    }
+
+    fn released(&mut self, scene: &Scene<'_>, id: &GroupId, partitions: &[TopicPartition], how: &str) {
+        let place = self.place(id);
+        let group = &mut self.list[place];
+        let node = scene.node;
+        group.note(scene, format!("node {node} {how} {partitions:?}"));
+        ownership::released(scene, group, partitions);
+    }
+
+    /// A consumer's machine moved its position.
+    pub fn position_reset(&mut self, scene: &mut Scene<'_>, model: &Model, event: &Event) {
+        let Event::PositionReset {
+            partition,
+            from,
+            to,
+            cause,
+        } = event
+        else {
+            return;
+        };
+        let moved = positions::Moved {
+            partition: *partition,
+            from: *from,
+            to: *to,
+            cause: *cause,
+        };
+        let answers = self.told.take(scene.node, *partition);
+        let group = self.of_node.get(&scene.node).map(|place| &mut self.list[*place]);
+        positions::check(scene, model, group, &moved, &answers);
+    }
+
+    /// A line of the history.
+    pub fn entry(&mut self, scene: &mut Scene<'_>, model: &Model, entry: &Entry) {
+        match &entry.what {
+            What::ProcessBegun(processing) => {
+                let Some(id) = &processing.group else { return };
+                let place = self.place(id);
+                let contract = self.contracts.of(entry.process);
+                processing::begun(scene, model, &mut self.list[place], contract, processing);
+            }
+            What::ProcessEnded { processing, outcome } => {
+                let Some(id) = &processing.group else { return };
+                let place = self.place(id);
+                let group = &mut self.list[place];
+                group.lanes.ended(scene, model, processing, *outcome);
+            }
+            What::CommitInvoked { group: id, offsets } => {
+                let place = self.place(id);
+                self.list[place].lanes.commit_invoked(scene.at, model, offsets);
+            }
+            What::CommitEnded {
+                group: id,
+                offsets,
+                error,
+            } => {
+                let place = self.place(id);
+                self.commit_ended(scene, model, place, offsets, *error);
+            }
+            What::Sought { partition, to } => {
+                if let Some(place) = self.of_node.get(&entry.process) {
+                    self.list[*place].lanes.moved(*partition, *to, true);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn commit_ended(
+        &mut self,
+        scene: &mut Scene<'_>,
+        model: &Model,
+        place: usize,
+        offsets: &[(TopicPartition, Offset)],
+        error: ErrorCode,
+    ) {
+        let group = &mut self.list[place];
+        if !error.is_ok() {
+            group.note(scene, format!("a commit of node {} ended with {error:?}", scene.node));
+            return;
+        }
+        group.lanes.commit_acked(offsets);
+        commits::check_acked(scene, model, group, offsets);
+    }
+
+    /// Everything is healed.
+    pub fn healed(&mut self) {
+        self.healed = true;
+    }
+
+    /// What can only be judged at the end.
+    pub fn finish(&mut self, scene: &mut Scene<'_>) {
+        for group in &mut self.list {
+            members::check_stable(scene, group, true);
+        }
+        self.check_rest(scene);
+    }
+}
+
+impl Group {
+    fn note(&mut self, scene: &Scene<'_>, what: String) {
+        self.notes.add(scene.at, scene.node, Noted::OfGroup(what));
+    }
+}
+
+/// The beginning of a long name, for people.
+fn short(name: &str) -> &str {
+    name.char_indices().nth(24).map_or(name, |(end, _)| &name[..end])
+}
+
+/// A partition's name for people.
+fn label(model: &Model, partition: TopicPartition) -> String {
+    model
+        .find(partition)
+        .map_or_else(|| partition.to_string(), |partition| partition.label.clone())
+}

@@ -1,0 +1,113 @@
+//! Who owns what, as the members themselves state it: overlapping-owners.
+
+use std::collections::BTreeMap;
+
+use broker_core::types::{MemberId, NodeId, TopicPartition};
+
+use super::{Group, short};
+use crate::check::model::{Nodes, Scene};
+use crate::history::At;
+use crate::verdict::{Check, Ruling};
+
+/// The owners of a group's partitions.
+#[derive(Default)]
+pub(super) struct Owners {
+    owners: BTreeMap<TopicPartition, Vec<Owner>>,
+    began: Option<At>,
+}
+
+/// A member that owns a partition.
+struct Owner {
+    node: NodeId,
+    /// The run of its process.
+    life: usize,
+    member: MemberId,
+    since: At,
+}
+
+impl Owner {
+    fn is_alive(&self, nodes: &Nodes) -> bool {
+        nodes.is_up(self.node) && nodes.life(self.node) == self.life
+    }
+}
+
+impl Owners {
+    /// The newest owner whose process runs.
+    pub fn owner(&self, nodes: &Nodes, partition: TopicPartition) -> Option<NodeId> {
+        self.alive(nodes, partition).last().map(|owner| owner.node)
+    }
+
+    /// How many owners' processes run.
+    pub fn count(&self, nodes: &Nodes, partition: TopicPartition) -> usize {
+        self.alive(nodes, partition).count()
+    }
+
+    /// When anybody first owned anything.
+    pub fn began(&self) -> Option<At> {
+        self.began
+    }
+
+    /// Whether the node owns the partition.
+    pub fn owns(&self, nodes: &Nodes, node: NodeId, partition: TopicPartition) -> bool {
+        self.alive(nodes, partition).any(|owner| owner.node == node)
+    }
+
+    fn alive<'a>(&'a self, nodes: &'a Nodes, partition: TopicPartition) -> impl Iterator<Item = &'a Owner> {
+        let owners = self.owners.get(&partition).map_or(&[][..], |owners| owners);
+        owners.iter().filter(|owner| owner.is_alive(nodes))
+    }
+}
+
+/// A consumer owns these from now on. overlapping-owners.
+pub(super) fn assigned(scene: &mut Scene<'_>, group: &mut Group, member: &MemberId, partitions: &[TopicPartition]) {
+    let Group {
+        id,
+        members,
+        owners,
+        lanes,
+        notes,
+        ..
+    } = group;
+    owners.began.get_or_insert(scene.at);
+    for partition in partitions {
+        lanes.owner_changed(*partition);
+        let owners = owners.owners.entry(*partition).or_default();
+        owners.retain(|owner| owner.node != scene.node && owner.is_alive(scene.nodes));
+        for other in owners.iter() {
+            let (ruling, shape) = match members.removal(&other.member) {
+                Some(cause) => (
+                    Ruling::Allowed(format!(
+                        "a member that the coordinator removed ({cause:?}) owns what it owned until it is told"
+                    )),
+                    "a member that was removed has not been told yet",
+                ),
+                None => (Ruling::Violation, "two live members own one partition"),
+            };
+            let (node, since) = (scene.node, other.since.time);
+            scene.rule(Check::OverlappingOwners, ruling, shape, notes, || {
+                format!(
+                    "node {node} (member {}) owns {partition} of group {id}, which node {} (member {}) has owned since {since}",
+                    short(&member.0),
+                    other.node,
+                    short(&other.member.0)
+                )
+            });
+        }
+        owners.push(Owner {
+            node: scene.node,
+            life: scene.nodes.life(scene.node),
+            member: member.clone(),
+            since: scene.at,
+        });
+    }
+}
+
+/// A consumer owns these no longer.
+pub(super) fn released(scene: &Scene<'_>, group: &mut Group, partitions: &[TopicPartition]) {
+    for partition in partitions {
+        group.lanes.owner_changed(*partition);
+        if let Some(owners) = group.owners.owners.get_mut(partition) {
+            owners.retain(|owner| owner.node != scene.node);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What programs did with each record of a group: skipped-processing, reprocessed and unexplained-reprocess.
+
+use std::collections::BTreeMap;
+
+use broker_core::types::{NodeId, Offset, TopicPartition};
+
+use super::contract::{copies_late, may_skip};
+use super::{Group, label};
+use crate::check::model::{Model, Partition, Scene};
+use crate::check::reads::name;
+use crate::history::{At, ProcessOutcome, Processing};
+use crate::scenario::{CommitMode, WorkerGroup};
+use crate::verdict::{Check, Ruling};
+
+/// A group's work, partition by partition.
+#[derive(Default)]
+pub(super) struct Lanes(BTreeMap<TopicPartition, Lane>);
+
+/// A group's work on one partition.
+#[derive(Default)]
+pub(super) struct Lane {
+    /// The offset of the first mark.
+    base: Offset,
+    /// What became of each record.
+    marks: Vec<Mark>,
+    /// Nothing below is left to be done: all is processed, or not for this group.
+    pub frontier: Offset,
+    /// Counts the changes of owner and position: within one, a process gets each record once.
+    stint: u32,
+    /// Positions that programs asked to commit, and how many records below had no end then, with the first of them.
+    asked: BTreeMap<Offset, Option<Undone>>,
+    /// A program began to work on some record.
+    is_worked: bool,
+    /// The largest position that a program was told is stored.
+    acked: Offset,
+    /// The committed positions passed these although nobody had ended work on them.
+    pub passed: Vec<Offset>,
+}
+
+/// Records below a position that nobody has ended work on.
+#[derive(Clone, Copy)]
+struct Undone {
+    at: At,
+    count: u64,
+    first: Offset,
+}
+
+/// What became of one record.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    /// Who worked on it last.
+    node: u32,
+    /// When, by [`Lane::stint`].
+    stint: u32,
+    /// Which attempt that was.
+    pub attempt: u32,
+    /// How the work ended.
+    pub ends: Ends,
+}
+
+/// A set of ends.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Ends(u8);
+
+impl Ends {
+    pub const PROCESSED: Ends = Ends(1);
+    pub const RETRIED: Ends = Ends(2);
+    pub const DEAD: Ends = Ends(4);
+    pub const SKIPPED: Ends = Ends(8);
+    /// Work on it began again after it had ended.
+    pub const AGAIN: Ends = Ends(16);
+
+    /// Whether all of `others` are among them.
+    pub fn has(self, others: Ends) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Adds some.
+    pub fn add(&mut self, others: Ends) {
+        self.0 |= others.0;
+    }
+
+    /// Whether the work has ended, one way or another.
+    pub fn is_done(self) -> bool {
+        self.0 & !Ends::AGAIN.0 != 0
+    }
+}
+
+impl Lane {
+    /// What became of the record at `offset`.
+    pub fn mark(&self, offset: Offset) -> Option<&Mark> {
+        self.marks.get(usize::try_from(offset.0 - self.base.0).ok()?)
+    }
+
+    fn mark_mut(&mut self, offset: Offset) -> &mut Mark {
+        if self.marks.is_empty() {
+            self.base = offset;
+        }
+        if offset < self.base {
+            let missing = (self.base.0 - offset.0) as usize;
+            self.marks.splice(..0, core::iter::repeat_n(Mark::default(), missing));
+            self.base = offset;
+        }
+        let index = (offset.0 - self.base.0) as usize;
+        if index >= self.marks.len() {
+            self.marks.resize(index + 1, Mark::default());
+        }
+        &mut self.marks[index]
+    }
+
+    fn is_done(&self, partition: Option<&Partition>, offset: Offset) -> bool {
+        if self.mark(offset).is_some_and(|mark| mark.ends.is_done()) {
+            return true;
+        }
+        // Offsets that no program ever sees.
+        let committed = partition.and_then(|partition| partition.ledger.at(offset));
+        committed.is_some_and(|record| !record.visible)
+    }
+
+    fn advance(&mut self, partition: Option<&Partition>) {
+        while self.is_done(partition, self.frontier) {
+            self.frontier = self.frontier.next();
+        }
+    }
+
+    /// What is not done below `position`.
+    fn undone(&self, at: At, partition: Option<&Partition>, position: Offset) -> Option<Undone> {
+        let below = (self.frontier.0..position.0).map(Offset);
+        let mut undone = below.filter(|offset| !self.is_done(partition, *offset));
+        let first = undone.next()?;
+        let count = 1 + undone.count() as u64;
+        Some(Undone { at, count, first })
+    }
+}
+
+impl Lanes {
+    /// The work on one partition.
+    pub fn get(&self, partition: TopicPartition) -> Option<&Lane> {
+        self.0.get(&partition)
+    }
+
+    /// All work.
+    pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &Lane)> {
+        self.0.iter()
+    }
+
+    /// The offset after the last record that a program began to work on.
+    pub fn reach(&self, partition: TopicPartition) -> Offset {
+        let lane = self.0.get(&partition);
+        lane.map_or(Offset::ZERO, |lane| lane.frontier.max(lane.base.plus(lane.marks.len() as i64)))
+    }
+
+    /// The partition has another owner, or none.
+    pub fn owner_changed(&mut self, partition: TopicPartition) {
+        if let Some(lane) = self.0.get_mut(&partition) {
+            lane.stint += 1;
+        }
+    }
+
+    /// An owner's position moved. What lies below is nobody's business any more if it `jumps` by right: the group
+    /// began there, or a program said so.
+    pub fn moved(&mut self, partition: TopicPartition, to: Offset, jumps: bool) {
+        let is_new = !self.0.contains_key(&partition);
+        let lane = self.0.entry(partition).or_default();
+        lane.stint += 1;
+        if is_new || jumps {
+            lane.frontier = lane.frontier.max(to);
+        }
+    }
+
+    /// Work on a record ended.
+    pub fn ended(&mut self, scene: &Scene<'_>, model: &Model, processing: &Processing, outcome: ProcessOutcome) {
+        let lane = self.0.entry(processing.partition).or_default();
+        let stint = lane.stint;
+        let mark = lane.mark_mut(processing.offset);
+        let end = match outcome {
+            ProcessOutcome::WillRetry => return,
+            ProcessOutcome::Processed => Ends::PROCESSED,
+            ProcessOutcome::Retried(_) => Ends::RETRIED,
+            ProcessOutcome::DeadLettered(_) => Ends::DEAD,
+            ProcessOutcome::Skipped => Ends::SKIPPED,
+        };
+        mark.node = scene.node.0;
+        mark.stint = stint;
+        mark.ends.add(end);
+        lane.advance(model.find(processing.partition));
+    }
+
+    /// A program was told that these positions are stored.
+    pub fn commit_acked(&mut self, offsets: &[(TopicPartition, Offset)]) {
+        for (partition, position) in offsets {
+            if let Some(lane) = self.0.get_mut(partition) {
+                lane.acked = lane.acked.max(*position);
+            }
+        }
+    }
+
+    /// A program, or its consumer for it, asks to commit these.
+    pub fn commit_invoked(&mut self, at: At, model: &Model, offsets: &[(TopicPartition, Offset)]) {
+        for (partition, position) in offsets {
+            let Some(lane) = self.0.get_mut(partition).filter(|lane| lane.is_worked) else {
+                continue;
+            };
+            let found = model.find(*partition);
+            lane.advance(found);
+            let undone = lane.undone(at, found, *position);
+            if lane.asked.len() >= 1024 {
+                lane.asked.pop_first();
+            }
+            lane.asked.insert(*position, undone);
+        }
+    }
+}
+
+/// A program began to work on a record. reprocessed and unexplained-reprocess.
+pub(super) fn begun(
+    scene: &mut Scene<'_>,
+    model: &Model,
+    group: &mut Group,
+    contract: Option<&WorkerGroup>,
+    processing: &Processing,
+) {
+    let Group {
+        id, lanes, notes, ..
+    } = group;
+    let Processing {
+        partition,
+        offset,
+        uid,
+        attempt,
+        ..
+    } = *processing;
+    let is_new = !lanes.0.contains_key(&partition);
+    let lane = lanes.0.entry(partition).or_default();
+    if is_new {
+        lane.frontier = offset;
+    }
+    lane.is_worked = true;
+    let (node, stint, is_acked) = (scene.node, lane.stint, offset < lane.acked);
+    let mark = lane.mark_mut(offset);
+    let (by, since) = (NodeId(mark.node), mark.stint);
+    mark.attempt = attempt;
+    if !mark.ends.is_done() {
+        mark.node = node.0;
+        mark.stint = stint;
+        return;
+    }
+    mark.ends.add(Ends::AGAIN);
+    let what = || {
+        let (name, label) = (name(uid), label(model, partition));
+        format!("node {node} of group {id} works again on {name} at {label} offset {offset}, on which node {by} had ended")
+    };
+    // A process gets a record twice only if its position moved, or it owned the partition twice.
+    if by == node && since == stint {
+        let shape = "a record was processed again although nothing had happened";
+        scene.violation(Check::UnexplainedReprocess, shape, notes, what);
+        return;
+    }
+    let at_most_once = contract.is_some_and(|contract| contract.commit == CommitMode::Before);
+    let ruling = if at_most_once && is_acked {
+        Ruling::Violation
+    } else {
+        Ruling::Allowed("at least once: its owner changed before the position behind it was committed".to_owned())
+    };
+    scene.rule(Check::Reprocessed, ruling, "a record was processed twice", notes, what);
+}
+
+/// A coordinator took a position: everything below must be done. skipped-processing.
+pub(super) fn position_passed(
+    scene: &mut Scene<'_>,
+    model: &Model,
+    group: &mut Group,
+    contract: Option<&WorkerGroup>,
+    partition: TopicPartition,
+    position: Offset,
+) {
+    let Group {
+        id, lanes, notes, ..
+    } = group;
+    let Some(lane) = lanes.0.get_mut(&partition).filter(|lane| lane.is_worked) else {
+        return;
+    };
+    let found = model.find(partition);
+    let undone = match lane.asked.get(&position) {
+        Some(undone) if undone.is_none_or(|undone| undone.first >= lane.frontier) => *undone,
+        // Nobody has asked for it, or what was missing then has been told of or done since.
+        _ => lane.undone(scene.at, found, position),
+    };
+    let Some(undone) = undone else { return };
+    for offset in (undone.first.0..position.0).map(Offset) {
+        if !lane.is_done(found, offset) {
+            lane.passed.push(offset);
+        }
+    }
+    lane.frontier = lane.frontier.max(position);
+    if copies_late(contract) {
+        return;
+    }
+    let ruling = may_skip(contract).map_or(Ruling::Violation, |clause| Ruling::Allowed(clause.to_owned()));
+    let shape = "a committed position passed records that nobody had processed";
+    scene.rule(Check::SkippedProcessing, ruling, shape, notes, || {
+        let Undone { at, count, first } = undone;
+        format!(
+            "group {id} committed position {position} of {}, when {count} records from offset {first} on had no end (asked for at {})",
+            label(model, partition),
+            at.time
+        )
+    });
+}

@@ -1,0 +1,88 @@
+//! What healed groups must come to: L7, L8, L9, L11.
+
+use super::{Group, Groups};
+use crate::check::model::{Model, Nodes, Partition, Scene};
+use crate::check::reads::Reads;
+use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
+use crate::verdict::Check;
+
+impl Groups {
+    /// What is still waited for, and by which check.
+    pub fn waits(&self, nodes: &Nodes, model: &Model, reads: &Reads, waits: &mut Vec<(Check, String)>) {
+        for workers in self.contracts.workers() {
+            if !self.contracts.stays(workers) {
+                continue;
+            }
+            let id = &workers.group;
+            let Some(group) = self.list().iter().find(|group| *group.id.0 == **id) else {
+                waits.push((Check::L7, format!("group {id} has no members")));
+                continue;
+            };
+            if !group.members.may_be_stable() {
+                let state = group.members.state();
+                waits.push((Check::L7, format!("group {id} is not stable ({state:?})")));
+            }
+            for topic in &workers.topics {
+                for partition in model.partitions_of(topic) {
+                    partition_waits(group, workers, (Check::L8, partition), (nodes, model, reads), waits);
+                }
+            }
+            if let WorkerProgram::RetryTopic { retry_topic, .. } = &workers.program {
+                for partition in model.partitions_of(retry_topic) {
+                    partition_waits(group, workers, (Check::L9, partition), (nodes, model, reads), waits);
+                }
+            }
+        }
+    }
+
+    /// L11: how many rebalances a group may need once everything is healed: each worker may join, leave and have its
+    /// partitions moved in two steps.
+    pub fn check_rest(&self, scene: &mut Scene<'_>) {
+        for group in self.list() {
+            let of_group = self.contracts.of_group(&group.id);
+            let workers: u64 = of_group.map(|workers| u64::from(workers.count)).sum();
+            let (count, most) = (group.members.rebalances_since_heal, 10 + 4 * workers);
+            if count > most {
+                let id = &group.id;
+                let shape = "rebalances went on and on after the heal";
+                scene.violation(Check::L11, shape, &group.notes, || {
+                    format!("group {id} was rebalanced {count} times after the heal, more than {most} times")
+                });
+            }
+        }
+    }
+}
+
+/// L7: one owner; L8 or L9: everything is processed and its position committed.
+fn partition_waits(
+    group: &Group,
+    workers: &WorkerGroup,
+    (check, partition): (Check, &Partition),
+    (nodes, model, reads): (&Nodes, &Model, &Reads),
+    waits: &mut Vec<(Check, String)>,
+) {
+    let (id, label) = (&group.id, &partition.label);
+    let count = group.owners.count(nodes, partition.id);
+    if count != 1 {
+        waits.push((Check::L7, format!("{label} has {count} owners in group {id}")));
+    }
+    let committed = group.positions.last(partition.id);
+    if committed.is_some_and(|position| partition.is_drained(position)) {
+        return;
+    }
+    // A group that has got nothing has nothing to commit.
+    let by_reading = committed.is_none() || workers.commit == CommitMode::None;
+    let read = group.owners.owner(nodes, partition.id).and_then(|owner| {
+        let stream = reads.find(owner, model.place_of(partition.id)?)?;
+        stream.next()
+    });
+    if by_reading && read.is_some_and(|next| partition.is_drained(next)) {
+        return;
+    }
+    let end = partition.ledger.end();
+    let stands = match committed.filter(|_| !by_reading).or(read) {
+        Some(position) => format!("stands at {position} of {end}"),
+        None => format!("has no position, of {end}"),
+    };
+    waits.push((check, format!("group {id} {stands} in {label}")));
+}
