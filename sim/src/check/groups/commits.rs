@@ -44,9 +44,7 @@ struct Taken {
     /// None if it expired.
     position: Option<Offset>,
     log: (TopicPartition, Offset),
-    /// The coordinator.
-    node: NodeId,
-    /// Its session, and the epoch in which it led; zero if it had none.
+    /// Its coordinator's session, and the epoch in which that led; zero if it had none.
     session: u32,
     epoch: LeaderEpoch,
 }
@@ -84,7 +82,6 @@ impl Positions {
             at: scene.at,
             position,
             log,
-            node: scene.node,
             session: session.map_or(0, |session| session.number),
             epoch: session.map_or(LeaderEpoch::NONE, |session| session.leader_epoch),
         });

@@ -63,13 +63,13 @@ pub(super) struct Group {
     /// Its id.
     pub id: GroupId,
     /// Its members, as its coordinator states them.
-    pub members: Members,
+    members: Members,
     /// Its committed positions.
-    pub positions: Positions,
+    positions: Positions,
     /// Who owns what, as the members state it.
-    pub owners: Owners,
+    owners: Owners,
     /// What became of its records.
-    pub lanes: Lanes,
+    lanes: Lanes,
     /// What a person may want to see.
     pub notes: Notes,
 }

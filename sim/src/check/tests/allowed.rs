@@ -64,7 +64,7 @@ const OUTSIDE: &str = "
     1 follows
     1 cuts 1";
 
-const STORIES: &[Story] = &[
+const STORIES: &[Story<'_>] = &[
     Story {
         name: "acks=0",
         contract: PLAIN,

@@ -4,7 +4,7 @@ use super::script::{Contract, PLAIN};
 use super::{LOOSE, ONE, Story, tell};
 use crate::verdict::Check;
 
-const STORIES: &[Story] = &[
+const STORIES: &[Story<'_>] = &[
     Story {
         name: "acks=all is answered at once, and the leader dies",
         contract: PLAIN,

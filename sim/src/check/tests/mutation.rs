@@ -448,6 +448,7 @@ fn mutants(step: &Step) -> Vec<(String, Step)> {
             .into_iter()
             .map(|(change, what)| (change, Step::Line(*process, what)))
             .collect(),
+        Step::Wait(_) => Vec::new(),
     }
 }
 

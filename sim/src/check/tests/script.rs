@@ -30,12 +30,38 @@
 //! unsettled / cut off     the trial ends so; otherwise settled
 //! meta 1 appends 3 / meta 2 copies 1 / meta 1 hw 2 / meta 2 cuts 1 / meta 1 flushes / meta 1 recovers 1
 //! meta 1 leader 3 / meta 2 follower 3 1 / meta 2 stores 3 1 / meta 2 votes 3 1 / meta 1 applied 2 77
+//! wait 60                 seconds pass
+//! ```
+//!
+//! Group `g` has the coordinator on one of the brokers, partition 0 of the offsets topic; workers are `w1`, `w2`, their
+//! member ids the same.
+//!
+//! ```text
+//! 1 coordinates           broker 1 leads the offsets topic in the next epoch, loads it, and answers
+//! 1 loads                 leads it and begins to load (`1 loaded`: has loaded; `1 loaded 77`: to another digest)
+//! 1 unloads               coordinates no more
+//! group Stable 3 2        the coordinator states state, epoch and number of members
+//! member w1 3 0,1         it gives w1 partitions 0 and 1 of `orders` in epoch 3 (`- 2` after it: once 2 is given up;
+//!                         `as i`: its instance id is i)
+//! remove w1 Left          it removes the member
+//! expire 0                it gives up the position in partition 0
+//! w1 owns 0,1             the member takes these (`w1 gives 0`, `w1 loses 0`)
+//! w1 told 0 5 / w1 told 0 -          the coordinator tells it the position in partition 0
+//! w1 at 0 5 / w1 begins 0 5 / w1 thrown 0 7 5       it takes that position, begins at 5 without, is reset from 7
+//! w1 joins 0 5            owns, told, at: all of it
+//! w1 polls a@0
+//! w1 works a@0            begins (`2`: attempt 2); `w1 done a@0` processed, `w1 drops a@0` skipped, `w1 again a@0` fails
+//! w1 does a@0             works and done
+//! w1 asks 0 5             a commit begins (`w1 hears 0 5`: ends well, `w1 hears 0 5 NotCoordinator`: does not)
+//! w1 taken 0 5 3          the coordinator takes it from the member in epoch 3; it is committed (`lost`: not yet)
+//! w1 commits 0 5 3        asks, taken, hears
 //! ```
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use broker_core::config::{
-    AcksSetting, AutoOffsetReset, BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, TopicConfig,
+    AcksSetting, AutoOffsetReset, BrokerConfig, ConsumerConfig, GroupProtocol, ProducerConfig, Quirks, TopicConfig,
 };
 use broker_core::trace::Event;
 use broker_core::types::NodeId;
@@ -44,7 +70,8 @@ use super::super::{Checks, Finish, Judged};
 use super::stage::Stage;
 use crate::history::{At, Entry, Observer, SimTime, What};
 use crate::scenario::{
-    Cluster, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario, Topic,
+    Cluster, CommitMode, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario, Topic,
+    WorkerGroup, WorkerProgram,
 };
 
 /// What a script promises besides what happens.
@@ -55,6 +82,27 @@ pub struct Contract {
     pub idempotent: bool,
     pub in_flight: u32,
     pub consumers: u32,
+    pub work: Option<Work>,
+}
+
+/// What two worker programs of group `g` promise, `w1` and `w2`, that read `orders`.
+#[derive(Clone, Copy)]
+pub struct Work {
+    pub commit: CommitMode,
+    pub program: Program,
+    pub protocol: GroupProtocol,
+}
+
+/// What they do with records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    Plain,
+    /// With topics `retry` and `dead` and three attempts.
+    Retry {
+        copy_first: bool,
+    },
+    /// With topic `dead` and three attempts.
+    Blocking,
 }
 
 pub const PLAIN: Contract = Contract {
@@ -63,13 +111,36 @@ pub const PLAIN: Contract = Contract {
     idempotent: true,
     in_flight: 5,
     consumers: 0,
+    work: None,
 };
+
+/// Workers that process at least once.
+pub const WORK: Work = Work {
+    commit: CommitMode::After,
+    program: Program::Plain,
+    protocol: GroupProtocol::Consumer,
+};
+
+/// What the nodes of clients are called.
+pub fn names() -> BTreeMap<NodeId, String> {
+    let names = [
+        (101, "p/1"),
+        (201, "c/1"),
+        (301, "w/1"),
+        (302, "w/2"),
+        (311, "w/1 producer"),
+        (312, "w/2 producer"),
+    ];
+    names.into_iter().map(|(node, name)| (NodeId(node), name.to_owned())).collect()
+}
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Step {
     Fact(NodeId, Event),
     Line(NodeId, What),
+    /// So many seconds pass.
+    Wait(u64),
 }
 
 /// A script as the steps it says.
@@ -83,11 +154,12 @@ pub fn steps(script: &str, contract: Contract) -> Vec<Step> {
 
 /// Runs steps through the checks.
 pub fn watch(steps: &[Step], contract: Contract) -> Checks {
-    let mut checks = Checks::new(&scenario(contract), &Vec::new());
+    let mut checks = Checks::with_names(&scenario(contract), &names());
+    let mut waited = 0;
     for (number, step) in (1..).zip(steps) {
         let at = At {
             step: number,
-            time: SimTime(number * 1_000_000),
+            time: SimTime(number * 1_000_000 + waited),
         };
         match step {
             Step::Fact(node, event) => checks.fact(at, *node, event),
@@ -99,6 +171,7 @@ pub fn watch(steps: &[Step], contract: Contract) -> Checks {
                     what: what.clone(),
                 });
             }
+            Step::Wait(seconds) => waited += seconds * 1_000_000_000,
         }
     }
     checks
@@ -133,6 +206,9 @@ pub fn found(judged: &Judged) -> String {
 /// The scenario of a script.
 pub fn scenario(contract: Contract) -> Scenario {
     let ms = Duration::from_millis(1);
+    let copies = contract.work.is_some_and(|work| work.program != Program::Plain);
+    let more: &[&str] = if copies { &["retry", "dead"] } else { &[] };
+    let topics = ["orders"].iter().chain(more);
     Scenario {
         name: "check".to_owned(),
         teaches: String::new(),
@@ -143,7 +219,11 @@ pub fn scenario(contract: Contract) -> Scenario {
             brokers: 3,
             dedicated_controllers: 0,
             combined_controllers: 3,
-            config: BrokerConfig::default(),
+            config: BrokerConfig {
+                offsets_topic_num_partitions: 1,
+                offsets_retention_minutes: 1,
+                ..BrokerConfig::default()
+            },
             hardware: Hardware {
                 cpu_per_request: ms,
                 cpu_per_byte_ns: 1.0,
@@ -156,16 +236,7 @@ pub fn scenario(contract: Contract) -> Scenario {
                 latency_mean: ms,
             },
         },
-        topics: vec![Topic {
-            name: "orders".to_owned(),
-            partitions: 1,
-            replication_factor: 3,
-            config: TopicConfig {
-                min_insync_replicas: contract.min_insync_replicas,
-                unclean_leader_election_enable: contract.unclean,
-                ..TopicConfig::default()
-            },
-        }],
+        topics: topics.map(|name| topic(name, contract)).collect(),
         producers: vec![ProducerGroup {
             name: "p".to_owned(),
             count: 1,
@@ -196,7 +267,7 @@ pub fn scenario(contract: Contract) -> Scenario {
             };
             contract.consumers as usize
         ],
-        workers: Vec::new(),
+        workers: contract.work.into_iter().map(workers).collect(),
         services: Vec::new(),
         faults: Vec::new(),
         nemesis: None,
@@ -209,5 +280,57 @@ pub fn scenario(contract: Contract) -> Scenario {
             sim_time: ms,
             memory: 1,
         },
+    }
+}
+
+fn topic(name: &str, contract: Contract) -> Topic {
+    Topic {
+        name: name.to_owned(),
+        partitions: 1,
+        replication_factor: 3,
+        config: TopicConfig {
+            min_insync_replicas: contract.min_insync_replicas,
+            unclean_leader_election_enable: contract.unclean,
+            ..TopicConfig::default()
+        },
+    }
+}
+
+fn workers(work: Work) -> WorkerGroup {
+    let ms = Duration::from_millis(1);
+    let program = match work.program {
+        Program::Plain => WorkerProgram::Plain,
+        Program::Retry { copy_first } => WorkerProgram::RetryTopic {
+            attempts: 3,
+            backoff: ms,
+            retry_topic: "retry".to_owned(),
+            dead_letter_topic: "dead".to_owned(),
+            copy_first,
+        },
+        Program::Blocking => WorkerProgram::BlockingRetry {
+            attempts: 3,
+            backoff: ms,
+            dead_letter_topic: Some("dead".to_owned()),
+        },
+    };
+    WorkerGroup {
+        name: "w".to_owned(),
+        count: 2,
+        group: "g".to_owned(),
+        topics: vec!["orders".to_owned()],
+        program,
+        commit: work.commit,
+        processing: ms,
+        failure: 0.0,
+        poison: 0.0,
+        service: None,
+        start: Duration::ZERO,
+        stagger: Duration::ZERO,
+        stop: None,
+        consumer: ConsumerConfig {
+            group_protocol: work.protocol,
+            ..ConsumerConfig::default()
+        },
+        producer: ProducerConfig::default(),
     }
 }

@@ -12,7 +12,7 @@ use broker_core::types::{
 use super::script::{Contract, Step};
 use crate::history::{Environment, PolledRecord, SentRecord, Uid, What, fingerprint};
 
-const ORDERS: TopicPartition = TopicPartition {
+pub(super) const ORDERS: TopicPartition = TopicPartition {
     topic: TopicPartition::FIRST_TOPIC_ID,
     partition: PartitionIndex(0),
 };
@@ -23,6 +23,8 @@ const CONSUMER: NodeId = NodeId(201);
 pub struct Stage {
     /// What has been said.
     pub steps: Vec<Step>,
+    /// Who leads the offsets topic, and in which epoch.
+    pub(super) coordinator: (NodeId, LeaderEpoch),
     contract: Contract,
     logs: BTreeMap<(NodeId, TopicPartition), Vec<RecordBatch>>,
     /// What each broker last cut from its log.
@@ -34,7 +36,7 @@ pub struct Stage {
     isr: Vec<NodeId>,
     epoch: i32,
     partition_epoch: i32,
-    metadata: i64,
+    pub(super) metadata: i64,
     sequence: i32,
 }
 
@@ -43,6 +45,7 @@ impl Stage {
     pub fn new(contract: Contract) -> Stage {
         let mut stage = Stage {
             steps: Vec::new(),
+            coordinator: (NodeId(0), LeaderEpoch(-1)),
             contract,
             logs: BTreeMap::new(),
             cut: BTreeMap::new(),
@@ -65,11 +68,11 @@ impl Stage {
         stage
     }
 
-    fn fact(&mut self, node: NodeId, event: Event) {
+    pub(super) fn fact(&mut self, node: NodeId, event: Event) {
         self.steps.push(Step::Fact(node, event));
     }
 
-    fn entry(&mut self, process: NodeId, what: What) {
+    pub(super) fn entry(&mut self, process: NodeId, what: What) {
         self.steps.push(Step::Line(process, what));
     }
 
@@ -110,7 +113,7 @@ impl Stage {
             "reset" => {
                 let (from, cause) = match rest[0] {
                     "-" => (None, ResetCause::NoPosition),
-                    from => (Some(offset(from)), ResetCause::Truncated),
+                    from => (Some(offset(from)), ResetCause::Seek),
                 };
                 let reset = Event::PositionReset {
                     partition: ORDERS,
@@ -124,8 +127,13 @@ impl Stage {
             "power" => self.strike(rest, Environment::PowerLost { lost_bytes: 100 }),
             "start" => self.strike(rest, Environment::Started),
             "unsettled" | "cut" => {}
+            "wait" => self.steps.push(Step::Wait(number(rest[0]) as u64)),
             "heal" => self.entry(NodeId(0), What::Environment(Environment::Healed)),
             "meta" => self.metadata(node(rest[0]), rest[1], &rest[2..]),
+            "group" | "member" | "remove" | "expire" | "w1" | "w2" => self.group(first, rest),
+            broker if matches!(rest[0], "coordinates" | "loads" | "loaded" | "unloads") => {
+                self.coordinator(node(broker), rest[0], &rest[1..]);
+            }
             broker => self.broker(node(broker), rest[0], &rest[1..]),
         }
     }
@@ -375,12 +383,12 @@ impl Stage {
         self.answer(leader, Acks::All, (first, last), ErrorCode::None, isr);
     }
 
-    fn append(&mut self, node: NodeId, partition: TopicPartition, role: ReplicaRole, batch: RecordBatch) {
+    pub(super) fn append(&mut self, node: NodeId, partition: TopicPartition, role: ReplicaRole, batch: RecordBatch) {
         self.log(node, partition).push(batch.clone());
         self.fact(node, Event::Appended { partition, role, batch });
     }
 
-    fn copy(&mut self, node: NodeId, from: NodeId, partition: TopicPartition) {
+    pub(super) fn copy(&mut self, node: NodeId, from: NodeId, partition: TopicPartition) {
         let have = self
             .log(node, partition)
             .last()
@@ -589,7 +597,7 @@ impl Stage {
         }
     }
 
-    fn polled(&mut self, item: &str) -> PolledRecord {
+    pub(super) fn polled(&mut self, item: &str) -> PolledRecord {
         let (name, at) = item.split_once('@').expect("`a@0`");
         let (at, (_, value)) = (offset(at), content(name));
         let fingerprint = fingerprint(None, Some(&value), &[]);
@@ -609,7 +617,7 @@ impl Stage {
 
     // ---- what stands on the stage
 
-    fn log(&mut self, node: NodeId, partition: TopicPartition) -> &mut Vec<RecordBatch> {
+    pub(super) fn log(&mut self, node: NodeId, partition: TopicPartition) -> &mut Vec<RecordBatch> {
         self.logs.entry((node, partition)).or_default()
     }
 
@@ -637,16 +645,16 @@ impl Stage {
     }
 }
 
-fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
+pub(super) fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
     let at = words.iter().position(|word| *word == name)?;
     words.get(at + 1).copied()
 }
 
-fn number(word: &str) -> i64 {
+pub(super) fn number(word: &str) -> i64 {
     word.parse().unwrap_or_else(|_| panic!("`{word}` is no number"))
 }
 
-fn offset(word: &str) -> Offset {
+pub(super) fn offset(word: &str) -> Offset {
     Offset(number(word))
 }
 
@@ -655,11 +663,11 @@ fn range(word: &str) -> (Offset, Offset) {
     (offset(from), offset(to))
 }
 
-fn node(word: &str) -> NodeId {
+pub(super) fn node(word: &str) -> NodeId {
     NodeId(number(word) as u32)
 }
 
-fn nodes(word: &str) -> Vec<NodeId> {
+pub(super) fn nodes(word: &str) -> Vec<NodeId> {
     word.split(',').filter(|word| !word.is_empty()).map(node).collect()
 }
 
@@ -672,11 +680,11 @@ fn acks(word: &str) -> Acks {
     }
 }
 
-fn uid(name: &str) -> Uid {
+pub(super) fn uid(name: &str) -> Uid {
     Uid(u64::from(name.as_bytes()[0]))
 }
 
-fn content(name: &str) -> (Uid, Vec<u8>) {
+pub(super) fn content(name: &str) -> (Uid, Vec<u8>) {
     let uid = uid(name);
     (uid, [&uid.0.to_be_bytes()[..], name.as_bytes()].concat())
 }

@@ -1,0 +1,491 @@
+//! Stories of consumer groups.
+
+use broker_core::config::GroupProtocol;
+
+use super::script::{Contract, PLAIN, Program, WORK, Work};
+use super::{Story, tell};
+use crate::scenario::CommitMode;
+
+/// Workers that process at least once.
+const AFTER: Contract = Contract {
+    work: Some(WORK),
+    ..PLAIN
+};
+/// Workers that process at most once.
+const BEFORE: Contract = Contract {
+    work: Some(Work {
+        commit: CommitMode::Before,
+        ..WORK
+    }),
+    ..PLAIN
+};
+/// Workers with pools.
+const POOL: Contract = Contract {
+    work: Some(Work {
+        commit: CommitMode::AsyncPool { tasks: 4 },
+        ..WORK
+    }),
+    ..PLAIN
+};
+/// Workers of the classic protocol.
+const CLASSIC: Contract = Contract {
+    work: Some(Work {
+        protocol: GroupProtocol::Classic,
+        ..WORK
+    }),
+    ..PLAIN
+};
+
+/// Records a to d are committed, and w1 is the only member.
+const ONE: &str = "
+    send a b c d
+    commit a b
+    commit c d
+    ok a@0 b@1 c@2 d@3
+    1 coordinates
+    group Assigning 1 1
+    member w1 1 0
+    group Stable 1 1
+    w1 joins 0 -
+    w1 polls a@0 b@1";
+
+fn after_one(rest: &str) -> String {
+    format!("{ONE}\n{rest}")
+}
+
+#[test]
+fn good_histories_pass() {
+    let stories = [
+        (
+            "a quiet day",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             w1 polls c@2 d@3
+             w1 does c@2 d@3
+             w1 commits 0 4 1",
+            "",
+        ),
+        (
+            "a partition moves in good order",
+            AFTER,
+            "w1 does a@0 b@1
+             group Assigning 2 2
+             member w2 2
+             member w1 1 - - 0
+             group Reconciling 2 2
+             w1 commits 0 2 1
+             w1 gives 0
+             member w1 2
+             member w2 2 0
+             group Stable 2 2
+             w2 joins 0 2
+             w2 polls c@2 d@3
+             w2 does c@2 d@3
+             w2 commits 0 4 2",
+            "",
+        ),
+        (
+            "a member is killed, and another works on from the committed position",
+            AFTER,
+            "w1 does a@0
+             w1 commits 0 1 1
+             w1 works b@1
+             kill 301
+             remove w1 SessionTimeout
+             member w2 2 0
+             group Stable 2 1
+             w2 joins 0 1
+             w2 polls b@1 c@2
+             w2 does b@1 c@2
+             w2 commits 0 3 2",
+            "",
+        ),
+        (
+            "processing again after a commit that was refused is allowed",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 asks 0 2
+             remove w1 SessionTimeout
+             w1 hears 0 2 IllegalGeneration
+             member w2 2 0
+             group Stable 2 1
+             w2 joins 0 -
+             w2 polls a@0 b@1
+             w2 does a@0 b@1
+             w2 commits 0 2 2",
+            "(overlapping-owners) (reprocessed)",
+        ),
+        (
+            "a member that has not been told works on beside the new owner",
+            AFTER,
+            "w1 works a@0
+             remove w1 SessionTimeout
+             member w2 2 0
+             group Stable 2 1
+             w2 joins 0 -
+             w2 polls a@0
+             w2 does a@0
+             w1 done a@0
+             w1 works b@1
+             w2 commits 0 1 2
+             w1 loses 0
+             w1 done b@1",
+            "(overlapping-owners)",
+        ),
+        (
+            "a coordinator's successor tells what is committed, and not what was not",
+            AFTER,
+            "w1 does a@0
+             w1 commits 0 1 1
+             w1 does b@1
+             w1 asks 0 2
+             w1 taken 0 2 1 is uncommitted
+             kill 1
+             2 coordinates
+             w1 hears 0 2 NotCoordinator
+             w1 gives 0
+             w1 joins 0 1
+             w1 polls b@1
+             w1 works b@1",
+            "(reprocessed)",
+        ),
+        (
+            "a position may go down",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             w1 commits 0 1 1
+             w1 gives 0
+             w1 joins 0 1",
+            "",
+        ),
+        (
+            "an answer that was on its way while another position was taken",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 1 1
+             w1 taken 0 2 1
+             w2 told 0 1",
+            "",
+        ),
+        (
+            "a program that fails tries again before it goes on",
+            AFTER,
+            "w1 works a@0
+             w1 again a@0
+             w1 works a@0 2
+             w1 done a@0 2
+             w1 works b@1
+             w1 drops b@1
+             w1 commits 0 2 1",
+            "",
+        ),
+        (
+            "the position that a program was killed with comes back",
+            AFTER,
+            "w1 does a@0 b@1
+             kill 301
+             start 301
+             remove w1 Replaced
+             member w2 2 0
+             w2 joins 0 -
+             w2 polls a@0
+             w2 does a@0",
+            "(reprocessed)",
+        ),
+        (
+            "a classic group is rebalanced",
+            CLASSIC,
+            "w1 does a@0 b@1
+             group PreparingRebalance 1 1
+             w1 commits 0 2 1
+             w1 gives 0
+             group CompletingRebalance 2 2
+             member w2 2 0
+             member w1 2
+             group Stable 2 2
+             w2 joins 0 2
+             w2 polls c@2
+             w2 does c@2
+             w2 commits 0 3 2",
+            "",
+        ),
+        (
+            "an old position expires",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             w1 gives 0
+             remove w1 Left
+             group Empty 2 0
+             wait 70
+             expire 0
+             member w2 3 0
+             group Stable 3 1
+             w2 joins 0 -
+             w2 polls a@0",
+            "",
+        ),
+    ];
+    tell_all(&stories);
+}
+
+#[test]
+fn broken_histories_are_caught() {
+    let stories = [
+        (
+            "a commit passes a record that nobody has processed",
+            AFTER,
+            "w1 does a@0
+             w1 commits 0 2 1",
+            "skipped-processing",
+        ),
+        (
+            "a process gets a record twice",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 works a@0",
+            "unexplained-reprocess",
+        ),
+        (
+            "a coordinator forgets a position",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 1 1
+             w1 commits 0 2 1
+             wait 20
+             w1 gives 0
+             w1 joins 0 1",
+            "lost-committed-offset (reprocessed)",
+        ),
+        (
+            "a coordinator that is loading says that there is no position",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             w1 gives 0
+             kill 1
+             2 loads
+             w1 joins 0 -",
+            "lost-committed-offset unexplained-reset G1",
+        ),
+        (
+            "a member makes up that it has no position",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             w1 gives 0
+             w1 owns 0
+             w1 told 0 2
+             w1 begins 0 0",
+            "unexplained-reset",
+        ),
+        (
+            "a member is thrown back although the log reaches it",
+            AFTER,
+            "w1 thrown 0 2 0",
+            "unexplained-reset",
+        ),
+        (
+            "a commit is answered before it is committed",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 asks 0 2
+             w1 taken 0 2 1 is uncommitted
+             w1 hears 0 2",
+            "lost-committed-offset",
+        ),
+        (
+            "a member that was removed commits",
+            AFTER,
+            "w1 does a@0 b@1
+             remove w1 SessionTimeout
+             w1 commits 0 2 1",
+            "stale-owner-commit",
+        ),
+        (
+            "a member commits in an earlier epoch",
+            AFTER,
+            "w1 does a@0 b@1
+             member w1 2 0
+             w1 commits 0 2 1",
+            "stale-owner-commit",
+        ),
+        (
+            "a stranger commits",
+            AFTER,
+            "w1 does a@0 b@1
+             w2 commits 0 2 1",
+            "G3",
+        ),
+        (
+            "no member commits into a group with members",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 -1",
+            "G3",
+        ),
+        (
+            "two live members own a partition",
+            AFTER,
+            "member w2 1
+             w2 owns 0",
+            "overlapping-owners",
+        ),
+        (
+            "a partition is handed out before it is given up",
+            AFTER,
+            "member w1 1 - - 0
+             member w2 2 0",
+            "G4",
+        ),
+        (
+            "a stable group has a partition twice",
+            CLASSIC,
+            "group PreparingRebalance 1 2
+             group CompletingRebalance 2 2
+             member w1 2 0
+             member w2 2 0
+             group Stable 2 2",
+            "G2",
+        ),
+        (
+            "a stable group lacks a partition",
+            CLASSIC,
+            "group PreparingRebalance 1 2
+             group CompletingRebalance 2 2
+             member w1 2 0
+             member w2 2 2
+             group Stable 2 2",
+            "G2",
+        ),
+        ("a generation falls", AFTER, "group Stable 3 1\ngroup Stable 2 1", "G2"),
+        (
+            "a generation falls below what a member was told",
+            AFTER,
+            "w1 owns 1 5
+             kill 1
+             2 coordinates
+             group Stable 4 1",
+            "G2",
+        ),
+        (
+            "two coordinators of one epoch",
+            AFTER,
+            "2 loaded",
+            "G1",
+        ),
+        (
+            "a coordinator loads something else than its log",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             2 loads
+             2 loaded 77",
+            "G1",
+        ),
+        (
+            "a position expires too early",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             w1 gives 0
+             expire 0",
+            "G5",
+        ),
+        (
+            "a position expires that is in use",
+            AFTER,
+            "w1 does a@0 b@1
+             w1 commits 0 2 1
+             wait 100
+             expire 0",
+            "G5",
+        ),
+        (
+            "a new owner begins behind the committed position",
+            AFTER,
+            "w1 does a@0
+             w1 commits 0 1 1
+             w1 gives 0
+             w1 owns 0
+             w1 told 0 1
+             w1 at 0 1
+             w1 polls c@2",
+            "poll-skip",
+        ),
+    ];
+    tell_all(&stories);
+}
+
+#[test]
+fn what_the_contract_allows_is_no_violation() {
+    let stories = [
+        (
+            "a position is committed before its records are processed",
+            BEFORE,
+            "w1 commits 0 2 1
+             w1 does a@0 b@1",
+            "(skipped-processing)",
+        ),
+        (
+            "a program processes what it could not commit",
+            BEFORE,
+            "w1 asks 0 2
+             w1 hears 0 2 NotCoordinator
+             w1 does a@0
+             w1 gives 0
+             w1 joins 0 -
+             w1 does a@0",
+            "(reprocessed)",
+        ),
+        (
+            "a program that promised at most once processes twice what it had committed",
+            BEFORE,
+            "w1 commits 0 2 1
+             w1 does a@0 b@1
+             w1 commits 0 0 1
+             w1 gives 0
+             w1 joins 0 0
+             w1 does a@0",
+            "(skipped-processing) reprocessed",
+        ),
+        (
+            "a pool's position passes what it still works on",
+            POOL,
+            "w1 works a@0
+             w1 does b@1
+             w1 commits 0 2 1
+             w1 done a@0",
+            "(skipped-processing)",
+        ),
+        (
+            "a group without a position begins at the end, behind what came meanwhile",
+            AFTER,
+            "w1 gives 0
+             send e
+             commit e
+             ok e@4
+             w1 owns 0
+             w1 told 0 -
+             w1 begins 0 5",
+            "(poll-skip)",
+        ),
+    ];
+    tell_all(&stories);
+}
+
+fn tell_all(stories: &[(&'static str, Contract, &str, &'static str)]) {
+    let scripts: Vec<String> = stories.iter().map(|(_, _, script, _)| after_one(script)).collect();
+    let stories = stories.iter().zip(&scripts);
+    let stories: Vec<Story<'_>> = stories
+        .map(|((name, contract, _, finds), script)| Story {
+            name,
+            contract: *contract,
+            script,
+            finds,
+        })
+        .collect();
+    tell(&stories);
+}

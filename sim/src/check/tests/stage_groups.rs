@@ -1,0 +1,374 @@
+//! The lines of a [`script`](super::script) about groups.
+
+use broker_core::protocol::{BatchBuilder, Compacted, ErrorCode, RecordBatch};
+use broker_core::trace::{Event, GroupState, RemovalCause, ReplicaRole, ResetCause};
+use broker_core::types::{
+    GroupEpoch, GroupId, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, Timestamp, TopicId,
+    TopicName, TopicPartition,
+};
+
+use super::stage::{ORDERS, Stage, content, node, number, offset, option};
+use crate::history::{PolledRecord, ProcessOutcome, Processing, What};
+
+pub(super) const OFFSETS: TopicPartition = TopicPartition {
+    topic: TopicId(200),
+    partition: PartitionIndex(0),
+};
+const BROKERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+
+/// Partition `index` of `orders`.
+fn partition(index: &str) -> TopicPartition {
+    TopicPartition::new(ORDERS.topic, number(index) as i32)
+}
+
+fn partitions(indexes: &str) -> Vec<TopicPartition> {
+    indexes.split(',').filter(|index| !index.is_empty() && *index != "-").map(partition).collect()
+}
+
+fn epoch(word: &str) -> GroupEpoch {
+    GroupEpoch(number(word) as i32)
+}
+
+fn group() -> GroupId {
+    "g".into()
+}
+
+impl Stage {
+    /// A line about the offsets topic's leader.
+    pub fn coordinator(&mut self, node: NodeId, verb: &str, words: &[&str]) {
+        match verb {
+            "coordinates" => {
+                self.lead_offsets(node);
+                self.loading(node);
+                self.loaded(node, None);
+            }
+            "loads" => {
+                self.lead_offsets(node);
+                self.loading(node);
+            }
+            "loaded" => self.loaded(node, words.first().map(|digest| number(digest) as u64)),
+            _ => self.fact(
+                node,
+                Event::CoordinatorUnloaded {
+                    partition: OFFSETS,
+                    leader_epoch: self.coordinator.1,
+                },
+            ),
+        }
+    }
+
+    fn lead_offsets(&mut self, node: NodeId) {
+        if self.coordinator.1 == LeaderEpoch(-1) {
+            self.metadata += 1;
+            let created = Event::TopicCreated {
+                offset: Offset(self.metadata),
+                name: TopicName::CONSUMER_OFFSETS.into(),
+                topic: OFFSETS.topic,
+            };
+            self.fact(NodeId(9), created);
+        }
+        let leader_epoch = LeaderEpoch(self.coordinator.1.0 + 1);
+        self.coordinator = (node, leader_epoch);
+        self.metadata += 1;
+        let partition_epoch = PartitionEpoch(leader_epoch.0);
+        let state = Event::PartitionChanged {
+            offset: Offset(self.metadata),
+            partition: OFFSETS,
+            replicas: BROKERS.to_vec(),
+            isr: BROKERS.to_vec(),
+            leader: Some(node),
+            leader_epoch,
+            partition_epoch,
+        };
+        self.fact(NodeId(9), state);
+        for broker in BROKERS {
+            let end = self.offsets_end(broker);
+            let event = if broker == node {
+                Event::BecameLeader {
+                    partition: OFFSETS,
+                    leader_epoch,
+                    partition_epoch,
+                    epoch_start_offset: end,
+                    high_watermark: end,
+                    isr: BROKERS.to_vec(),
+                }
+            } else {
+                Event::BecameFollower {
+                    partition: OFFSETS,
+                    leader: Some(node),
+                    leader_epoch,
+                    log_end_offset: end,
+                    high_watermark: end,
+                }
+            };
+            self.fact(broker, event);
+        }
+    }
+
+    fn loading(&mut self, node: NodeId) {
+        let leader_epoch = self.coordinator.1;
+        self.fact(
+            node,
+            Event::CoordinatorLoading {
+                partition: OFFSETS,
+                leader_epoch,
+            },
+        );
+    }
+
+    fn loaded(&mut self, node: NodeId, digest: Option<u64>) {
+        let mut read = Compacted::default();
+        for batch in self.log(node, OFFSETS) {
+            read.take_in(batch).expect("well formed");
+        }
+        let loaded = Event::CoordinatorLoaded {
+            partition: OFFSETS,
+            leader_epoch: self.coordinator.1,
+            end: self.offsets_end(node),
+            digest: digest.unwrap_or_else(|| read.digest()),
+        };
+        self.fact(node, loaded);
+    }
+
+    fn offsets_end(&mut self, node: NodeId) -> Offset {
+        let log = self.log(node, OFFSETS);
+        log.last().map_or(Offset::ZERO, RecordBatch::next_offset)
+    }
+
+    /// A line about the group, or of one of its members.
+    pub fn group(&mut self, first: &str, words: &[&str]) {
+        let (coordinator, _) = self.coordinator;
+        match first {
+            "group" => {
+                let state = match words[0] {
+                    "Empty" => GroupState::Empty,
+                    "PreparingRebalance" => GroupState::PreparingRebalance,
+                    "CompletingRebalance" => GroupState::CompletingRebalance,
+                    "Assigning" => GroupState::Assigning,
+                    "Reconciling" => GroupState::Reconciling,
+                    "Stable" => GroupState::Stable,
+                    other => panic!("no state {other}"),
+                };
+                let members = words.get(2).map_or(0, |count| number(count) as u32);
+                let changed = Event::GroupChanged {
+                    group: group(),
+                    state,
+                    epoch: epoch(words[1]),
+                    members,
+                };
+                self.fact(coordinator, changed);
+            }
+            "member" => {
+                let changed = Event::MemberChanged {
+                    group: group(),
+                    member: words[0].into(),
+                    instance: option(words, "as").map(Into::into),
+                    epoch: epoch(words[1]),
+                    assigned: partitions(words.get(2).unwrap_or(&"")),
+                    revoking: option(words, "-").map_or(Vec::new(), partitions),
+                };
+                self.fact(coordinator, changed);
+            }
+            "remove" => {
+                let cause = match words[1] {
+                    "Left" => RemovalCause::Left,
+                    "SessionTimeout" => RemovalCause::SessionTimeout,
+                    "Replaced" => RemovalCause::Replaced,
+                    other => panic!("no cause {other}"),
+                };
+                let removed = Event::MemberRemoved {
+                    group: group(),
+                    member: words[0].into(),
+                    cause,
+                };
+                self.fact(coordinator, removed);
+            }
+            "expire" => {
+                self.offsets_append(&[words[0]]);
+                self.fact(
+                    coordinator,
+                    Event::OffsetExpired {
+                        group: group(),
+                        partition: partition(words[0]),
+                    },
+                );
+            }
+            worker => self.worker(worker, words[0], &words[1..]),
+        }
+    }
+
+    fn worker(&mut self, name: &str, verb: &str, words: &[&str]) {
+        let worker = node(&format!("30{}", &name[1..]));
+        let member: MemberId = name.into();
+        let (coordinator, _) = self.coordinator;
+        let moved = |from: Option<&str>, to: &str, cause| Event::PositionReset {
+            partition: partition(words[0]),
+            from: from.map(offset),
+            to: offset(to),
+            cause,
+        };
+        match verb {
+            "owns" => {
+                let assigned = Event::PartitionsAssigned {
+                    group: group(),
+                    member,
+                    epoch: words.get(1).map_or(GroupEpoch(1), |word| epoch(word)),
+                    partitions: partitions(words[0]),
+                };
+                self.fact(worker, assigned);
+            }
+            "gives" => {
+                let revoked = Event::PartitionsRevoked {
+                    group: group(),
+                    member,
+                    epoch: GroupEpoch(1),
+                    partitions: partitions(words[0]),
+                };
+                self.fact(worker, revoked);
+            }
+            "loses" => {
+                let lost = Event::PartitionsLost {
+                    group: group(),
+                    member,
+                    partitions: partitions(words[0]),
+                };
+                self.fact(worker, lost);
+            }
+            "told" => {
+                let position = (words[1] != "-").then(|| offset(words[1]));
+                let fetched = Event::OffsetsFetched {
+                    group: group(),
+                    client: worker,
+                    partitions: vec![(partition(words[0]), position)],
+                };
+                let teller = option(words, "by").map_or(coordinator, node);
+                self.fact(teller, fetched);
+            }
+            "at" => self.fact(worker, moved(None, words[1], ResetCause::Committed)),
+            "begins" => self.fact(worker, moved(None, words[1], ResetCause::NoPosition)),
+            "thrown" => self.fact(worker, moved(Some(words[1]), words[2], ResetCause::OutOfRange)),
+            "joins" => {
+                for verb in ["owns", "told"] {
+                    self.worker(name, verb, words);
+                }
+                let verb = if words[1] == "-" { "begins" } else { "at" };
+                let to = if words[1] == "-" { "0" } else { words[1] };
+                self.worker(name, verb, &[words[0], to]);
+            }
+            "polls" => {
+                let polled: Vec<PolledRecord> = words.iter().map(|item| self.polled(item)).collect();
+                self.entry(worker, What::Polled(polled));
+            }
+            "does" => {
+                for item in words {
+                    self.worker(name, "works", &[item]);
+                    self.worker(name, "done", &[item]);
+                }
+            }
+            "works" => {
+                let processing = processing(words);
+                self.entry(worker, What::ProcessBegun(processing));
+            }
+            "done" | "drops" | "again" => {
+                let outcome = match verb {
+                    "done" => ProcessOutcome::Processed,
+                    "drops" => ProcessOutcome::Skipped,
+                    _ => ProcessOutcome::WillRetry,
+                };
+                let processing = processing(words);
+                self.entry(worker, What::ProcessEnded { processing, outcome });
+            }
+            "asks" => {
+                let offsets = vec![(partition(words[0]), offset(words[1]))];
+                let group = group();
+                self.entry(worker, What::CommitInvoked { group, offsets });
+            }
+            "hears" => {
+                let error = match words.get(2) {
+                    Some(&"NotCoordinator") => ErrorCode::NotCoordinator,
+                    Some(&"IllegalGeneration") => ErrorCode::IllegalGeneration,
+                    _ => ErrorCode::None,
+                };
+                let ended = What::CommitEnded {
+                    group: group(),
+                    offsets: vec![(partition(words[0]), offset(words[1]))],
+                    error,
+                };
+                self.entry(worker, ended);
+            }
+            "taken" => {
+                let at = (OFFSETS, self.offsets_end(coordinator));
+                if option(words, "is") != Some("uncommitted") {
+                    self.offsets_append(&words[..2]);
+                } else {
+                    self.offsets_write(&words[..2]);
+                }
+                let taken = Event::OffsetCommitted {
+                    group: group(),
+                    member: Some(member).filter(|_| words[2] != "-1"),
+                    epoch: epoch(words[2]),
+                    partition: partition(words[0]),
+                    offset: offset(words[1]),
+                    at,
+                };
+                self.fact(coordinator, taken);
+            }
+            "commits" => {
+                for verb in ["asks", "taken", "hears"] {
+                    self.worker(name, verb, words);
+                }
+            }
+            other => panic!("no worker {other}"),
+        }
+    }
+
+    /// The coordinator writes to its log.
+    fn offsets_write(&mut self, words: &[&str]) {
+        let (leader, epoch) = self.coordinator;
+        let mut builder = BatchBuilder::new();
+        let value = words.join(" ");
+        builder.push(Timestamp(0), Some(words[0].as_bytes()), Some(value.as_bytes()), &[]);
+        let batch = builder.build().stamped(self.offsets_end(leader), epoch);
+        self.append(leader, OFFSETS, ReplicaRole::Leader, batch);
+    }
+
+    /// It writes, and that is committed.
+    fn offsets_append(&mut self, words: &[&str]) {
+        let (leader, leader_epoch) = self.coordinator;
+        let from = self.offsets_end(leader);
+        self.offsets_write(words);
+        let to = self.offsets_end(leader);
+        let others = BROKERS.into_iter().filter(|broker| *broker != leader);
+        for follower in others.clone() {
+            self.copy(follower, leader, OFFSETS);
+            let fetched = Event::FollowerFetched {
+                partition: OFFSETS,
+                follower,
+                broker_epoch: None,
+                leader_epoch,
+                fetch_offset: to,
+            };
+            self.fact(leader, fetched);
+        }
+        let moved = Event::HighWatermarkChanged {
+            partition: OFFSETS,
+            role: ReplicaRole::Leader,
+            leader_epoch,
+            from,
+            to,
+        };
+        self.fact(leader, moved);
+    }
+}
+
+/// `a@0` and the number of the attempt.
+fn processing(words: &[&str]) -> Processing {
+    let (name, at) = words[0].split_once('@').expect("`a@0`");
+    Processing {
+        group: Some(group()),
+        partition: ORDERS,
+        offset: offset(at),
+        uid: Some(content(name).0),
+        attempt: words.get(1).map_or(1, |attempt| number(attempt) as u32),
+    }
+}
