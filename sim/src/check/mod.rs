@@ -30,7 +30,7 @@ use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
 use broker_core::config::AutoOffsetReset;
-use broker_core::trace::Event;
+use broker_core::trace::{Event, ReplicaRole};
 use broker_core::types::{NodeId, TopicPartition};
 use reports::record::Totals;
 
@@ -234,7 +234,13 @@ impl Observer for Checks {
             },
             Event::Appended { partition, role, batch } => match *partition {
                 TopicPartition::CLUSTER_METADATA => self.quorum.appended(scene, batch),
-                partition => self.model.partition(partition).appended(scene, *role, batch),
+                partition => {
+                    let of_log = self.model.partition(partition);
+                    of_log.appended(scene, *role, batch);
+                    if of_log.is_internal && *role == ReplicaRole::Leader {
+                        self.groups.written(partition, batch);
+                    }
+                }
             },
             Event::Truncated {
                 partition,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use broker_core::protocol::RecordBatch;
-use broker_core::types::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicId, TopicName, TopicPartition};
+use broker_core::types::{
+    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicId, TopicName, TopicPartition,
+};
 
 use super::ledger::Ledger;
 use super::mirror::Mirror;

@@ -94,13 +94,7 @@ impl Positions {
 
     /// What a coordinator may truly tell now: the newest position that its log has, and those that it replaced only
     /// just now. The second is set if nothing can be said for certain.
-    fn truth(
-        &self,
-        at: At,
-        model: &Model,
-        session: Session,
-        partition: TopicPartition,
-    ) -> (Vec<Option<Offset>>, bool) {
+    fn truth(&self, at: At, model: &Model, session: Session, partition: TopicPartition) -> (Vec<Option<Offset>>, bool) {
         let mut truths = Vec::new();
         let since = SimTime(at.time.0.saturating_sub(WINDOW.as_nanos() as u64));
         let taken = self.0.get(&partition).map_or(&[][..], |taken| taken);
@@ -185,12 +179,7 @@ pub(super) fn shown(position: Option<Offset>) -> String {
 }
 
 /// A commit was answered ok: it must be in the committed log. lost-committed-offset.
-pub(super) fn check_acked(
-    scene: &mut Scene<'_>,
-    model: &Model,
-    group: &Group,
-    offsets: &[(TopicPartition, Offset)],
-) {
+pub(super) fn check_acked(scene: &mut Scene<'_>, model: &Model, group: &Group, offsets: &[(TopicPartition, Offset)]) {
     for (partition, offset) in offsets {
         let taken = group.positions.0.get(partition).map_or(&[][..], |taken| taken);
         let of_offset = taken.iter().rev().filter(|taken| taken.position == Some(*offset));
@@ -226,7 +215,9 @@ pub(super) fn expired(
     let id = &group.id;
     if let Some(age) = age.filter(|age| *age + CLOCKS < retention) {
         scene.violation(Check::G5, "a position expired before its time", &group.notes, || {
-            format!("group {id} lost its position in {partition} {age:?} after its commit, but it is kept for {retention:?}")
+            format!(
+                "group {id} lost its position in {partition} {age:?} after its commit, but it is kept for {retention:?}"
+            )
         });
     } else if group.owners.owner(scene.nodes, partition).is_some() {
         scene.violation(Check::G5, "a position expired that was in use", &group.notes, || {

@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use broker_core::config::BrokerConfig;
-use broker_core::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicPartition};
+use broker_core::protocol::{Compacted, RecordBatch};
+use broker_core::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
 
 use super::super::mirror::count_below;
 use super::super::model::{Model, Scene};
@@ -21,8 +22,8 @@ pub(super) struct Coordinators {
     running: BTreeMap<(NodeId, PartitionIndex), Running>,
     /// The newest epoch of each partition that a coordinator has loaded.
     newest: BTreeMap<PartitionIndex, LeaderEpoch>,
-    /// What the replay of a log came to, by the chain of its batches.
-    digests: BTreeMap<(PartitionIndex, u64), (u64, NodeId)>,
+    /// What leaders wrote, by partition, first offset and content.
+    written: BTreeMap<(PartitionIndex, Offset, u32), RecordBatch>,
     sessions: u32,
 }
 
@@ -54,7 +55,7 @@ impl Coordinators {
             of_epoch: BTreeMap::new(),
             running: BTreeMap::new(),
             newest: BTreeMap::new(),
-            digests: BTreeMap::new(),
+            written: BTreeMap::new(),
             sessions: 0,
         }
     }
@@ -96,7 +97,7 @@ impl Coordinators {
             scene.violation(Check::G1, "two coordinators of one epoch", &Notes::default(), || {
                 format!(
                     "nodes {first} and {node} both coordinate {}-{} in epoch {leader_epoch}",
-                    broker_core::types::TopicName::CONSUMER_OFFSETS,
+                    TopicName::CONSUMER_OFFSETS,
                     partition.partition
                 )
             });
@@ -132,26 +133,37 @@ impl Coordinators {
         }
         let newest = self.newest.entry(index).or_insert(leader_epoch);
         *newest = leader_epoch.max(*newest);
-        let Some(chain) = model.find(partition).and_then(|partition| {
-            let replica = partition.replicas.iter().find(|replica| replica.node == node)?;
-            let batches = replica.mirror.batches();
-            match count_below(batches, end).checked_sub(1) {
-                None => Some(0),
-                Some(last) => Some(batches[last].chain).filter(|_| batches[last].next == end),
-            }
-        }) else {
-            return;
-        };
-        let (first, by) = *self.digests.entry((index, chain)).or_insert((digest, node));
-        if first != digest {
-            let shape = "two replays of one log came to different groups";
+        let replay = self.replay(model, partition, node, end);
+        if let Some(expected) = replay.filter(|expected| *expected != digest) {
+            let shape = "a coordinator loaded something else than its log";
             scene.violation(Check::G1, shape, &Notes::default(), || {
                 format!(
-                    "nodes {by} and {node} read the same log of {}-{index} up to {end}, and came to digests {first:016x} and {digest:016x}",
-                    broker_core::types::TopicName::CONSUMER_OFFSETS
+                    "node {node} loaded {}-{index} up to {end} with digest {digest:016x}, but its log comes to {expected:016x}",
+                    TopicName::CONSUMER_OFFSETS
                 )
             });
         }
+    }
+
+    /// A leader wrote to the offsets topic.
+    pub fn written(&mut self, partition: TopicPartition, batch: &RecordBatch) {
+        let key = (partition.partition, batch.base_offset(), batch.crc());
+        self.written.insert(key, batch.clone());
+    }
+
+    /// The digest of what the log of `node` says up to `end`, if all of it is known.
+    fn replay(&self, model: &Model, partition: TopicPartition, node: NodeId, end: Offset) -> Option<u64> {
+        let replicas = model.find(partition).map_or(&[][..], |partition| &partition.replicas);
+        let replica = replicas.iter().find(|replica| replica.node == node);
+        let batches = replica.map_or(&[][..], |replica| replica.mirror.batches());
+        let count = count_below(batches, end);
+        let mut said = Compacted::default();
+        for batch in &batches[..count] {
+            said.take_in(self.written.get(&(partition.partition, batch.base, batch.crc))?)
+                .ok()?;
+        }
+        let reached = batches[..count].last().map_or(Offset::ZERO, |last| last.next);
+        (reached == end).then(|| said.digest())
     }
 
     /// It does not coordinate the partition any more.
@@ -172,7 +184,7 @@ impl Coordinators {
         scene.violation(Check::G1, shape, &Notes::default(), || {
             format!(
                 "node {node} told the positions of group {group} although it {why} {}-{index}",
-                broker_core::types::TopicName::CONSUMER_OFFSETS
+                TopicName::CONSUMER_OFFSETS
             )
         });
     }
@@ -192,7 +204,11 @@ mod tests {
             ("test", 48),
             ("benchGroup", 29),
         ] {
-            assert_eq!(coordinators.partition_of(&group.into()), PartitionIndex(partition), "{group}");
+            assert_eq!(
+                coordinators.partition_of(&group.into()),
+                PartitionIndex(partition),
+                "{group}"
+            );
         }
     }
 }

@@ -153,10 +153,7 @@ pub(super) fn group_changed(
     let begins_anew = matches!(members.last, None | Some(GroupState::Empty | GroupState::Dead));
     let before = members.state.map(|(_, epoch, _)| epoch);
     let floor = before.unwrap_or(GroupEpoch::NONE).max(members.told);
-    members.is_classic |= matches!(
-        state,
-        GroupState::PreparingRebalance | GroupState::CompletingRebalance
-    );
+    members.is_classic |= matches!(state, GroupState::PreparingRebalance | GroupState::CompletingRebalance);
     members.last = Some(state);
     members.state = Some((state, epoch, count));
     members.stable = (state == GroupState::Stable).then_some(scene.at);
@@ -178,18 +175,21 @@ pub(super) fn group_changed(
 /// A member changed. G4.
 pub(super) fn member_changed(scene: &mut Scene<'_>, group: &mut Group, session: Session, stated: &Stated<'_>) {
     check_stable(scene, group, false);
-    let Group {
-        members, notes, id, ..
-    } = group;
+    let Group { members, notes, id, .. } = group;
     if !members.enter(session) {
         return;
     }
     let had = members.members.get(stated.member);
     let had = had.filter(|member| member.removed.is_none() && member.session == session.number);
     if !members.is_classic {
-        let new = stated.assigned.iter().filter(|new| had.is_none_or(|had| !had.assigned.contains(new)));
+        let new = stated
+            .assigned
+            .iter()
+            .filter(|new| had.is_none_or(|had| !had.assigned.contains(new)));
         for new in new {
-            let held = |other: &Member| other.holds(*new) && (other.instance.is_none() || other.instance.as_ref() != stated.instance);
+            let held = |other: &Member| {
+                other.holds(*new) && (other.instance.is_none() || other.instance.as_ref() != stated.instance)
+            };
             let mut others = members.certain().filter(|(other, _)| *other != stated.member);
             let Some((other, _)) = others.find(|(_, other)| held(other)) else {
                 continue;
@@ -232,7 +232,11 @@ pub(super) fn check_stable(scene: &mut Scene<'_>, group: &mut Group, at_end: boo
     }
     let of_member = |(id, member): (_, &Member)| -> Vec<(TopicPartition, MemberId)> {
         let id: &MemberId = id;
-        member.assigned.iter().map(|partition| (*partition, id.clone())).collect()
+        member
+            .assigned
+            .iter()
+            .map(|partition| (*partition, id.clone()))
+            .collect()
     };
     let mut owned: Vec<(TopicPartition, MemberId)> = members.certain().flat_map(of_member).collect();
     owned.sort();
@@ -254,7 +258,10 @@ pub(super) fn check_stable(scene: &mut Scene<'_>, group: &mut Group, at_end: boo
         } else if partition.partition.0 != next {
             scene.violation(Check::G2, "a partition is assigned to nobody", &group.notes, || {
                 let missing = TopicPartition::new(partition.topic, next);
-                format!("group {id} became stable in epoch {epoch} ({}) without {missing}", at.time)
+                format!(
+                    "group {id} became stable in epoch {epoch} ({}) without {missing}",
+                    at.time
+                )
             });
         }
         next = partition.partition.0 + 1;
@@ -271,9 +278,7 @@ pub(super) fn check_committer(
     commit: &Commit,
 ) {
     check_stable(scene, group, false);
-    let Group {
-        members, notes, id, ..
-    } = group;
+    let Group { members, notes, id, .. } = group;
     // A coordinator that was replaced cannot have anything committed.
     let Some(session) = session else { return };
     if !members.enter(session) {
@@ -283,9 +288,12 @@ pub(super) fn check_committer(
     let Some(member) = member else {
         let count = members.certain().count();
         if count > 0 {
-            scene.violation(Check::G3, "a commit without a member was taken from a stranger", notes, || {
-                format!("group {id} took position {offset} of {partition} from no member while it had {count}")
-            });
+            scene.violation(
+                Check::G3,
+                "a commit without a member was taken from a stranger",
+                notes,
+                || format!("group {id} took position {offset} of {partition} from no member while it had {count}"),
+            );
         }
         return;
     };

@@ -28,7 +28,7 @@ pub(super) mod progress;
 
 use std::collections::BTreeMap;
 
-use broker_core::protocol::ErrorCode;
+use broker_core::protocol::{ErrorCode, RecordBatch};
 use broker_core::trace::Event;
 use broker_core::types::{GroupId, NodeId, Offset, TopicPartition};
 
@@ -98,13 +98,14 @@ impl Groups {
         if self.list.get(self.last).is_some_and(|group| group.id == *id) {
             return self.last;
         }
+        let is_told = self.contracts.of_group(id).next().is_some();
         self.last = *self.index.entry(id.clone()).or_insert_with(|| {
             self.list.push(Group {
                 id: id.clone(),
                 members: Members::default(),
                 positions: Positions::default(),
                 owners: Owners::default(),
-                lanes: Lanes::default(),
+                lanes: Lanes::new(is_told),
                 notes: Notes::default(),
             });
             self.list.len() - 1
@@ -122,7 +123,10 @@ impl Groups {
     /// A node stated a fact.
     pub fn fact(&mut self, scene: &mut Scene<'_>, model: &Model, event: &Event) {
         match event {
-            Event::CoordinatorLoading { partition, leader_epoch } => {
+            Event::CoordinatorLoading {
+                partition,
+                leader_epoch,
+            } => {
                 self.coordinators.loading(scene, *partition, *leader_epoch);
             }
             Event::CoordinatorLoaded {
@@ -239,6 +243,11 @@ impl Groups {
             } => self.released(scene, id, partitions, "learnt that it had lost"),
             _ => {}
         }
+    }
+
+    /// A leader wrote to the offsets topic.
+    pub fn written(&mut self, partition: TopicPartition, batch: &RecordBatch) {
+        self.coordinators.written(partition, batch);
     }
 
     fn released(&mut self, scene: &Scene<'_>, id: &GroupId, partitions: &[TopicPartition], how: &str) {

@@ -67,15 +67,20 @@ pub(super) fn check(
     if let Some(why) = &why {
         let none = Notes::default();
         let notes = group.as_ref().map_or(&none, |group| &group.notes);
-        scene.violation(Check::UnexplainedReset, "a position moved without a true cause", notes, || {
-            format!(
-                "consumer {node} moved from {} of {} to {} ({:?}), {why}",
-                shown(moved.from),
-                label(model, moved.partition),
-                moved.to,
-                moved.cause
-            )
-        });
+        scene.violation(
+            Check::UnexplainedReset,
+            "a position moved without a true cause",
+            notes,
+            || {
+                format!(
+                    "consumer {node} moved from {} of {} to {} ({:?}), {why}",
+                    shown(moved.from),
+                    label(model, moved.partition),
+                    moved.to,
+                    moved.cause
+                )
+            },
+        );
     }
     let Some(group) = group else { return };
     if why.is_none() && moved.cause == ResetCause::NoPosition {

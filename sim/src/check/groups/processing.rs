@@ -13,8 +13,11 @@ use crate::scenario::{CommitMode, WorkerGroup};
 use crate::verdict::{Check, Ruling};
 
 /// A group's work, partition by partition.
-#[derive(Default)]
-pub(super) struct Lanes(BTreeMap<TopicPartition, Lane>);
+pub(super) struct Lanes {
+    lanes: BTreeMap<TopicPartition, Lane>,
+    /// Its programs tell of their work.
+    is_told: bool,
+}
 
 /// A group's work on one partition.
 #[derive(Default)]
@@ -29,8 +32,6 @@ pub(super) struct Lane {
     stint: u32,
     /// Positions that programs asked to commit, and how many records below had no end then, with the first of them.
     asked: BTreeMap<Offset, Option<Undone>>,
-    /// A program began to work on some record.
-    is_worked: bool,
     /// The largest position that a program was told is stored.
     acked: Offset,
     /// The committed positions passed these although nobody had ended work on them.
@@ -134,25 +135,33 @@ impl Lane {
 }
 
 impl Lanes {
+    /// No work yet; `is_told` if its programs will tell of it.
+    pub fn new(is_told: bool) -> Lanes {
+        let lanes = BTreeMap::new();
+        Lanes { lanes, is_told }
+    }
+
     /// The work on one partition.
     pub fn get(&self, partition: TopicPartition) -> Option<&Lane> {
-        self.0.get(&partition)
+        self.lanes.get(&partition)
     }
 
     /// All work.
     pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &Lane)> {
-        self.0.iter()
+        self.lanes.iter()
     }
 
     /// The offset after the last record that a program began to work on.
     pub fn reach(&self, partition: TopicPartition) -> Offset {
-        let lane = self.0.get(&partition);
-        lane.map_or(Offset::ZERO, |lane| lane.frontier.max(lane.base.plus(lane.marks.len() as i64)))
+        let lane = self.lanes.get(&partition);
+        lane.map_or(Offset::ZERO, |lane| {
+            lane.frontier.max(lane.base.plus(lane.marks.len() as i64))
+        })
     }
 
     /// The partition has another owner, or none.
     pub fn owner_changed(&mut self, partition: TopicPartition) {
-        if let Some(lane) = self.0.get_mut(&partition) {
+        if let Some(lane) = self.lanes.get_mut(&partition) {
             lane.stint += 1;
         }
     }
@@ -160,8 +169,8 @@ impl Lanes {
     /// An owner's position moved. What lies below is nobody's business any more if it `jumps` by right: the group
     /// began there, or a program said so.
     pub fn moved(&mut self, partition: TopicPartition, to: Offset, jumps: bool) {
-        let is_new = !self.0.contains_key(&partition);
-        let lane = self.0.entry(partition).or_default();
+        let is_new = !self.lanes.contains_key(&partition);
+        let lane = self.lanes.entry(partition).or_default();
         lane.stint += 1;
         if is_new || jumps {
             lane.frontier = lane.frontier.max(to);
@@ -170,7 +179,7 @@ impl Lanes {
 
     /// Work on a record ended.
     pub fn ended(&mut self, scene: &Scene<'_>, model: &Model, processing: &Processing, outcome: ProcessOutcome) {
-        let lane = self.0.entry(processing.partition).or_default();
+        let lane = self.lanes.entry(processing.partition).or_default();
         let stint = lane.stint;
         let mark = lane.mark_mut(processing.offset);
         let end = match outcome {
@@ -189,7 +198,7 @@ impl Lanes {
     /// A program was told that these positions are stored.
     pub fn commit_acked(&mut self, offsets: &[(TopicPartition, Offset)]) {
         for (partition, position) in offsets {
-            if let Some(lane) = self.0.get_mut(partition) {
+            if let Some(lane) = self.lanes.get_mut(partition) {
                 lane.acked = lane.acked.max(*position);
             }
         }
@@ -198,7 +207,7 @@ impl Lanes {
     /// A program, or its consumer for it, asks to commit these.
     pub fn commit_invoked(&mut self, at: At, model: &Model, offsets: &[(TopicPartition, Offset)]) {
         for (partition, position) in offsets {
-            let Some(lane) = self.0.get_mut(partition).filter(|lane| lane.is_worked) else {
+            let Some(lane) = self.lanes.get_mut(partition).filter(|_| self.is_told) else {
                 continue;
             };
             let found = model.find(*partition);
@@ -220,9 +229,7 @@ pub(super) fn begun(
     contract: Option<&WorkerGroup>,
     processing: &Processing,
 ) {
-    let Group {
-        id, lanes, notes, ..
-    } = group;
+    let Group { id, lanes, notes, .. } = group;
     let Processing {
         partition,
         offset,
@@ -230,12 +237,12 @@ pub(super) fn begun(
         attempt,
         ..
     } = *processing;
-    let is_new = !lanes.0.contains_key(&partition);
-    let lane = lanes.0.entry(partition).or_default();
+    let is_new = !lanes.lanes.contains_key(&partition);
+    lanes.is_told = true;
+    let lane = lanes.lanes.entry(partition).or_default();
     if is_new {
         lane.frontier = offset;
     }
-    lane.is_worked = true;
     let (node, stint, is_acked) = (scene.node, lane.stint, offset < lane.acked);
     let mark = lane.mark_mut(offset);
     let (by, since) = (NodeId(mark.node), mark.stint);
@@ -248,7 +255,9 @@ pub(super) fn begun(
     mark.ends.add(Ends::AGAIN);
     let what = || {
         let (name, label) = (name(uid), label(model, partition));
-        format!("node {node} of group {id} works again on {name} at {label} offset {offset}, on which node {by} had ended")
+        format!(
+            "node {node} of group {id} works again on {name} at {label} offset {offset}, on which node {by} had ended"
+        )
     };
     // A process gets a record twice only if its position moved, or it owned the partition twice.
     if by == node && since == stint {
@@ -274,10 +283,8 @@ pub(super) fn position_passed(
     partition: TopicPartition,
     position: Offset,
 ) {
-    let Group {
-        id, lanes, notes, ..
-    } = group;
-    let Some(lane) = lanes.0.get_mut(&partition).filter(|lane| lane.is_worked) else {
+    let Group { id, lanes, notes, .. } = group;
+    let Some(lane) = lanes.lanes.get_mut(&partition).filter(|_| lanes.is_told) else {
         return;
     };
     let found = model.find(partition);

@@ -41,7 +41,7 @@
 //! 1 loads                 leads it and begins to load (`1 loaded`: has loaded; `1 loaded 77`: to another digest)
 //! 1 unloads               coordinates no more
 //! group Stable 3 2        the coordinator states state, epoch and number of members
-//! member w1 3 0,1         it gives w1 partitions 0 and 1 of `orders` in epoch 3 (`- 2` after it: once 2 is given up;
+//! member w1 3 0,1         it gives w1 partitions 0 and 1 of `orders` in epoch 3 (`releasing 2` after it: once 2 is given up;
 //!                         `as i`: its instance id is i)
 //! remove w1 Left          it removes the member
 //! expire 0                it gives up the position in partition 0
@@ -131,7 +131,10 @@ pub fn names() -> BTreeMap<NodeId, String> {
         (311, "w/1 producer"),
         (312, "w/2 producer"),
     ];
-    names.into_iter().map(|(node, name)| (NodeId(node), name.to_owned())).collect()
+    names
+        .into_iter()
+        .map(|(node, name)| (NodeId(node), name.to_owned()))
+        .collect()
 }
 
 /// One thing that happened.

@@ -1,7 +1,7 @@
 //! The lines of a [`script`](super::script) about groups.
 
 use broker_core::protocol::{BatchBuilder, Compacted, ErrorCode, RecordBatch};
-use broker_core::trace::{Event, GroupState, RemovalCause, ReplicaRole, ResetCause};
+use broker_core::trace::{Event, GroupState, RemovalCause, ReplicaRole, ResetCause, TruncationCause};
 use broker_core::types::{
     GroupEpoch, GroupId, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, Timestamp, TopicId,
     TopicName, TopicPartition,
@@ -22,7 +22,11 @@ fn partition(index: &str) -> TopicPartition {
 }
 
 fn partitions(indexes: &str) -> Vec<TopicPartition> {
-    indexes.split(',').filter(|index| !index.is_empty() && *index != "-").map(partition).collect()
+    indexes
+        .split(',')
+        .filter(|index| !index.is_empty() && *index != "-")
+        .map(partition)
+        .collect()
 }
 
 fn epoch(word: &str) -> GroupEpoch {
@@ -98,10 +102,21 @@ impl Stage {
                     leader: Some(node),
                     leader_epoch,
                     log_end_offset: end,
-                    high_watermark: end,
+                    high_watermark: Offset::ZERO,
                 }
             };
             self.fact(broker, event);
+            let to = self.offsets_end(node);
+            if self.offsets_end(broker) > to {
+                self.log(broker, OFFSETS).retain(|batch| batch.next_offset() <= to);
+                let cut = Event::Truncated {
+                    partition: OFFSETS,
+                    to,
+                    leader_epoch,
+                    cause: TruncationCause::DivergingEpoch,
+                };
+                self.fact(broker, cut);
+            }
         }
     }
 
@@ -165,7 +180,7 @@ impl Stage {
                     instance: option(words, "as").map(Into::into),
                     epoch: epoch(words[1]),
                     assigned: partitions(words.get(2).unwrap_or(&"")),
-                    revoking: option(words, "-").map_or(Vec::new(), partitions),
+                    revoking: option(words, "releasing").map_or(Vec::new(), partitions),
                 };
                 self.fact(coordinator, changed);
             }
@@ -248,9 +263,8 @@ impl Stage {
             "begins" => self.fact(worker, moved(None, words[1], ResetCause::NoPosition)),
             "thrown" => self.fact(worker, moved(Some(words[1]), words[2], ResetCause::OutOfRange)),
             "joins" => {
-                for verb in ["owns", "told"] {
-                    self.worker(name, verb, words);
-                }
+                self.worker(name, "owns", &words[..1]);
+                self.worker(name, "told", words);
                 let verb = if words[1] == "-" { "begins" } else { "at" };
                 let to = if words[1] == "-" { "0" } else { words[1] };
                 self.worker(name, verb, &[words[0], to]);
