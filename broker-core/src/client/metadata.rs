@@ -18,7 +18,7 @@ use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, TopicId, TopicName, To
 pub(super) struct Metadata {
     bootstrap: Vec<NodeId>,
     brokers: Vec<NodeId>,
-    topics: BTreeMap<TopicName, Option<Topic>>,
+    topics: BTreeMap<TopicName, Wanted>,
     leaders: BTreeMap<TopicPartition, LeaderIdAndEpoch>,
 
     max_age: Duration,
@@ -30,6 +30,14 @@ pub(super) struct Metadata {
     allowed_at: Instant,
     /// Answers and failures in a row that brought nothing new.
     fruitless: u32,
+}
+
+/// A topic that is asked for.
+#[derive(Clone, Copy, Default)]
+struct Wanted {
+    topic: Option<Topic>,
+    /// Some broker has told of it, or that it does not exist.
+    is_answered: bool,
 }
 
 /// A topic that exists.
@@ -60,7 +68,7 @@ impl Metadata {
     /// Adds a topic to those that are asked for; a new one is asked for at once.
     pub fn want(&mut self, name: &TopicName) {
         if !self.topics.contains_key(name) {
-            self.topics.insert(name.clone(), None);
+            self.topics.insert(name.clone(), Wanted::default());
             self.stale = true;
             self.allowed_at = Instant(0);
         }
@@ -70,8 +78,11 @@ impl Metadata {
     pub fn retain(&mut self, keep: impl Fn(&TopicName) -> bool) {
         self.topics.retain(|name, _| keep(name));
         let topics = &self.topics;
-        self.leaders
-            .retain(|partition, _| topics.values().flatten().any(|topic| topic.id == partition.topic));
+        self.leaders.retain(|partition, _| {
+            topics
+                .values()
+                .any(|wanted| wanted.topic.is_some_and(|t| t.id == partition.topic))
+        });
     }
 
     /// An answer of some broker contradicted the metadata, or a connection was lost.
@@ -81,7 +92,19 @@ impl Metadata {
 
     /// The topic, once a broker has told of it.
     pub fn topic(&self, name: &TopicName) -> Option<Topic> {
-        self.topics.get(name).copied().flatten()
+        self.topics.get(name)?.topic
+    }
+
+    /// Whether an answer has told of the topic, or that it does not exist.
+    pub fn is_answered(&self, name: &TopicName) -> bool {
+        self.topics.get(name).is_some_and(|wanted| wanted.is_answered)
+    }
+
+    /// The name of a topic that is asked for.
+    pub fn name(&self, id: TopicId) -> Option<&TopicName> {
+        let mut known = self.topics.iter();
+        let (name, _) = known.find(|(_, wanted)| wanted.topic.is_some_and(|topic| topic.id == id))?;
+        Some(name)
     }
 
     /// Who leads, if anybody is known to.
@@ -149,7 +172,7 @@ impl Metadata {
         for topic in answer.topics {
             changed |= self.update_topic(topic);
         }
-        if self.topics.values().any(Option::is_none) {
+        if self.topics.values().any(|wanted| wanted.topic.is_none()) {
             self.stale = true;
         }
         self.pause(cx, changed);
@@ -168,9 +191,10 @@ impl Metadata {
 
     fn update_topic(&mut self, answer: MetadataTopic) -> bool {
         // A topic that was dropped while the request was out.
-        let Some(known) = self.topics.get_mut(&answer.name) else {
+        let Some(wanted) = self.topics.get_mut(&answer.name) else {
             return false;
         };
+        wanted.is_answered = true;
         // A broker that has just started may not know a topic that others do: what is known stays.
         let (Some(id), ErrorCode::None) = (answer.id, answer.error) else {
             self.stale = true;
@@ -180,8 +204,8 @@ impl Metadata {
             id,
             partitions: answer.partitions.len() as u32,
         };
-        let mut changed = *known != Some(news);
-        if let Some(old) = known.replace(news).filter(|old| old.id != id) {
+        let mut changed = wanted.topic != Some(news);
+        if let Some(old) = wanted.topic.replace(news).filter(|old| old.id != id) {
             self.leaders.retain(|partition, _| partition.topic != old.id);
         }
         for partition in answer.partitions {

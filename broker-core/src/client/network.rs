@@ -34,13 +34,16 @@ impl Backoff {
 
 /// All connections of one client. `K` is what the client remembers of an unanswered request.
 ///
-/// A connection is made by its first request. It is lost when the host says so or when its oldest request has waited
-/// for `request.timeout.ms`; every request on it is lost with it, and none is sent until the back-off has passed.
+/// A connection is made by its first request. It is lost when the host says so or when a request has waited for too long
+/// (`request.timeout.ms`, unless the request has a time of its own); every request on it is lost with it, and none is
+/// sent until the back-off has passed.
 pub(super) struct Network<K> {
     request_timeout: Duration,
     reconnect: Backoff,
     max_in_flight: usize,
     connections: BTreeMap<NodeId, Connection<K>>,
+    /// Some request had a time of its own: the oldest request of a connection need not be the first to expire.
+    is_uneven: bool,
 }
 
 struct Connection<K> {
@@ -60,6 +63,8 @@ struct InFlight<K> {
 
 /// A connection that was lost, and what went with it.
 pub(super) struct Lost<K> {
+    /// To whom it was.
+    pub peer: NodeId,
     /// REQUEST_TIMED_OUT or NETWORK_EXCEPTION.
     pub error: ErrorCode,
     /// Its unanswered requests, oldest first.
@@ -73,13 +78,20 @@ impl<K> Network<K> {
             reconnect,
             max_in_flight,
             connections: BTreeMap::new(),
+            is_uneven: false,
         }
     }
 
     /// Sends a request that will be answered.
     pub fn request(&mut self, cx: &mut Context<'_>, to: NodeId, body: Request, what: K) {
+        self.request_within(cx, self.request_timeout, to, body, what);
+    }
+
+    /// Sends a request that may wait for its answer for `timeout`.
+    pub fn request_within(&mut self, cx: &mut Context<'_>, timeout: Duration, to: NodeId, body: Request, what: K) {
         let id = cx.out.request(to, body);
-        let expires = cx.now + self.request_timeout;
+        let expires = cx.now + timeout;
+        self.is_uneven |= timeout != self.request_timeout;
         self.connection(to).in_flight.push_back(InFlight { id, expires, what });
     }
 
@@ -96,10 +108,10 @@ impl<K> Network<K> {
         self.lose(cx, peer, ErrorCode::NetworkException)
     }
 
-    /// The next connection that is lost because its oldest request has waited for too long.
+    /// The next connection that is lost because a request has waited for too long.
     pub fn expire(&mut self, cx: &mut Context<'_>) -> Option<Lost<K>> {
         let now = cx.now;
-        let overdue = |c: &Connection<K>| c.in_flight.front().is_some_and(|request| request.expires <= now);
+        let overdue = |c: &Connection<K>| self.expiry(c).is_some_and(|at| at <= now);
         let peer = self
             .connections
             .iter()
@@ -110,8 +122,13 @@ impl<K> Network<K> {
 
     /// When the next request times out.
     pub fn deadline(&self) -> Option<Instant> {
-        let oldest = |c: &Connection<K>| c.in_flight.front().map(|request| request.expires);
-        self.connections.values().filter_map(oldest).min()
+        self.connections.values().filter_map(|c| self.expiry(c)).min()
+    }
+
+    /// When the first request of a connection times out.
+    fn expiry(&self, connection: &Connection<K>) -> Option<Instant> {
+        let mut times = connection.in_flight.iter().map(|request| request.expires);
+        if self.is_uneven { times.min() } else { times.next() }
     }
 
     /// Whether a request may be sent to `node` now.
@@ -151,7 +168,7 @@ impl<K> Network<K> {
             connection.retry_at = cx.now + reconnect.after(connection.failures, cx.rng);
             connection.failures = connection.failures.saturating_add(1);
         }
-        Lost { error, requests }
+        Lost { peer, error, requests }
     }
 
     fn connection(&mut self, node: NodeId) -> &mut Connection<K> {

@@ -32,6 +32,16 @@ pub struct Assignment {
     pub partitions: Vec<(TopicName, Vec<PartitionIndex>)>,
 }
 
+/// What a member with the eager `sticky` assignor had, which it has given up before it joins: the user data of its
+/// subscription (Kafka `StickyAssignorUserData` version 1, without a version of its own).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StickyMemory {
+    /// The partitions, by topic.
+    pub partitions: Vec<(TopicName, Vec<PartitionIndex>)>,
+    /// The generation in which it had them.
+    pub generation: GroupEpoch,
+}
+
 /// The bytes are no subscription or no assignment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("malformed bytes of the consumer protocol")]
@@ -112,6 +122,29 @@ impl Assignment {
         }
         Ok(Assignment {
             partitions: get_partitions(from)?,
+        })
+    }
+}
+
+impl StickyMemory {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        put_partitions(&mut out, &self.partitions);
+        out.put_i32(self.generation.0);
+        out.freeze()
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// When they are malformed.
+    pub fn decode(mut bytes: &[u8]) -> Result<StickyMemory, MalformedConsumerProtocol> {
+        let from = &mut bytes;
+        Ok(StickyMemory {
+            partitions: get_partitions(from)?,
+            generation: GroupEpoch(get_i32(from)?),
         })
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
 use crate::config::{AutoOffsetReset, millis};
-use crate::machine::{Context, Instant};
+use crate::machine::Instant;
 use crate::protocol::{
     ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, ListOffsetsPartitionResponse, ListOffsetsRequest,
     OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
@@ -13,6 +13,7 @@ use crate::protocol::{
 use crate::trace::{Event, ResetCause};
 use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, TopicPartition};
 
+use super::coordinator::GroupAsked;
 use super::partition::{Position, Stage};
 use super::{Consumer, ConsumerNotice};
 
@@ -26,6 +27,8 @@ pub(super) enum Asked {
         kind: Kind,
         turns: Vec<(TopicPartition, u64)>,
     },
+    /// Something of the group's coordinator, or who that is.
+    Group { to: NodeId, what: GroupAsked },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,19 +38,11 @@ pub(super) enum Kind {
     Fetch,
 }
 
-macro_rules! context {
-    ($consumer:ident, $now:ident) => {
-        Context {
-            now: $now,
-            rng: &mut $consumer.rng,
-            out: &mut $consumer.out,
-        }
-    };
-}
-
 impl Consumer {
     /// Sends whatever may be sent now.
     pub(super) fn pump(&mut self, now: Instant) {
+        self.wake = None;
+        self.pump_group(now);
         if self.metadata.refresh_at().is_some_and(|due| due <= now) {
             let mut cx = context!(self, now);
             if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
@@ -56,18 +51,23 @@ impl Consumer {
             }
         }
 
-        self.wake = None;
         let mut groups: BTreeMap<(NodeId, Kind), Vec<usize>> = BTreeMap::new();
         for (index, partition) in self.assigned.iter().enumerate() {
-            let Some((node, _)) = partition.leader.filter(|_| partition.wants_request()) else {
+            let Some((node, epoch)) = partition.leader.filter(|_| partition.wants_request()) else {
                 continue;
             };
             let kind = match partition.stage {
                 Stage::Reset(_) => Kind::Offsets,
                 Stage::Validate => Kind::EpochEnds,
                 Stage::Fetch => Kind::Fetch,
-                Stage::Halted => continue,
+                Stage::Committed | Stage::Halted => continue,
             };
+            // A leader that is older than the position cannot judge it.
+            let position_epoch = partition.position.and_then(|position| position.offset_epoch);
+            if kind == Kind::EpochEnds && position_epoch > Some(epoch) {
+                self.metadata.request_update();
+                continue;
+            }
             if kind == Kind::Fetch && self.fetching.contains(&node) {
                 continue;
             }
@@ -101,6 +101,7 @@ impl Consumer {
     /// A connection was lost, and all requests on it.
     pub(super) fn connection_lost(&mut self, now: Instant, lost: Lost<Asked>) {
         self.metadata.request_update();
+        self.coordinator_lost(lost.peer);
         for asked in lost.requests {
             self.replied(now, asked, Reply::Lost(lost.error));
         }
@@ -116,9 +117,13 @@ impl Consumer {
             }
             (Asked::Metadata, _) => self.metadata.failed(&mut context!(self, now)),
             (Asked::Partitions { to, kind, turns }, reply) => {
-                let turns = self.end_turns(turns, kind, to);
+                if kind == Kind::Fetch {
+                    self.fetching.remove(&to);
+                }
+                let turns = self.end_turns(turns);
                 self.partitions_replied(now, kind, turns, reply);
             }
+            (Asked::Group { to, what }, reply) => self.group_replied(now, to, what, reply),
         }
     }
 
@@ -163,6 +168,7 @@ impl Consumer {
 
     /// Takes new metadata over: ids and leaders.
     pub(super) fn follow_metadata(&mut self) {
+        let first_stage = self.first_stage();
         for index in 0..self.assigned.len() {
             let partition = &mut self.assigned[index];
             let Some(topic) = self.metadata.topic(&partition.topic) else {
@@ -176,15 +182,18 @@ impl Consumer {
                 // Known for the first time, or the topic was deleted and created again: another log.
                 if let Some(old) = partition.id.replace(id) {
                     self.by_id.remove(&old);
-                    partition.enter(Stage::Reset(ResetCause::NoPosition));
+                    partition.enter(first_stage);
                     partition.leader = None;
                     self.drop_records(index);
                 }
                 self.by_id.insert(id, index);
-                self.begin_reset(index);
+                if matches!(first_stage, Stage::Reset(_)) {
+                    self.begin_reset(index);
+                }
             }
             self.follow_leader(index);
         }
+        self.target_changed();
     }
 
     fn follow_leader(&mut self, index: usize) {
@@ -264,15 +273,7 @@ impl Consumer {
     }
 
     /// A request has ended. The partitions for which its answer still counts, by id.
-    fn end_turns(
-        &mut self,
-        turns: Vec<(TopicPartition, u64)>,
-        kind: Kind,
-        from: NodeId,
-    ) -> BTreeMap<TopicPartition, usize> {
-        if kind == Kind::Fetch {
-            self.fetching.remove(&from);
-        }
+    pub(super) fn end_turns(&mut self, turns: Vec<(TopicPartition, u64)>) -> BTreeMap<TopicPartition, usize> {
         let mut current = BTreeMap::new();
         for (id, turn) in turns {
             if let Some(index) = self.by_id.get(&id).copied()
@@ -313,7 +314,7 @@ impl Consumer {
             self.answers += 1;
             partition.served = self.answers;
             partition.buffer(answer.records);
-            if partition.has_records() {
+            if partition.is_readable() {
                 self.ready.push_back(index);
             }
         }
@@ -403,7 +404,7 @@ impl Consumer {
     }
 
     /// A partition needs an offset to begin at: `auto.offset.reset` names it, or the application must.
-    fn begin_reset(&mut self, index: usize) {
+    pub(super) fn begin_reset(&mut self, index: usize) {
         self.drop_records(index);
         let partition = &mut self.assigned[index];
         if self.config.auto_offset_reset == AutoOffsetReset::None {
@@ -418,7 +419,7 @@ impl Consumer {
         self.back_off(now, index);
     }
 
-    fn back_off(&mut self, now: Instant, index: usize) {
+    pub(super) fn back_off(&mut self, now: Instant, index: usize) {
         let partition = &mut self.assigned[index];
         partition.retry_at = now + self.retry_backoff.after(partition.failures, &mut self.rng);
         partition.failures = partition.failures.saturating_add(1);

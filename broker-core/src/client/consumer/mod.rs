@@ -1,26 +1,44 @@
-//! The consumer with assigned partitions: positions, fetches, resets.
+//! The consumer: positions, fetches, resets, and its part in a group.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
-use crate::config::{ConsumerConfig, millis};
-use crate::machine::{Context, Input, Instant, Machine, Outbox, Output, earliest};
-use crate::protocol::{ErrorCode, OffsetAndMetadata, Record};
+use crate::config::{ConsumerConfig, Quirks, millis};
+use crate::machine::{Input, Instant, Machine, Outbox, Output, earliest};
+use crate::protocol::{ErrorCode, Record};
 use crate::random::Random;
 use crate::trace::{Event, ResetCause};
-use crate::types::{GroupEpoch, LeaderEpoch, MemberId, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
+use crate::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
+
+/// Lends time, randomness and the way out of a consumer, field by field.
+macro_rules! context {
+    ($consumer:ident, $now:ident) => {
+        $crate::machine::Context {
+            now: $now,
+            rng: &mut $consumer.rng,
+            out: &mut $consumer.out,
+        }
+    };
+}
 
 pub mod assignor;
+mod commits;
+mod coordinator;
 mod fetcher;
+mod membership;
+mod offsets;
 mod partition;
 
 #[cfg(test)]
 mod tests;
 
+use commits::Commits;
+use coordinator::Coordinator;
 use fetcher::Asked;
-use partition::{Assigned, Position, Stage};
+use membership::Membership;
+use partition::{Assigned, Position, Stage, Tenure};
 
 /// How many requests to one broker may be unanswered (a constant of the Java consumer).
 const MAX_IN_FLIGHT: usize = 100;
@@ -87,11 +105,16 @@ pub enum ConsumerNotice {
     },
 }
 
-/// A consumer of assigned partitions.
+/// A consumer: the Java client's semantics without its threads.
 ///
-/// [`Consumer::assign`], [`Consumer::seek`] and [`Consumer::take_records`] come from the application,
-/// [`Machine::handle`] from the network and the clock. After each of them drain [`Machine::poll`] and
-/// [`Consumer::next_notice`], and ask [`Machine::deadline`].
+/// It reads the partitions that it is given by hand ([`Consumer::assign`]) or as a member of its group
+/// ([`Consumer::subscribe`]). These two, [`Consumer::seek`], [`Consumer::commit`], [`Consumer::polled`],
+/// [`Consumer::take_records`] and the like come from the application, [`Machine::handle`] from the network and the
+/// clock. After each of them drain [`Machine::poll`] and [`Consumer::next_notice`], and ask [`Machine::deadline`].
+///
+/// The application's poll is three steps: [`Consumer::polled`] says that it has come, and that it is done with what
+/// it got before; while [`Consumer::rebalance`] tells something it hears that and says [`Consumer::rebalance_done`];
+/// then it takes records. Heartbeats go on in between by the consumer's own deadlines, as by Kafka's heartbeat thread.
 ///
 /// As in Kafka there is at most one fetch per broker, for those of its partitions whose fetched records have all been
 /// taken, so it fetches ahead by one answer per partition. A partition without a position asks for the offset that
@@ -99,6 +122,7 @@ pub enum ConsumerNotice {
 /// with what was read (KIP-320).
 pub struct Consumer {
     config: ConsumerConfig,
+    quirks: Quirks,
     rng: Random,
     out: Outbox,
     network: Network<Asked>,
@@ -111,12 +135,41 @@ pub struct Consumer {
     /// Brokers with an unanswered fetch.
     fetching: BTreeSet<NodeId>,
     notices: VecDeque<ConsumerNotice>,
+    /// Its group, with `group.id`.
+    group: Option<Group>,
+    /// Its part in the group, while it subscribes.
+    membership: Option<Membership>,
+    /// The application has got records since it last polled, and may still be at work on them.
+    is_busy: bool,
+    closing: Closing,
+    /// How many commits there ever were.
+    commits: u64,
     /// How many partitions were ever assigned.
     assignments: u64,
     /// How many answers had records: the latest turn of a partition.
     answers: u64,
-    /// When a partition's back-off or a reconnect back-off that it waits for ends.
+    /// When something that waits for nothing but time comes due.
     wake: Option<Instant>,
+}
+
+/// What a consumer of a group knows of it, member or not.
+struct Group {
+    id: GroupId,
+    coordinator: Coordinator,
+    commits: Commits,
+    /// Counts what ends the right to commit positions of before: a new generation, a partition given up, a loss.
+    term: u64,
+}
+
+/// How far [`Consumer::close`] has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Closing {
+    Open,
+    /// Commits, and gives up its partitions; it closes then at the latest.
+    Releasing(Instant),
+    /// Leaves its group; it closes then at the latest.
+    Leaving(Instant),
+    Closed,
 }
 
 impl Consumer {
@@ -131,10 +184,17 @@ impl Consumer {
             initial: millis(config.reconnect_backoff_ms),
             max: millis(config.reconnect_backoff_max_ms),
         };
+        let group = config.group_id.as_deref().map(|id| Group {
+            id: GroupId::from(id),
+            coordinator: Coordinator::default(),
+            commits: Commits::default(),
+            term: 0,
+        });
         Consumer {
             network: Network::new(millis(config.request_timeout_ms), reconnect, MAX_IN_FLIGHT),
             metadata: Metadata::new(bootstrap, millis(config.metadata_max_age_ms), retry_backoff),
             config,
+            quirks: Quirks::default(),
             rng,
             out: Outbox::default(),
             retry_backoff,
@@ -143,15 +203,32 @@ impl Consumer {
             ready: VecDeque::new(),
             fetching: BTreeSet::new(),
             notices: VecDeque::new(),
+            group,
+            membership: None,
+            is_busy: false,
+            closing: Closing::Open,
+            commits: 0,
             assignments: 0,
             answers: 0,
             wake: None,
         }
     }
 
+    /// Plants defects.
+    #[must_use]
+    pub fn with_quirks(mut self, quirks: Quirks) -> Consumer {
+        self.quirks = quirks;
+        self
+    }
+
     /// Reads these partitions from now on, and no others; a partition that stays keeps its position. Topics that do
-    /// not exist yet are waited for.
+    /// not exist yet are waited for. With `group.id` it begins at the group's stored positions. A subscription ends:
+    /// what was owned through it is given up, and the group is left.
     pub fn assign(&mut self, now: Instant, partitions: Vec<(TopicName, PartitionIndex)>) {
+        if self.closing != Closing::Open {
+            return;
+        }
+        self.unsubscribe(now);
         let kept = core::mem::take(&mut self.assigned).into_iter();
         let mut kept: BTreeMap<_, _> = kept.map(|old| ((old.topic.clone(), old.partition), old)).collect();
         let mut seen = BTreeSet::new();
@@ -160,23 +237,11 @@ impl Consumer {
                 continue;
             }
             self.metadata.want(&key.0);
-            let (topic, partition) = key.clone();
-            self.assignments += 1;
-            let assigned = kept.remove(&key);
-            self.assigned
-                .push(assigned.unwrap_or_else(|| Assigned::new(topic, partition, self.assignments)));
+            let assigned = kept.remove(&key).unwrap_or_else(|| self.new_partition(key.0, key.1));
+            self.assigned.push(assigned);
         }
-        let assigned = &self.assigned;
-        self.metadata
-            .retain(|name| assigned.iter().any(|partition| partition.topic == *name));
-        self.by_id.clear();
-        self.ready.clear();
-        for (index, partition) in self.assigned.iter().enumerate() {
-            self.by_id.extend(partition.id.map(|id| (id, index)));
-            if partition.has_records() {
-                self.ready.push_back(index);
-            }
-        }
+        self.index_assigned();
+        self.watch_topics();
         self.follow_metadata();
         self.pump(now);
     }
@@ -195,67 +260,24 @@ impl Consumer {
         Some(self.assigned[*index].topic.clone())
     }
 
-    /// Shares the partitions of these topics with the other members of `group.id`; nothing that was assigned or
-    /// subscribed before stays.
-    pub fn subscribe(&mut self, _now: Instant, _topics: Vec<TopicName>) {
-        todo!()
-    }
-
-    /// Commits if it commits by itself, gives up all partitions in good order, and leaves its group. Static members
-    /// leave only for a while.
-    pub fn close(&mut self, _now: Instant) {
-        todo!()
-    }
-
-    /// Whether [`Consumer::close`] has come to its end: answered, or timed out.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        todo!()
-    }
-
-    /// The application polls: it is alive (`max.poll.interval.ms`), takes part in rebalances, and positions of what it
-    /// got before may be committed by the way (`enable.auto.commit`).
-    pub fn polled(&mut self, _now: Instant) {
-        todo!()
-    }
-
-    /// What the application must hear next, before it gets more records.
-    #[must_use]
-    pub fn rebalance(&self) -> Option<&Rebalance> {
-        todo!()
-    }
-
-    /// The application has heard the rebalance that [`Consumer::rebalance`] tells.
-    pub fn rebalance_done(&mut self, _now: Instant) {
-        todo!()
-    }
-
     /// The partitions that it reads: assigned by hand, or owned as a member.
     #[must_use]
     pub fn assignment(&self) -> Vec<TopicPartition> {
-        todo!()
+        let owned = self
+            .assigned
+            .iter()
+            .filter(|partition| partition.tenure != Tenure::Coming);
+        owned.filter_map(|partition| partition.id).collect()
     }
 
-    /// Its member id and epoch, while it is a member.
-    #[must_use]
-    pub fn group_metadata(&self) -> Option<(MemberId, GroupEpoch)> {
-        todo!()
-    }
-
-    /// Sends a commit of these positions, or of all current ones. Its end comes as a notice. Retries what may be tried
-    /// again, within `default.api.timeout.ms`.
-    pub fn commit(&mut self, _now: Instant, _offsets: Option<Vec<(TopicPartition, OffsetAndMetadata)>>) -> CommitId {
-        todo!()
-    }
-
-    /// Stops fetching these; their positions stay.
-    pub fn pause(&mut self, _now: Instant, _partitions: &[TopicPartition]) {
-        todo!()
+    /// Stops fetching these, and keeps back what was fetched; their positions stay.
+    pub fn pause(&mut self, now: Instant, partitions: &[TopicPartition]) {
+        self.set_paused(now, partitions, true);
     }
 
     /// Fetches these again.
-    pub fn resume(&mut self, _now: Instant, _partitions: &[TopicPartition]) {
-        todo!()
+    pub fn resume(&mut self, now: Instant, partitions: &[TopicPartition]) {
+        self.set_paused(now, partitions, false);
     }
 
     /// Moves the position; fetched records of the partition are dropped. Does nothing for a partition that is not
@@ -286,8 +308,7 @@ impl Consumer {
     #[must_use]
     pub fn position(&self, partition: TopicPartition) -> Option<Offset> {
         let assigned = &self.assigned[*self.by_id.get(&partition)?];
-        let is_valid = !matches!(assigned.stage, Stage::Reset(_) | Stage::Halted);
-        assigned.position.filter(|_| is_valid).map(|position| position.offset)
+        assigned.valid_position().map(|position| position.offset)
     }
 
     /// The leader's high watermark less the position, as of the last fetch.
@@ -298,11 +319,14 @@ impl Consumer {
         Some(u64::try_from(high_watermark.0 - position.0).unwrap_or(0))
     }
 
-    /// The next fetched records, at most `max.poll.records`; moves the positions past them. Fetches ahead. Drain
-    /// [`Machine::poll`] afterwards.
+    /// The next fetched records, at most `max.poll.records`; moves the positions past them. Fetches ahead. None while
+    /// the application has a rebalance to hear of. Drain [`Machine::poll`] afterwards.
     pub fn take_records(&mut self, now: Instant) -> Vec<ConsumerRecord> {
-        let limit = self.config.max_poll_records as usize;
         let mut records = Vec::new();
+        if !self.has_records() {
+            return records;
+        }
+        let limit = self.config.max_poll_records as usize;
         let mut is_some_empty = false;
         while records.len() < limit
             && let Some(index) = self.ready.front()
@@ -314,6 +338,7 @@ impl Consumer {
                 is_some_empty = true;
             }
         }
+        self.is_busy |= !records.is_empty();
         if is_some_empty {
             self.pump(now);
         }
@@ -323,12 +348,63 @@ impl Consumer {
     /// Whether [`Consumer::take_records`] would give any.
     #[must_use]
     pub fn has_records(&self) -> bool {
-        !self.ready.is_empty() && self.config.max_poll_records > 0
+        !self.ready.is_empty() && self.config.max_poll_records > 0 && self.rebalance().is_none()
     }
 
     /// The next notice.
     pub fn next_notice(&mut self) -> Option<ConsumerNotice> {
         self.notices.pop_front()
+    }
+
+    fn new_partition(&mut self, topic: TopicName, partition: PartitionIndex) -> Assigned {
+        self.assignments += 1;
+        Assigned::new(topic, partition, self.first_stage(), self.assignments)
+    }
+
+    /// What a new partition needs first: the position that its group has stored, or one by `auto.offset.reset`.
+    fn first_stage(&self) -> Stage {
+        match self.group {
+            Some(_) => Stage::Committed,
+            None => Stage::Reset(ResetCause::NoPosition),
+        }
+    }
+
+    /// The assigned partitions are others now.
+    fn index_assigned(&mut self) {
+        self.by_id.clear();
+        self.ready.clear();
+        for (index, partition) in self.assigned.iter().enumerate() {
+            self.by_id.extend(partition.id.map(|id| (id, index)));
+            if partition.is_readable() {
+                self.ready.push_back(index);
+            }
+        }
+        let assigned = &self.assigned;
+        self.ready
+            .make_contiguous()
+            .sort_by_key(|index| assigned[*index].served);
+    }
+
+    fn set_paused(&mut self, now: Instant, partitions: &[TopicPartition], is_paused: bool) {
+        for id in partitions {
+            let Some(index) = self.by_id.get(id).copied() else {
+                continue;
+            };
+            let partition = &mut self.assigned[index];
+            if core::mem::replace(&mut partition.is_paused, is_paused) == is_paused {
+                continue;
+            }
+            self.ready.retain(|ready| *ready != index);
+            if self.assigned[index].is_readable() {
+                self.ready.push_back(index);
+            }
+        }
+        self.pump(now);
+    }
+
+    /// Something comes due then.
+    fn wake_at(&mut self, at: Instant) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 
     fn drop_records(&mut self, index: usize) {
@@ -339,6 +415,9 @@ impl Consumer {
 
 impl Machine for Consumer {
     fn handle(&mut self, now: Instant, input: Input) {
+        if self.closing == Closing::Closed {
+            return;
+        }
         match input {
             Input::Response { from, id, body } => {
                 if let Some(asked) = self.network.answered(from, id) {
@@ -346,12 +425,7 @@ impl Machine for Consumer {
                 }
             }
             Input::Unreachable { peer } => {
-                let mut cx = Context {
-                    now,
-                    rng: &mut self.rng,
-                    out: &mut self.out,
-                };
-                let lost = self.network.lost(&mut cx, peer);
+                let lost = self.network.lost(&mut context!(self, now), peer);
                 self.connection_lost(now, lost);
             }
             // A client serves nobody and has no disk.
@@ -366,6 +440,9 @@ impl Machine for Consumer {
     }
 
     fn deadline(&self) -> Option<Instant> {
+        if self.closing == Closing::Closed {
+            return None;
+        }
         let own = earliest([self.wake, self.network.deadline()]);
         let asks = self.metadata.asks_at(&self.network, self.metadata.refresh_at(), own);
         earliest([own, asks])

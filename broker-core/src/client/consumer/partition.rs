@@ -13,6 +13,8 @@ use super::ConsumerRecord;
 /// What a partition needs next (Kafka's `SubscriptionState.FetchStates`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
+    /// The position that its group has stored.
+    Committed,
     /// An offset to begin at, for this reason.
     Reset(ResetCause),
     /// The new leader's word that its log agrees with what was read (KIP-320).
@@ -36,6 +38,17 @@ pub(super) struct Position {
     pub leader_epoch: LeaderEpoch,
 }
 
+/// How a partition is held. By hand it is owned at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tenure {
+    /// The application has still to hear that it has come.
+    Coming,
+    /// It is fetched and its records are returned.
+    Owned,
+    /// It is to be released: neither fetched nor returned any more.
+    Going,
+}
+
 /// An assigned partition. Records are buffered only while it is in [`Stage::Fetch`], and it is fetched only while
 /// none is buffered.
 pub(super) struct Assigned {
@@ -44,6 +57,9 @@ pub(super) struct Assigned {
     /// Known once the topic is.
     pub id: Option<TopicPartition>,
     pub leader: Option<(NodeId, LeaderEpoch)>,
+    pub tenure: Tenure,
+    /// The application wants no records of it for now.
+    pub is_paused: bool,
     pub stage: Stage,
     /// Counts what the partition waited for: an answer to a request of an earlier turn means nothing any more.
     pub turn: u64,
@@ -71,14 +87,16 @@ struct Current {
 }
 
 impl Assigned {
-    /// A partition that needs an offset to begin at. `assignment` tells it from earlier assignments of the same one.
-    pub fn new(topic: TopicName, partition: PartitionIndex, assignment: u64) -> Assigned {
+    /// A partition that begins with `stage`. `assignment` tells it from earlier assignments of the same one.
+    pub fn new(topic: TopicName, partition: PartitionIndex, stage: Stage, assignment: u64) -> Assigned {
         Assigned {
             topic,
             partition,
             id: None,
             leader: None,
-            stage: Stage::Reset(ResetCause::NoPosition),
+            tenure: Tenure::Owned,
+            is_paused: false,
+            stage,
             turn: assignment << 32,
             is_asked: false,
             position: None,
@@ -123,9 +141,36 @@ impl Assigned {
         }
     }
 
-    /// Whether a request of this turn is to be sent: it is not out, and nothing is buffered.
+    /// Whether a request of this turn is to be sent: it is not out, nothing is buffered, and the partition is held.
     pub fn wants_request(&self) -> bool {
-        !self.is_asked && self.stage != Stage::Halted && self.current.is_none()
+        let is_done = match self.stage {
+            Stage::Halted => true,
+            Stage::Fetch => self.is_paused,
+            Stage::Committed | Stage::Reset(_) | Stage::Validate => false,
+        };
+        !is_done && !self.is_asked && self.current.is_none() && self.tenure == Tenure::Owned
+    }
+
+    /// Whether the application gets its records.
+    pub fn is_readable(&self) -> bool {
+        self.has_records() && !self.is_paused && self.tenure == Tenure::Owned
+    }
+
+    /// The offset of the next record that the application gets, unless that is to be found anew.
+    pub fn valid_position(&self) -> Option<Position> {
+        match self.stage {
+            Stage::Committed | Stage::Reset(_) | Stage::Halted => None,
+            Stage::Validate | Stage::Fetch => self.position,
+        }
+    }
+
+    /// The offset after the last record that was fetched.
+    pub fn fetched_end(&self) -> Option<Offset> {
+        let buffered = self.batches.back().map(RecordBatch::next_offset);
+        let current = self.current.as_ref().map(|current| current.next_offset);
+        buffered
+            .or(current)
+            .or(self.valid_position().map(|position| position.offset))
     }
 
     pub fn has_records(&self) -> bool {

@@ -15,7 +15,10 @@ use crate::protocol::{
 };
 use crate::types::{EpochEndOffset, Timestamp, TopicId};
 
+mod classic;
+mod commits;
 mod fetching;
+mod groups;
 mod positions;
 mod random;
 
@@ -140,6 +143,7 @@ struct Bench {
     now: Instant,
     events: Vec<Event>,
     logs: Vec<Log>,
+    coordinator: groups::Coordinator,
 }
 
 impl Bench {
@@ -163,6 +167,7 @@ impl Bench {
             now: Instant(1_000_000_000),
             events: Vec::new(),
             logs: vec![log; partitions],
+            coordinator: groups::Coordinator::default(),
         }
     }
 
@@ -211,7 +216,7 @@ impl Bench {
     }
 
     /// What the brokers answer; a fetch is always answered at once.
-    fn serve(&self, sent: &Sent) -> Response {
+    fn serve(&mut self, sent: &Sent) -> Response {
         let log = |partition: &TopicPartition| &self.logs[partition.partition.0 as usize];
         match &sent.body {
             Request::Metadata(_) => self.metadata().into(),
@@ -254,7 +259,7 @@ impl Bench {
                 }
                 .into()
             }
-            other => panic!("{other:?}"),
+            _ => self.coordinator.serve(sent),
         }
     }
 

@@ -1,0 +1,121 @@
+//! Where new partitions begin: the positions that the group has stored (`ConsumerCoordinator.fetchCommittedOffsets`).
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::client::network::Reply;
+use crate::machine::Instant;
+use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetFetchRequest, Response};
+use crate::trace::{Event, ResetCause};
+use crate::types::{GroupEpoch, LeaderEpoch, NodeId, TopicPartition};
+
+use super::Consumer;
+use super::coordinator::GroupAsked;
+use super::partition::{Position, Stage};
+
+impl Consumer {
+    /// Asks for the stored positions of all partitions that wait for theirs.
+    pub(super) fn fetch_committed(&mut self, now: Instant) {
+        let mut waiting = Vec::new();
+        let mut next = None;
+        for (index, partition) in self.assigned.iter().enumerate() {
+            if partition.stage != Stage::Committed || partition.id.is_none() || !partition.wants_request() {
+                continue;
+            }
+            if partition.retry_at > now {
+                next = Some(next.map_or(partition.retry_at, |next: Instant| next.min(partition.retry_at)));
+            } else {
+                waiting.push(index);
+            }
+        }
+        if let Some(at) = next {
+            self.wake_at(at);
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        let (Some(to), Some(group)) = (self.ready_coordinator(now), &self.group) else {
+            return;
+        };
+        let (member, member_epoch) = self.offset_fetch_member().unwrap_or((None, GroupEpoch::NONE));
+        let mut turns = Vec::with_capacity(waiting.len());
+        for index in waiting {
+            let partition = &mut self.assigned[index];
+            partition.is_asked = true;
+            turns.extend(partition.id.map(|id| (id, partition.turn)));
+        }
+        let request = OffsetFetchRequest {
+            group: group.id.clone(),
+            member,
+            member_epoch,
+            partitions: Some(turns.iter().map(|(id, _)| *id).collect()),
+            require_stable: true,
+        };
+        self.ask_coordinator(now, to, request.into(), GroupAsked::Offsets(turns));
+    }
+
+    /// The stored positions were told.
+    pub(super) fn committed_found(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        turns: Vec<(TopicPartition, u64)>,
+        reply: Reply,
+    ) {
+        let mut turns = self.end_turns(turns);
+        match reply {
+            Reply::Answer(Response::OffsetFetch(answer)) if answer.error.is_ok() => {
+                for (id, stored) in answer.partitions {
+                    if let Some(index) = turns.remove(&id) {
+                        self.begin_at(index, stored);
+                    }
+                }
+            }
+            Reply::Answer(Response::OffsetFetch(answer)) => {
+                self.follow_coordinator_error(from, answer.error);
+                if self.quirks.reset_on_transient_error && answer.error.is_retriable() {
+                    return self.begin_anywhere(turns);
+                }
+                if answer.error == ErrorCode::UnknownMemberId || answer.error == ErrorCode::StaleMemberEpoch {
+                    self.heartbeat_soon();
+                }
+            }
+            Reply::Answer(_) | Reply::Lost(_) => {}
+        }
+        for index in turns.into_values() {
+            self.back_off(now, index);
+        }
+    }
+
+    /// The quirk `reset-on-transient-error`: nobody asks again.
+    fn begin_anywhere(&mut self, turns: BTreeMap<TopicPartition, usize>) {
+        for index in turns.into_values() {
+            self.begin_at(index, None);
+        }
+    }
+
+    /// A position that names the epoch before it is validated with the leader first (KIP-320).
+    fn begin_at(&mut self, index: usize, stored: Option<OffsetAndMetadata>) {
+        let partition = &mut self.assigned[index];
+        let (Some(stored), Some(id)) = (stored, partition.id) else {
+            partition.enter(Stage::Reset(ResetCause::NoPosition));
+            return self.begin_reset(index);
+        };
+        self.out.trace(Event::PositionReset {
+            partition: id,
+            from: None,
+            to: stored.offset,
+            cause: ResetCause::Committed,
+        });
+        partition.position = Some(Position {
+            offset: stored.offset,
+            offset_epoch: stored.leader_epoch,
+            last_fetched_epoch: stored.leader_epoch,
+            leader_epoch: partition.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
+        });
+        partition.enter(match stored.leader_epoch {
+            Some(_) => Stage::Validate,
+            None => Stage::Fetch,
+        });
+    }
+}
