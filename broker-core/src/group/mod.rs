@@ -8,17 +8,30 @@
 //! |---|---|
 //! | `coordinator` | the partitions that this broker leads: loading, requests, time, the end of leadership |
 //! | `offsets` | positions: stored, told, expired |
-//! | `groups` | members and generations, of both protocols |
+//! | `groups` | all groups of a partition, of both protocols |
+//! | `classic` | members that join and sync, and the leader that assigns |
+//! | `consumer` | members that send heartbeats, and the coordinator that assigns (KIP-848), with its `assignor`s |
+//! | `turn` | what a group works with while it decides, and timers |
 //! | `records` | what the log holds |
 
+mod assignor;
+mod classic;
+mod consumer;
 mod coordinator;
 mod groups;
 mod offsets;
 mod records;
+mod turn;
+
+#[cfg(test)]
+mod bench;
 
 pub use coordinator::GroupCoordinator;
 pub use groups::{Decision, Groups};
-pub use records::GroupRecord;
+pub use records::{
+    GroupRecord, MemberState, StoredClassicGroup, StoredClassicMember, StoredConsumerGroup, StoredConsumerMember,
+    StoredCurrentAssignment,
+};
 
 use crate::types::{TopicId, TopicName};
 

@@ -1,0 +1,397 @@
+//! A group of the classic protocol: members join, the coordinator chooses one of them as the leader, the leader assigns.
+//!
+//! ```text
+//! Empty ─join─▶ PreparingRebalance ─all joined, or time is up─▶ CompletingRebalance ─leader syncs─▶ Stable
+//!                 ▲    │ nobody left: Empty                         │                                │
+//!                 └────┴────────── a member joins, leaves or dies ──┴────────────────────────────────┘
+//! ```
+//! A generation that everybody has joined is not durable until the leader's assignment is: then one record holds all
+//! of the group. Everything before that is in memory, and after a failover the last complete generation stands.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::records::{StoredClassicGroup, StoredClassicMember};
+use super::turn::{Timer, Timers, Turn};
+use super::{GroupRecord, Topics};
+use crate::machine::{Instant, ReplyTo};
+use crate::protocol::consumer_protocol::{Assignment, Subscription};
+use crate::protocol::{
+    ErrorCode, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupResponse, OffsetCommitRequest,
+    Request, Response, SyncGroupResponse,
+};
+use crate::trace::{Event, GroupState, RemovalCause};
+use crate::types::{
+    AssignorName, GroupEpoch, GroupId, GroupInstanceId, MemberId, Timestamp, TopicName, TopicPartition,
+};
+
+mod join;
+mod membership;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+/// A group of the classic protocol.
+pub(super) struct ClassicGroup {
+    state: GroupState,
+    generation: GroupEpoch,
+    /// Names what the members agree on; none while nobody ever joined.
+    protocol_type: Option<String>,
+    /// The assignor of this generation.
+    protocol: Option<AssignorName>,
+    leader: Option<MemberId>,
+    members: BTreeMap<MemberId, Member>,
+    /// Ids that were given out and have not joined yet (KIP-394).
+    pending: BTreeSet<MemberId>,
+    /// While a group that was empty waits for more members: how long it may still go on waiting, and whether anybody
+    /// has come since it last looked.
+    first_rebalance: Option<FirstRebalance>,
+    /// Since when an empty group is empty.
+    since: Timestamp,
+}
+
+struct FirstRebalance {
+    left: Duration,
+    grew: bool,
+}
+
+struct Member {
+    instance: Option<GroupInstanceId>,
+    session_timeout: Duration,
+    rebalance_timeout: Duration,
+    /// Its assignors, best first, each with its subscription.
+    protocols: Vec<(AssignorName, Bytes)>,
+    assignment: Bytes,
+    /// Its JoinGroup, while the rebalance gathers members.
+    joining: Option<ReplyTo>,
+    /// Its SyncGroup, while the leader's assignment is awaited.
+    syncing: Option<ReplyTo>,
+    /// It has never been told its id by an answer to a join, so it cannot send heartbeats.
+    new: bool,
+    /// It has not synced in this generation.
+    to_sync: bool,
+}
+
+impl ClassicGroup {
+    /// A group that nobody has joined; generations count on from `generation`.
+    pub(super) fn new(generation: GroupEpoch) -> ClassicGroup {
+        ClassicGroup {
+            state: GroupState::Empty,
+            generation,
+            protocol_type: None,
+            protocol: None,
+            leader: None,
+            members: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            first_rebalance: None,
+            since: Timestamp::NONE,
+        }
+    }
+
+    /// The group as it was written.
+    pub(super) fn load(value: &StoredClassicGroup) -> ClassicGroup {
+        let member = |stored: &StoredClassicMember| Member {
+            instance: stored.instance.clone(),
+            session_timeout: stored.session_timeout,
+            rebalance_timeout: stored.rebalance_timeout,
+            protocols: value
+                .protocol
+                .iter()
+                .map(|name| (name.clone(), stored.subscription.clone().into()))
+                .collect(),
+            assignment: stored.assignment.clone().into(),
+            joining: None,
+            syncing: None,
+            new: false,
+            to_sync: false,
+        };
+        ClassicGroup {
+            state: if value.members.is_empty() {
+                GroupState::Empty
+            } else {
+                GroupState::Stable
+            },
+            protocol_type: Some(value.protocol_type.clone()),
+            protocol: value.protocol.clone(),
+            leader: value.leader.clone(),
+            members: value
+                .members
+                .iter()
+                .map(|stored| (stored.member.clone(), member(stored)))
+                .collect(),
+            since: value.since,
+            ..ClassicGroup::new(value.generation)
+        }
+    }
+
+    /// Every member gets a fresh session.
+    pub(super) fn loaded(&self, group: &GroupId, timers: &mut Timers, now: Instant) {
+        for (id, member) in &self.members {
+            timers.start(group, Timer::Session(id.clone()), now + member.session_timeout);
+        }
+    }
+
+    /// What was decided is in the log: the leader's assignment, or the new id of a static member.
+    pub(super) fn replay(&mut self, value: &StoredClassicGroup) {
+        for stored in &value.members {
+            let renamed = stored
+                .instance
+                .as_ref()
+                .and_then(|instance| self.static_member(instance));
+            if let Some(old) = renamed.filter(|old| *old != stored.member) {
+                self.rename(&old, &stored.member);
+            }
+            if let Some(member) = self.members.get_mut(&stored.member) {
+                member.assignment = stored.assignment.clone().into();
+            }
+        }
+        if self.state == GroupState::CompletingRebalance && !value.members.is_empty() {
+            self.state = GroupState::Stable;
+        }
+        self.since = value.since;
+    }
+
+    pub(super) fn on_request(&mut self, turn: &mut Turn<'_, '_>, to: ReplyTo, request: Request) {
+        match request {
+            Request::JoinGroup(request) => self.join(turn, to, request),
+            Request::SyncGroup(request) => self.sync(turn, to, request),
+            Request::Heartbeat(request) => {
+                let error = self.heartbeat(turn, &request);
+                turn.reply(to, Response::Heartbeat(HeartbeatResponse { error }));
+            }
+            Request::LeaveGroup(request) => {
+                let error = self.leave(turn, &request);
+                turn.reply(to, Response::LeaveGroup(LeaveGroupResponse { error }));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_timer(&mut self, turn: &mut Turn<'_, '_>, timer: Timer) {
+        match timer {
+            Timer::Session(id) => self.session_expired(turn, &id),
+            Timer::Pending(id) => {
+                self.pending.remove(&id);
+                self.complete_join_if_all_are_here(turn);
+            }
+            Timer::Join => self.join_time_is_up(turn),
+            Timer::Sync => self.sync_time_is_up(turn),
+            Timer::Revocation(_) => {}
+        }
+    }
+
+    /// The leader's assignment did not get into the log, so that nobody knows it: once more from the start. Or a static
+    /// member did not get its new id: its former self still is the member.
+    pub(super) fn append_failed(&mut self, turn: &mut Turn<'_, '_>) {
+        for (id, member) in &self.members {
+            turn.start(Timer::Session(id.clone()), member.session_timeout);
+        }
+        if self.state == GroupState::CompletingRebalance {
+            self.prepare_rebalance(turn);
+        }
+    }
+
+    /// All parked requests, answered with `error`.
+    pub(super) fn abandon(&mut self, error: ErrorCode) -> Vec<(ReplyTo, Response)> {
+        let mut replies = Vec::new();
+        for (id, member) in &mut self.members {
+            replies.extend(
+                member
+                    .joining
+                    .take()
+                    .map(|to| (to, refused_join(error, Some(id.clone())))),
+            );
+            replies.extend(member.syncing.take().map(|to| (to, refused_sync(error))));
+        }
+        replies
+    }
+
+    pub(super) fn generation(&self) -> GroupEpoch {
+        self.generation
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether there is nothing to be known about it: nobody has joined it, or is about to.
+    pub(super) fn is_blank(&self) -> bool {
+        self.is_empty() && self.pending.is_empty() && self.generation == GroupEpoch::ZERO
+    }
+
+    /// See [`Groups::validate_commit`](super::Groups::validate_commit).
+    pub(super) fn validate_commit(&self, request: &OffsetCommitRequest, relaxed: bool) -> Result<(), ErrorCode> {
+        let generation = request.generation_id_or_member_epoch;
+        if generation < GroupEpoch::ZERO && self.state == GroupState::Empty {
+            return Ok(());
+        }
+        let Some(member) = &request.member else {
+            return Err(ErrorCode::UnknownMemberId);
+        };
+        self.check_member(member, request.instance.as_ref())?;
+        let earlier = relaxed && generation < self.generation;
+        if generation != self.generation && !earlier {
+            return Err(ErrorCode::IllegalGeneration);
+        }
+        if self.state == GroupState::CompletingRebalance {
+            return Err(ErrorCode::RebalanceInProgress);
+        }
+        Ok(())
+    }
+
+    /// A commit is a sign of life.
+    pub(super) fn committed(&self, group: &GroupId, timers: &mut Timers, now: Instant, member: &MemberId) {
+        if let Some(known) = self.members.get(member) {
+            timers.start(group, Timer::Session(member.clone()), now + known.session_timeout);
+        }
+    }
+
+    /// See [`Groups::unused_since`](super::Groups::unused_since); `topic` is the partition's, if it exists.
+    pub(super) fn unused_since(&self, topic: Option<&TopicName>, committed: Timestamp) -> Option<Timestamp> {
+        match self.state {
+            GroupState::Empty => Some(committed.max(self.since)),
+            GroupState::Stable if self.protocol_type.as_deref() == Some("consumer") => {
+                let subscriptions = self
+                    .members
+                    .values()
+                    .map(|member| subscription(self.protocol.as_ref(), member));
+                // A subscription that cannot be read may name any topic.
+                let mut topics = subscriptions.map(|bytes| Subscription::decode(&bytes).map(|decoded| decoded.topics));
+                let used = topics.any(|topics| topics.map_or(true, |topics| topic.is_some_and(|t| topics.contains(t))));
+                (!used).then_some(committed)
+            }
+            _ => None,
+        }
+    }
+
+    /// Is this a member, and the one that goes by its instance id?
+    fn check_member(&self, member: &MemberId, instance: Option<&GroupInstanceId>) -> Result<(), ErrorCode> {
+        if let Some(instance) = instance {
+            match self.static_member(instance) {
+                None => return Err(ErrorCode::UnknownMemberId),
+                Some(current) if current != *member => return Err(ErrorCode::FencedInstanceId),
+                Some(_) => {}
+            }
+        }
+        if !self.members.contains_key(member) {
+            return Err(ErrorCode::UnknownMemberId);
+        }
+        Ok(())
+    }
+
+    fn static_member(&self, instance: &GroupInstanceId) -> Option<MemberId> {
+        let mut members = self.members.iter();
+        members
+            .find(|(_, member)| member.instance.as_ref() == Some(instance))
+            .map(|(id, _)| id.clone())
+    }
+
+    /// A static member goes on under another id.
+    fn rename(&mut self, old: &MemberId, new: &MemberId) {
+        let member = self.members.remove(old).expect("who is renamed is a member");
+        self.members.insert(new.clone(), member);
+        if self.leader.as_ref() == Some(old) {
+            self.leader = Some(new.clone());
+        }
+    }
+
+    fn become_state(&mut self, turn: &mut Turn<'_, '_>, state: GroupState) {
+        assert!(
+            state::may_become(self.state, state),
+            "a classic group went from {:?} to {state:?}",
+            self.state
+        );
+        self.state = state;
+        self.state_changed(turn, state);
+    }
+
+    fn state_changed(&self, turn: &mut Turn<'_, '_>, state: GroupState) {
+        let members = self.members.len() as u32;
+        turn.trace(Event::GroupChanged {
+            group: turn.group.clone(),
+            state,
+            epoch: self.generation,
+            members,
+        });
+    }
+
+    fn member_changed(&self, turn: &mut Turn<'_, '_>, id: &MemberId, assignment: &[u8]) {
+        turn.trace(Event::MemberChanged {
+            group: turn.group.clone(),
+            member: id.clone(),
+            instance: self.members.get(id).and_then(|member| member.instance.clone()),
+            epoch: self.generation,
+            assigned: partitions(turn.topics, assignment),
+            revoking: Vec::new(),
+        });
+    }
+
+    /// The group as a record.
+    fn stored(&self, turn: &Turn<'_, '_>) -> StoredClassicGroup {
+        let member = |(id, member): (&MemberId, &Member)| StoredClassicMember {
+            member: id.clone(),
+            instance: member.instance.clone(),
+            session_timeout: member.session_timeout,
+            rebalance_timeout: member.rebalance_timeout,
+            subscription: subscription(self.protocol.as_ref(), member).to_vec(),
+            assignment: member.assignment.to_vec(),
+        };
+        StoredClassicGroup {
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            since: turn.ctx.now.timestamp(),
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    fn record(&self, turn: &mut Turn<'_, '_>, value: StoredClassicGroup) {
+        let group = turn.group.clone();
+        turn.record(GroupRecord::ClassicGroup {
+            group,
+            value: Some(value),
+        });
+    }
+}
+
+/// A member's subscription for an assignor.
+fn subscription(protocol: Option<&AssignorName>, member: &Member) -> Bytes {
+    let chosen = member.protocols.iter().find(|(name, _)| Some(name) == protocol);
+    chosen.map(|(_, subscription)| subscription.clone()).unwrap_or_default()
+}
+
+/// The partitions of an assignment; bytes of another protocol, and topics that are gone, mean none.
+fn partitions(topics: &dyn Topics, assignment: &[u8]) -> Vec<TopicPartition> {
+    let mut partitions = Vec::new();
+    for (name, indexes) in Assignment::decode(assignment).unwrap_or_default().partitions {
+        if let Some((topic, _)) = topics.topic(&name) {
+            partitions.extend(indexes.into_iter().map(|partition| TopicPartition { topic, partition }));
+        }
+    }
+    partitions.sort();
+    partitions
+}
+
+pub(super) fn refused_join(error: ErrorCode, member: Option<MemberId>) -> Response {
+    Response::JoinGroup(JoinGroupResponse {
+        error,
+        generation: GroupEpoch::NONE,
+        protocol: None,
+        leader: None,
+        member,
+        members: Vec::new(),
+    })
+}
+
+pub(super) fn refused_sync(error: ErrorCode) -> Response {
+    Response::SyncGroup(SyncGroupResponse {
+        error,
+        assignment: Bytes::new(),
+    })
+}

@@ -1,0 +1,274 @@
+//! A group of the consumer protocol (KIP-848): members send heartbeats, the coordinator assigns.
+//!
+//! Three epochs follow each other. The *group epoch* grows with every change that asks for another assignment; the
+//! *target assignment* is computed for a group epoch; each *member epoch* follows when the member has released what it
+//! is to lose. All of it is durable: only sessions and deadlines are in memory.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::records::{MemberState, StoredConsumerGroup, StoredConsumerMember, StoredCurrentAssignment};
+use super::turn::{Timer, Timers, Turn};
+use super::{GroupRecord, Topics};
+use crate::config::BrokerConfig;
+use crate::machine::Instant;
+use crate::protocol::{ErrorCode, OffsetCommitRequest, OffsetFetchRequest};
+use crate::trace::{Event, GroupState, RemovalCause};
+use crate::types::{GroupEpoch, GroupId, GroupInstanceId, MemberId, Timestamp, TopicId, TopicName, TopicPartition};
+
+mod draft;
+mod heartbeat;
+mod reconcile;
+
+#[cfg(test)]
+mod tests;
+
+use draft::Draft;
+pub(super) use heartbeat::refused;
+
+/// A group of the consumer protocol.
+#[derive(Clone, Default)]
+pub(super) struct ConsumerGroup {
+    epoch: GroupEpoch,
+    /// The topics that the members subscribe to, as they were in that epoch.
+    topics: Vec<(TopicName, TopicId, u32)>,
+    members: BTreeMap<MemberId, Member>,
+    target_epoch: GroupEpoch,
+    targets: BTreeMap<MemberId, Vec<TopicPartition>>,
+    /// Who owns a partition, or has still to release it. There is no other owner before it is gone from here.
+    owners: BTreeMap<TopicPartition, MemberId>,
+}
+
+#[derive(Clone)]
+struct Member {
+    wishes: StoredConsumerMember,
+    current: StoredCurrentAssignment,
+}
+
+/// Where a member stands that has just come.
+const NEWCOMER: StoredCurrentAssignment = StoredCurrentAssignment {
+    epoch: GroupEpoch::ZERO,
+    previous_epoch: GroupEpoch::ZERO,
+    state: MemberState::Stable,
+    assigned: Vec::new(),
+    revoking: Vec::new(),
+};
+
+/// What a member wants that has not said so yet.
+const NO_WISHES: StoredConsumerMember = StoredConsumerMember {
+    instance: None,
+    rebalance_timeout: Duration::ZERO,
+    subscribed_topics: Vec::new(),
+    server_assignor: None,
+};
+
+impl ConsumerGroup {
+    /// A group that nobody has joined; epochs count on from `epoch`.
+    pub(super) fn new(epoch: GroupEpoch) -> ConsumerGroup {
+        ConsumerGroup {
+            epoch,
+            target_epoch: epoch,
+            ..ConsumerGroup::default()
+        }
+    }
+
+    /// Takes over a record of the group.
+    pub(super) fn replay(&mut self, record: &GroupRecord) {
+        match record {
+            GroupRecord::ConsumerGroup {
+                value: Some(StoredConsumerGroup { epoch, topics }),
+                ..
+            } => {
+                self.epoch = *epoch;
+                self.topics.clone_from(topics);
+            }
+            GroupRecord::ConsumerMember {
+                member,
+                value: Some(wishes),
+                ..
+            } => {
+                let newcomer = || Member {
+                    wishes: wishes.clone(),
+                    current: NEWCOMER,
+                };
+                self.members.entry(member.clone()).or_insert_with(newcomer).wishes = wishes.clone();
+            }
+            GroupRecord::ConsumerMember {
+                member, value: None, ..
+            } => {
+                self.own(member, &[]);
+                self.members.remove(member);
+            }
+            GroupRecord::TargetAssignmentEpoch { value: Some(epoch), .. } => self.target_epoch = *epoch,
+            GroupRecord::TargetAssignment {
+                member,
+                value: Some(target),
+                ..
+            } => {
+                self.targets.insert(member.clone(), target.clone());
+            }
+            GroupRecord::TargetAssignment {
+                member, value: None, ..
+            } => {
+                self.targets.remove(member);
+            }
+            GroupRecord::CurrentAssignment {
+                member,
+                value: Some(current),
+                ..
+            } => {
+                // A compacted log may have it before the member's wishes.
+                let unknown = || Member {
+                    wishes: NO_WISHES,
+                    current: NEWCOMER,
+                };
+                self.members.entry(member.clone()).or_insert_with(unknown).current = current.clone();
+                self.own(member, &[&current.assigned[..], &current.revoking[..]].concat());
+            }
+            GroupRecord::CurrentAssignment {
+                member, value: None, ..
+            } => {
+                self.own(member, &[]);
+                if let Some(known) = self.members.get_mut(member) {
+                    known.current = NEWCOMER;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The member owns these, and nothing else any more.
+    fn own(&mut self, member: &MemberId, partitions: &[TopicPartition]) {
+        self.owners.retain(|_, owner| owner != member);
+        self.owners
+            .extend(partitions.iter().map(|partition| (*partition, member.clone())));
+    }
+
+    /// Every member gets a fresh session, and time to release what it has to.
+    pub(super) fn loaded(&self, group: &GroupId, config: &BrokerConfig, timers: &mut Timers, now: Instant) {
+        for (id, member) in &self.members {
+            timers.start(group, Timer::Session(id.clone()), now + session_timeout(config));
+            if member.current.state == MemberState::UnrevokedPartitions {
+                timers.start(
+                    group,
+                    Timer::Revocation(id.clone()),
+                    now + member.wishes.rebalance_timeout,
+                );
+            }
+        }
+    }
+
+    /// A member's session is over, or it has not released its partitions in time.
+    pub(super) fn on_timer(&self, turn: &mut Turn<'_, '_>, timer: Timer) {
+        let (member, cause) = match timer {
+            Timer::Session(member) => (member, RemovalCause::SessionTimeout),
+            Timer::Revocation(member) => (member, RemovalCause::RebalanceTimeout),
+            Timer::Pending(_) | Timer::Join | Timer::Sync => return,
+        };
+        let Some(known) = self.members.get(&member) else { return };
+        let in_time =
+            cause == RemovalCause::RebalanceTimeout && known.current.state != MemberState::UnrevokedPartitions;
+        if !in_time {
+            let mut draft = Draft::new(self, turn);
+            draft.fence(&member, cause);
+            draft.finish();
+        }
+    }
+
+    /// Nothing of a decision is in memory before it is in the log, but for timers.
+    pub(super) fn append_failed(&self, turn: &mut Turn<'_, '_>) {
+        self.loaded(&turn.group, turn.config, turn.timers, turn.ctx.now);
+    }
+
+    pub(super) fn epoch(&self) -> GroupEpoch {
+        self.epoch
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The records that make the empty group be gone.
+    pub(super) fn tombstones(&self, group: &GroupId) -> [GroupRecord; 2] {
+        [
+            GroupRecord::TargetAssignmentEpoch {
+                group: group.clone(),
+                value: None,
+            },
+            GroupRecord::ConsumerGroup {
+                group: group.clone(),
+                value: None,
+            },
+        ]
+    }
+
+    fn state(&self) -> GroupState {
+        let settled =
+            |member: &Member| member.current.state == MemberState::Stable && member.current.epoch == self.target_epoch;
+        if self.members.is_empty() {
+            GroupState::Empty
+        } else if self.epoch > self.target_epoch {
+            GroupState::Assigning
+        } else if self.members.values().all(settled) {
+            GroupState::Stable
+        } else {
+            GroupState::Reconciling
+        }
+    }
+
+    fn static_member(&self, instance: &GroupInstanceId) -> Option<&MemberId> {
+        let mut members = self.members.iter();
+        members
+            .find(|(_, member)| member.wishes.instance.as_ref() == Some(instance))
+            .map(|(id, _)| id)
+    }
+
+    /// The topics that the members subscribe to and that exist.
+    fn subscribed_topics(&self, topics: &dyn Topics) -> Vec<(TopicName, TopicId, u32)> {
+        let names: BTreeSet<&TopicName> = self
+            .members
+            .values()
+            .flat_map(|member| &member.wishes.subscribed_topics)
+            .collect();
+        let known = |name: &TopicName| topics.topic(name).map(|(id, count)| (name.clone(), id, count));
+        names.into_iter().filter_map(known).collect()
+    }
+
+    /// See [`Groups::validate_commit`](super::Groups::validate_commit).
+    pub(super) fn validate_commit(&self, request: &OffsetCommitRequest, relaxed: bool) -> Result<(), ErrorCode> {
+        let epoch = request.generation_id_or_member_epoch;
+        if epoch < GroupEpoch::ZERO && self.members.is_empty() {
+            return Ok(());
+        }
+        let member = request.member.as_ref().and_then(|member| self.members.get(member));
+        let current = member.ok_or(ErrorCode::UnknownMemberId)?.current.epoch;
+        let earlier = relaxed && epoch < current;
+        if epoch != current && !earlier {
+            Err(ErrorCode::StaleMemberEpoch)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// See [`Groups::validate_fetch`](super::Groups::validate_fetch).
+    pub(super) fn validate_fetch(&self, request: &OffsetFetchRequest) -> Result<(), ErrorCode> {
+        let Some(member) = &request.member else { return Ok(()) };
+        let member = self.members.get(member).ok_or(ErrorCode::UnknownMemberId)?;
+        if request.member_epoch != member.current.epoch {
+            Err(ErrorCode::StaleMemberEpoch)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// See [`Groups::unused_since`](super::Groups::unused_since); `topic` is the partition's, if it exists.
+    pub(super) fn unused_since(&self, topic: Option<&TopicName>, committed: Timestamp) -> Option<Timestamp> {
+        let subscribes = |member: &Member| topic.is_some_and(|topic| member.wishes.subscribed_topics.contains(topic));
+        (!self.members.values().any(subscribes)).then_some(committed)
+    }
+}
+
+fn session_timeout(config: &BrokerConfig) -> Duration {
+    crate::config::millis(config.group_consumer_session_timeout_ms)
+}
