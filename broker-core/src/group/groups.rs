@@ -100,8 +100,8 @@ impl Groups {
         self.loaded = true;
         for (id, group) in &self.groups {
             match group {
-                Group::Classic(group) => group.loaded(id, &mut self.timers, now),
-                Group::Consumer(group) => group.loaded(id, &self.config, &mut self.timers, now),
+                Group::Classic(group) => group.start_sessions(id, &mut self.timers, now),
+                Group::Consumer(group) => group.start_sessions(id, &self.config, &mut self.timers, now),
             }
         }
     }

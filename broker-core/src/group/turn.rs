@@ -78,6 +78,13 @@ impl Timers {
         self.at.insert((group.clone(), timer), at);
     }
 
+    /// Starts a timer that is not running.
+    pub(super) fn ensure(&mut self, group: &GroupId, timer: Timer, at: Instant) {
+        if !self.at.contains_key(&(group.clone(), timer.clone())) {
+            self.start(group, timer, at);
+        }
+    }
+
     pub(super) fn stop(&mut self, group: &GroupId, timer: Timer) {
         let key = (group.clone(), timer);
         if let Some(at) = self.at.remove(&key) {

@@ -129,10 +129,10 @@ impl ClassicGroup {
         }
     }
 
-    /// Every member gets a fresh session.
-    pub(super) fn loaded(&self, group: &GroupId, timers: &mut Timers, now: Instant) {
+    /// Every member without a session gets one.
+    pub(super) fn start_sessions(&self, group: &GroupId, timers: &mut Timers, now: Instant) {
         for (id, member) in &self.members {
-            timers.start(group, Timer::Session(id.clone()), now + member.session_timeout);
+            timers.ensure(group, Timer::Session(id.clone()), now + member.session_timeout);
         }
     }
 
@@ -188,9 +188,7 @@ impl ClassicGroup {
     /// The leader's assignment did not get into the log, so that nobody knows it: once more from the start. Or a static
     /// member did not get its new id: its former self still is the member.
     pub(super) fn append_failed(&mut self, turn: &mut Turn<'_, '_>) {
-        for (id, member) in &self.members {
-            turn.start(Timer::Session(id.clone()), member.session_timeout);
-        }
+        self.start_sessions(&turn.group, turn.timers, turn.ctx.now);
         if self.state == GroupState::CompletingRebalance {
             self.prepare_rebalance(turn);
         }

@@ -145,12 +145,12 @@ impl ConsumerGroup {
             .extend(partitions.iter().map(|partition| (*partition, member.clone())));
     }
 
-    /// Every member gets a fresh session, and time to release what it has to.
-    pub(super) fn loaded(&self, group: &GroupId, config: &BrokerConfig, timers: &mut Timers, now: Instant) {
+    /// Every member without a session gets one, and time to release what it has to.
+    pub(super) fn start_sessions(&self, group: &GroupId, config: &BrokerConfig, timers: &mut Timers, now: Instant) {
         for (id, member) in &self.members {
-            timers.start(group, Timer::Session(id.clone()), now + session_timeout(config));
+            timers.ensure(group, Timer::Session(id.clone()), now + session_timeout(config));
             if member.current.state == MemberState::UnrevokedPartitions {
-                timers.start(
+                timers.ensure(
                     group,
                     Timer::Revocation(id.clone()),
                     now + member.wishes.rebalance_timeout,
@@ -178,7 +178,7 @@ impl ConsumerGroup {
 
     /// Nothing of a decision is in memory before it is in the log, but for timers.
     pub(super) fn append_failed(&self, turn: &mut Turn<'_, '_>) {
-        self.loaded(&turn.group, turn.config, turn.timers, turn.ctx.now);
+        self.start_sessions(&turn.group, turn.config, turn.timers, turn.ctx.now);
     }
 
     pub(super) fn epoch(&self) -> GroupEpoch {

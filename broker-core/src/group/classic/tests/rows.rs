@@ -149,11 +149,13 @@ fn requests() {
     }
 }
 
+type Change<'a> = &'a dyn Fn(&mut JoinGroupRequest);
+
 #[test]
 fn joins_that_are_refused() {
     use ErrorCode as E;
     let second = || [(AssignorName::from("sticky"), subscription_to(&["t"], ""))].into();
-    let change: [(&str, &dyn Fn(&mut JoinGroupRequest), ErrorCode); 8] = [
+    let changes: [(&str, Change<'_>, ErrorCode); 8] = [
         (
             "session of 5.9 s",
             &|join| join.session_timeout = Duration::from_millis(5_999),
@@ -195,7 +197,7 @@ fn joins_that_are_refused() {
             E::InconsistentGroupProtocol,
         ),
     ];
-    for (row, change, expected) in change {
+    for (row, change, expected) in changes {
         let mut club = Club::new();
         club.bring_to(Stable);
         let mut request = club.join_request("z");
