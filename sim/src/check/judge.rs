@@ -1,11 +1,14 @@
 //! What became of every send, judged at the end: where it stands, in which order, how often, with which content, and
 //! whether it may be gone.
 
+use std::collections::BTreeMap;
+
 use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::Offset;
 use reports::record::Totals;
 
 use super::blame::{self, Clause};
+use super::groups::contract::Contracts;
 use super::ledger::{Commit, Committed};
 use super::model::{Model, Partition};
 use super::reads::{Reads, Strange, name};
@@ -19,12 +22,14 @@ pub(super) struct Quiescence<'a> {
     pub settled: bool,
     /// What consumers got.
     pub reads: &'a Reads,
+    /// What workers promise.
+    pub contracts: &'a Contracts,
 }
 
 impl Sends {
     /// Judges everything.
     pub fn judge(&mut self, model: &mut Model, end: &Quiescence<'_>, findings: &mut Findings) -> Totals {
-        let committed = self.place(model, findings);
+        let committed = self.place(model, end.contracts, findings);
         self.mark_lost(model);
         self.mark_acked(model);
         let mut totals = Totals {
@@ -62,8 +67,15 @@ impl Sends {
 
     /// Walks through all that is committed and gives each send its place: phantom, corruption, duplicate,
     /// nonmonotonic-send. Returns how many records are committed.
-    fn place(&mut self, model: &Model, findings: &mut Findings) -> u64 {
+    fn place(&mut self, model: &Model, contracts: &Contracts, findings: &mut Findings) -> u64 {
         let mut count = 0;
+        // Per topic and key: the partition of its last record.
+        let mut homes: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+        let by_key: Vec<bool> = self
+            .nodes()
+            .iter()
+            .map(|node| contracts.is_partitioned_by_key(*node))
+            .collect();
         let partitions = model.partitions.iter().enumerate();
         for (place, partition) in partitions.filter(|(_, partition)| !partition.is_internal) {
             // Per program: the latest of its sends that stands in the partition so far.
@@ -93,6 +105,13 @@ impl Sends {
                         continue;
                     }
                     self.sends[sent].place = Some((place, offset));
+                    let send = &self.sends[sent];
+                    if let Some(key) = send.key.filter(|_| by_key[send.program as usize])
+                        && let Some(home) = homes.insert((send.topic, key), place)
+                        && home != place
+                    {
+                        judge_home(send, model, home, &finds, findings);
+                    }
                     let latest = &mut latest[self.sends[sent].program as usize];
                     match *latest {
                         Some(later) if later > sent => self.judge_order(sent, later, commit, &finds, findings),
@@ -246,6 +265,21 @@ impl Sends {
             )
         });
     }
+}
+
+/// key-moved: the key of `send` has records in partition `home` as well.
+fn judge_home(send: &Send, model: &Model, home: usize, finds: &Found<'_>, findings: &mut Findings) {
+    let ruling = match model.was_raised(finds.partition.id.topic) {
+        true => {
+            Ruling::Allowed("the number of partitions was raised, and with it the partition of most keys".to_owned())
+        }
+        false => Ruling::Violation,
+    };
+    let shape = "records of one key are in two partitions";
+    finds.add(findings, Check::KeyMoved, ruling, shape, || {
+        let home = &model.partitions[home].label;
+        format!("other records of the key of uid {} are in {home}", send.uid.0)
+    });
 }
 
 /// lost-write and false-ack-offset for a send that was answered ok.

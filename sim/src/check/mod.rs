@@ -146,19 +146,20 @@ impl Checks {
             };
             partition.check_divergence(scene);
         }
+        self.judge_progress(&end);
+        let quiescence = Quiescence {
+            settled,
+            reads: &self.reads,
+            contracts: &self.groups.contracts,
+        };
+        let totals = self.sends.judge(&mut self.model, &quiescence, &mut self.findings);
         let scene = &mut Scene {
             at: self.now,
             node: NodeId::default(),
             nodes: &self.nodes,
             findings: &mut self.findings,
         };
-        self.groups.finish(scene);
-        self.judge_progress(&end);
-        let quiescence = Quiescence {
-            settled,
-            reads: &self.reads,
-        };
-        let totals = self.sends.judge(&mut self.model, &quiescence, &mut self.findings);
+        self.groups.finish(scene, &self.model, &self.sends);
         Judged {
             findings: self.findings,
             totals,
@@ -433,7 +434,12 @@ impl Observer for Checks {
             findings: &mut self.findings,
         };
         match &entry.what {
-            What::SendInvoked(record) => self.sends.invoked(entry, record),
+            What::SendInvoked(record) => {
+                self.sends.invoked(entry, record);
+                if let Some(hop) = &record.hop {
+                    self.groups.copied(&self.model, entry, record, hop);
+                }
+            }
             What::SendOk {
                 uid,
                 partition,
@@ -442,6 +448,7 @@ impl Observer for Checks {
             } => {
                 let place = self.model.place(*partition);
                 self.sends.ok(entry.at, *uid, place, *offset, *acks);
+                self.groups.copy_acked(scene, &self.model, *uid);
             }
             What::SendFailed { uid, error } => self.sends.failed(*uid, *error),
             What::SendUnknown { uid, .. } => self.sends.unknown(*uid),
@@ -451,12 +458,12 @@ impl Observer for Checks {
             What::Sought { partition, to } => {
                 let place = self.model.place(*partition);
                 self.reads.sought(scene, place, *to);
-                self.groups.entry(scene, &self.model, entry);
+                self.groups.entry(scene, &self.model, &self.sends, entry);
             }
             What::ProcessBegun(_)
             | What::ProcessEnded { .. }
             | What::CommitInvoked { .. }
-            | What::CommitEnded { .. } => self.groups.entry(scene, &self.model, entry),
+            | What::CommitEnded { .. } => self.groups.entry(scene, &self.model, &self.sends, entry),
             What::ServiceCalled { .. } => {}
             What::Environment(Environment::Healed) => {
                 self.sends.healed(entry.at);

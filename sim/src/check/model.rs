@@ -46,6 +46,8 @@ pub(super) struct Nodes(BTreeMap<NodeId, Node>);
 struct Node {
     crashes: Vec<PowerLost>,
     down: bool,
+    /// Its program came to its end: nobody waits for it.
+    ended: bool,
 }
 
 impl Nodes {
@@ -63,6 +65,7 @@ impl Nodes {
         let node = self.0.entry(node).or_default();
         node.crashes.push(power_lost);
         node.down = true;
+        node.ended = *what == Environment::Ended;
         Some(power_lost)
     }
 
@@ -84,9 +87,12 @@ impl Nodes {
             .unwrap_or(&[])
     }
 
-    /// Every node that was ever struck, with its last blow, if it is down.
+    /// Every node that is down, and whose work is not done.
     pub fn down(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.0.iter().filter(|(_, node)| node.down).map(|(id, _)| *id)
+        self.0
+            .iter()
+            .filter(|(_, node)| node.down && !node.ended)
+            .map(|(id, _)| *id)
     }
 }
 
@@ -328,6 +334,8 @@ pub(super) struct Topic {
     pub name: String,
     /// What it promises.
     pub promise: Promise,
+    /// How many partitions the scenario gives it; none for another's topic.
+    pub partitions: Option<u32>,
 }
 
 /// Partitions and topics.
@@ -354,6 +362,7 @@ impl Model {
                 min_insync_replicas: topic.config.min_insync_replicas,
                 unclean_election: topic.config.unclean_leader_election_enable,
             },
+            partitions: Some(topic.partitions),
         });
         Model {
             topics: topics.collect(),
@@ -392,6 +401,19 @@ impl Model {
         self.places.get(&id).copied()
     }
 
+    /// Whether a topic got more partitions than the scenario gave it.
+    pub fn was_raised(&self, id: TopicId) -> bool {
+        let given = self.ids.get(&id).and_then(|topic| self.topics[*topic].partitions);
+        let more = |given: u32| {
+            let first = TopicPartition::new(id, given as i32);
+            self.places
+                .range(first..)
+                .next()
+                .is_some_and(|(found, _)| found.topic == id)
+        };
+        given.is_some_and(more)
+    }
+
     /// The partitions of the topic of this name.
     pub fn partitions_of<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a Partition> {
         let is_of = move |partition: &&Partition| partition.topic.is_some_and(|of| self.topics[of].name == topic);
@@ -421,6 +443,7 @@ impl Model {
                 self.topics.push(Topic {
                     name: name.to_owned(),
                     promise,
+                    partitions: None,
                 });
                 self.topics.len() - 1
             });

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use broker_core::config::{AcksSetting, ProducerConfig};
 use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::{NodeId, Offset, TopicName};
+use bytes::Bytes;
 
 use super::uids::UidIndex;
 use crate::history::{At, Entry, SentRecord, Uid};
@@ -22,6 +23,7 @@ pub(super) struct Sends {
     /// When each of them first sent.
     first_sends: Vec<At>,
     last_program: Option<((NodeId, u32), u32)>,
+    keys: BTreeMap<Bytes, u32>,
     /// Every topic that anything was sent to, and what producers without idempotence may do there.
     topics: Vec<(TopicName, Loose)>,
     healed: Option<At>,
@@ -38,6 +40,10 @@ pub(super) struct Send {
     pub topic: u32,
     /// Of key, value and headers.
     pub fingerprint: u32,
+    /// CRC-32C of the value behind its uid.
+    pub payload: u32,
+    /// Its key, by its place in the order of first use.
+    pub key: Option<u32>,
     /// When it began.
     pub invoked: At,
     /// How it ended.
@@ -83,14 +89,19 @@ impl Sends {
     /// No sends yet.
     pub fn new(scenario: &Scenario) -> Sends {
         let mut topics: Vec<(TopicName, Loose)> = Vec::new();
-        for group in &scenario.producers {
+        let of_producers = scenario.producers.iter().map(|group| (&*group.topic, &group.config));
+        let of_workers = scenario.workers.iter().flat_map(|workers| {
+            let topics = workers.program.output_topics().into_iter();
+            topics.map(|topic| (topic, &workers.producer))
+        });
+        for (topic, config) in of_producers.chain(of_workers) {
             let ProducerConfig {
                 retries,
                 max_in_flight_requests_per_connection: in_flight,
                 ..
-            } = group.config;
-            let topic = topic_place(&mut topics, &group.topic.as_str().into());
-            if !(group.config.enable_idempotence && group.config.acks == AcksSetting::All) {
+            } = *config;
+            let topic = topic_place(&mut topics, &topic.into());
+            if !(config.enable_idempotence && config.acks == AcksSetting::All) {
                 let of_topic = &mut topics[topic].1;
                 of_topic.retries |= retries > 0;
                 of_topic.in_flight |= retries > 0 && in_flight > 1;
@@ -102,6 +113,7 @@ impl Sends {
             programs: BTreeMap::new(),
             first_sends: Vec::new(),
             last_program: None,
+            keys: BTreeMap::new(),
             topics,
             healed: None,
             pending: 0,
@@ -115,17 +127,29 @@ impl Sends {
         }
         let program = self.program(entry);
         let topic = topic_place(&mut self.topics, &record.topic) as u32;
+        let key = record.key.as_ref().map(|key| self.key(key));
         self.pending += 1;
         self.sends.push(Send {
             uid: record.uid,
             program,
             topic,
             fingerprint: record.fingerprint,
+            payload: record.payload,
+            key,
             invoked: entry.at,
             outcome: Outcome::Pending,
             place: None,
             lost: None,
         });
+    }
+
+    fn key(&mut self, key: &Bytes) -> u32 {
+        if let Some(place) = self.keys.get(key) {
+            return *place;
+        }
+        let place = self.keys.len() as u32;
+        self.keys.insert(key.clone(), place);
+        place
     }
 
     fn program(&mut self, entry: &Entry) -> u32 {
@@ -173,6 +197,38 @@ impl Sends {
             self.pending -= 1;
             send.outcome = outcome;
         }
+    }
+
+    /// The send of this name.
+    pub fn find(&self, uid: Uid) -> Option<&Send> {
+        Some(&self.sends[self.index.get(uid)?])
+    }
+
+    /// The send of this name, and how many were before it.
+    pub fn numbered(&self, uid: Uid) -> Option<(&Send, usize)> {
+        let number = self.index.get(uid)?;
+        Some((&self.sends[number], number))
+    }
+
+    /// The node of each run of a program, by [`Send::program`].
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let mut nodes = vec![NodeId::default(); self.programs.len()];
+        for ((node, _), program) in &self.programs {
+            nodes[*program as usize] = *node;
+        }
+        nodes
+    }
+
+    /// Every send to these topics, with the node that sent it.
+    pub fn in_topics(&self, topics: &[&str]) -> impl Iterator<Item = (NodeId, &Send)> {
+        let is_wanted: Vec<bool> = self
+            .topics
+            .iter()
+            .map(|(topic, _)| topics.contains(&&*topic.0))
+            .collect();
+        let nodes = self.nodes();
+        let wanted = self.sends.iter().filter(move |send| is_wanted[send.topic as usize]);
+        wanted.map(move |send| (nodes[send.program as usize], send))
     }
 
     /// The name of a topic that something was sent to.

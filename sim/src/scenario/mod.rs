@@ -288,6 +288,25 @@ pub enum WorkerProgram {
     },
 }
 
+impl WorkerProgram {
+    /// The topics that it sends to.
+    #[must_use]
+    pub fn output_topics(&self) -> Vec<&str> {
+        match self {
+            WorkerProgram::Plain | WorkerProgram::Batch { .. } => Vec::new(),
+            WorkerProgram::RetryTopic {
+                retry_topic,
+                dead_letter_topic,
+                ..
+            } => vec![retry_topic, dead_letter_topic],
+            WorkerProgram::BlockingRetry { dead_letter_topic, .. } => {
+                dead_letter_topic.as_deref().into_iter().collect()
+            }
+            WorkerProgram::Aggregator { output_topic } => vec![output_topic],
+        }
+    }
+}
+
 /// When a program commits the position behind a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CommitMode {

@@ -9,11 +9,15 @@ use crate::scenario::{CommitMode, Scenario, WorkerGroup, WorkerProgram};
 
 /// The workers of a scenario, by node and by group.
 #[derive(Default)]
-pub(crate) struct Contracts {
+pub(in crate::check) struct Contracts {
     workers: Vec<WorkerGroup>,
     /// How long load and faults last.
     duration: Duration,
     of_node: BTreeMap<NodeId, usize>,
+    /// The program that each node is a part of.
+    programs: BTreeMap<NodeId, String>,
+    /// The names of producers and workers: they leave it to their library which partition a record goes to.
+    partitioned: Vec<String>,
 }
 
 impl Contracts {
@@ -22,14 +26,23 @@ impl Contracts {
     pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Contracts {
         let workers: Vec<WorkerGroup> = scenario.workers.clone();
         let place = |name: &str| {
-            let program = name.split(' ').next()?;
-            let (workers_name, _) = program.rsplit_once('/')?;
+            let (workers_name, _) = program(name).rsplit_once('/')?;
             workers.iter().position(|workers| workers.name == workers_name)
         };
         let of_node = names.iter().filter_map(|(node, name)| Some((*node, place(name)?)));
         Contracts {
             of_node: of_node.collect(),
             duration: scenario.duration,
+            programs: names
+                .iter()
+                .map(|(node, name)| (*node, program(name).to_owned()))
+                .collect(),
+            partitioned: scenario
+                .producers
+                .iter()
+                .map(|group| group.name.clone())
+                .chain(workers.iter().map(|workers| workers.name.clone()))
+                .collect(),
             workers,
         }
     }
@@ -44,6 +57,26 @@ impl Contracts {
         self.workers.iter().filter(move |workers| *workers.group == *id.0)
     }
 
+    /// Whether two nodes are parts of one program.
+    pub fn is_one_program(&self, one: NodeId, other: NodeId) -> bool {
+        one == other
+            || self
+                .programs
+                .get(&one)
+                .is_some_and(|program| Some(program) == self.programs.get(&other))
+    }
+
+    /// Whether the node sends what tells after the heal that every partition takes records.
+    pub fn is_probe(&self, node: NodeId) -> bool {
+        self.programs.get(&node).is_some_and(|program| program == "probe")
+    }
+
+    /// Whether the node's program leaves it to its library which partition a record goes to.
+    pub fn is_partitioned_by_key(&self, node: NodeId) -> bool {
+        let group = self.programs.get(&node).and_then(|program| program.rsplit_once('/'));
+        group.is_some_and(|(group, _)| self.partitioned.iter().any(|known| known == group))
+    }
+
     /// Whether these workers are there until the end.
     pub fn stays(&self, workers: &WorkerGroup) -> bool {
         workers.count > 0 && workers.start < self.duration && workers.stop.is_none()
@@ -53,6 +86,11 @@ impl Contracts {
     pub fn workers(&self) -> &[WorkerGroup] {
         &self.workers
     }
+}
+
+/// The program that a node of this name is a part of.
+fn program(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
 }
 
 /// Why a position may pass a record that nobody has processed, if it may.

@@ -20,6 +20,8 @@
 pub(super) mod commits;
 pub(super) mod contract;
 pub(super) mod coordinator;
+pub(super) mod hops;
+pub(super) mod keys;
 pub(super) mod members;
 pub(super) mod ownership;
 pub(super) mod positions;
@@ -33,16 +35,19 @@ use broker_core::trace::Event;
 use broker_core::types::{GroupId, NodeId, Offset, TopicPartition};
 
 use super::model::{Model, Scene};
+use super::sends::Sends;
 use super::witness::{Noted, Notes};
-use crate::history::{Entry, What};
+use crate::history::{Entry, ProcessOutcome, Processing, What};
 use crate::scenario::Scenario;
 use commits::Positions;
 use contract::Contracts;
 use coordinator::{Coordinators, Session};
+use hops::Hops;
+use keys::Keys;
 use members::Members;
 use ownership::Owners;
 use positions::Told;
-use processing::Lanes;
+use processing::{Ends, Lanes};
 
 /// Everything about consumer groups.
 pub(super) struct Groups {
@@ -55,6 +60,7 @@ pub(super) struct Groups {
     /// Which group each member's node is in.
     of_node: BTreeMap<NodeId, usize>,
     told: Told,
+    hops: Hops,
     healed: bool,
 }
 
@@ -70,6 +76,8 @@ pub(super) struct Group {
     owners: Owners,
     /// What became of its records.
     lanes: Lanes,
+    /// How far each key is.
+    keys: Keys,
     /// What a person may want to see.
     pub notes: Notes,
 }
@@ -85,6 +93,7 @@ impl Groups {
             last: 0,
             of_node: BTreeMap::new(),
             told: Told::default(),
+            hops: Hops::default(),
             healed: false,
         }
     }
@@ -92,6 +101,11 @@ impl Groups {
     /// Every group that was ever named.
     pub fn list(&self) -> &[Group] {
         &self.list
+    }
+
+    /// The place of the group of this name, if anything was ever said of it.
+    fn named(&self, name: &str) -> Option<usize> {
+        self.list.iter().position(|group| *group.id.0 == *name)
     }
 
     fn place(&mut self, id: &GroupId) -> usize {
@@ -106,6 +120,7 @@ impl Groups {
                 positions: Positions::default(),
                 owners: Owners::default(),
                 lanes: Lanes::new(is_told),
+                keys: Keys::default(),
                 notes: Notes::default(),
             });
             self.list.len() - 1
@@ -281,19 +296,18 @@ impl Groups {
     }
 
     /// A line of the history.
-    pub fn entry(&mut self, scene: &mut Scene<'_>, model: &Model, entry: &Entry) {
+    pub fn entry(&mut self, scene: &mut Scene<'_>, model: &Model, sends: &Sends, entry: &Entry) {
         match &entry.what {
             What::ProcessBegun(processing) => {
                 let Some(id) = &processing.group else { return };
                 let place = self.place(id);
+                let group = &mut self.list[place];
                 let contract = self.contracts.of(entry.process);
-                processing::begun(scene, model, &mut self.list[place], contract, processing);
+                processing::begun(scene, model, group, contract, processing);
+                self.hops.check_time(scene, &group.notes, processing);
             }
             What::ProcessEnded { processing, outcome } => {
-                let Some(id) = &processing.group else { return };
-                let place = self.place(id);
-                let group = &mut self.list[place];
-                group.lanes.ended(scene, model, processing, *outcome);
+                self.process_ended(scene, model, sends, processing, *outcome);
             }
             What::CommitInvoked { group: id, offsets } => {
                 let place = self.place(id);
@@ -313,6 +327,39 @@ impl Groups {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn process_ended(
+        &mut self,
+        scene: &mut Scene<'_>,
+        model: &Model,
+        sends: &Sends,
+        processing: &Processing,
+        outcome: ProcessOutcome,
+    ) {
+        let Some(id) = &processing.group else { return };
+        let place = self.place(id);
+        let group = &mut self.list[place];
+        let Some((before, after)) = group.lanes.ended(scene, model, processing, outcome) else {
+            return;
+        };
+        let Some(uid) = processing.uid else { return };
+        let root = self.hops.root(uid, (processing.partition, processing.offset));
+        let has = |ends: Ends| ends.has(Ends::PROCESSED);
+        let of_root = group.lanes.get(root.place.0).and_then(|lane| lane.mark(root.place.1));
+        let was_processed = has(before)
+            || has(self.hops.ends(root.uid))
+            || root.uid != uid && of_root.is_some_and(|mark| has(mark.ends));
+        self.hops.ended(uid, after);
+        if was_processed || !has(after) {
+            return;
+        }
+        if let Some((send, number)) = sends.numbered(root.uid) {
+            let contract = self.contracts.of(scene.node);
+            group
+                .keys
+                .processed(scene, model, contract, &group.notes, (send, number), root);
         }
     }
 
@@ -339,11 +386,12 @@ impl Groups {
     }
 
     /// What can only be judged at the end.
-    pub fn finish(&mut self, scene: &mut Scene<'_>) {
+    pub fn finish(&mut self, scene: &mut Scene<'_>, model: &Model, sends: &Sends) {
         for group in &mut self.list {
             members::check_stable(scene, group, true);
         }
         self.check_rest(scene);
+        self.judge_hops(scene, model, sends);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What programs did with each record of a group: skipped-processing, reprocessed and unexplained-reprocess.
 
-use std::collections::BTreeMap;
+use core::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
@@ -35,7 +36,9 @@ pub(super) struct Lane {
     /// The largest position that a program was told is stored.
     acked: Offset,
     /// The committed positions passed these although nobody had ended work on them.
-    pub passed: Vec<Offset>,
+    pub passed: BTreeSet<Offset>,
+    /// Where its positions began, and what they jumped over by right.
+    jumps: Vec<Range<Offset>>,
 }
 
 /// Records below a position that nobody has ended work on.
@@ -87,7 +90,24 @@ impl Ends {
     }
 }
 
+impl Mark {
+    /// Who worked on it last.
+    pub fn node(&self) -> NodeId {
+        NodeId(self.node)
+    }
+}
+
 impl Lane {
+    /// Where the group's first position was.
+    pub fn start(&self) -> Offset {
+        self.jumps.first().map_or(self.base, |jump| jump.end)
+    }
+
+    /// Whether the group's positions jumped over the record by right.
+    pub fn is_excused(&self, offset: Offset) -> bool {
+        self.jumps.iter().any(|jump| jump.contains(&offset))
+    }
+
     /// What became of the record at `offset`.
     pub fn mark(&self, offset: Offset) -> Option<&Mark> {
         self.marks.get(usize::try_from(offset.0 - self.base.0).ok()?)
@@ -146,11 +166,6 @@ impl Lanes {
         self.lanes.get(&partition)
     }
 
-    /// All work.
-    pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &Lane)> {
-        self.lanes.iter()
-    }
-
     /// The offset after the last record that a program began to work on.
     pub fn reach(&self, partition: TopicPartition) -> Offset {
         let lane = self.lanes.get(&partition);
@@ -172,18 +187,25 @@ impl Lanes {
         let is_new = !self.lanes.contains_key(&partition);
         let lane = self.lanes.entry(partition).or_default();
         lane.stint += 1;
-        if is_new || jumps {
-            lane.frontier = lane.frontier.max(to);
+        if (is_new || jumps) && to >= lane.frontier {
+            lane.jumps.push(lane.frontier..to);
+            lane.frontier = to;
         }
     }
 
-    /// Work on a record ended.
-    pub fn ended(&mut self, scene: &Scene<'_>, model: &Model, processing: &Processing, outcome: ProcessOutcome) {
+    /// Work on a record ended. Returns how it had ended before, and how with this; nothing if it goes on.
+    pub fn ended(
+        &mut self,
+        scene: &Scene<'_>,
+        model: &Model,
+        processing: &Processing,
+        outcome: ProcessOutcome,
+    ) -> Option<(Ends, Ends)> {
         let lane = self.lanes.entry(processing.partition).or_default();
         let stint = lane.stint;
         let mark = lane.mark_mut(processing.offset);
         let end = match outcome {
-            ProcessOutcome::WillRetry => return,
+            ProcessOutcome::WillRetry => return None,
             ProcessOutcome::Processed => Ends::PROCESSED,
             ProcessOutcome::Retried(_) => Ends::RETRIED,
             ProcessOutcome::DeadLettered(_) => Ends::DEAD,
@@ -191,8 +213,11 @@ impl Lanes {
         };
         mark.node = scene.node.0;
         mark.stint = stint;
+        let before = mark.ends;
         mark.ends.add(end);
+        let after = mark.ends;
         lane.advance(model.find(processing.partition));
+        Some((before, after))
     }
 
     /// A program was told that these positions are stored.
@@ -296,7 +321,7 @@ pub(super) fn position_passed(
     let Some(undone) = undone else { return };
     for offset in (undone.first.0..position.0).map(Offset) {
         if !lane.is_done(found, offset) {
-            lane.passed.push(offset);
+            lane.passed.insert(offset);
         }
     }
     lane.frontier = lane.frontier.max(position);

@@ -14,7 +14,7 @@ impl Groups {
                 continue;
             }
             let id = &workers.group;
-            let Some(group) = self.list().iter().find(|group| *group.id.0 == **id) else {
+            let Some(group) = self.named(id).map(|group| &self.list[group]) else {
                 waits.push((Check::L7, format!("group {id} has no members")));
                 continue;
             };

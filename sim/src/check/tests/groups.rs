@@ -2,7 +2,7 @@
 
 use broker_core::config::GroupProtocol;
 
-use super::script::{Contract, PLAIN, WORK, Work};
+use super::script::{Contract, PLAIN, Program, WORK, Work};
 use super::{Story, tell};
 use crate::scenario::CommitMode;
 
@@ -27,6 +27,19 @@ const POOL: Contract = Contract {
     }),
     ..PLAIN
 };
+const fn working(program: Program) -> Contract {
+    Contract {
+        work: Some(Work { program, ..WORK }),
+        ..PLAIN
+    }
+}
+
+/// Workers with a retry topic.
+const RETRY: Contract = working(Program::Retry { copy_first: true });
+/// Workers that commit before they hand a record on.
+const LATE: Contract = working(Program::Retry { copy_first: false });
+/// Workers that try again before they go on.
+const BLOCKING: Contract = working(Program::Blocking);
 /// Workers of the classic protocol.
 const CLASSIC: Contract = Contract {
     work: Some(Work {
@@ -226,6 +239,53 @@ fn good_histories_pass() {
              w2 polls a@0",
             "",
         ),
+        (
+            "a failed record is handed on, and processed",
+            RETRY,
+            "w1 works a@0
+             w1 copies x a@0 1
+             w1 copied x@0
+             w1 retried a@0 x
+             w1 does b@1
+             w1 commits 0 2 1
+             w1 works x@r0 2
+             w1 done x@r0 2",
+            "",
+        ),
+        (
+            "a record ends as a dead letter",
+            RETRY,
+            "w1 works a@0
+             w1 copies x a@0 1 after 1
+             w1 copied x@0
+             w1 retried a@0 x
+             w1 commits 0 1 1
+             wait 2
+             w1 works x@r0 2
+             w1 copies y x@r0 2 of a
+             w1 copied y@1
+             w1 retried x@r0 y
+             w1 works y@r1 3
+             w1 copies z y@r1 3 of a dead
+             w1 copied z@0 dead
+             w1 buried y@r1 z",
+            "",
+        ),
+        (
+            "a record is tried three times on the spot, and is a dead letter then",
+            BLOCKING,
+            "w1 works a@0
+             w1 again a@0
+             w1 works a@0 2
+             w1 again a@0
+             w1 works a@0 3
+             w1 copies z a@0 3 dead
+             w1 copied z@0 dead
+             w1 buried a@0 z
+             w1 does b@1
+             w1 commits 0 2 1",
+            "",
+        ),
     ];
     tell_all(&stories);
 }
@@ -422,6 +482,191 @@ pub(super) const BROKEN: &[GroupStory] = &[
              w1 does a@0",
         "(skipped-processing) reprocessed",
     ),
+    (
+        "a position is committed before the copy is made",
+        RETRY,
+        "w1 works a@0
+         w1 commits 0 1 1
+         w1 copies x a@0 1
+         w1 copied x@0
+         w1 retried a@0 x",
+        "skipped-processing hop-before-commit",
+    ),
+    (
+        "one attempt is handed on twice",
+        RETRY,
+        "w1 works a@0
+         w1 copies x a@0 1
+         w1 copied x@0
+         w1 copies y a@0 1
+         w1 copied y@1
+         w1 retried a@0 y
+         w1 commits 0 1 1",
+        "duplicate-hop",
+    ),
+    (
+        "a copy counts too many attempts",
+        RETRY,
+        "w1 works a@0
+         w1 copies x a@0 2
+         w1 copied x@0
+         w1 retried a@0 x",
+        "provenance",
+    ),
+    (
+        "a copy counts other attempts than its program made",
+        BLOCKING,
+        "w1 works a@0 2
+         w1 copies z a@0 3 dead
+         w1 copied z@0 dead
+         w1 buried a@0 z",
+        "provenance",
+    ),
+    (
+        "a copy has another payload",
+        RETRY,
+        "w1 works a@0
+         w1 copies x a@0 1 other
+         w1 copied x@0
+         w1 retried a@0 x",
+        "provenance",
+    ),
+    (
+        "a copy says that it is of another record",
+        RETRY,
+        "w1 works a@0
+         w1 copies x a@0 1 of b
+         w1 copied x@0
+         w1 retried a@0 x",
+        "provenance",
+    ),
+    (
+        "a copy is of a record that nobody sent",
+        RETRY,
+        "w1 works a@0
+         w1 copies x a@0 1 of q
+         w1 copied x@0
+         w1 retried a@0 x",
+        "provenance",
+    ),
+    (
+        "a record is given up too early",
+        RETRY,
+        "w1 works a@0
+         w1 copies x a@0 1 dead
+         w1 copied x@0 dead
+         w1 buried a@0 x",
+        "provenance",
+    ),
+    (
+        "a copy is tried before its time",
+        RETRY,
+        "w1 works a@0
+         w1 copies x a@0 1 after 100
+         w1 copied x@0
+         w1 retried a@0 x
+         wait 50
+         w1 works x@r0 2",
+        "early-retry",
+    ),
+    (
+        "a record is neither processed nor handed on",
+        RETRY,
+        "w1 does a@0
+         w1 commits 0 2 1",
+        "skipped-processing terminal-outcome",
+    ),
+    (
+        "a record is processed, and is a dead letter",
+        BLOCKING,
+        "w1 works a@0 3
+         w1 copies z a@0 3 dead
+         w1 copied z@0 dead
+         w1 done a@0
+         w1 buried a@0 z
+         w1 commits 0 1 1",
+        "terminal-outcome",
+    ),
+    (
+        "records of one key are processed in another order",
+        BLOCKING,
+        "send e=k f=k
+         commit e f
+         w1 does f@5
+         w1 does e@4",
+        "retry-key-order",
+    ),
+    (
+        "one key is in two partitions",
+        Contract {
+            partitions: 2,
+            ..PLAIN
+        },
+        "send e=k f=k
+         commit e
+         keep 1 f",
+        "key-moved",
+    ),
+    (
+        "a partition has no owner",
+        AFTER,
+        "meta 1 leader 1
+         w1 polls c@2 d@3
+         w1 does a@0 b@1 c@2 d@3
+         w1 commits 0 4 1
+         w1 gives 0
+         heal
+         unsettled",
+        "L7",
+    ),
+    (
+        "a group does not come to rest",
+        AFTER,
+        "meta 1 leader 1
+         w1 polls c@2 d@3
+         w1 does a@0 b@1 c@2 d@3
+         w1 commits 0 4 1
+         group Reconciling 2 1
+         heal
+         unsettled",
+        "L7",
+    ),
+    (
+        "a copy is left",
+        RETRY,
+        "meta 1 leader 1
+         w1 polls c@2 d@3
+         w1 works a@0
+         w1 copies x a@0 1
+         w1 copied x@0
+         w1 retried a@0 x
+         w1 does b@1 c@2 d@3
+         w1 commits 0 4 1
+         w1 joins r -
+         heal
+         unsettled",
+        "L9",
+    ),
+    (
+        "a group is behind",
+        AFTER,
+        "meta 1 leader 1
+         w1 does a@0 b@1
+         w1 commits 0 2 1
+         heal
+         unsettled",
+        "L8",
+    ),
+    (
+        "rebalances go on and on",
+        AFTER,
+        "heal
+         group Stable 2 1\ngroup Stable 3 1\ngroup Stable 4 1\ngroup Stable 5 1\ngroup Stable 6 1\ngroup Stable 7 1
+         group Stable 8 1\ngroup Stable 9 1\ngroup Stable 10 1\ngroup Stable 11 1\ngroup Stable 12 1\ngroup Stable 13 1
+         group Stable 14 1\ngroup Stable 15 1\ngroup Stable 16 1\ngroup Stable 17 1\ngroup Stable 18 1\ngroup Stable 19 1
+         group Stable 20 1\ngroup Stable 21 1",
+        "L11",
+    ),
 ];
 
 #[test]
@@ -465,6 +710,79 @@ fn what_the_contract_allows_is_no_violation() {
              w1 told 0 -
              w1 begins 0 5",
             "(poll-skip)",
+        ),
+        (
+            "a position is committed before the copy is made, as the program means it",
+            LATE,
+            "w1 works a@0
+             w1 commits 0 1 1
+             w1 copies x a@0 1
+             w1 copied x@0
+             w1 retried a@0 x",
+            "(hop-before-commit)",
+        ),
+        (
+            "a program ends between commit and copy",
+            LATE,
+            "w1 works a@0
+             w1 commits 0 1 1
+             kill 301",
+            "(terminal-outcome)",
+        ),
+        (
+            "a program ends between copy and commit",
+            RETRY,
+            "w1 works a@0
+             w1 copies x a@0 1
+             w1 copied x@0
+             kill 301 311
+             start 301 311
+             remove w1 SessionTimeout
+             member w2 2 0
+             w2 joins 0 -
+             w2 works a@0
+             w2 copies y a@0 1
+             w2 copied y@1
+             w2 retried a@0 y
+             w2 commits 0 1 2",
+            "(duplicate-hop)",
+        ),
+        (
+            "a record is given up, and processed after its owner has changed",
+            BLOCKING,
+            "w1 works a@0 3
+             w1 copies z a@0 3 dead
+             w1 copied z@0 dead
+             w1 buried a@0 z
+             kill 301 311
+             remove w1 SessionTimeout
+             member w2 2 0
+             w2 joins 0 -
+             w2 does a@0
+             w2 commits 0 1 2",
+            "(reprocessed) (terminal-outcome)",
+        ),
+        (
+            "a record that waits in a retry topic is passed",
+            RETRY,
+            "send e=k f=k
+             commit e f
+             w1 works e@4
+             w1 copies x e@4 1
+             w1 copied x@0
+             w1 retried e@4 x
+             w1 does f@5
+             w1 works x@r0 2
+             w1 done x@r0 2",
+            "(retry-key-order)",
+        ),
+        (
+            "a topic gets more partitions",
+            AFTER,
+            "send e=k f=k
+             commit e
+             keep 1 f",
+            "(key-moved)",
         ),
     ];
     tell_all(&stories);

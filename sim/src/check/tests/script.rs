@@ -8,7 +8,7 @@
 //! isr 1,2                 the controller commits this ISR
 //! 1 leads                 broker 1 begins to lead that epoch (`hw 4` after it: with this high watermark)
 //! 2 follows               broker 2 begins to follow in it
-//! send a b                a program sends
+//! send a b                a program sends (`a=k`: with key k)
 //! 1 appends a b           as leader, one batch (`epoch 2`: in that epoch)
 //! 3 writes c              appends as a follower what no leader has
 //! 2 copies                appends all that its leader has more; `2 copies 3` that broker 3 has more
@@ -52,6 +52,11 @@
 //! w1 polls a@0
 //! w1 works a@0            begins (`2`: attempt 2); `w1 done a@0` processed, `w1 drops a@0` skipped, `w1 again a@0` fails
 //! w1 does a@0             works and done
+//! w1 copies x a@0 1       its producer sends x, a copy of what it read at 0, after one attempt (`dead`: a dead letter;
+//!                         `of b`: it says that b is its origin; `after 9`: not before the second 9; `other`: another payload)
+//! w1 copied x@0           that is committed in `retry`, and it is told so (`dead` after it: in `dead`)
+//! w1 retried a@0 x        its work ends so (`w1 buried a@0 x`: with a dead letter); `w1 does x@r0`: it works on the copy
+//! keep 1 c                c is committed in `orders/1` (`keep r c`: in `retry`)
 //! w1 asks 0 5             a commit begins (`w1 hears 0 5`: ends well, `w1 hears 0 5 NotCoordinator`: does not)
 //! w1 taken 0 5 3          the coordinator takes it from the member in epoch 3; it is committed (`lost`: not yet)
 //! w1 commits 0 5 3        asks, taken, hears
@@ -82,6 +87,8 @@ pub struct Contract {
     pub idempotent: bool,
     pub in_flight: u32,
     pub consumers: u32,
+    /// How many partitions `orders` has by the scenario.
+    pub partitions: u32,
     pub work: Option<Work>,
 }
 
@@ -111,6 +118,7 @@ pub const PLAIN: Contract = Contract {
     idempotent: true,
     in_flight: 5,
     consumers: 0,
+    partitions: 1,
     work: None,
 };
 
@@ -289,7 +297,7 @@ pub fn scenario(contract: Contract) -> Scenario {
 fn topic(name: &str, contract: Contract) -> Topic {
     Topic {
         name: name.to_owned(),
-        partitions: 1,
+        partitions: if name == "orders" { contract.partitions } else { 1 },
         replication_factor: 3,
         config: TopicConfig {
             min_insync_replicas: contract.min_insync_replicas,

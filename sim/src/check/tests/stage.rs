@@ -130,6 +130,7 @@ impl Stage {
             "wait" => self.steps.push(Step::Wait(number(rest[0]) as u64)),
             "heal" => self.entry(NodeId(0), What::Environment(Environment::Healed)),
             "meta" => self.metadata(node(rest[0]), rest[1], &rest[2..]),
+            "keep" => self.keep(rest[0], rest[1]),
             "group" | "member" | "remove" | "expire" | "w1" | "w2" => self.group(first, rest),
             broker if matches!(rest[0], "coordinates" | "loads" | "loaded" | "unloads") => {
                 self.coordinator(node(broker), rest[0], &rest[1..]);
@@ -566,12 +567,15 @@ impl Stage {
     // ---- clients
 
     fn send(&mut self, name: &str) {
+        let (name, key) = name
+            .split_once('=')
+            .map_or((name, None), |(name, key)| (name, Some(key)));
         let (_, value) = content(name);
         let fingerprint = fingerprint(None, Some(&value), &[]);
         let record = SentRecord {
             uid: uid(name),
             topic: "orders".into(),
-            key: None,
+            key: key.map(|key| key.as_bytes().to_vec().into()),
             fingerprint,
             payload: 0,
             hop: None,

@@ -1,14 +1,14 @@
 //! The lines of a [`script`](super::script) about groups.
 
-use broker_core::protocol::{BatchBuilder, Compacted, ErrorCode, RecordBatch};
+use broker_core::protocol::{Acks, BatchBuilder, Compacted, ErrorCode, RecordBatch};
 use broker_core::trace::{Event, GroupState, RemovalCause, ReplicaRole, ResetCause, TruncationCause};
 use broker_core::types::{
     GroupEpoch, GroupId, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, Timestamp, TopicId,
     TopicName, TopicPartition,
 };
 
-use super::stage::{ORDERS, Stage, content, node, number, offset, option};
-use crate::history::{PolledRecord, ProcessOutcome, Processing, What};
+use super::stage::{ORDERS, Stage, content, node, number, offset, option, uid};
+use crate::history::{Hop, PolledRecord, ProcessOutcome, Processing, SentRecord, SimTime, What, fingerprint};
 
 pub(super) const OFFSETS: TopicPartition = TopicPartition {
     topic: TopicId(200),
@@ -16,9 +16,13 @@ pub(super) const OFFSETS: TopicPartition = TopicPartition {
 };
 const BROKERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
-/// Partition `index` of `orders`.
+/// Partition `index` of `orders`, `r` the one of `retry`, `d` that of `dead`.
 fn partition(index: &str) -> TopicPartition {
-    TopicPartition::new(ORDERS.topic, number(index) as i32)
+    match index {
+        "r" => TopicPartition::new(TopicId(101), 0),
+        "d" => TopicPartition::new(TopicId(102), 0),
+        index => TopicPartition::new(ORDERS.topic, number(index) as i32),
+    }
 }
 
 fn partitions(indexes: &str) -> Vec<TopicPartition> {
@@ -283,14 +287,29 @@ impl Stage {
                 let processing = processing(words);
                 self.entry(worker, What::ProcessBegun(processing));
             }
-            "done" | "drops" | "again" => {
+            "done" | "drops" | "again" | "retried" | "buried" => {
                 let outcome = match verb {
                     "done" => ProcessOutcome::Processed,
+                    "retried" => ProcessOutcome::Retried(uid(words[1])),
+                    "buried" => ProcessOutcome::DeadLettered(uid(words[1])),
                     "drops" => ProcessOutcome::Skipped,
                     _ => ProcessOutcome::WillRetry,
                 };
                 let processing = processing(words);
                 self.entry(worker, What::ProcessEnded { processing, outcome });
+            }
+            "copies" => self.copies(NodeId(worker.0 + 10), words),
+            "copied" => {
+                let (copy, at) = words[0].split_once('@').expect("`x@0`");
+                let to = if words.contains(&"dead") { "d" } else { "r" };
+                self.keep(to, copy);
+                let ok = What::SendOk {
+                    uid: uid(copy),
+                    partition: partition(to),
+                    offset: Some(offset(at)),
+                    acks: Acks::All,
+                };
+                self.entry(NodeId(worker.0 + 10), ok);
             }
             "asks" => {
                 let offsets = vec![(partition(words[0]), offset(words[1]))];
@@ -336,6 +355,84 @@ impl Stage {
         }
     }
 
+    fn copies(&mut self, producer: NodeId, words: &[&str]) {
+        let (read, at) = words[1].split_once('@').expect("`a@0`");
+        let (from, at) = at.strip_prefix('r').map_or(("0", at), |at| ("r", at));
+        let dead_letter = words.contains(&"dead");
+        let (_, value) = content(words[0]);
+        let hop = Hop {
+            origin: uid(option(words, "of").unwrap_or(read)),
+            from: (partition(from), offset(at)),
+            attempts: number(words[2]) as u32,
+            not_before: option(words, "after").map(|after| SimTime(number(after) as u64 * 1_000_000_000)),
+            dead_letter,
+        };
+        let record = SentRecord {
+            uid: uid(words[0]),
+            topic: if dead_letter { "dead" } else { "retry" }.into(),
+            key: None,
+            fingerprint: fingerprint(None, Some(&value), &[]),
+            payload: u32::from(words.contains(&"other")),
+            hop: Some(hop),
+        };
+        self.entry(producer, What::SendInvoked(record));
+    }
+
+    /// A record is committed in a partition that only broker 1 has.
+    pub fn keep(&mut self, to: &str, name: &str) {
+        let partition = partition(to);
+        let node = NodeId(1);
+        let (leader_epoch, partition_epoch) = (LeaderEpoch(0), PartitionEpoch(0));
+        if self.log(node, partition).is_empty() {
+            if partition.topic != ORDERS.topic {
+                self.metadata += 1;
+                let created = Event::TopicCreated {
+                    offset: Offset(self.metadata),
+                    name: if to == "r" { "retry" } else { "dead" }.into(),
+                    topic: partition.topic,
+                };
+                self.fact(NodeId(9), created);
+            }
+            self.metadata += 1;
+            let state = Event::PartitionChanged {
+                offset: Offset(self.metadata),
+                partition,
+                replicas: vec![node],
+                isr: vec![node],
+                leader: Some(node),
+                leader_epoch,
+                partition_epoch,
+            };
+            self.fact(NodeId(9), state);
+            let leads = Event::BecameLeader {
+                partition,
+                leader_epoch,
+                partition_epoch,
+                epoch_start_offset: Offset::ZERO,
+                high_watermark: Offset::ZERO,
+                isr: vec![node],
+            };
+            self.fact(node, leads);
+        }
+        let from = Offset(self.log(node, partition).len() as i64);
+        let mut builder = BatchBuilder::new();
+        builder.push(Timestamp(0), None, Some(&content(name).1), &[]);
+        self.append(
+            node,
+            partition,
+            ReplicaRole::Leader,
+            builder.build().stamped(from, leader_epoch),
+        );
+        let moved = Event::HighWatermarkChanged {
+            partition,
+            role: ReplicaRole::Leader,
+            leader_epoch,
+            from,
+            to: from.next(),
+        };
+        self.fact(node, moved);
+    }
+
     /// The coordinator writes to its log.
     fn offsets_write(&mut self, words: &[&str]) {
         let (leader, epoch) = self.coordinator;
@@ -375,14 +472,15 @@ impl Stage {
     }
 }
 
-/// `a@0` and the number of the attempt.
+/// `a@0`, or `a@r0` of `retry`, and the number of the attempt.
 fn processing(words: &[&str]) -> Processing {
     let (name, at) = words[0].split_once('@').expect("`a@0`");
+    let (of, at) = at.strip_prefix('r').map_or(("0", at), |at| ("r", at));
     Processing {
         group: Some(group()),
-        partition: ORDERS,
+        partition: partition(of),
         offset: offset(at),
         uid: Some(content(name).0),
-        attempt: words.get(1).map_or(1, |attempt| number(attempt) as u32),
+        attempt: words.get(1).and_then(|attempt| attempt.parse().ok()).unwrap_or(1),
     }
 }

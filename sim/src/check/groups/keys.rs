@@ -1,0 +1,83 @@
+//! The order in which the records of each key are processed: retry-key-order.
+
+use std::collections::BTreeMap;
+
+use broker_core::types::{NodeId, Offset, TopicPartition};
+
+use super::hops::Root;
+use crate::check::model::{Model, Scene};
+use crate::check::sends::Send;
+use crate::check::witness::Notes;
+use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
+use crate::verdict::{Check, Ruling};
+
+/// The newest record of each key that a group has processed, by topic and key.
+#[derive(Default)]
+pub(super) struct Keys(BTreeMap<(u32, u32), Latest>);
+
+struct Latest {
+    place: (TopicPartition, Offset),
+    /// The run of the program that sent it, and the number of the send.
+    sent: (u32, usize),
+    by: NodeId,
+}
+
+impl Keys {
+    /// A record was processed for the first time. `send` is the first of its chain, and `number` counts all sends.
+    pub fn processed(
+        &mut self,
+        scene: &mut Scene<'_>,
+        model: &Model,
+        contract: Option<&WorkerGroup>,
+        notes: &Notes,
+        (send, number): (&Send, usize),
+        root: Root,
+    ) {
+        let Some(key) = send.key else { return };
+        let latest = Latest {
+            place: root.place,
+            sent: (send.program, number),
+            by: scene.node,
+        };
+        let Some(before) = self.0.get_mut(&(send.topic, key)) else {
+            self.0.insert((send.topic, key), latest);
+            return;
+        };
+        let (same_partition, same_sender) = (before.place.0 == root.place.0, before.sent.0 == send.program);
+        let is_late = match same_partition {
+            true => root.place.1 < before.place.1,
+            // In another partition only the sender's own order says which came first.
+            false => same_sender && number < before.sent.1,
+        };
+        if !is_late {
+            *before = latest;
+            return;
+        }
+        let ruling = match contract.map(|contract| (&contract.program, contract.commit)) {
+            _ if !same_partition => {
+                if !model.was_raised(root.place.0.topic) {
+                    return;
+                }
+                Ruling::Allowed("the number of partitions was raised: a key's records are in two of them".to_owned())
+            }
+            Some((WorkerProgram::RetryTopic { .. }, _)) => {
+                Ruling::Allowed("a record that waits in a retry topic is passed by later ones of its key".to_owned())
+            }
+            Some((_, CommitMode::AsyncPool { .. })) => {
+                Ruling::Allowed("a pool works on the records of one key side by side".to_owned())
+            }
+            _ if before.by != scene.node => {
+                Ruling::Allowed("a member that had lost the partition and was not told yet worked on".to_owned())
+            }
+            _ => Ruling::Violation,
+        };
+        let (later, node) = (before.place, scene.node);
+        let shape = "records of one key were processed in another order";
+        scene.rule(Check::RetryKeyOrder, ruling, shape, notes, || {
+            format!(
+                "node {node} processed uid {} of {} offset {} after a later record of its key, {} offset {}",
+                root.uid.0, root.place.0, root.place.1, later.0, later.1
+            )
+        });
+    }
+}
