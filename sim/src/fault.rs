@@ -22,7 +22,9 @@ pub enum Target {
     Controller,
     /// Every broker and controller.
     All,
-    /// A client program by its name in the scenario (`<name>/<index>`, index from 1).
+    /// The coordinator of a consumer group.
+    CoordinatorOf(String),
+    /// A client program by its name in the scenario (`<name>/<index>`, index from 1): all of its clients.
     Client(String),
 }
 
@@ -35,6 +37,7 @@ impl fmt::Display for Target {
             Target::FollowerOf(topic, partition) => write!(f, "a follower of {topic}/{partition}"),
             Target::AnotherFollowerOf(topic, partition) => write!(f, "another follower of {topic}/{partition}"),
             Target::Controller => f.write_str("the controller"),
+            Target::CoordinatorOf(group) => write!(f, "the coordinator of {group}"),
             Target::All => f.write_str("all"),
             Target::Client(name) => write!(f, "client {name}"),
         }
@@ -82,6 +85,48 @@ pub enum Fault {
         api: ApiKey,
         /// Its response instead of its request.
         response: bool,
+    },
+    /// Messages of this API from one to the other vanish; the connection and all other messages live on.
+    Drop {
+        /// Sender.
+        from: Target,
+        /// Receiver.
+        to: Target,
+        /// Which API.
+        api: ApiKey,
+        /// Its responses instead of its requests.
+        response: bool,
+    },
+    /// Asks a program to end in good order, as SIGTERM does. When the fault ends, it starts again.
+    Stop(Target),
+    /// Stops the programs of a group one after the other, each for a while.
+    RollingRestart {
+        /// The group's name in the scenario.
+        workers: String,
+        /// The time between the stops of two of them.
+        every: Duration,
+        /// How long each is down, counted from when it is asked to end.
+        down: Duration,
+    },
+    /// The work of a program takes this many times as long.
+    SlowProgram(Target, f64),
+    /// A program stands still while its libraries live on: heartbeats go out, and nobody polls.
+    StuckPoll(Target),
+    /// Every call of a service fails without effect.
+    ServiceDown(String),
+    /// Gives a topic more partitions. Nothing undoes it.
+    CreatePartitions {
+        /// The topic.
+        topic: String,
+        /// How many it has afterwards.
+        partitions: u32,
+    },
+    /// A broker's metadata answers do not know a topic.
+    OmitTopic {
+        /// The topic.
+        topic: String,
+        /// Whose answers.
+        on: Target,
     },
 }
 

@@ -26,7 +26,7 @@ mod turn;
 #[cfg(test)]
 mod bench;
 
-pub use coordinator::GroupCoordinator;
+pub use coordinator::{GroupCoordinator, partition_for};
 pub use groups::{Decision, Groups};
 pub use records::{
     GroupRecord, MemberState, StoredClassicGroup, StoredClassicMember, StoredConsumerGroup, StoredConsumerMember,

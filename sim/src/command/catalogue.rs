@@ -11,7 +11,7 @@ use super::voice::Voice;
 use crate::scenario::files::{find, load};
 use crate::scenario::keys::{FAULT, SECTIONS};
 use crate::scenario::nearest::nearest;
-use crate::scenario::{FAULT_KINDS, kind_of, settings_sections};
+use crate::scenario::{FAULT_KINDS, settings_sections};
 use crate::verdict::Check;
 
 /// Lists the scenarios of `paths`, and all checks, quirks and faults.
@@ -104,12 +104,7 @@ fn explanation(name: &str) -> Result<String, String> {
             let defaults: Vec<(&str, String)> = section
                 .keys
                 .iter()
-                .map(|key| {
-                    (
-                        *key,
-                        section.defaults.get(*key).map_or(String::new(), toml::Value::to_string),
-                    )
-                })
+                .filter_map(|key| Some((*key, section.default_of(key)?.1)))
                 .collect();
             let entries: Vec<(&str, &str)> = defaults.iter().map(|(key, default)| (*key, default.as_str())).collect();
             texts.push(columns(
@@ -120,7 +115,7 @@ fn explanation(name: &str) -> Result<String, String> {
                 &entries,
             ));
         }
-        if let Some(default) = section.defaults.get(name) {
+        if let Some((kind, default)) = section.default_of(name) {
             let meaning = format!(
                 "Kafka's setting of {}; times are milliseconds, sizes bytes",
                 section.whose
@@ -128,8 +123,8 @@ fn explanation(name: &str) -> Result<String, String> {
             texts.push(key_text(
                 section.place,
                 &format!("\"{name}\""),
-                kind_of(default),
-                &default.to_string(),
+                kind,
+                &default,
                 &meaning,
             ));
         }

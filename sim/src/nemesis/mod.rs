@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use broker_core::random::Random;
 
-use crate::fault::{FaultPlan, PlannedFault};
+use crate::fault::{Fault, FaultPlan, PlannedFault, Target};
 use crate::scenario::Scenario;
 use strike::{Draws, Occupied, strike};
 
@@ -58,6 +58,9 @@ pub struct Weights {
     pub one_way: u32,
     pub slow_disk: u32,
     pub link: u32,
+    pub kill_worker: u32,
+    pub restart_worker: u32,
+    pub pause_worker: u32,
 }
 
 impl Default for Weights {
@@ -72,6 +75,9 @@ impl Default for Weights {
             one_way: 1,
             slow_disk: 1,
             link: 1,
+            kill_worker: 0,
+            restart_worker: 0,
+            pause_worker: 0,
         }
     }
 }
@@ -85,7 +91,7 @@ impl Weights {
 
     /// Each kind, by its key in a scenario file, with its weight.
     #[must_use]
-    pub fn by_kind(&self) -> [(&'static str, u32); 8] {
+    pub fn by_kind(&self) -> [(&'static str, u32); 11] {
         [
             ("kill", self.kill),
             ("power_loss", self.power_loss),
@@ -95,6 +101,9 @@ impl Weights {
             ("one_way", self.one_way),
             ("slow_disk", self.slow_disk),
             ("link", self.link),
+            ("kill_worker", self.kill_worker),
+            ("restart_worker", self.restart_worker),
+            ("pause_worker", self.pause_worker),
         ]
     }
 }
@@ -103,13 +112,41 @@ impl Weights {
 /// the nemesis' strikes.
 #[must_use]
 pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
-    let mut plan = scenario.faults.clone();
+    let mut plan: FaultPlan = Vec::new();
+    for planned in &scenario.faults {
+        match &planned.fault {
+            Fault::RollingRestart { workers, every, down } => {
+                plan.extend(rolling_restart(scenario, planned.at, workers, *every, *down));
+            }
+            _ => plan.push(planned.clone()),
+        }
+    }
     if let Some(spec) = &scenario.nemesis {
         plan.extend(strikes(scenario, spec, seed));
     }
     // Stable: faults of one moment keep the order of the file, fixed ones first.
     plan.sort_by_key(|planned| planned.at);
     plan
+}
+
+/// One stop for each worker of a group.
+fn rolling_restart(
+    scenario: &Scenario,
+    at: Duration,
+    workers: &str,
+    every: Duration,
+    down: Duration,
+) -> Vec<PlannedFault> {
+    let group = scenario.workers.iter().find(|group| group.name == workers);
+    let stop = |number: u32| {
+        let at = at.saturating_add(every.saturating_mul(number - 1));
+        PlannedFault {
+            at,
+            until: Some(at.saturating_add(down)),
+            fault: Fault::Stop(Target::Client(format!("{workers}/{number}"))),
+        }
+    };
+    (1..=group.map_or(0, |group| group.count)).map(stop).collect()
 }
 
 fn strikes(scenario: &Scenario, spec: &NemesisSpec, seed: u64) -> Vec<PlannedFault> {

@@ -127,11 +127,11 @@ pub fn struck(fault: &Fault, everybody: u32) -> (u32, Vec<Target>) {
                 .collect();
             (outside.iter().map(|target| size(target)).sum(), known(outside))
         }
-        _ => {
-            let first = targets(fault).first().map(|(_, target)| *target);
-            let first = first.expect("every fault but a partition names a target");
-            (size(first), known(vec![first]))
-        }
+        _ => match targets(fault).first() {
+            // Programs are no nodes of the cluster.
+            Some((_, Target::Client(_))) | None => (0, Vec::new()),
+            Some((_, first)) => (size(first), known(vec![first])),
+        },
     }
 }
 
@@ -146,6 +146,10 @@ pub fn strike(
 ) -> Option<Fault> {
     // Strikes come in order of time: what is over by now will never count again.
     occupied.0.retain(|hold| hold.until >= from);
+    let kind = kind(&spec.weights, draws.kind)?;
+    if let Some(fault) = strike_worker(scenario, kind, draws) {
+        return fault;
+    }
     let busy = occupied.most(from, until);
     let room = spec.max_concurrent.checked_sub(busy).filter(|room| *room > 0)?;
     let brokers = (1..=scenario.cluster.brokers).map(Target::Broker);
@@ -157,7 +161,6 @@ pub fn strike(
         .filter(|node| !occupied.is_struck(node, from, until))
         .cloned()
         .collect();
-    let kind = kind(&spec.weights, draws.kind)?;
     let fault = match kind {
         "partition" => cut_off(&nodes, &free, room, draws)?,
         "one_way" | "link" => {
@@ -195,6 +198,21 @@ pub fn strike(
         known,
     });
     Some(fault)
+}
+
+/// The strike at a worker, if that is the kind. Workers are no nodes of the cluster: they count for no limit of those.
+fn strike_worker(scenario: &Scenario, kind: &str, draws: &Draws) -> Option<Option<Fault>> {
+    let does: fn(Target) -> Fault = match kind {
+        "kill_worker" => Fault::Kill,
+        "restart_worker" => Fault::Restart,
+        "pause_worker" => Fault::Pause,
+        _ => return None,
+    };
+    let programs = scenario.workers.iter().flat_map(|group| {
+        let name = |number: u32| Target::Client(format!("{}/{number}", group.name));
+        (1..=group.count).map(name)
+    });
+    Some(pick(&programs.collect::<Vec<_>>(), draws.who).map(does))
 }
 
 fn kind(weights: &Weights, bits: u64) -> Option<&'static str> {

@@ -1,19 +1,22 @@
-//! The set-up: creates the topics of a scenario.
+//! The administrator: creates the topics of a scenario, and gives them more partitions.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use broker_core::machine::{Input, Instant, Machine, Outbox, Output, RequestId};
-use broker_core::protocol::{CreateTopicsRequest, ErrorCode, NewTopic, Response};
-use broker_core::types::NodeId;
+use broker_core::protocol::{CreatePartitionsRequest, CreateTopicsRequest, ErrorCode, NewTopic, Request, Response};
+use broker_core::types::{NodeId, TopicName};
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause after an attempt that did not create everything.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// A machine that asks one broker after the other to create topics, until all are there.
+/// A machine that asks one broker after the other for what is missing, until all is there.
 pub(crate) struct Admin {
     missing: Vec<NewTopic>,
+    /// Topics that get more partitions, and how many they have then, in the order of the orders.
+    growing: VecDeque<(TopicName, u32)>,
     brokers: Vec<NodeId>,
     /// Which broker is asked next.
     turn: usize,
@@ -28,6 +31,7 @@ impl Admin {
     pub(crate) fn new(topics: Vec<NewTopic>, brokers: Vec<NodeId>) -> Admin {
         Admin {
             missing: topics,
+            growing: VecDeque::new(),
             brokers,
             turn: 0,
             asked: None,
@@ -41,26 +45,45 @@ impl Admin {
         self.missing.is_empty()
     }
 
+    /// Gives a topic more partitions, once all topics are there.
+    pub(crate) fn create_partitions(&mut self, now: Instant, topic: TopicName, count: u32) {
+        self.growing.push_back((topic, count));
+        if self.asked.is_none() {
+            self.ask(now);
+        }
+    }
+
     fn ask(&mut self, now: Instant) {
+        let body: Request = match self.growing.front() {
+            Some((topic, count)) if self.is_done() => {
+                let (topic, count) = (topic.clone(), *count);
+                CreatePartitionsRequest { topic, count }.into()
+            }
+            _ => CreateTopicsRequest {
+                topics: self.missing.clone(),
+            }
+            .into(),
+        };
         let broker = self.brokers[self.turn % self.brokers.len()];
         self.turn += 1;
-        let body = CreateTopicsRequest {
-            topics: self.missing.clone(),
-        };
-        self.asked = Some(self.out.request(broker, body.into()));
+        self.asked = Some(self.out.request(broker, body));
         self.deadline = Some(now + TIMEOUT);
     }
 
     fn pause(&mut self, now: Instant) {
         self.asked = None;
-        self.deadline = (!self.is_done()).then_some(now + BACKOFF);
+        self.deadline = self.has_work().then_some(now + BACKOFF);
+    }
+
+    fn has_work(&self) -> bool {
+        !self.is_done() || !self.growing.is_empty()
     }
 }
 
 impl Machine for Admin {
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Wake if !self.is_done() => self.ask(now),
+            Input::Wake if self.has_work() => self.ask(now),
             Input::Response {
                 id,
                 body: Response::CreateTopics(body),
@@ -70,6 +93,17 @@ impl Machine for Admin {
                     if error.is_ok() || error == ErrorCode::TopicAlreadyExists {
                         self.missing.retain(|topic| topic.name != name);
                     }
+                }
+                self.pause(now);
+            }
+            Input::Response {
+                id,
+                body: Response::CreatePartitions(body),
+                ..
+            } if self.asked == Some(id) => {
+                // INVALID_PARTITIONS: an earlier attempt whose answer was lost has done it.
+                if body.error.is_ok() || body.error == ErrorCode::InvalidPartitions {
+                    self.growing.pop_front();
                 }
                 self.pause(now);
             }
@@ -83,7 +117,7 @@ impl Machine for Admin {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.deadline.filter(|_| !self.is_done())
+        self.deadline.filter(|_| self.has_work())
     }
 }
 

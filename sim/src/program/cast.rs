@@ -15,13 +15,14 @@ use super::admin::Admin;
 use super::clock::Clock;
 use super::consumer::ConsumerClient;
 use super::env::Env;
+use super::lag::LagBrake;
 use super::load::{self, KeySource};
 use super::own::{Main, OwnProgram};
 use super::producer::ProducerClient;
 use super::station::{ClientMachine, Shared};
-use super::{probe, reader};
+use super::{probe, reader, workers};
 use crate::history::SimTime;
-use crate::scenario::{ConsumerGroup, ProducerGroup, Scenario};
+use crate::scenario::{ConsumerGroup, ProducerGroup, Scenario, WorkerGroup};
 
 /// The node of the first client.
 const FIRST_CLIENT: u32 = 1001;
@@ -78,18 +79,20 @@ pub(crate) enum Role {
     },
     /// Creates the topics. It is all machine and has no program.
     Admin { topics: Vec<NewTopic> },
+    /// Works on records as a member of a group.
+    Worker { group: Arc<WorkerGroup>, number: u32 },
     /// Runs code of a user.
     Own { main: Main, start: Duration },
 }
 
-/// Who plays in `scenario`: its producers and consumers, probe, admin, and `own` programs, in this order.
+/// Who plays in `scenario`: its producers, consumers and workers, probe, admin, and `own` programs, in this order.
 pub(crate) fn cast(scenario: &Scenario, own: &[OwnProgram]) -> Cast {
     let mut cast = Cast {
         members: Vec::new(),
         endpoints: Vec::new(),
     };
     for group in &scenario.producers {
-        let keys = Arc::new(KeySource::new(&group.keys));
+        let keys = Arc::new(KeySource::new(&group.keys, group.key_strategy));
         let group = Arc::new(group.clone());
         for number in 1..=group.count {
             let role = Role::Load {
@@ -110,6 +113,16 @@ pub(crate) fn cast(scenario: &Scenario, own: &[OwnProgram]) -> Cast {
             let role = Role::Reader {
                 partitions: mine.map(|p| (name.clone(), PartitionIndex(p as i32))).collect(),
                 group: Arc::clone(&group),
+            };
+            cast.push(format!("{}/{number}", group.name), role);
+        }
+    }
+    for group in &scenario.workers {
+        let group = Arc::new(group.clone());
+        for number in 1..=group.count {
+            let role = Role::Worker {
+                group: Arc::clone(&group),
+                number,
             };
             cast.push(format!("{}/{number}", group.name), role);
         }
@@ -200,7 +213,10 @@ impl Role {
     /// What distinguishes the names of its libraries.
     fn libraries(&self) -> &'static [&'static str] {
         match self {
+            Role::Load { group, .. } if group.backpressure.is_some() => &["", " lag"],
             Role::Load { .. } | Role::Reader { .. } | Role::Probe { .. } | Role::Admin { .. } => &[""],
+            Role::Worker { group, .. } if group.outputs().next().is_some() => &["", " producer"],
+            Role::Worker { .. } => &[""],
             Role::Own { .. } => &["", " client 2", " client 3", " client 4"],
         }
     }
@@ -218,7 +234,7 @@ impl Role {
                 let machine = Admin::new(topics.clone(), bootstrap);
                 (ClientMachine::Admin(Box::new(machine)), None)
             }
-            Role::Own { .. } => return None,
+            Role::Worker { .. } | Role::Own { .. } => return None,
         };
         Some(opened)
     }
@@ -230,7 +246,7 @@ impl Role {
 
     /// Whether its process ends with its program. The others are only loads on the cluster.
     fn is_application(&self) -> bool {
-        matches!(self, Role::Own { .. })
+        matches!(self, Role::Own { .. } | Role::Worker { .. })
     }
 }
 
@@ -261,11 +277,19 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
     let env = |random| Env::new(shared.clone(), Arc::clone(&cast), program, seed, random);
     match &member.role {
         Role::Load { group, keys, until } => {
-            load::run(group, keys, *until, producer(&group.config), clock, random).await;
+            let brake = group.backpressure.as_ref();
+            let brake = brake.map(|spec| LagBrake::new(&shared, client + 1, &group.topic, spec));
+            let producer = producer(&group.config);
+            load::run(group, keys, *until, producer, brake.as_ref(), clock, random).await;
         }
         Role::Reader { group, partitions } => reader::run(group, partitions, consumer(), clock).await,
         Role::Probe { topics, config } => probe::run(topics, producer(config), clock).await,
         Role::Admin { .. } => {}
+        Role::Worker { group, number } => {
+            clock.topics_exist().await;
+            clock.sleep_until(SimTime::after(group.start_of(*number))).await;
+            workers::run(Arc::clone(group), *number, env(random)).await;
+        }
         Role::Own { main, start } => {
             clock.sleep_until(SimTime::after(*start)).await;
             main(env(random)).await;

@@ -133,13 +133,33 @@ impl Env {
         .await;
     }
 
-    /// Runs `task` beside the program, in the same process: it dies with it.
+    /// Runs `task` beside the program, in the same process: it dies with it. The result can be awaited, or dropped.
     pub fn spawn<F: Future + 'static>(&self, task: F) -> impl Future<Output = F::Output> + use<F>
     where
         F::Output: 'static,
     {
         let handle = madsim::task::spawn_local(task);
         async move { handle.await.expect("a task ends only with its process") }
+    }
+
+    /// The surroundings of a task beside the program, with randomness of its own.
+    pub(super) fn of_task(&self, number: u32) -> Env {
+        let label = format!("program {} run {} task {number}", self.name, self.incarnation);
+        Env {
+            name: Arc::clone(&self.name),
+            clock: self.clock.clone(),
+            random: Random::new(self.seed, &label),
+            shared: self.shared.clone(),
+            cast: Arc::clone(&self.cast),
+            program: self.program,
+            incarnation: self.incarnation,
+            seed: self.seed,
+        }
+    }
+
+    /// The trial's seed.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     fn head(&self) -> usize {

@@ -7,21 +7,23 @@ use broker_core::random::Random;
 use bytes::Bytes;
 
 use super::clock::Clock;
+use super::lag::LagBrake;
 use super::producer::ProducerClient;
 use crate::history::SimTime;
-use crate::scenario::{Keys, ProducerGroup};
+use crate::scenario::{KeyStrategy, Keys, ProducerGroup};
 
 /// Records that are due within this time of each other are sent together, as a load generator that sleeps by the
 /// millisecond does.
 const TICK: u64 = 1_000_000;
 
 /// Sends at the group's rate, with exponentially distributed gaps, from the group's start to its stop or `until`; then
-/// waits until all sends have ended.
+/// waits until all sends have ended. With a brake it sends less while its readers are behind.
 pub(super) async fn run(
     group: &ProducerGroup,
     keys: &KeySource,
     until: SimTime,
     producer: ProducerClient,
+    brake: Option<&LagBrake>,
     clock: Clock,
     mut random: Random,
 ) {
@@ -47,7 +49,8 @@ pub(super) async fn run(
             };
             // A record that is refused is in the history as failed; the next one may do better.
             let _ = producer.send_prepared(record).enqueued().await;
-            due += exponential(mean_gap, &mut random);
+            let slowed = brake.map_or(1.0, LagBrake::factor);
+            due += exponential(mean_gap * slowed, &mut random);
         }
     }
     producer.flush().await;
@@ -62,6 +65,7 @@ pub(super) fn exponential(mean: f64, random: &mut Random) -> u64 {
 pub(crate) struct KeySource {
     keys: Vec<Bytes>,
     shape: Shape,
+    strategy: KeyStrategy,
 }
 
 enum Shape {
@@ -73,7 +77,7 @@ enum Shape {
 }
 
 impl KeySource {
-    pub(crate) fn new(keys: &Keys) -> KeySource {
+    pub(crate) fn new(keys: &Keys, strategy: KeyStrategy) -> KeySource {
         let (count, shape) = match *keys {
             Keys::None => (0, Shape::None),
             Keys::Uniform { count } => (count, Shape::Uniform),
@@ -83,6 +87,7 @@ impl KeySource {
         KeySource {
             keys: (1..=count).map(|number| Bytes::from(format!("key-{number}"))).collect(),
             shape,
+            strategy,
         }
     }
 
@@ -95,8 +100,18 @@ impl KeySource {
             Shape::Hot(share) if count == 1 || random.chance(*share) => 0,
             Shape::Hot(_) => 1 + random.below(count - 1),
         };
-        Some(self.keys[index as usize].clone())
+        let key = &self.keys[index as usize];
+        Some(match self.strategy {
+            KeyStrategy::Plain => key.clone(),
+            KeyStrategy::Salted(salts) => with_field(key, '#', random.below(salts.into())),
+            KeyStrategy::Compound(values) => with_field(key, '/', 1 + random.below(values.into())),
+        })
     }
+}
+
+fn with_field(key: &Bytes, mark: char, field: u64) -> Bytes {
+    let key = std::str::from_utf8(key).expect("keys are made of letters and digits");
+    Bytes::from(format!("{key}{mark}{field}"))
 }
 
 /// Finds the key that a point of 0..1 belongs to, when each key takes a stretch as long as its probability. A guide
@@ -155,7 +170,7 @@ mod tests {
 
     /// The shares of the first three keys among many draws.
     fn shares(keys: Keys) -> [f64; 3] {
-        let source = KeySource::new(&keys);
+        let source = KeySource::new(&keys, KeyStrategy::Plain);
         let mut random = Random::new(1, "keys");
         let mut counts = [0u32; 3];
         for _ in 0..20_000 {
@@ -195,7 +210,10 @@ mod tests {
                 assert!((got - expected).abs() < 0.015, "{keys:?}: {got} is not {expected}");
             }
         }
-        assert_eq!(KeySource::new(&Keys::None).draw(&mut Random::new(1, "keys")), None);
+        assert_eq!(
+            KeySource::new(&Keys::None, KeyStrategy::Plain).draw(&mut Random::new(1, "keys")),
+            None
+        );
     }
 
     #[test]
@@ -209,6 +227,29 @@ mod tests {
                 let searched = sums.partition_point(|sum| *sum <= point).min(sums.len() - 1);
                 assert_eq!(guided.find(point), searched, "{point} of {count}");
             }
+        }
+    }
+
+    #[test]
+    fn a_strategy_changes_the_key_and_not_which_one_is_drawn() {
+        let keys = Keys::Hot { count: 3, share: 0.9 };
+        let draw = |strategy, count: usize| -> std::collections::BTreeSet<String> {
+            let source = KeySource::new(&keys, strategy);
+            let mut random = Random::new(1, "keys");
+            let draws = (0..count).map(|_| source.draw(&mut random).expect("a key"));
+            draws.map(|key| String::from_utf8(key.to_vec()).unwrap()).collect()
+        };
+        let plain = draw(KeyStrategy::Plain, 1000);
+        assert_eq!(plain.iter().collect::<Vec<_>>(), ["key-1", "key-2", "key-3"]);
+        for (strategy, mark, fields) in [
+            (KeyStrategy::Salted(4), '#', ["0", "1", "2", "3"]),
+            (KeyStrategy::Compound(4), '/', ["1", "2", "3", "4"]),
+        ] {
+            let drawn = draw(strategy, 2000);
+            let all = plain
+                .iter()
+                .flat_map(|key| fields.map(|field| format!("{key}{mark}{field}")));
+            assert_eq!(drawn, all.collect(), "{strategy:?}");
         }
     }
 

@@ -11,6 +11,7 @@ mod clock;
 mod consumer;
 mod env;
 pub mod hop;
+mod lag;
 mod load;
 mod own;
 mod probe;
@@ -19,6 +20,7 @@ mod reader;
 mod service;
 pub(crate) mod station;
 mod work;
+mod workers;
 
 pub use broker_core::config::{AcksSetting, AutoOffsetReset, ConsumerConfig, GroupProtocol, ProducerConfig};
 pub use broker_core::random::Random;

@@ -159,6 +159,7 @@ impl ProducerClient {
     pub(crate) fn send_prepared(&self, record: Prepared) -> Delivery {
         let mut delivery = Delivery {
             producer: self.clone(),
+            uid: uid_of(record.value.as_ref()).expect("a value begins with its uid"),
             state: DeliveryState::Waiting(record),
             blocked: None,
         };
@@ -204,6 +205,7 @@ impl ProducerClient {
 #[must_use = "a send that found no room is enqueued only when this is awaited"]
 pub struct Delivery {
     producer: ProducerClient,
+    uid: Uid,
     state: DeliveryState,
     /// Ends the wait for room (`max.block.ms`).
     blocked: Option<Sleep>,
@@ -217,6 +219,12 @@ enum DeliveryState {
 }
 
 impl Delivery {
+    /// The record's name in the history.
+    #[must_use]
+    pub fn uid(&self) -> Uid {
+        self.uid
+    }
+
     /// Waits until the producer has taken the record.
     ///
     /// # Errors

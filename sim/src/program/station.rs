@@ -22,6 +22,7 @@ use self::consuming::Consuming;
 pub(crate) use self::running::{Running, ServiceState};
 use self::sends::Sends;
 use super::admin::Admin;
+use super::lag::LagProbe;
 use crate::history::{At, Entry, SimTime, What};
 use crate::scenario::Scenario;
 use crate::world::clock::NodeClock;
@@ -112,6 +113,7 @@ pub(crate) enum ClientMachine {
     Producer(Box<Producer>),
     Consumer(Box<Consumer>),
     Admin(Box<Admin>),
+    Lag(Box<LagProbe>),
 }
 
 /// Names a sleeper and, by its round, one use of its slot.
@@ -134,6 +136,7 @@ impl ClientMachine {
             ClientMachine::Producer(machine) => &mut **machine,
             ClientMachine::Consumer(machine) => &mut **machine,
             ClientMachine::Admin(machine) => &mut **machine,
+            ClientMachine::Lag(machine) => &mut **machine,
         }
     }
 }
@@ -270,7 +273,8 @@ impl Station {
                     self.announce_topics();
                 }
             }
-            None => {}
+            // Whoever wants to know the lag asks for it.
+            Some(ClientMachine::Lag(_)) | None => {}
         }
         if ended {
             for waker in std::mem::take(&mut self.clients[index].sends.waiting) {

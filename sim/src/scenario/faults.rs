@@ -11,7 +11,7 @@ use crate::fault::{Fault, PlannedFault, Target};
 use crate::nemesis::{NemesisSpec, Weights};
 
 /// The keys that say what a fault does.
-pub const KINDS: [&str; 9] = [
+pub const KINDS: [&str; 17] = [
     "kill",
     "power_loss",
     "restart",
@@ -21,10 +21,18 @@ pub const KINDS: [&str; 9] = [
     "slow_disk",
     "link",
     "hold",
+    "drop",
+    "stop",
+    "rolling_restart",
+    "slow_program",
+    "stuck_poll",
+    "service_down",
+    "create_partitions",
+    "omit_topic",
 ];
 
 /// Every API that a message can belong to.
-pub const APIS: [ApiKey; 14] = [
+pub const APIS: [ApiKey; 23] = [
     ApiKey::Produce,
     ApiKey::Fetch,
     ApiKey::ListOffsets,
@@ -39,6 +47,15 @@ pub const APIS: [ApiKey; 14] = [
     ApiKey::Vote,
     ApiKey::BeginQuorumEpoch,
     ApiKey::EndQuorumEpoch,
+    ApiKey::CreatePartitions,
+    ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::SyncGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
 ];
 
 /// Reads one `[[faults]]`.
@@ -124,6 +141,62 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
                 response: response?,
             })
         }
+        "drop" => {
+            let table = value.table(&keys::DROP)?;
+            let (from, to) = (field(&table, "from"), field(&table, "to"));
+            let api = table.required("api").and_then(|value| api(&value));
+            let response = table.get("response").map_or(Some(false), |value| value.boolean());
+            Some(Fault::Drop {
+                from: from?,
+                to: to?,
+                api: api?,
+                response: response?,
+            })
+        }
+        "stop" => target(value).map(Fault::Stop),
+        "rolling_restart" => {
+            let table = value.table(&keys::ROLLING_RESTART)?;
+            let workers = table.required("workers").and_then(|value| value.text());
+            let time = |name: &str, default| {
+                let value = table.get(name);
+                value.map_or(Some(default), |value| value.positive_duration())
+            };
+            let (every, down) = (
+                time("every", Duration::from_secs(10)),
+                time("down", Duration::from_secs(2)),
+            );
+            Some(Fault::RollingRestart {
+                workers: workers?.to_owned(),
+                every: every?,
+                down: down?,
+            })
+        }
+        "slow_program" => {
+            let table = value.table(&keys::SLOW_PROGRAM)?;
+            let target = field(&table, "target");
+            let factor = table.required("factor").and_then(|value| value.number(1.0..=1e6));
+            Some(Fault::SlowProgram(target?, factor?))
+        }
+        "stuck_poll" => target(value).map(Fault::StuckPoll),
+        "service_down" => Some(Fault::ServiceDown(value.text()?.to_owned())),
+        "create_partitions" => {
+            let table = value.table(&keys::CREATE_PARTITIONS)?;
+            let topic = table.required("topic").and_then(|value| value.text());
+            let partitions = table.required("partitions").and_then(|value| value.count(1..=10_000));
+            Some(Fault::CreatePartitions {
+                topic: topic?.to_owned(),
+                partitions: partitions?,
+            })
+        }
+        "omit_topic" => {
+            let table = value.table(&keys::OMIT_TOPIC)?;
+            let topic = table.required("topic").and_then(|value| value.text());
+            let on = table.get("on").map_or(Some(Target::All), |value| target(&value));
+            Some(Fault::OmitTopic {
+                topic: topic?.to_owned(),
+                on: on?,
+            })
+        }
         other => unreachable!("{other} is not among the kinds"),
     }
 }
@@ -183,7 +256,7 @@ fn target(value: &Value<'_>) -> Option<Target> {
                 "write `leader of orders/0`, `a follower of orders/0` or `another follower of orders/0`: topic and partition"
             }
             _ => {
-                "a target is `broker 2`, `controller 1`, `leader of orders/0`, `a follower of orders/0`, `the controller`, `client app/1` or `all`"
+                "a target is `broker 2`, `controller 1`, `leader of orders/0`, `a follower of orders/0`, `the controller`, `the coordinator of billing`, `client app/1` or `all`"
             }
         };
         value.problem(format!("`{text}` is no target"), hint);
@@ -215,6 +288,7 @@ pub fn parse_target(text: &str) -> Option<Target> {
             partition(place).map(|(topic, partition)| Target::AnotherFollowerOf(topic, partition))
         }
         ["follower", "of", place] => partition(place).map(|(topic, partition)| Target::FollowerOf(topic, partition)),
+        ["coordinator", "of", group] => Some(Target::CoordinatorOf((*group).to_owned())),
         ["client", name] => {
             let (group, number) = name.rsplit_once('/')?;
             let number: u32 = number.parse().ok()?;
@@ -266,6 +340,9 @@ fn weights(value: &Value<'_>) -> Option<Weights> {
         one_way: weight("one_way")?,
         slow_disk: weight("slow_disk")?,
         link: weight("link")?,
+        kill_worker: weight("kill_worker")?,
+        restart_worker: weight("restart_worker")?,
+        pause_worker: weight("pause_worker")?,
     };
     if weights.total() == 0 {
         if table.has_unknown_key {
@@ -293,6 +370,7 @@ mod tests {
             Target::FollowerOf("a/b".to_owned(), 7),
             Target::AnotherFollowerOf("orders".to_owned(), 0),
             Target::Controller,
+            Target::CoordinatorOf("billing".to_owned()),
             Target::All,
             Target::Client("app/1".to_owned()),
         ] {

@@ -34,8 +34,30 @@ impl Section {
 
 /// Every section.
 pub const SECTIONS: &[&Section] = &[
-    &TOP, &CLUSTER, &HARDWARE, &NETWORK, &TOPIC, &PRODUCER, &KEYS, &CONSUMER, &FAULT, &SLOW_DISK, &ONE_WAY, &LINK,
-    &HOLD, &NEMESIS, &WEIGHTS, &LIMITS,
+    &TOP,
+    &CLUSTER,
+    &HARDWARE,
+    &NETWORK,
+    &TOPIC,
+    &PRODUCER,
+    &KEYS,
+    &BACKPRESSURE,
+    &CONSUMER,
+    &WORKER,
+    &SERVICE,
+    &FAULT,
+    &SLOW_DISK,
+    &ONE_WAY,
+    &LINK,
+    &HOLD,
+    &DROP,
+    &SLOW_PROGRAM,
+    &ROLLING_RESTART,
+    &CREATE_PARTITIONS,
+    &OMIT_TOPIC,
+    &NEMESIS,
+    &WEIGHTS,
+    &LIMITS,
 ];
 
 const fn key(name: &'static str, kind: &'static str, default: &'static str, meaning: &'static str) -> Key {
@@ -89,6 +111,18 @@ pub const TOP: Section = Section {
         key("topics", "list of tables", "", "topics, created before the load begins"),
         key("producers", "list of tables", "[]", "groups of equal producers"),
         key("consumers", "list of tables", "[]", "groups of equal consumers"),
+        key(
+            "workers",
+            "list of tables",
+            "[]",
+            "groups of equal application programs, each a consumer group",
+        ),
+        key(
+            "services",
+            "list of tables",
+            "[]",
+            "what the workers call besides the cluster",
+        ),
         key("faults", "list of tables", "[]", "faults at fixed times"),
         key(
             "nemesis",
@@ -210,6 +244,12 @@ pub const PRODUCER: Section = Section {
         key("rate", "number", "", "records a second, each"),
         key("record_size", "bytes", "100", "bytes of a record's value, at least 8"),
         key("keys", "`none` or table", "\"none\"", "how keys are drawn"),
+        key(
+            "backpressure",
+            "table",
+            "none: they never look at their readers",
+            "sends less while the readers are behind",
+        ),
         key("start", "duration", "\"0s\"", "when they begin"),
         key(
             "stop",
@@ -239,6 +279,166 @@ pub const KEYS: Section = Section {
             "number",
             "0.5",
             "of `hot`: the share of all records that the one hot key gets, 0 to 1",
+        ),
+        key(
+            "salted",
+            "number",
+            "none: the key as it is",
+            "adds a random number below this to each key, so that a hot key spreads and loses its order",
+        ),
+        key(
+            "compound",
+            "number",
+            "none: the key as it is",
+            "adds a second field with so many values to each key, so that a hot key spreads and each pair keeps its order",
+        ),
+    ],
+};
+
+/// `backpressure = {…}` of a producer
+pub const BACKPRESSURE: Section = Section {
+    name: "producers.backpressure",
+    meaning: "sends less while the readers are behind",
+    keys: &[
+        key(
+            "group",
+            "string",
+            "",
+            "the consumer group whose committed positions count",
+        ),
+        key(
+            "lag",
+            "number",
+            "",
+            "the records that a partition may be behind; at n times as many the rate is an n-th",
+        ),
+    ],
+};
+
+/// `[[workers]]`
+pub const WORKER: Section = Section {
+    name: "workers",
+    meaning: "a group of equal application programs that share the partitions of some topics",
+    keys: &[
+        key(
+            "name",
+            "string",
+            "",
+            "their name; the programs are `<name>/1`, `<name>/2`, …",
+        ),
+        key("count", "number", "1", "how many"),
+        key("group", "string", "their name", "the consumer group"),
+        key(
+            "topics",
+            "list of strings",
+            "",
+            "what they subscribe to; a retry topic is added by itself",
+        ),
+        key(
+            "program",
+            "string",
+            "\"plain\"",
+            "what they do with a record: `plain`, `retry-topic`, `blocking-retry`, `batch` or `aggregator`",
+        ),
+        key(
+            "commit",
+            "string",
+            "\"after\"",
+            "when a position is committed: `before` the work, `after` it, `auto` (by the consumer), `async-pool` (on a timer, with tasks at work) or `none`",
+        ),
+        key(
+            "tasks",
+            "number",
+            "8",
+            "of `async-pool`: how many records are in work at once",
+        ),
+        key(
+            "attempts",
+            "number",
+            "5",
+            "of the retry programs: how many attempts at a record altogether; 0 lets `blocking-retry` try for ever",
+        ),
+        key(
+            "backoff",
+            "duration",
+            "\"1s\"",
+            "of the retry programs: how long after a failure the next attempt may begin",
+        ),
+        key(
+            "retry_topic",
+            "string",
+            "",
+            "of `retry-topic`: where failed records wait",
+        ),
+        key(
+            "dead_letter_topic",
+            "string",
+            "",
+            "of the retry programs: where records end whose attempts are used up; `blocking-retry` can do without and skips them",
+        ),
+        key(
+            "copy_first",
+            "true or false",
+            "true",
+            "of `retry-topic`: the copy is acknowledged before the position is committed, not after",
+        ),
+        key("batch_size", "number", "100", "of `batch`: the most records of a batch"),
+        key("output_topic", "string", "", "of `aggregator`: where the counts go"),
+        key(
+            "processing",
+            "duration",
+            "\"0ms\"",
+            "how long a program works on each record",
+        ),
+        key(
+            "failure",
+            "probability",
+            "0.0",
+            "that an attempt fails; the next may do better",
+        ),
+        key("poison", "probability", "0.0", "that a record fails at each attempt"),
+        key(
+            "service",
+            "string",
+            "none",
+            "the service that is called for each record",
+        ),
+        key("start", "duration", "\"0s\"", "when they begin"),
+        key(
+            "stagger",
+            "duration",
+            "\"0s\"",
+            "the time between the starts of two of them",
+        ),
+        key("stop", "duration", "never", "when they leave their group and end"),
+        key(
+            "consumer",
+            CONFIG,
+            "{ \"auto.offset.reset\" = \"earliest\" }",
+            "settings of their consumers; each static member has its number behind `group.instance.id`",
+        ),
+        key("producer", CONFIG, "{}", "settings of their producers"),
+    ],
+};
+
+/// `[[services]]`
+pub const SERVICE: Section = Section {
+    name: "services",
+    meaning: "something outside the cluster that workers call for each record",
+    keys: &[
+        key("name", "string", "", "its name"),
+        key(
+            "latency",
+            "duration",
+            "\"10ms\"",
+            "how long a call takes in the mean, exponentially distributed",
+        ),
+        key("failure", "probability", "0.0", "that a call fails"),
+        key(
+            "ambiguous",
+            "probability",
+            "0.0",
+            "that a call that fails took effect all the same",
         ),
     ],
 };
@@ -333,6 +533,127 @@ pub const FAULT: Section = Section {
             "none",
             "holds the first message of one API until the fault ends",
         ),
+        key(
+            "drop",
+            "table",
+            "none",
+            "messages of one API vanish, and all others arrive",
+        ),
+        key(
+            "stop",
+            "target",
+            "none",
+            "asks a worker to end in good order, as SIGTERM does; afterwards it starts again",
+        ),
+        key(
+            "rolling_restart",
+            "table",
+            "none",
+            "stops the workers of a group one after the other, each for a while",
+        ),
+        key(
+            "slow_program",
+            "table",
+            "none",
+            "a worker takes a multiple of its time for each record",
+        ),
+        key(
+            "stuck_poll",
+            "target",
+            "none",
+            "a worker stands still while its consumer lives: heartbeats go out, and nobody polls",
+        ),
+        key(
+            "service_down",
+            "string",
+            "none",
+            "every call of the service of this name fails without effect",
+        ),
+        key(
+            "create_partitions",
+            "table",
+            "none",
+            "gives a topic more partitions; nothing undoes it",
+        ),
+        key(
+            "omit_topic",
+            "table",
+            "none",
+            "the metadata answers of brokers do not know a topic",
+        ),
+    ],
+};
+
+/// `drop = {…}`
+pub const DROP: Section = Section {
+    name: "faults.drop",
+    meaning: "messages of one API vanish, and all others arrive",
+    keys: &[
+        key("from", "target", "", "the sender of the messages"),
+        key("to", "target", "", "their receiver"),
+        key(
+            "api",
+            "string",
+            "",
+            "the API by Kafka's name: `Heartbeat`, `ConsumerGroupHeartbeat`, `OffsetCommit`, …",
+        ),
+        key(
+            "response",
+            "true or false",
+            "false",
+            "drop the API's responses instead of its requests",
+        ),
+    ],
+};
+
+/// `slow_program = {…}`
+pub const SLOW_PROGRAM: Section = Section {
+    name: "faults.slow_program",
+    meaning: "a worker takes a multiple of its time for each record",
+    keys: &[
+        key("target", "target", "", "which worker"),
+        key("factor", "number", "", "how many times as long it takes, at least 1"),
+    ],
+};
+
+/// `rolling_restart = {…}`
+pub const ROLLING_RESTART: Section = Section {
+    name: "faults.rolling_restart",
+    meaning: "stops the workers of a group one after the other, each for a while",
+    keys: &[
+        key("workers", "string", "", "the name of the workers"),
+        key(
+            "every",
+            "duration",
+            "\"10s\"",
+            "the time between the stops of two of them",
+        ),
+        key(
+            "down",
+            "duration",
+            "\"2s\"",
+            "how long each is down, counted from when it is asked to end",
+        ),
+    ],
+};
+
+/// `create_partitions = {…}`
+pub const CREATE_PARTITIONS: Section = Section {
+    name: "faults.create_partitions",
+    meaning: "gives a topic more partitions; nothing undoes it",
+    keys: &[
+        key("topic", "string", "", "which topic"),
+        key("partitions", "number", "", "how many it has afterwards"),
+    ],
+};
+
+/// `omit_topic = {…}`
+pub const OMIT_TOPIC: Section = Section {
+    name: "faults.omit_topic",
+    meaning: "the metadata answers of brokers do not know a topic",
+    keys: &[
+        key("topic", "string", "", "which topic"),
+        key("on", "target", "\"all\"", "whose answers"),
     ],
 };
 
@@ -442,6 +763,14 @@ pub const WEIGHTS: Section = Section {
             "number",
             "1",
             "lose, delay and double messages between two nodes",
+        ),
+        key("kill_worker", "number", "0", "end a worker for a while"),
+        key("restart_worker", "number", "0", "kill a worker and start it at once"),
+        key(
+            "pause_worker",
+            "number",
+            "0",
+            "stop a worker and its consumer for a while",
         ),
     ],
 };

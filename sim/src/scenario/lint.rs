@@ -1,10 +1,12 @@
 //! What is possible but probably not meant.
 
+mod workers;
+
 use super::error::Problem;
 use super::reader::Marks;
 use super::units::{show_count, show_duration};
 use super::validate::place;
-use super::{Expectation, Keys, Scenario};
+use super::{Expectation, Keys, Scenario, Topic};
 use crate::fault::{Fault, Target};
 
 /// Doubts about a valid scenario, in the order of the file.
@@ -19,6 +21,7 @@ pub fn warnings(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
     lint.cluster();
     lint.topics();
     lint.clients();
+    lint.workers();
     lint.faults();
     lint.nemesis();
     lint.found.sort_by_key(|problem| problem.span.start);
@@ -47,7 +50,9 @@ impl Lint<'_> {
             );
         }
         let struck = !scenario.faults.is_empty() || scenario.nemesis.is_some();
-        if matches!(scenario.expect, Expectation::Finds(_)) && !struck && scenario.quirks.is_empty() {
+        // Workers can do wrong on the best of days.
+        let calm = !struck && scenario.quirks.is_empty() && scenario.workers.is_empty();
+        if matches!(scenario.expect, Expectation::Finds(_)) && calm {
             self.add(
                 "expect",
                 "nothing in the scenario can bring the expected anomaly about",
@@ -61,11 +66,11 @@ impl Lint<'_> {
                 "no record is ever sent, so nothing can be lost or found",
                 "add `[[producers]]`",
             );
-        } else if scenario.consumers.is_empty() {
+        } else if scenario.consumers.is_empty() && scenario.workers.is_empty() {
             self.add(
                 "consumers",
                 "nobody reads: what consumers see cannot be checked",
-                "add `[[consumers]]`",
+                "add `[[consumers]]` or `[[workers]]`",
             );
         }
         if let Expectation::Finds(names) = &scenario.expect {
@@ -111,7 +116,11 @@ impl Lint<'_> {
             }
             let producers = self.scenario.producers.iter().any(|group| group.topic == topic.name);
             let consumers = self.scenario.consumers.iter().any(|group| group.topic == topic.name);
-            if !producers && !consumers {
+            let workers = self.scenario.workers.iter().any(|group| {
+                let mut topics = group.subscription().chain(group.outputs());
+                topics.any(|name| name == topic.name)
+            });
+            if !producers && !consumers && !workers {
                 self.add(
                     &format!("{path}.name"),
                     format!("nobody uses the topic `{}`", topic.name),
@@ -216,12 +225,14 @@ impl Lint<'_> {
                 let message = "the fault ends with the scenario, before its time is over";
                 self.add(&format!("{path}.for"), message, "remove `for`, or raise `duration`");
             }
-            if matches!(planned.fault, Fault::Restart(_)) && planned.until.is_some() {
-                self.add(
-                    &format!("{path}.for"),
-                    "a restart takes no time",
-                    "remove `for`, or use `kill`",
-                );
+            let instant = match &planned.fault {
+                Fault::Restart(_) => Some(("a restart takes no time", "remove `for`, or use `kill`")),
+                Fault::CreatePartitions { .. } => Some(("partitions stay", "remove `for`")),
+                Fault::RollingRestart { .. } => Some(("a rolling restart has its own times", "remove `for`")),
+                _ => None,
+            };
+            if let Some((message, hint)) = instant.filter(|_| planned.until.is_some()) {
+                self.add(&format!("{path}.for"), message, hint);
             }
         }
     }
@@ -233,8 +244,20 @@ impl Lint<'_> {
                 self.no_follower(target)
             }
             Fault::SlowDisk(_, 1.0) => Some("a factor of 1 changes nothing".to_owned()),
-            Fault::SlowDisk(target, _) => self.no_follower(target),
-            Fault::OneWay(from, to) | Fault::Link { from, to, .. } | Fault::Hold { from, to, .. } if from == to => {
+            Fault::SlowDisk(target, _) | Fault::OmitTopic { on: target, .. } => self.no_follower(target),
+            Fault::SlowProgram(_, 1.0) => Some("a factor of 1 changes nothing".to_owned()),
+            Fault::Stop(_)
+            | Fault::SlowProgram(..)
+            | Fault::StuckPoll(_)
+            | Fault::ServiceDown(_)
+            | Fault::CreatePartitions { .. }
+            | Fault::RollingRestart { .. } => None,
+            Fault::OneWay(from, to)
+            | Fault::Link { from, to, .. }
+            | Fault::Hold { from, to, .. }
+            | Fault::Drop { from, to, .. }
+                if from == to =>
+            {
                 Some("both ends are the same node".to_owned())
             }
             Fault::Link {
@@ -242,9 +265,10 @@ impl Lint<'_> {
             } if *drop == 0.0 && delay.is_zero() && *duplicate == 0.0 => {
                 Some("it drops, delays and doubles nothing".to_owned())
             }
-            Fault::OneWay(from, to) | Fault::Link { from, to, .. } | Fault::Hold { from, to, .. } => {
-                self.no_follower(from).or_else(|| self.no_follower(to))
-            }
+            Fault::OneWay(from, to)
+            | Fault::Link { from, to, .. }
+            | Fault::Hold { from, to, .. }
+            | Fault::Drop { from, to, .. } => self.no_follower(from).or_else(|| self.no_follower(to)),
             Fault::Partition(_) if brokers == 1 && self.scenario.producers.is_empty() => {
                 Some("there is one node".to_owned())
             }
@@ -263,8 +287,21 @@ impl Lint<'_> {
         (count <= followers).then(|| format!("`{name}` has {count} replicas, too few for {target}"))
     }
 
+    fn topic(&self, name: &str) -> Option<&Topic> {
+        self.scenario.topics.iter().find(|topic| topic.name == name)
+    }
+
     fn nemesis(&mut self) {
         let Some(nemesis) = &self.scenario.nemesis else { return };
+        let weights = &nemesis.weights;
+        let on_workers = weights.kill_worker + weights.restart_worker + weights.pause_worker;
+        if on_workers > 0 && self.scenario.workers.is_empty() {
+            self.add(
+                "nemesis.weights",
+                "the scenario has no workers that could be struck",
+                "add `[[workers]]`, or remove their weights",
+            );
+        }
         if nemesis.interval > nemesis.stop.saturating_sub(nemesis.start) {
             let message = format!(
                 "the nemesis strikes every {} in the mean, which is longer than it lasts",

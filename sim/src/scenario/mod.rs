@@ -15,6 +15,7 @@ pub mod reader;
 mod settings;
 pub mod units;
 pub mod validate;
+mod workers;
 pub mod write;
 
 #[cfg(test)]
@@ -29,7 +30,7 @@ use crate::fault::PlannedFault;
 use crate::nemesis::NemesisSpec;
 
 pub use faults::{KINDS as FAULT_KINDS, parse_target};
-pub use settings::{SettingsSection, kind_of, settings_sections};
+pub use settings::{SettingsSection, settings_sections};
 
 /// A validated scenario: every name resolves, every topology is possible.
 #[derive(Clone, PartialEq, Debug)]
@@ -162,6 +163,10 @@ pub struct ProducerGroup {
     pub record_size: u32,
     /// The keys.
     pub keys: Keys,
+    /// What is made of a key before it is sent.
+    pub key_strategy: KeyStrategy,
+    /// What slows them down.
+    pub backpressure: Option<Backpressure>,
     /// When they begin.
     pub start: Duration,
     /// When they stop; `None` with the end of the safety phase.
@@ -194,6 +199,27 @@ pub enum Keys {
         /// The share of the hot one, 0 to 1.
         share: f64,
     },
+}
+
+/// What a producer makes of a drawn key: how it spreads, or does not spread, what belongs together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyStrategy {
+    /// The key as it is: all records of a key go to one partition, in order.
+    Plain,
+    /// The key and a random number below this: a hot key spreads, and loses its order.
+    Salted(u32),
+    /// The key and a second field of the record that has so many values: a hot key spreads, and each pair keeps its
+    /// order.
+    Compound(u32),
+}
+
+/// A producer that looks at the lag of its readers and sends less while they are behind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Backpressure {
+    /// The group whose committed positions count.
+    pub group: String,
+    /// The records that a partition may be behind. At n times as many the rate is an n-th.
+    pub lag: u64,
 }
 
 /// Equal consumers, each with assigned partitions.
@@ -242,10 +268,55 @@ pub struct WorkerGroup {
     pub stagger: Duration,
     /// When they close their consumers and end; `None` with the trial.
     pub stop: Option<Duration>,
-    /// Settings of their consumers.
+    /// Settings of their consumers, besides those that [`WorkerGroup::consumer_of`] adds.
     pub consumer: ConsumerConfig,
     /// Settings of their producers.
     pub producer: ProducerConfig,
+}
+
+impl WorkerGroup {
+    /// The settings of the consumer of program `number`, from 1: with the group, an instance id of its own if they are
+    /// static members, and auto-commit if that is how they commit.
+    #[must_use]
+    pub fn consumer_of(&self, number: u32) -> ConsumerConfig {
+        let instance = self.consumer.group_instance_id.as_ref();
+        ConsumerConfig {
+            group_id: Some(self.group.clone()),
+            group_instance_id: instance.map(|instance| format!("{instance}-{number}")),
+            enable_auto_commit: self.commit == CommitMode::Auto,
+            ..self.consumer.clone()
+        }
+    }
+
+    /// The topics that they subscribe to: theirs, and a retry topic.
+    pub fn subscription(&self) -> impl Iterator<Item = &str> {
+        let retry = match &self.program {
+            WorkerProgram::RetryTopic { retry_topic, .. } => Some(retry_topic),
+            _ => None,
+        };
+        self.topics.iter().chain(retry).map(String::as_str)
+    }
+
+    /// The topics that they send to.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match &self.program {
+            WorkerProgram::RetryTopic {
+                retry_topic,
+                dead_letter_topic,
+                ..
+            } => (Some(retry_topic), Some(dead_letter_topic)),
+            WorkerProgram::BlockingRetry { dead_letter_topic, .. } => (dead_letter_topic.as_ref(), None),
+            WorkerProgram::Aggregator { output_topic } => (Some(output_topic), None),
+            WorkerProgram::Plain | WorkerProgram::Batch { .. } => (None, None),
+        };
+        first.into_iter().chain(second).map(String::as_str)
+    }
+
+    /// When program `number`, from 1, begins.
+    #[must_use]
+    pub fn start_of(&self, number: u32) -> Duration {
+        self.start + self.stagger * (number - 1)
+    }
 }
 
 /// What a program does with a record, besides processing it.

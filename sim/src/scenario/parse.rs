@@ -12,8 +12,8 @@ use super::keys;
 use super::nearest::nearest;
 use super::reader::{Marks, Notes, Table, Value};
 use super::{
-    Cluster, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario, Topic, faults,
-    settings, validate,
+    Cluster, ConsumerGroup, Expectation, Hardware, KeyStrategy, Keys, Limits, Network, ProducerGroup, Scenario, Topic,
+    faults, settings, validate, workers,
 };
 use crate::verdict::Check;
 
@@ -119,8 +119,14 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
             .iter()
             .filter_map(consumer)
             .collect(),
-        workers: Vec::new(),
-        services: Vec::new(),
+        workers: tables("workers", &keys::WORKER)
+            .iter()
+            .filter_map(workers::worker)
+            .collect(),
+        services: tables("services", &keys::SERVICE)
+            .iter()
+            .filter_map(workers::service)
+            .collect(),
         faults: tables("faults", &keys::FAULT)
             .iter()
             .filter_map(faults::fault)
@@ -245,12 +251,17 @@ fn cluster(table: Option<&Table<'_>>) -> Cluster {
     }
     // Even numbers of voters tolerate no more failures than one less.
     let default = if brokers >= 3 { 3 } else { 1 };
-    let config = get("config").and_then(|value| value.settings(BrokerConfig::KEYS, &BrokerConfig::default()));
+    // As with a topic's replicas: three, or what there is.
+    let config_default = BrokerConfig {
+        offsets_topic_replication_factor: brokers.min(3) as u16,
+        ..BrokerConfig::default()
+    };
+    let config = get("config").and_then(|value| value.settings(BrokerConfig::KEYS, &config_default));
     Cluster {
         brokers,
         dedicated_controllers: dedicated,
         combined_controllers: if dedicated > 0 { 0 } else { combined.unwrap_or(default) },
-        config: config.map(|(config, _)| config).unwrap_or_default(),
+        config: config.map_or(config_default, |(config, _)| config),
         hardware: hardware(get("hardware").and_then(|value| value.table(&keys::HARDWARE)).as_ref()),
         network: network(get("network").and_then(|value| value.table(&keys::NETWORK)).as_ref()),
     }
@@ -321,6 +332,10 @@ fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
         settings::complete_producer(&mut config, &given);
         Some(config)
     });
+    let (keys, key_strategy) = table
+        .get("keys")
+        .and_then(|value| record_keys(&value))
+        .unwrap_or((Keys::None, KeyStrategy::Plain));
     let group = ProducerGroup {
         count: table
             .get("count")
@@ -330,10 +345,11 @@ fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
             .get("record_size")
             .and_then(|value| value.bytes(8..=100 << 20))
             .unwrap_or(100) as u32,
-        keys: table
-            .get("keys")
-            .and_then(|value| record_keys(&value))
-            .unwrap_or(Keys::None),
+        keys,
+        key_strategy,
+        backpressure: table
+            .get("backpressure")
+            .and_then(|value| workers::backpressure(&value)),
         start: table
             .get("start")
             .and_then(|value| value.duration())
@@ -347,10 +363,10 @@ fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
     Some(group)
 }
 
-fn record_keys(value: &Value<'_>) -> Option<Keys> {
+fn record_keys(value: &Value<'_>) -> Option<(Keys, KeyStrategy)> {
     if !value.is_table() {
         return match value.text()? {
-            "none" => Some(Keys::None),
+            "none" => Some((Keys::None, KeyStrategy::Plain)),
             other => {
                 value.problem(
                     format!("`keys` cannot be `{other}`"),
@@ -364,6 +380,7 @@ fn record_keys(value: &Value<'_>) -> Option<Keys> {
     let distribution = table.required("distribution")?;
     let count = table.required("count").and_then(|value| value.count(1..=10_000_000));
     let name = distribution.text()?;
+    let strategy = workers::key_strategy(&table);
     let exponent = table.get("exponent");
     let share = table.get("share");
     for (value, owner) in [(&exponent, "zipf"), (&share, "hot")] {
@@ -374,16 +391,16 @@ fn record_keys(value: &Value<'_>) -> Option<Keys> {
             );
         }
     }
-    match name {
-        "uniform" => Some(Keys::Uniform { count: count? }),
-        "zipf" => Some(Keys::Zipf {
+    let keys = match name {
+        "uniform" => Keys::Uniform { count: count? },
+        "zipf" => Keys::Zipf {
             count: count?,
             exponent: exponent.map_or(Some(1.0), |value| value.number(0.0..=100.0))?,
-        }),
-        "hot" => Some(Keys::Hot {
+        },
+        "hot" => Keys::Hot {
             count: count?,
             share: share.map_or(Some(0.5), |value| value.number(0.0..=1.0))?,
-        }),
+        },
         other => {
             let known = ["uniform", "zipf", "hot"];
             let hint = match nearest(other, known) {
@@ -391,9 +408,10 @@ fn record_keys(value: &Value<'_>) -> Option<Keys> {
                 None => format!("known distributions: {}", known.join(", ")),
             };
             distribution.problem(format!("unknown distribution `{other}`"), hint);
-            None
+            return None;
         }
-    }
+    };
+    Some((keys, strategy))
 }
 
 fn consumer(table: &Table<'_>) -> Option<ConsumerGroup> {

@@ -14,8 +14,24 @@ pub struct SettingsSection {
     pub whose: &'static str,
     /// Every key.
     pub keys: &'static [&'static str],
-    /// Key and default.
+    /// Key and default; without those that are unset by default.
     pub defaults: toml::Table,
+}
+
+impl SettingsSection {
+    /// Type and default of a key, as `explain` tells them.
+    #[must_use]
+    pub fn default_of(&self, key: &str) -> Option<(&'static str, String)> {
+        if !self.keys.contains(&key) {
+            return None;
+        }
+        let unset = ("string", "none".to_owned());
+        Some(
+            self.defaults
+                .get(key)
+                .map_or(unset, |default| (kind_of(default), default.to_string())),
+        )
+    }
 }
 
 /// All of them.
@@ -57,11 +73,12 @@ pub fn settings_sections() -> Vec<SettingsSection> {
 
 /// What a setting with this default takes.
 #[must_use]
-pub fn kind_of(default: &Value) -> &'static str {
+fn kind_of(default: &Value) -> &'static str {
     match default {
         Value::Integer(_) => "number",
         Value::Boolean(_) => "true or false",
-        Value::Float(_) | Value::String(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => "string",
+        Value::Array(_) => "list of strings",
+        Value::Float(_) | Value::String(_) | Value::Datetime(_) | Value::Table(_) => "string",
     }
 }
 
@@ -121,6 +138,18 @@ const AT_LEAST: &[(&str, i64)] = &[
     ("max.poll.records", 1),
     ("max.partition.fetch.bytes", 1),
     ("metadata.max.age.ms", 1),
+    ("offsets.topic.num.partitions", 1),
+    ("offsets.topic.replication.factor", 1),
+    ("offsets.commit.timeout.ms", 1),
+    ("group.max.size", 1),
+    ("group.consumer.max.size", 1),
+    ("group.consumer.session.timeout.ms", 1),
+    ("group.consumer.heartbeat.interval.ms", 1),
+    ("session.timeout.ms", 1),
+    ("heartbeat.interval.ms", 1),
+    ("max.poll.interval.ms", 1),
+    ("auto.commit.interval.ms", 1),
+    ("default.api.timeout.ms", 1),
 ];
 
 /// The settings that are below the least value that they can have, with that value.

@@ -1,5 +1,7 @@
 //! Whole files in, scenarios or messages out.
 
+mod workers;
+
 use core::time::Duration;
 use std::fs;
 use std::path::PathBuf;
@@ -114,6 +116,12 @@ fn the_defaults_are_those_that_explain_tells() {
     for (name, header) in [
         ("producers", producer),
         ("consumers", consumer),
+        ("workers", "[[workers]]\nname = \"w\"\ntopics = [\"orders\"]\n"),
+        (
+            "workers",
+            "[[workers]]\nname = \"w\"\ntopics = [\"orders\"]\nprogram = \"blocking-retry\"\n",
+        ),
+        ("services", "[[services]]\nname = \"s\"\n"),
         ("nemesis", "[nemesis]\n"),
         (
             "nemesis.weights",
@@ -125,7 +133,13 @@ fn the_defaults_are_those_that_explain_tells() {
         for key in section.keys.iter().filter(|key| {
             key.default.starts_with('"') || key.default.parse::<f64>().is_ok() || key.default.starts_with('{')
         }) {
-            if header.contains(&format!("{} =", key.name)) {
+            // Some keys belong to some programs alone.
+            let of_others = match header.contains("[[workers]]") {
+                true if header.contains("blocking") => ["tasks", "batch_size", "copy_first", "", ""],
+                true => ["tasks", "batch_size", "copy_first", "attempts", "backoff"],
+                false => [""; 5],
+            };
+            if header.contains(&format!("{} =", key.name)) || of_others.contains(&key.name) {
                 continue;
             }
             assert_eq!(

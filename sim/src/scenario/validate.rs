@@ -1,8 +1,12 @@
 //! What must hold between the parts of a scenario: topologies are possible, names resolve, times fit.
 
+mod workers;
+
 use core::ops::Range;
 use core::time::Duration;
 use std::collections::BTreeMap;
+
+use broker_core::config::ProducerConfig;
 
 use super::error::Problem;
 use super::nearest::nearest;
@@ -28,9 +32,13 @@ pub fn problems(scenario: &Scenario, marks: &Marks, own: &[(String, u32)]) -> Ve
     judge.topics();
     judge.producers();
     judge.consumers();
+    judge.workers();
+    judge.services();
+    judge.backpressure();
     judge.client_names();
     judge.load();
     judge.faults();
+    judge.rolling_restarts();
     judge.nemesis();
     judge.found.sort_by_key(|problem| problem.span.start);
     judge.found
@@ -64,6 +72,12 @@ pub fn targets(fault: &Fault) -> Vec<(String, &Target)> {
         Fault::OneWay(from, to) => vec![("one_way.from".to_owned(), from), ("one_way.to".to_owned(), to)],
         Fault::Link { from, to, .. } => vec![("link.from".to_owned(), from), ("link.to".to_owned(), to)],
         Fault::Hold { from, to, .. } => vec![("hold.from".to_owned(), from), ("hold.to".to_owned(), to)],
+        Fault::Drop { from, to, .. } => vec![("drop.from".to_owned(), from), ("drop.to".to_owned(), to)],
+        Fault::Stop(target) => one("stop", target),
+        Fault::SlowProgram(target, _) => one("slow_program.target", target),
+        Fault::StuckPoll(target) => one("stuck_poll", target),
+        Fault::OmitTopic { on, .. } => one("omit_topic.on", on),
+        Fault::RollingRestart { .. } | Fault::ServiceDown(_) | Fault::CreatePartitions { .. } => Vec::new(),
         Fault::Partition(groups) => {
             let member = |(group, members): (usize, &'_ [Target])| -> Vec<_> {
                 (0..members.len()).map(|index| (group, index)).collect()
@@ -192,24 +206,27 @@ impl Judge<'_> {
             }
             let config = format!("{path}.config");
             self.settings(&config, &group.config);
-            if let Some((key, reason)) =
-                settings::idempotence_conflict(&group.config).filter(|_| group.config.enable_idempotence)
-            {
-                let hint = format!("{reason}; set `\"enable.idempotence\" = false` or change `{key}`");
-                self.add(
-                    &format!("{config}.enable.idempotence"),
-                    "Kafka refuses this idempotent producer",
-                    hint,
-                );
-            }
-            let least = group.config.linger_ms.saturating_add(group.config.request_timeout_ms);
-            if group.config.delivery_timeout_ms < least {
-                self.add(
-                    &format!("{config}.delivery.timeout.ms"),
-                    "Kafka refuses this `delivery.timeout.ms`",
-                    format!("at least `linger.ms` + `request.timeout.ms` = {least}"),
-                );
-            }
+            self.producer_settings(&config, &group.config);
+        }
+    }
+
+    /// What Kafka's producer refuses.
+    fn producer_settings(&mut self, path: &str, config: &ProducerConfig) {
+        if let Some((key, reason)) = settings::idempotence_conflict(config).filter(|_| config.enable_idempotence) {
+            let hint = format!("{reason}; set `\"enable.idempotence\" = false` or change `{key}`");
+            self.add(
+                &format!("{path}.enable.idempotence"),
+                "Kafka refuses this idempotent producer",
+                hint,
+            );
+        }
+        let least = config.linger_ms.saturating_add(config.request_timeout_ms);
+        if config.delivery_timeout_ms < least {
+            self.add(
+                &format!("{path}.delivery.timeout.ms"),
+                "Kafka refuses this `delivery.timeout.ms`",
+                format!("at least `linger.ms` + `request.timeout.ms` = {least}"),
+            );
         }
     }
 
@@ -314,6 +331,7 @@ impl Judge<'_> {
         for (index, planned) in self.scenario.faults.iter().enumerate() {
             let path = format!("faults.{index}");
             self.before_the_end(&format!("{path}.at"), "the fault would begin", planned.at);
+            self.fault_names(&path, &planned.fault);
             for (key, target) in targets(&planned.fault) {
                 let key = format!("{path}.{key}");
                 if let Err((message, hint)) = self.resolve(target) {
@@ -366,6 +384,7 @@ impl Judge<'_> {
                 Ok(())
             }
             Target::Client(program) => self.resolve_client(program),
+            Target::CoordinatorOf(group) => self.resolve_group(group),
             Target::Broker(_) | Target::ControllerNode(_) | Target::Controller | Target::All => Ok(()),
         }
     }

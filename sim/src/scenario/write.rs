@@ -4,10 +4,14 @@ use core::fmt::{Display, Write as _};
 use core::time::Duration;
 
 use broker_core::config::{BrokerConfig, ProducerConfig, TopicConfig};
+use broker_core::protocol::ApiKey;
 
 use super::parse::consumer_defaults;
 use super::units::show_duration;
-use super::{Cluster, Expectation, Hardware, Keys, Limits, Network, Scenario};
+use super::{
+    Backpressure, Cluster, CommitMode, Expectation, Hardware, KeyStrategy, Keys, Limits, Network, Scenario,
+    WorkerGroup, WorkerProgram,
+};
 use crate::fault::{Fault, PlannedFault, Target};
 use crate::nemesis::NemesisSpec;
 
@@ -46,7 +50,8 @@ pub fn to_toml(scenario: &Scenario) -> String {
         file.put("topic", text(&group.topic));
         file.put("rate", float(group.rate));
         file.put("record_size", group.record_size);
-        file.put("keys", keys(&group.keys));
+        file.put("keys", keys(&group.keys, group.key_strategy));
+        file.put_some("backpressure", group.backpressure.as_ref().map(backpressure));
         file.put("start", duration(group.start));
         file.put_some("stop", group.stop.map(duration));
         file.put("config", settings(&group.config, &ProducerConfig::default()));
@@ -59,6 +64,16 @@ pub fn to_toml(scenario: &Scenario) -> String {
         file.put("processing", duration(group.processing));
         file.put("start", duration(group.start));
         file.put("config", settings(&group.config, &consumer_defaults()));
+    }
+    for group in &scenario.workers {
+        file.worker(group);
+    }
+    for service in &scenario.services {
+        file.header("[[services]]");
+        file.put("name", text(&service.name));
+        file.put("latency", duration(service.latency));
+        file.put("failure", float(service.failure));
+        file.put("ambiguous", float(service.ambiguous));
     }
     for planned in &scenario.faults {
         file.fault(planned);
@@ -118,6 +133,73 @@ impl File {
         self.put("latency_mean", duration(latency_mean));
     }
 
+    fn worker(&mut self, group: &WorkerGroup) {
+        self.header("[[workers]]");
+        self.put("name", text(&group.name));
+        self.put("count", group.count);
+        self.put("group", text(&group.group));
+        self.put("topics", list(group.topics.iter().map(|topic| text(topic))));
+        self.worker_program(&group.program);
+        let commit = match group.commit {
+            CommitMode::Before => "before",
+            CommitMode::After => "after",
+            CommitMode::Auto => "auto",
+            CommitMode::AsyncPool { .. } => "async-pool",
+            CommitMode::None => "none",
+        };
+        self.put("commit", text(commit));
+        if let CommitMode::AsyncPool { tasks } = group.commit {
+            self.put("tasks", tasks);
+        }
+        self.put("processing", duration(group.processing));
+        self.put("failure", float(group.failure));
+        self.put("poison", float(group.poison));
+        self.put_some("service", group.service.as_deref().map(text));
+        self.put("start", duration(group.start));
+        self.put("stagger", duration(group.stagger));
+        self.put_some("stop", group.stop.map(duration));
+        self.put("consumer", settings(&group.consumer, &consumer_defaults()));
+        self.put("producer", settings(&group.producer, &ProducerConfig::default()));
+    }
+
+    fn worker_program(&mut self, program: &WorkerProgram) {
+        match program {
+            WorkerProgram::Plain => self.put("program", text("plain")),
+            WorkerProgram::RetryTopic {
+                attempts,
+                backoff,
+                retry_topic,
+                dead_letter_topic,
+                copy_first,
+            } => {
+                self.put("program", text("retry-topic"));
+                self.put("attempts", attempts);
+                self.put("backoff", duration(*backoff));
+                self.put("retry_topic", text(retry_topic));
+                self.put("dead_letter_topic", text(dead_letter_topic));
+                self.put("copy_first", copy_first);
+            }
+            WorkerProgram::BlockingRetry {
+                attempts,
+                backoff,
+                dead_letter_topic,
+            } => {
+                self.put("program", text("blocking-retry"));
+                self.put("attempts", attempts);
+                self.put("backoff", duration(*backoff));
+                self.put_some("dead_letter_topic", dead_letter_topic.as_deref().map(text));
+            }
+            WorkerProgram::Batch { size } => {
+                self.put("program", text("batch"));
+                self.put("batch_size", size);
+            }
+            WorkerProgram::Aggregator { output_topic } => {
+                self.put("program", text("aggregator"));
+                self.put("output_topic", text(output_topic));
+            }
+        }
+    }
+
     fn fault(&mut self, planned: &PlannedFault) {
         self.header("[[faults]]");
         self.put("at", duration(planned.at));
@@ -169,11 +251,39 @@ impl File {
                 to,
                 api,
                 response,
-            } => {
-                let ends = format!("from = {}, to = {}", target(from), target(to));
+            } => self.put("hold", messages(from, to, *api, *response)),
+            Fault::Drop {
+                from,
+                to,
+                api,
+                response,
+            } => self.put("drop", messages(from, to, *api, *response)),
+            Fault::Stop(on) => self.put("stop", target(on)),
+            Fault::RollingRestart { workers, every, down } => {
+                let pace = format!("every = {}, down = {}", duration(*every), duration(*down));
                 self.put(
-                    "hold",
-                    format_args!("{{ {ends}, api = \"{api:?}\", response = {response} }}"),
+                    "rolling_restart",
+                    format_args!("{{ workers = {}, {pace} }}", text(workers)),
+                );
+            }
+            Fault::SlowProgram(on, factor) => {
+                self.put(
+                    "slow_program",
+                    format_args!("{{ target = {}, factor = {} }}", target(on), float(*factor)),
+                );
+            }
+            Fault::StuckPoll(on) => self.put("stuck_poll", target(on)),
+            Fault::ServiceDown(name) => self.put("service_down", text(name)),
+            Fault::CreatePartitions { topic, partitions } => {
+                self.put(
+                    "create_partitions",
+                    format_args!("{{ topic = {}, partitions = {partitions} }}", text(topic)),
+                );
+            }
+            Fault::OmitTopic { topic, on } => {
+                self.put(
+                    "omit_topic",
+                    format_args!("{{ topic = {}, on = {} }}", text(topic), target(on)),
                 );
             }
         }
@@ -223,7 +333,26 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-fn keys(keys: &Keys) -> String {
+/// The ends of a link and the messages on it.
+fn messages(from: &Target, to: &Target, api: ApiKey, response: bool) -> String {
+    let ends = format!("from = {}, to = {}", target(from), target(to));
+    format!("{{ {ends}, api = \"{api:?}\", response = {response} }}")
+}
+
+fn backpressure(spec: &Backpressure) -> String {
+    format!("{{ group = {}, lag = {} }}", text(&spec.group), spec.lag)
+}
+
+fn keys(keys: &Keys, strategy: KeyStrategy) -> String {
+    let plain = distribution(keys);
+    match strategy {
+        KeyStrategy::Salted(salts) => plain.replace(" }", &format!(", salted = {salts} }}")),
+        KeyStrategy::Compound(values) => plain.replace(" }", &format!(", compound = {values} }}")),
+        KeyStrategy::Plain => plain,
+    }
+}
+
+fn distribution(keys: &Keys) -> String {
     match keys {
         Keys::None => text("none"),
         Keys::Uniform { count } => format!("{{ distribution = \"uniform\", count = {count} }}"),

@@ -8,6 +8,7 @@ use super::engine::World;
 use super::node::{Kind, State};
 use crate::history::{Environment, Observer, SimTime};
 use crate::program::Role;
+use crate::program::station::ClientMachine;
 
 impl<O: Observer> World<'_, O> {
     /// A new run of a node's process begins.
@@ -58,15 +59,74 @@ impl<O: Observer> World<'_, O> {
 
     /// A program came to its end by itself, and its process with it.
     pub(super) fn program_ended(&mut self, program: usize) {
+        let was_asked = self.shared.lock().programs[program].is_stopping;
         let servers = self.roles.len();
-        for endpoint in self.cast.members[program].endpoints.clone() {
-            let index = servers + endpoint;
-            if self.nodes[index].is_alive() {
-                self.die(index, State::Dead);
-                self.nodes[index].has_ended = true;
-                self.note(index, Environment::Ended);
+        let nodes: Vec<usize> = self.cast.members[program]
+            .endpoints
+            .clone()
+            .map(|place| servers + place)
+            .collect();
+        for index in &nodes {
+            if self.nodes[*index].is_alive() {
+                self.die(*index, State::Dead);
+                self.nodes[*index].has_ended = true;
+                self.note(*index, Environment::Ended);
             }
         }
+        // The fault that asked for it is over already.
+        for index in nodes {
+            if was_asked && self.nodes[index].kept_down == 0 {
+                self.start(index);
+            }
+        }
+    }
+
+    /// Asks a program to end in good order.
+    pub(super) fn ask_to_stop(&mut self, program: usize) {
+        let mut station = self.shared.lock();
+        station.ask_to_stop(program);
+        self.woken += station.take_woken();
+    }
+
+    /// The program of a process stands still, and all else in the process goes on.
+    pub(super) fn hold_program(&mut self, head: usize) {
+        self.nodes[head].held_programs += 1;
+        if let Some(program) = self.headed_by(head) {
+            self.host.pause(program);
+        }
+    }
+
+    /// It goes on, if nothing else keeps it from that.
+    pub(super) fn release_program(&mut self, head: usize) {
+        self.nodes[head].held_programs -= 1;
+        self.resume_program(head);
+    }
+
+    fn resume_program(&mut self, head: usize) {
+        let node = &self.nodes[head];
+        let goes_on = node.held_programs == 0 && node.state == State::Running;
+        if let Some(program) = self.headed_by(head).filter(|_| goes_on) {
+            self.host.resume(program);
+            self.woken += 1;
+        }
+    }
+
+    /// The program whose first endpoint a node is.
+    pub(super) fn headed_by(&self, index: usize) -> Option<usize> {
+        match self.nodes[index].kind {
+            Kind::Client(place) => self.cast.headed_by(place),
+            Kind::Server => None,
+        }
+    }
+
+    /// Has the admin give a topic more partitions.
+    pub(super) fn create_partitions(&mut self, topic: &str, partitions: u32) {
+        let admin = self.cast.member("admin").expect("every cast has one").endpoints.start;
+        let now = self.nodes[self.roles.len() + admin].clock.at(SimTime(self.now));
+        if let Some(ClientMachine::Admin(machine)) = &mut self.shared.lock().clients[admin].machine {
+            machine.create_partitions(now, topic.into(), partitions);
+        }
+        self.drain_client(admin);
     }
 
     /// A node's process ends; `state` says whether its machine lives on.
@@ -119,9 +179,7 @@ impl<O: Observer> World<'_, O> {
     /// A running process stands still.
     pub(super) fn pause(&mut self, index: usize) {
         self.nodes[index].state = State::Paused;
-        if let Kind::Client(place) = self.nodes[index].kind
-            && let Some(program) = self.cast.headed_by(place)
-        {
+        if let Some(program) = self.headed_by(index) {
             self.host.pause(program);
         }
         self.note(index, Environment::Paused);
@@ -130,12 +188,7 @@ impl<O: Observer> World<'_, O> {
     /// A paused process goes on.
     pub(super) fn resume(&mut self, index: usize) {
         self.nodes[index].state = State::Running;
-        if let Kind::Client(place) = self.nodes[index].kind
-            && let Some(program) = self.cast.headed_by(place)
-        {
-            self.host.resume(program);
-            self.woken += 1;
-        }
+        self.resume_program(index);
         self.note(index, Environment::Resumed);
         self.call_later(index);
     }

@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) kept_down: u32,
     /// How many faults make its process stand still.
     pub(super) kept_still: u32,
+    /// How many faults make its program stand still, but not its libraries.
+    pub(super) held_programs: u32,
     pub(super) clock: NodeClock,
     /// The machine of a server; that of a client is with its program.
     pub(super) machine: Option<Box<dyn Machine>>,
@@ -101,6 +103,7 @@ impl Node {
             has_ended: false,
             kept_down: 0,
             kept_still: 0,
+            held_programs: 0,
             clock,
             machine: None,
             busy_until: 0,
@@ -140,6 +143,7 @@ impl Node {
         self.called = false;
         self.busy_until = now;
         self.kept_still = 0;
+        self.held_programs = 0;
         self.alarms = Alarms::default();
     }
 

@@ -1,7 +1,6 @@
 //! The fault plan: who is struck is decided when a fault begins, and all is undone when it ends.
 
-use crate::fault::{Fault, FaultPlan, PlannedFault};
-use crate::history::{Environment, Observer, SimTime};
+use broker_core::protocol::{ErrorCode, Response};
 
 use super::FiredFault;
 use super::chronicle::{Kind, NOWHERE};
@@ -10,12 +9,16 @@ use super::network::{Body, Connection, Direction, Message, NOBODY, Trouble};
 use super::node::State;
 use super::queue::Queue;
 use super::target::describe;
+use crate::fault::{Fault, FaultPlan, PlannedFault};
+use crate::history::{Environment, Observer, SimTime};
 
 /// The plan and what has become of it.
 pub(super) struct Strikes<'a> {
     plan: &'a FaultPlan,
     strikes: Vec<Strike>,
     holds: Vec<Hold>,
+    drops: Vec<Drop>,
+    omissions: Vec<Omission>,
     healed: bool,
 }
 
@@ -38,7 +41,14 @@ enum Undo {
     Mend(usize, usize),
     Relieve(usize, usize),
     Disk(usize, f64),
+    /// Only this run of the program was held still.
+    Unstick(usize, u32),
+    /// The program's work takes its time again.
+    Hasten(usize, f64),
+    Service(String),
     Release,
+    /// What a drop or an omission takes away arrives again.
+    Arrive,
     /// The beginning was told, so the end is too.
     Tell,
 }
@@ -54,6 +64,22 @@ struct Hold {
     messages: Vec<Message>,
 }
 
+/// A fault `Drop` that holds.
+struct Drop {
+    fault: usize,
+    /// Pairs of sender and receiver.
+    pairs: Vec<(usize, usize)>,
+    unwanted: (broker_core::protocol::ApiKey, Direction),
+}
+
+/// A fault `OmitTopic` that holds.
+struct Omission {
+    fault: usize,
+    topic: String,
+    /// Whose answers lack it.
+    on: Vec<usize>,
+}
+
 impl<'a> Strikes<'a> {
     pub(super) fn new(plan: &'a FaultPlan) -> Strikes<'a> {
         let strike = |planned: &PlannedFault| Strike {
@@ -64,6 +90,8 @@ impl<'a> Strikes<'a> {
             plan,
             strikes: plan.iter().map(strike).collect(),
             holds: Vec::new(),
+            drops: Vec::new(),
+            omissions: Vec::new(),
             healed: false,
         }
     }
@@ -86,6 +114,36 @@ impl<'a> Strikes<'a> {
         self.holds
             .iter()
             .any(|hold| hold.caught.is_none() && hold.wanted == wanted && hold.pairs.contains(&(from, to)))
+    }
+
+    /// Whether a fault makes this message vanish.
+    pub(super) fn drops(&mut self, from: usize, to: usize, body: &Body) -> bool {
+        if self.drops.is_empty() {
+            return false;
+        }
+        let kind = (body.api_key(), body.direction());
+        let drop = self
+            .drops
+            .iter()
+            .find(|drop| drop.unwanted == kind && drop.pairs.contains(&(from, to)));
+        if let Some(drop) = drop {
+            self.strikes[drop.fault].fired = true;
+        }
+        drop.is_some()
+    }
+
+    /// Takes out of a broker's answer what it is to omit.
+    pub(super) fn omit(&mut self, from: usize, body: &mut Response) {
+        let Response::Metadata(metadata) = body else { return };
+        for omission in self.omissions.iter().filter(|omission| omission.on.contains(&from)) {
+            let mut topics = metadata.topics.iter_mut();
+            if let Some(topic) = topics.find(|topic| *topic.name.0 == omission.topic) {
+                topic.id = None;
+                topic.error = ErrorCode::UnknownTopicOrPartition;
+                topic.partitions.clear();
+                self.strikes[omission.fault].fired = true;
+            }
+        }
     }
 
     /// Takes a message that a hold waits for, or that comes behind one that is held.
@@ -139,7 +197,7 @@ impl<O: Observer> World<'_, O> {
         strike.fired = strike
             .undo
             .iter()
-            .any(|undo| !matches!(undo, Undo::Release | Undo::Tell))
+            .any(|undo| !matches!(undo, Undo::Release | Undo::Arrive | Undo::Tell))
             || strike.fired;
     }
 
@@ -266,6 +324,77 @@ impl<O: Observer> World<'_, O> {
                 self.tell_began(number);
                 vec![Undo::Release, Undo::Tell]
             }
+            Fault::Drop {
+                from,
+                to,
+                api,
+                response,
+            } => {
+                let direction = match response {
+                    true => Direction::ToClient,
+                    false => Direction::ToServer,
+                };
+                let drop = Drop {
+                    fault: number,
+                    pairs: self.pairs(from, to),
+                    unwanted: (*api, direction),
+                };
+                self.strikes.drops.push(drop);
+                self.tell_began(number);
+                vec![Undo::Arrive, Undo::Tell]
+            }
+            Fault::OmitTopic { topic, on } => {
+                let omission = Omission {
+                    fault: number,
+                    topic: topic.clone(),
+                    on: self.resolve(on),
+                };
+                self.strikes.omissions.push(omission);
+                self.tell_began(number);
+                vec![Undo::Arrive, Undo::Tell]
+            }
+            Fault::Stop(target) => {
+                let mut victims = self.resolve(target);
+                victims.retain(|victim| self.nodes[*victim].is_alive());
+                let programs: Vec<usize> = victims.iter().filter_map(|victim| self.headed_by(*victim)).collect();
+                for victim in &victims {
+                    self.nodes[*victim].kept_down += 1;
+                }
+                for program in programs {
+                    self.ask_to_stop(program);
+                }
+                self.told(number, victims.into_iter().map(Undo::Start).collect())
+            }
+            Fault::SlowProgram(target, factor) => {
+                let victims = self.resolve(target).into_iter();
+                let programs: Vec<usize> = victims.filter_map(|victim| self.headed_by(victim)).collect();
+                for program in &programs {
+                    self.shared.lock().programs[*program].slowness.push(*factor);
+                }
+                let undo = programs.into_iter().map(|program| Undo::Hasten(program, *factor));
+                self.told(number, undo.collect())
+            }
+            Fault::StuckPoll(target) => {
+                let mut victims = self.resolve(target);
+                victims.retain(|victim| self.nodes[*victim].is_alive() && self.headed_by(*victim).is_some());
+                let mut undo = Vec::new();
+                for victim in victims {
+                    self.hold_program(victim);
+                    undo.push(Undo::Unstick(victim, self.nodes[victim].incarnation));
+                }
+                self.told(number, undo)
+            }
+            Fault::ServiceDown(name) => {
+                let known = self.shared.lock().service(name).map(|service| service.down += 1);
+                let undo = known.map(|()| Undo::Service(name.clone()));
+                self.told(number, undo.into_iter().collect())
+            }
+            Fault::CreatePartitions { topic, partitions } => {
+                self.create_partitions(topic, *partitions);
+                self.strikes.strikes[number].fired = true;
+                Vec::new()
+            }
+            Fault::RollingRestart { .. } => unreachable!("the plan has a stop for each program"),
         }
     }
 
@@ -277,6 +406,15 @@ impl<O: Observer> World<'_, O> {
         self.tell_began(number);
         let undo = pairs.into_iter().map(|(from, to)| Undo::Mend(from, to));
         undo.chain([Undo::Tell]).collect()
+    }
+
+    /// Tells that the fault began, and its end later, if it had an effect.
+    fn told(&mut self, number: usize, mut undo: Vec<Undo>) -> Vec<Undo> {
+        if !undo.is_empty() {
+            self.tell_began(number);
+            undo.push(Undo::Tell);
+        }
+        undo
     }
 
     fn tell_began(&mut self, number: usize) {
@@ -315,6 +453,25 @@ impl<O: Observer> World<'_, O> {
                         self.resume(index);
                     }
                 }
+            }
+            Undo::Unstick(index, incarnation) => {
+                if self.nodes[index].is_in_run(incarnation) {
+                    self.release_program(index);
+                }
+            }
+            Undo::Hasten(program, factor) => {
+                let slowness = &mut self.shared.lock().programs[program].slowness;
+                let place = slowness.iter().position(|slow| *slow == factor);
+                slowness.remove(place.expect("the fault slowed it"));
+            }
+            Undo::Service(name) => {
+                if let Some(service) = self.shared.lock().service(&name) {
+                    service.down -= 1;
+                }
+            }
+            Undo::Arrive => {
+                self.strikes.drops.retain(|drop| drop.fault != number);
+                self.strikes.omissions.retain(|omission| omission.fault != number);
             }
             Undo::Mend(from, to) => self.network.mend(from, to),
             Undo::Relieve(from, to) => self.network.relieve(from, to, number),

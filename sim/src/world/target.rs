@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use broker_core::types::NodeId;
+use broker_core::group::partition_for;
+use broker_core::types::{NodeId, TopicName};
 
 use super::FIRST_CONTROLLER;
 use super::engine::World;
@@ -20,6 +21,12 @@ impl<O: Observer> World<'_, O> {
             Target::FollowerOf(topic, partition) => self.running_follower(topic, *partition, 0),
             Target::AnotherFollowerOf(topic, partition) => self.running_follower(topic, *partition, 1),
             Target::Controller => self.cluster.controller().map_or(Vec::new(), node),
+            Target::CoordinatorOf(group) => {
+                let partitions = self.scenario.cluster.config.offsets_topic_num_partitions;
+                let partition = partition_for(&group.as_str().into(), partitions);
+                let leader = self.cluster.leader(TopicName::CONSUMER_OFFSETS, partition.0);
+                leader.map_or(Vec::new(), node)
+            }
             Target::All => (0..self.roles.len()).collect(),
             Target::Client(name) => {
                 let endpoints = self.cast.member(name).map(|member| member.endpoints.clone());
@@ -96,5 +103,24 @@ pub(super) fn describe(fault: &Fault, name: impl Fn(&Target) -> String) -> Strin
             };
             format!("hold a {api:?} {kind} from {} to {}", name(from), name(to))
         }
+        Fault::Drop {
+            from,
+            to,
+            api,
+            response,
+        } => {
+            let kind = match response {
+                true => "responses",
+                false => "requests",
+            };
+            format!("drop {api:?} {kind} from {} to {}", name(from), name(to))
+        }
+        Fault::Stop(target) => format!("stop {}", name(target)),
+        Fault::RollingRestart { workers, .. } => format!("rolling restart of {workers}"),
+        Fault::SlowProgram(target, factor) => format!("slow {}, {factor} times", name(target)),
+        Fault::StuckPoll(target) => format!("{} does not poll", name(target)),
+        Fault::ServiceDown(service) => format!("service {service} down"),
+        Fault::CreatePartitions { topic, partitions } => format!("{topic} gets {partitions} partitions"),
+        Fault::OmitTopic { topic, on } => format!("{} does not know {topic}", name(on)),
     }
 }

@@ -38,7 +38,8 @@ impl<O: Observer> World<'_, O> {
         self.depart(connection, id, Body::Request(body));
     }
 
-    pub(super) fn send_response(&mut self, from: usize, to: ReplyTo, body: Response) {
+    pub(super) fn send_response(&mut self, from: usize, to: ReplyTo, mut body: Response) {
+        self.strikes.omit(from, &mut body);
         let connection = to.connection.0 as Connection;
         let state = &self.network.connections[connection as usize];
         assert!(
@@ -76,6 +77,9 @@ impl<O: Observer> World<'_, O> {
             }
             self.pin_receiver(connection, to);
             self.strikes.hold((from, to), message);
+            return;
+        }
+        if self.strikes.drops(from, to, &message.body) {
             return;
         }
         let harm = self.network.harm(from, to);

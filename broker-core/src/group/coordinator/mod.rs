@@ -204,9 +204,10 @@ impl GroupCoordinator {
     }
 }
 
-/// `abs(hash) mod partitions`, with Java's hash of strings over UTF-16; the one hash without an absolute value counts
+/// The partition of the offsets topic that holds a group: `abs(hash) mod partitions`, with Java's hash of strings over UTF-16; the one hash without an absolute value counts
 /// as 0 (Kafka's `Utils.abs`).
-fn partition_for(group: &GroupId, partitions: u32) -> PartitionIndex {
+#[must_use]
+pub fn partition_for(group: &GroupId, partitions: u32) -> PartitionIndex {
     let step = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
     let hash = group.0.encode_utf16().fold(0, step);
     PartitionIndex((hash.checked_abs().unwrap_or(0) as u32 % partitions) as i32)

@@ -255,6 +255,8 @@ pub fn scenario(contract: Contract) -> Scenario {
             rate: 1.0,
             record_size: 9,
             keys: Keys::None,
+            key_strategy: crate::scenario::KeyStrategy::Plain,
+            backpressure: None,
             start: Duration::ZERO,
             stop: None,
             config: ProducerConfig {

@@ -39,7 +39,8 @@ impl Value<'_> {
                 ));
                 continue;
             }
-            match setting::<T>(name, value.get_ref()) {
+            let is_list = settings.get(name).is_some_and(toml::Value::is_array);
+            match setting::<T>(name, value.get_ref(), is_list) {
                 Ok(value) => {
                     settings.insert(name.to_owned(), value);
                     given.push(name.to_owned());
@@ -100,8 +101,12 @@ fn dotted_key(name: &str, value: &DeValue<'_>) -> Option<String> {
 }
 
 /// One setting as its type wants it. Kafka's own files write everything as text, and `acks = 1` is natural too.
-fn setting<T: DeserializeOwned>(name: &str, value: &DeValue<'_>) -> Result<toml::Value, String> {
+fn setting<T: DeserializeOwned>(name: &str, value: &DeValue<'_>, is_list: bool) -> Result<toml::Value, String> {
     let (first, second) = match value {
+        DeValue::String(text) if is_list => {
+            let items = text.split(',').map(|item| toml::Value::String(item.trim().to_owned()));
+            (toml::Value::Array(items.collect()), None)
+        }
         DeValue::String(text) => {
             let number = text.parse::<i64>().map(toml::Value::Integer);
             let other = number
@@ -118,6 +123,14 @@ fn setting<T: DeserializeOwned>(name: &str, value: &DeValue<'_>) -> Result<toml:
         },
         DeValue::Boolean(value) => (toml::Value::Boolean(*value), None),
         DeValue::Float(float) => return Err(format!("{float} is not a whole number")),
+        DeValue::Array(items) if is_list => {
+            let text = |item: &toml::Spanned<DeValue<'_>>| match item.get_ref() {
+                DeValue::String(text) => Ok(toml::Value::String(text.to_string())),
+                _ => Err("it is a list of something else than strings".to_owned()),
+            };
+            let items: Result<Vec<_>, String> = items.iter().map(text).collect();
+            (toml::Value::Array(items?), None)
+        }
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
             return Err("it is not a single value".to_owned());
         }

@@ -23,6 +23,8 @@ pub(super) fn add_load(stage: &mut Stage, rate: f64) {
         rate,
         record_size: 100,
         keys: Keys::Uniform { count: 10 },
+        key_strategy: crate::scenario::KeyStrategy::Plain,
+        backpressure: None,
         start: Duration::ZERO,
         stop: None,
         config: ProducerConfig::default(),

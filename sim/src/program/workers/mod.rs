@@ -1,0 +1,88 @@
+//! The shipped applications: ordinary programs that work on records as members of a consumer group.
+//!
+//! All of them poll, process, commit, poll again. They differ in what they do when a record fails, and in when they
+//! commit. `plain` · `pool` plain with many tasks · `retry_topic` · `blocking` · `batch` · `aggregator`.
+
+mod aggregator;
+mod batch;
+mod blocking;
+mod copies;
+mod hands;
+mod plain;
+mod pool;
+mod retry_topic;
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use broker_core::types::{Offset, TopicPartition};
+
+use self::hands::Hands;
+use super::consumer::{ConsumerClient, ConsumerRecord, RebalanceListener};
+use super::env::Env;
+use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
+
+/// How long one poll waits: a worker that is asked to end notices it by then.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Runs program `number` of `group` until it is asked to end, its time is over, or its group has no place for it.
+pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) {
+    let mut consumer = env.consumer(group.consumer_of(number));
+    let topics: Vec<&str> = group.subscription().collect();
+    consumer.subscribe(&topics);
+    let hands = Hands::new(Arc::clone(&group), env);
+    match (&group.program, group.commit) {
+        (WorkerProgram::Plain, CommitMode::AsyncPool { tasks }) => pool::run(hands, &mut consumer, tasks).await,
+        (WorkerProgram::Plain, _) => plain::run(hands, &mut consumer).await,
+        (WorkerProgram::RetryTopic { .. }, _) => retry_topic::run(hands, &mut consumer).await,
+        (WorkerProgram::BlockingRetry { .. }, _) => blocking::run(hands, &mut consumer).await,
+        (WorkerProgram::Batch { size }, _) => batch::run(hands, &mut consumer, *size as usize).await,
+        (WorkerProgram::Aggregator { output_topic }, _) => aggregator::run(hands, &mut consumer, output_topic).await,
+    }
+    consumer.close().await;
+}
+
+/// When positions are committed. A commit that fails is not tried again: the next one brings newer positions, and
+/// whether partitions have moved is told by the next poll.
+#[derive(Clone, Copy)]
+struct Commits(CommitMode);
+
+impl Commits {
+    /// Records were polled, and none of them is processed.
+    async fn before_work(self, consumer: &mut ConsumerClient) {
+        if self.0 == CommitMode::Before {
+            let _ = consumer.commit().await;
+        }
+    }
+
+    /// All that was polled is processed, or given back.
+    async fn after_work(self, consumer: &mut ConsumerClient) {
+        if self.0 == CommitMode::After {
+            let _ = consumer.commit().await;
+        }
+    }
+}
+
+impl RebalanceListener for Commits {
+    /// Polls happen between two batches: whatever was polled before is processed.
+    async fn revoked(&mut self, consumer: &mut ConsumerClient, _: &[TopicPartition]) {
+        self.after_work(consumer).await;
+    }
+}
+
+/// The next offset to read behind a record.
+fn behind(record: &ConsumerRecord) -> (TopicPartition, Offset) {
+    (record.partition, record.offset().next())
+}
+
+/// Moves the positions back to the first of these records in each partition, so that they are polled again and no
+/// commit passes them.
+fn give_back(consumer: &mut ConsumerClient, records: &[ConsumerRecord]) {
+    let mut seen = Vec::new();
+    for record in records {
+        if !seen.contains(&record.partition) {
+            seen.push(record.partition);
+            consumer.seek(record.partition, record.offset());
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The plain worker: a record that fails is skipped over.
+
+use super::POLL;
+use super::hands::Hands;
+use crate::history::ProcessOutcome;
+use crate::program::consumer::ConsumerClient;
+
+/// Polls, processes, commits.
+pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
+    let mut commits = hands.commits;
+    while !hands.are_done(consumer) {
+        let records = consumer.poll_with(&mut commits, POLL).await;
+        if records.is_empty() {
+            continue;
+        }
+        commits.before_work(consumer).await;
+        for record in &records {
+            let work = hands.env.process(record);
+            match hands.work_on(record).await {
+                true => work.done(),
+                false => work.end(ProcessOutcome::Skipped),
+            }
+        }
+        commits.after_work(consumer).await;
+    }
+}

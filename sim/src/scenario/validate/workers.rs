@@ -1,0 +1,311 @@
+//! What must hold of workers, services, and of faults on them.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use broker_core::config::{ConsumerConfig, GroupProtocol};
+
+use super::Judge;
+use crate::fault::{Fault, Target};
+use crate::scenario::nearest::nearest;
+use crate::scenario::units::{show_count, show_duration};
+use crate::scenario::{WorkerGroup, WorkerProgram};
+
+/// The assignors of the classic protocol.
+const CLASSIC: [&str; 4] = ["range", "roundrobin", "sticky", "cooperative-sticky"];
+/// Those of the consumer protocol.
+const SERVER_SIDE: [&str; 2] = ["uniform", "range"];
+
+impl Judge<'_> {
+    pub(super) fn workers(&mut self) {
+        let scenario = self.scenario;
+        for (index, group) in scenario.workers.iter().enumerate() {
+            let path = format!("workers.{index}");
+            self.worker_topics(&path, group);
+            self.worker_times(&path, group);
+            if let Some(service) = &group.service {
+                self.service_exists(&format!("{path}.service"), service);
+            }
+            if group.group.is_empty() {
+                self.add(
+                    &format!("{path}.group"),
+                    "a group has a name",
+                    "leave it out to take the workers' name",
+                );
+            }
+            self.settings(&format!("{path}.consumer"), &group.consumer);
+            self.membership(&format!("{path}.consumer"), &group.consumer);
+            self.settings(&format!("{path}.producer"), &group.producer);
+            self.producer_settings(&format!("{path}.producer"), &group.producer);
+        }
+        let replicas = scenario.cluster.config.offsets_topic_replication_factor;
+        if !scenario.workers.is_empty() && u32::from(replicas) > scenario.cluster.brokers {
+            self.add(
+                "cluster.config.offsets.topic.replication.factor",
+                format!(
+                    "{replicas} replicas of the offsets topic do not fit on {} brokers",
+                    scenario.cluster.brokers
+                ),
+                format!(
+                    "at most {}: without that topic no group works",
+                    scenario.cluster.brokers
+                ),
+            );
+        }
+    }
+
+    fn worker_topics(&mut self, path: &str, group: &WorkerGroup) {
+        if group.topics.is_empty() {
+            self.add(
+                &format!("{path}.topics"),
+                "the workers subscribe to nothing",
+                "name at least one topic",
+            );
+        }
+        for (place, topic) in group.topics.iter().enumerate() {
+            self.topic_exists(&format!("{path}.topics.{place}"), topic);
+            if group.topics[..place].contains(topic) {
+                self.add(
+                    &format!("{path}.topics.{place}"),
+                    format!("`{topic}` is named twice"),
+                    "remove one",
+                );
+            }
+        }
+        let outputs: Vec<(&str, &str)> = match &group.program {
+            WorkerProgram::RetryTopic {
+                retry_topic,
+                dead_letter_topic,
+                ..
+            } => vec![("retry_topic", retry_topic), ("dead_letter_topic", dead_letter_topic)],
+            WorkerProgram::BlockingRetry { dead_letter_topic, .. } => {
+                let topic = dead_letter_topic.as_deref();
+                topic.map(|topic| ("dead_letter_topic", topic)).into_iter().collect()
+            }
+            WorkerProgram::Aggregator { output_topic } => vec![("output_topic", output_topic)],
+            WorkerProgram::Plain | WorkerProgram::Batch { .. } => Vec::new(),
+        };
+        let mut taken: Vec<(&str, &str)> = group.topics.iter().map(|topic| ("topics", topic.as_str())).collect();
+        for (key, topic) in outputs {
+            self.topic_exists(&format!("{path}.{key}"), topic);
+            if let Some((other, _)) = taken.iter().find(|(_, other)| *other == topic) {
+                self.add(
+                    &format!("{path}.{key}"),
+                    format!("`{topic}` is among `{other}` already: records would go round in circles"),
+                    "use a topic of its own",
+                );
+            }
+            taken.push((key, topic));
+        }
+    }
+
+    fn worker_times(&mut self, path: &str, group: &WorkerGroup) {
+        self.before_the_end(&format!("{path}.start"), "the workers would begin", group.start);
+        let last = group.start_of(group.count);
+        if group.start < self.scenario.duration && last >= self.scenario.duration {
+            let message = format!(
+                "the last worker would begin at {}, after the end of the scenario",
+                show_duration(last)
+            );
+            self.add(
+                &format!("{path}.stagger"),
+                message,
+                "a shorter `stagger`, or fewer workers",
+            );
+        }
+        if let Some(stop) = group.stop.filter(|stop| *stop <= last) {
+            let message = format!("the workers stop at {} before all have begun", show_duration(stop));
+            self.add(
+                &format!("{path}.stop"),
+                message,
+                format!("after {}", show_duration(last)),
+            );
+        }
+    }
+
+    /// What Kafka's consumer and coordinator refuse.
+    fn membership(&mut self, path: &str, config: &ConsumerConfig) {
+        if let Some(assignor) = config
+            .group_remote_assignor
+            .as_deref()
+            .filter(|name| !SERVER_SIDE.contains(name))
+        {
+            let hint = format!("one of {}", SERVER_SIDE.join(", "));
+            self.add(
+                &format!("{path}.group.remote.assignor"),
+                format!("there is no server-side assignor `{assignor}`"),
+                hint,
+            );
+        }
+        if config.group_protocol == GroupProtocol::Consumer {
+            return;
+        }
+        let unknown = config
+            .partition_assignment_strategy
+            .iter()
+            .find(|name| !CLASSIC.contains(&name.as_str()));
+        if let Some(assignor) = unknown {
+            let hint = match nearest(assignor, CLASSIC) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("one of {}", CLASSIC.join(", ")),
+            };
+            self.add(
+                &format!("{path}.partition.assignment.strategy"),
+                format!("there is no assignor `{assignor}`"),
+                hint,
+            );
+        }
+        if config.partition_assignment_strategy.is_empty() {
+            self.add(
+                &format!("{path}.partition.assignment.strategy"),
+                "a classic member supports at least one assignor",
+                format!("one of {}", CLASSIC.join(", ")),
+            );
+        }
+        let broker = &self.scenario.cluster.config;
+        let allowed = broker.group_min_session_timeout_ms..=broker.group_max_session_timeout_ms;
+        if !allowed.contains(&config.session_timeout_ms) {
+            let (least, most) = (show_count(*allowed.start()), show_count(*allowed.end()));
+            self.add(
+                &format!("{path}.session.timeout.ms"),
+                "the coordinator refuses this `session.timeout.ms`",
+                format!("{least} to {most}, or change `group.min.session.timeout.ms` of the cluster"),
+            );
+        }
+        if config.heartbeat_interval_ms >= config.session_timeout_ms {
+            self.add(
+                &format!("{path}.heartbeat.interval.ms"),
+                "a member would be dropped before its next heartbeat",
+                "`heartbeat.interval.ms` must be below `session.timeout.ms`",
+            );
+        }
+    }
+
+    pub(super) fn services(&mut self) {
+        let mut seen = BTreeMap::new();
+        for (index, service) in self.scenario.services.iter().enumerate() {
+            if seen.insert(&service.name, index).is_some() {
+                self.add(
+                    &format!("services.{index}.name"),
+                    format!("two services are called `{}`", service.name),
+                    "rename one",
+                );
+            }
+        }
+    }
+
+    fn service_exists(&mut self, path: &str, name: &str) {
+        let services = &self.scenario.services;
+        if services.iter().any(|service| service.name == name) {
+            return;
+        }
+        let hint = match nearest(name, services.iter().map(|service| service.name.as_str())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "declare it under `[[services]]`".to_owned(),
+        };
+        self.add(path, format!("there is no service `{name}`"), hint);
+    }
+
+    pub(super) fn backpressure(&mut self) {
+        for (index, group) in self.scenario.producers.iter().enumerate() {
+            if let Some(backpressure) = &group.backpressure {
+                let path = format!("producers.{index}.backpressure.group");
+                self.group_exists(&path, &backpressure.group);
+            }
+        }
+    }
+
+    /// Programs of a user may be in any group.
+    fn group_exists(&mut self, path: &str, name: &str) {
+        if let Err((message, hint)) = self.resolve_group(name) {
+            self.add(path, message, hint);
+        }
+    }
+
+    pub(super) fn resolve_group(&self, name: &str) -> Result<(), (String, String)> {
+        let groups = || self.scenario.workers.iter().map(|group| group.group.as_str());
+        if !self.own.is_empty() || groups().any(|group| group == name) {
+            return Ok(());
+        }
+        let hint = match nearest(name, groups()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "groups are those of `[[workers]]`".to_owned(),
+        };
+        Err((format!("there is no consumer group `{name}`"), hint))
+    }
+
+    /// What a fault names besides targets.
+    pub(super) fn fault_names(&mut self, path: &str, fault: &Fault) {
+        match fault {
+            Fault::ServiceDown(name) => self.service_exists(&format!("{path}.service_down"), name),
+            Fault::OmitTopic { topic, .. } => self.topic_exists(&format!("{path}.omit_topic.topic"), topic),
+            Fault::CreatePartitions { topic, partitions } => {
+                self.topic_exists(&format!("{path}.create_partitions.topic"), topic);
+                let known = self.scenario.topics.iter().find(|known| known.name == *topic);
+                if let Some(known) = known.filter(|known| known.partitions >= *partitions) {
+                    self.add(
+                        &format!("{path}.create_partitions.partitions"),
+                        format!("`{topic}` has {} partitions already", known.partitions),
+                        "more than that: partitions never become fewer",
+                    );
+                }
+            }
+            Fault::RollingRestart { workers, .. } => {
+                let groups = self.scenario.workers.iter().map(|group| group.name.as_str());
+                let names: Vec<&str> = groups.chain(self.own.iter().map(|(name, _)| name.as_str())).collect();
+                if !names.contains(&workers.as_str()) {
+                    let hint = match nearest(workers, names) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => "workers are the groups of `[[workers]]`".to_owned(),
+                    };
+                    let path = format!("{path}.rolling_restart.workers");
+                    self.add(&path, format!("there are no workers called `{workers}`"), hint);
+                }
+            }
+            Fault::Stop(target) => self.is_program(&format!("{path}.stop"), target),
+            Fault::StuckPoll(target) => self.is_program(&format!("{path}.stuck_poll"), target),
+            Fault::SlowProgram(target, _) => self.is_program(&format!("{path}.slow_program.target"), target),
+            _ => {}
+        }
+    }
+
+    /// These faults strike the code of workers.
+    fn is_program(&mut self, path: &str, target: &Target) {
+        let workers = self.scenario.workers.iter().map(|group| &group.name);
+        let mut names = workers.chain(self.own.iter().map(|(name, _)| name));
+        let is_one = match target {
+            Target::Client(name) => {
+                let group = name.rsplit_once('/').map_or(name.as_str(), |(group, _)| group);
+                names.any(|name| name == group)
+            }
+            _ => false,
+        };
+        if !is_one {
+            self.add(
+                path,
+                format!("`{target}` is no worker"),
+                "this fault is for the programs of `[[workers]]`: `client billing/1`",
+            );
+        }
+    }
+
+    /// The end of the last stop of a rolling restart.
+    pub(super) fn rolling_restarts(&mut self) {
+        for (index, planned) in self.scenario.faults.iter().enumerate() {
+            let Fault::RollingRestart { workers, every, down } = &planned.fault else {
+                continue;
+            };
+            let group = self.scenario.workers.iter().find(|group| group.name == *workers);
+            let rounds = group.map_or(0, |group| group.count.saturating_sub(1));
+            let end: Duration = planned.at + *every * rounds + *down;
+            if end > self.scenario.duration && planned.at < self.scenario.duration {
+                let message = format!(
+                    "the rolling restart ends at {}, after the end of the scenario",
+                    show_duration(end)
+                );
+                let path = format!("faults.{index}.rolling_restart");
+                self.add(&path, message, "begin earlier, or restart faster");
+            }
+        }
+    }
+}
