@@ -1,6 +1,7 @@
 //! Whole nodes without a world: three of them, a client that asks, and a disk each.
 
 mod groups;
+mod members;
 mod random;
 mod topics;
 
