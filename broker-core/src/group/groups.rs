@@ -176,8 +176,7 @@ impl Groups {
                 (Some(ConsumerGroup::new(classic.generation())), Some(tombstone))
             }
             Some(Group::Classic(_)) => return refused_heartbeat(&self.config, to, request, ErrorCode::GroupIdNotFound),
-            None if joins => (Some(ConsumerGroup::default()), None),
-            None => return refused_heartbeat(&self.config, to, request, ErrorCode::UnknownMemberId),
+            None => (Some(ConsumerGroup::default()), None),
         };
         let Groups {
             config,

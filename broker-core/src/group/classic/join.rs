@@ -204,7 +204,7 @@ impl ClassicGroup {
                 self.rename(old, &new);
                 return self.member_changed(turn, &new, &assignment);
             }
-            let mut stored = self.stored(turn);
+            let mut stored = self.to_stored(turn);
             for member in stored.members.iter_mut().filter(|member| member.member == *old) {
                 member.member = new.clone();
             }
@@ -323,8 +323,14 @@ impl ClassicGroup {
             self.protocol = None;
             self.become_state(turn, GroupState::Empty);
             self.since = turn.now().timestamp();
-            let stored = self.stored(turn);
+            let stored = self.to_stored(turn);
             return self.record(turn, stored);
+        }
+        if let Some(stored) = self
+            .stored_with_new_ids()
+            .filter(|_| !turn.quirks.static_member_id_in_memory)
+        {
+            self.record(turn, stored);
         }
         self.protocol = self.vote();
         self.become_state(turn, GroupState::CompletingRebalance);

@@ -38,7 +38,7 @@ impl ClassicGroup {
     /// The leader has assigned. Members that it forgot get nothing.
     fn conclude(&mut self, turn: &mut Turn<'_, '_>, assignments: Vec<(MemberId, Bytes)>) {
         let assignments: BTreeMap<MemberId, Bytes> = assignments.into_iter().collect();
-        let mut stored = self.stored(turn);
+        let mut stored = self.to_stored(turn);
         self.state_changed(turn, GroupState::Stable);
         for entry in &mut stored.members {
             let assignment = assignments.get(&entry.member).cloned().unwrap_or_default();

@@ -6,7 +6,9 @@
 //!                 └────┴────────── a member joins, leaves or dies ──┴────────────────────────────────┘
 //! ```
 //! A generation that everybody has joined is not durable until the leader's assignment is: then one record holds all
-//! of the group. Everything before that is in memory, and after a failover the last complete generation stands.
+//! of the group. Everything before that is in memory, and after a failover the last complete generation stands. Only
+//! the new id of a static member that came back is written before the member is told of it, or the next coordinator
+//! would take it for an impostor. (Kafka does so in stable groups alone, KAFKA-10284.)
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -53,6 +55,8 @@ pub(super) struct ClassicGroup {
     first_rebalance: Option<FirstRebalance>,
     /// Since when an empty group is empty.
     since: Timestamp,
+    /// What the log says: the last complete generation.
+    stored: Option<StoredClassicGroup>,
 }
 
 struct FirstRebalance {
@@ -90,6 +94,7 @@ impl ClassicGroup {
             pending: BTreeSet::new(),
             first_rebalance: None,
             since: Timestamp::NONE,
+            stored: None,
         }
     }
 
@@ -125,6 +130,7 @@ impl ClassicGroup {
                 .map(|stored| (stored.member.clone(), member(stored)))
                 .collect(),
             since: value.since,
+            stored: Some(value.clone()),
             ..ClassicGroup::new(value.generation)
         }
     }
@@ -150,10 +156,11 @@ impl ClassicGroup {
                 member.assignment = stored.assignment.clone().into();
             }
         }
-        if self.state == GroupState::CompletingRebalance && !value.members.is_empty() {
+        if self.state == GroupState::CompletingRebalance && value.generation == self.generation {
             self.state = GroupState::Stable;
         }
         self.since = value.since;
+        self.stored = Some(value.clone());
     }
 
     pub(super) fn on_request(&mut self, turn: &mut Turn<'_, '_>, to: ReplyTo, request: Request) {
@@ -329,8 +336,29 @@ impl ClassicGroup {
         });
     }
 
+    /// What the log says, with the ids that static members have by now; none if it has those already.
+    fn stored_with_new_ids(&self) -> Option<StoredClassicGroup> {
+        let mut stored = self.stored.clone()?;
+        let mut renamed = false;
+        for member in &mut stored.members {
+            let current = member
+                .instance
+                .as_ref()
+                .and_then(|instance| self.static_member(instance));
+            if let Some(current) = current.filter(|current| *current != member.member) {
+                let leader = stored.leader.as_mut().filter(|leader| **leader == member.member);
+                if let Some(leader) = leader {
+                    leader.clone_from(&current);
+                }
+                member.member = current;
+                renamed = true;
+            }
+        }
+        renamed.then_some(stored)
+    }
+
     /// The group as a record.
-    fn stored(&self, turn: &Turn<'_, '_>) -> StoredClassicGroup {
+    fn to_stored(&self, turn: &Turn<'_, '_>) -> StoredClassicGroup {
         let member = |(id, member): (&MemberId, &Member)| StoredClassicMember {
             member: id.clone(),
             instance: member.instance.clone(),

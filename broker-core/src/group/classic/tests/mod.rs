@@ -1,5 +1,6 @@
 mod rows;
 mod stories;
+mod sweep;
 
 use alloc::string::String;
 
