@@ -121,7 +121,7 @@ pub fn run_with_leak(scenario: &Scenario, seed: u64, leak: fn() -> u64) -> Outco
 
 fn hold(scenario: &Scenario, own: &[OwnProgram], seed: u64, plan: FaultPlan, wanted: Wanted) -> Outcome {
     let watch = Watch {
-        checks: Checks::new(scenario, &plan),
+        checks: checks(scenario, own),
         metrics: wanted.record.then(|| metrics(scenario, own)),
     };
     let setup = Setup {
@@ -182,6 +182,13 @@ impl Observer for Watch {
     fn settled(&self, _now: At) -> Result<(), Vec<String>> {
         self.checks.settled()
     }
+}
+
+/// The checks, to which programs of a user are workers if they promise what workers do.
+fn checks(scenario: &Scenario, own: &[OwnProgram]) -> Checks {
+    let mut judged = scenario.clone();
+    judged.workers.extend(own.iter().filter_map(OwnProgram::promise));
+    Checks::with_names(&judged, &world::names_with(scenario, own))
 }
 
 fn metrics(scenario: &Scenario, own: &[OwnProgram]) -> Metrics {

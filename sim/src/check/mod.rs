@@ -97,7 +97,7 @@ impl Checks {
     }
 
     /// The same, with names of nodes other than the scenario's own.
-    fn with_names(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Checks {
+    pub(crate) fn with_names(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Checks {
         let readers = scenario
             .consumers
             .iter()

@@ -6,7 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use broker_core::config::{ConsumerConfig, ProducerConfig};
+
 use super::env::Env;
+use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 
 /// The code of a program.
 pub(crate) type Main = Arc<dyn Fn(Env) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>;
@@ -17,6 +20,8 @@ pub(crate) struct OwnProgram {
     /// The instances are `<name>/1`, `<name>/2`, …
     pub(crate) name: String,
     pub(crate) instances: Instances,
+    /// The consumer group that its instances are, and the topics that they must process by the end.
+    pub(crate) drains: Option<(String, Vec<String>)>,
     pub(crate) main: Main,
 }
 
@@ -67,8 +72,31 @@ impl OwnProgram {
         OwnProgram {
             name,
             instances,
+            drains: None,
             main: Arc::new(move |env| Box::pin(main(env))),
         }
+    }
+
+    /// Its promise, as that of workers of a scenario.
+    pub(crate) fn promise(&self) -> Option<WorkerGroup> {
+        let (group, topics) = self.drains.clone()?;
+        Some(WorkerGroup {
+            name: self.name.clone(),
+            count: self.instances.count,
+            group,
+            topics,
+            program: WorkerProgram::Plain,
+            commit: CommitMode::After,
+            processing: Duration::ZERO,
+            failure: 0.0,
+            poison: 0.0,
+            service: None,
+            start: self.instances.start,
+            stagger: self.instances.stagger,
+            stop: None,
+            consumer: ConsumerConfig::default(),
+            producer: ProducerConfig::default(),
+        })
     }
 }
 

@@ -299,17 +299,7 @@ impl WorkerGroup {
 
     /// The topics that they send to.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
-        let (first, second) = match &self.program {
-            WorkerProgram::RetryTopic {
-                retry_topic,
-                dead_letter_topic,
-                ..
-            } => (Some(retry_topic), Some(dead_letter_topic)),
-            WorkerProgram::BlockingRetry { dead_letter_topic, .. } => (dead_letter_topic.as_ref(), None),
-            WorkerProgram::Aggregator { output_topic } => (Some(output_topic), None),
-            WorkerProgram::Plain | WorkerProgram::Batch { .. } => (None, None),
-        };
-        first.into_iter().chain(second).map(String::as_str)
+        self.program.output_topics().into_iter()
     }
 
     /// When program `number`, from 1, begins.

@@ -14,13 +14,13 @@ use crate::scenario::{Scenario, parse};
 ///
 /// ```
 /// use std::time::Duration;
-/// use sim::program::{ConsumerConfig, AutoOffsetReset};
+/// use sim::program::{ConsumerConfig, PartitionIndex};
 /// use sim::trial::Trial;
 ///
 /// let trial = Trial::from_toml("duration = \"5s\"\ntopics = [{ name = \"orders\" }]");
 /// let trial = trial.program("reader", |env| async move {
 ///     let mut consumer = env.consumer(ConsumerConfig::default());
-///     consumer.assign(vec![("orders".into(), sim::program::PartitionIndex(0))]);
+///     consumer.assign(vec![("orders".into(), PartitionIndex(0))]);
 ///     consumer.poll(Duration::from_secs(1)).await;
 /// });
 /// trial.run(7).assert_pass();
@@ -87,6 +87,19 @@ impl Trial {
             }
         };
         self.programs.push(OwnProgram::new(name.to_owned(), instances, main));
+        self
+    }
+
+    /// The program that was added last is the consumer group `group`, and promises to process every record of these
+    /// topics: no commit may pass a record whose work has not ended, and the trial ends only when all is processed.
+    ///
+    /// # Panics
+    /// When no program was added.
+    #[must_use]
+    pub fn drains(mut self, group: &str, topics: &[&str]) -> Trial {
+        let program = self.programs.last_mut().expect("`drains` stands behind a program");
+        let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        program.drains = Some((group.to_owned(), topics));
         self
     }
 
