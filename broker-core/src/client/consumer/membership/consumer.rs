@@ -29,6 +29,8 @@ pub(super) struct Heartbeating {
     /// When the next heartbeat is due.
     due: Instant,
     is_out: bool,
+    /// The coordinator may know it: it has been sent a heartbeat in this membership.
+    is_known: bool,
     /// Something is to be told at once.
     is_urgent: bool,
     /// Counts the memberships: answers to an earlier one are void.
@@ -64,6 +66,7 @@ impl Heartbeating {
             interval: Duration::ZERO,
             due: Instant(0),
             is_out: false,
+            is_known: false,
             is_urgent: false,
             turn: 0,
             failures: 0,
@@ -93,6 +96,7 @@ impl Heartbeating {
         self.epoch = GroupEpoch::ZERO;
         self.target.clear();
         self.is_out = false;
+        self.is_known = false;
         self.is_urgent = true;
         self.failures = 0;
         self.told = None;
@@ -156,21 +160,19 @@ impl Consumer {
     fn send_heartbeat(&mut self, now: Instant, to: NodeId) {
         let owned: BTreeSet<TopicPartition> = self.owned().into_iter().collect();
         let instance = self.instance();
-        let (
-            Some(group),
-            Some(Membership {
-                topics,
-                protocol: Protocol::Consumer(member),
-                told,
-                is_dirty,
-                ..
-            }),
-        ) = (&self.group, &mut self.membership)
+        let is_settled = self.membership.as_ref().is_some_and(|m| m.is_idle() && !m.is_dirty);
+        let Some(Membership {
+            topics,
+            protocol: Protocol::Consumer(member),
+            ..
+        }) = &mut self.membership
         else {
             return;
         };
+        let Some(group) = &self.group else {
+            return;
+        };
         let is_full = member.told.is_none();
-        let is_settled = told.is_empty() && !*is_dirty;
         let tells_topics = member.told.as_ref().is_none_or(|told| told.topics != *topics);
         let tells_owned =
             member.told.as_ref().is_none_or(|told| told.owned != owned) || member.must_acknowledge && is_settled;
@@ -193,6 +195,7 @@ impl Consumer {
             owned,
         });
         member.is_out = true;
+        member.is_known = true;
         member.is_urgent = false;
         member.due = now + member.interval;
         let turn = member.turn;
@@ -263,8 +266,8 @@ impl Consumer {
         let instance = self.instance();
         let Some(id) = self
             .heartbeating()
-            .filter(|member| member.epoch > GroupEpoch::ZERO)
-            .map(|m| m.id.clone())
+            .filter(|member| member.is_known)
+            .map(|member| member.id.clone())
         else {
             return false;
         };

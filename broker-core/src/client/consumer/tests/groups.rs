@@ -8,9 +8,9 @@ use super::*;
 use crate::config::GroupProtocol;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::{
-    ApiKey, ConsumerGroupHeartbeatResponse, FindCoordinatorResponse, HeartbeatResponse, JoinGroupMember,
-    JoinGroupResponse, LeaveGroupResponse, OffsetAndMetadata, OffsetCommitResponse, OffsetFetchResponse,
-    SyncGroupResponse,
+    ApiKey, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, FindCoordinatorResponse, HeartbeatResponse,
+    JoinGroupMember, JoinGroupResponse, LeaveGroupResponse, OffsetAndMetadata, OffsetCommitResponse,
+    OffsetFetchResponse, SyncGroupResponse,
 };
 use crate::types::{GroupEpoch, MemberId};
 
@@ -53,6 +53,15 @@ impl Coordinator {
     /// The kinds of what it was asked since the last call.
     pub fn kinds(&mut self) -> Vec<ApiKey> {
         self.asked.drain(..).map(|request| request.api_key()).collect()
+    }
+
+    /// The heartbeats of the consumer protocol that it got since the last call.
+    pub fn heartbeats(&mut self) -> Vec<ConsumerGroupHeartbeatRequest> {
+        let heartbeat = |request| match request {
+            Request::ConsumerGroupHeartbeat(request) => Some(request),
+            _ => None,
+        };
+        self.asked.drain(..).filter_map(heartbeat).collect()
     }
 
     pub fn serve(&mut self, sent: &Sent) -> Response {
@@ -132,7 +141,7 @@ impl Coordinator {
                     error,
                     member_epoch: GroupEpoch(self.generation),
                     heartbeat_interval: ms(5_000),
-                    assignment: Some(self.target.clone()),
+                    assignment: error.is_ok().then(|| self.target.clone()),
                 }
                 .into()
             }

@@ -17,6 +17,7 @@ use crate::types::{EpochEndOffset, Timestamp, TopicId};
 
 mod classic;
 mod commits;
+mod consumer_protocol;
 mod fetching;
 mod groups;
 mod positions;
