@@ -416,6 +416,10 @@ impl Consumer {
     /// Every other error passes once the leader is known or ready.
     fn failed(&mut self, now: Instant, index: usize) {
         self.metadata.request_update();
+        if self.quirks.reset_on_transient_error && self.assigned[index].stage == Stage::Fetch {
+            self.assigned[index].enter(Stage::Reset(ResetCause::OutOfRange));
+            self.begin_reset(index);
+        }
         self.back_off(now, index);
     }
 

@@ -73,6 +73,12 @@ impl Accumulator {
         })
     }
 
+    /// How many records of a partition have not ended.
+    pub fn queued(&self, id: TopicPartition) -> u64 {
+        let index = self.by_id.get(&id);
+        index.map_or(0, |index| self.partitions[*index].queued())
+    }
+
     pub fn len(&self) -> usize {
         self.partitions.len()
     }

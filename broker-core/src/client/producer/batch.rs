@@ -40,6 +40,8 @@ pub(super) struct Batch {
     pub maybe_appended: bool,
     /// Some attempt went unanswered: a copy of it may still reach a broker.
     pub is_unanswered: bool,
+    /// Its sends have ended as far as the application knows (`flush-misses-split-batch`).
+    pub is_reported: bool,
 }
 
 impl OpenBatch {
@@ -65,6 +67,7 @@ impl OpenBatch {
             sent_epoch: LeaderEpoch::NONE,
             maybe_appended: false,
             is_unanswered: false,
+            is_reported: false,
         }
     }
 }
@@ -128,6 +131,7 @@ impl Batch {
                 sent_epoch: self.sent_epoch,
                 maybe_appended: false,
                 is_unanswered: false,
+                is_reported: self.is_reported,
             },
         ];
         if let Some((identity, ordinal)) = sequence {

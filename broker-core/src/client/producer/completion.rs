@@ -62,6 +62,9 @@ impl Producer {
         let is_overdue = batch.created + millis(self.config.delivery_timeout_ms) <= now;
         let may_retry = !is_overdue && batch.attempts <= self.config.retries;
         match outcome {
+            Outcome::Retry if may_retry && self.quirks.inflight_accounting && !attempt.is_answered => {
+                self.retry_behind(now, index, batch);
+            }
             Outcome::Retry if may_retry => self.retry(now, index, batch),
             Outcome::Reorder if may_retry => {
                 let (identity, ordinal) = batch.sequence.expect("an idempotent producer numbers what it sends");
@@ -84,6 +87,9 @@ impl Producer {
                 self.retry(now, index, batch);
             }
             Outcome::Split if batch.count() > 1 && !batch.maybe_appended => {
+                if self.quirks.flush_misses_split_batch {
+                    self.report_flushed(index, &mut batch);
+                }
                 let [first, second] = batch.split();
                 self.accumulator.requeue(index, second);
                 self.accumulator.requeue(index, first);
@@ -126,7 +132,9 @@ impl Producer {
     /// Ends a batch with an error. The numbers of an idempotent batch are lost with it: if it is in no log there is a
     /// gap before the batches behind it, else they must show whether there is one.
     pub(super) fn fail(&mut self, index: usize, batch: Batch, error: ErrorCode) {
-        if let (Some((identity, ordinal)), Some(next)) = (batch.sequence, batch.next_ordinal()) {
+        if self.quirks.sequence_burned_for_unsent {
+            self.burn_sequence(index, &batch);
+        } else if let (Some((identity, ordinal)), Some(next)) = (batch.sequence, batch.next_ordinal()) {
             let sequence = &mut self.accumulator.partition_mut(index).sequence;
             if batch.maybe_appended {
                 sequence.leave_unresolved(identity, next);
@@ -157,6 +165,9 @@ impl Producer {
             attempts: batch.attempts,
         });
         self.buffered -= batch.charged;
+        if batch.is_reported {
+            return;
+        }
         self.pending -= batch.sends.len();
         let completion = |(nth, id): (usize, SendId)| SendCompletion {
             id,

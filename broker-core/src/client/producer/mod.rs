@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
-use crate::config::{AcksSetting, ProducerConfig, millis};
+use crate::config::{AcksSetting, ProducerConfig, Quirks, millis};
 use crate::machine::{Context, Input, Instant, Machine, Outbox, Output};
 use crate::protocol::record_batch::HEADER_SIZE;
 use crate::protocol::{ErrorCode, Header};
@@ -21,6 +21,7 @@ mod identity;
 mod outcome;
 mod partition;
 mod partitioner;
+mod quirks;
 mod sender;
 mod sequence;
 mod topics;
@@ -111,6 +112,7 @@ pub struct SendFailed {
 /// As in Kafka, idempotence needs `acks=all`, retries, and at most 5 requests in flight; with other settings it is off.
 pub struct Producer {
     config: ProducerConfig,
+    quirks: Quirks,
     rng: Random,
     out: Outbox,
     network: Network<Asked>,
@@ -129,6 +131,10 @@ pub struct Producer {
     exhausted_at: Option<Instant>,
     /// The producer cannot go on.
     fatal: Option<ErrorCode>,
+    /// The sends before this one were flushed.
+    flushed: u64,
+    /// Where requests are on their way whose buffers are free (`buffer-reused-in-flight`).
+    freed_early: Vec<(TopicPartition, NodeId)>,
 }
 
 impl Producer {
@@ -164,6 +170,7 @@ impl Producer {
             accumulator: Accumulator::new(rules),
             retry_backoff,
             config,
+            quirks: Quirks::default(),
             rng,
             out: Outbox::default(),
             completions: VecDeque::new(),
@@ -172,7 +179,16 @@ impl Producer {
             buffered: 0,
             exhausted_at: None,
             fatal: None,
+            flushed: 0,
+            freed_early: Vec::new(),
         }
+    }
+
+    /// Plants defects.
+    #[must_use]
+    pub fn with_quirks(mut self, quirks: Quirks) -> Producer {
+        self.quirks = quirks;
+        self
     }
 
     /// Takes a record. Its end comes from [`Producer::next_completion`]. Drain [`Machine::poll`] afterwards.
@@ -224,6 +240,7 @@ impl Producer {
 
     /// Sends everything that waits, without lingering.
     pub fn flush(&mut self, now: Instant) {
+        self.flushed = self.next_send;
         self.topics.flush_parked();
         self.accumulator.close_all(now);
         self.pump(now);
@@ -233,6 +250,19 @@ impl Producer {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending
+    }
+
+    /// The bytes of `buffer.memory` in use: of records that wait for metadata, for their batch to be sent, or for the
+    /// answer to it. Unlike Kafka's pool it is charged with the size of a batch, not with `batch.size` for each.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> u64 {
+        self.buffered
+    }
+
+    /// How many records for this partition have not ended; 0 for a partition that the producer does not know.
+    #[must_use]
+    pub fn queued(&self, partition: TopicPartition) -> u64 {
+        self.accumulator.queued(partition)
     }
 
     /// The next send that ended.

@@ -50,6 +50,13 @@ impl Partition {
         self.leader
     }
 
+    /// How many records have not ended.
+    pub fn queued(&self) -> u64 {
+        let batches = self.in_flight.iter().chain(&self.queue);
+        let open = self.open.as_ref().map_or(0, |open| open.sends.len() as u64);
+        batches.map(Batch::count).sum::<u64>() + open
+    }
+
     /// The batch that was put in flight last.
     pub fn last_in_flight(&self) -> Option<&Batch> {
         self.in_flight.last()

@@ -75,6 +75,9 @@ impl Producer {
         }
         while let Some(index) = self.accumulator.next_timer(now) {
             for batch in self.accumulator.take_expired(now, index) {
+                if self.quirks.buffer_reused_in_flight {
+                    self.free_buffer_early(index, &batch);
+                }
                 self.fail(index, batch, ErrorCode::RequestTimedOut);
             }
             self.accumulator.update(now, index);
@@ -116,6 +119,9 @@ impl Producer {
                 }
             }
             (Asked::Metadata, Reply::Answer(Response::Metadata(answer))) => {
+                if self.quirks.sequence_reset_on_metadata_loss {
+                    self.forget_lost_topics(&answer);
+                }
                 let is_changed = self.metadata.update(&mut context!(self, now), answer);
                 if is_changed {
                     self.follow_metadata(now);
@@ -222,6 +228,9 @@ impl Producer {
             timeout: millis(self.config.request_timeout_ms),
             partitions,
         };
+        if self.quirks.buffer_reused_in_flight {
+            self.reuse_buffer(&request);
+        }
         if acks == Acks::None {
             // Nobody answers: the send is over with the request.
             self.out.request(node, request.into());

@@ -303,3 +303,22 @@ fn a_topic_that_was_created_again_is_another_log() {
     bench.settle();
     assert_eq!(bench.consumer.position(again), Some(Offset(0)));
 }
+
+#[test]
+fn the_quirk_reset_on_transient_error_moves_the_position() {
+    for (quirk, reset) in [(false, None), (true, Some((Some(3), 0, ResetCause::OutOfRange)))] {
+        let (mut bench, held) = reader(AutoOffsetReset::Earliest);
+        bench.consumer = bench.consumer.with_quirks(Quirks {
+            reset_on_transient_error: quirk,
+            ..Quirks::default()
+        });
+        let answer = FetchResponse {
+            partitions: vec![FetchPartitionResponse::error(tp(0), ErrorCode::NotLeaderOrFollower)],
+        };
+        bench.respond(&held[0], answer.into());
+        bench.settle();
+        bench.pass(ms(500));
+        bench.settle();
+        assert_eq!(bench.resets(), reset.into_iter().collect::<Vec<_>>());
+    }
+}

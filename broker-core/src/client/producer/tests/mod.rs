@@ -20,6 +20,7 @@ mod batching;
 mod idempotence;
 mod network;
 mod outcomes;
+mod quirks;
 mod random;
 
 pub(super) const TOPIC: TopicId = TopicId(100);
