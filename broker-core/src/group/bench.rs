@@ -110,6 +110,7 @@ impl Bench {
                 to.id.0
             );
         }
+        self.facts.extend(decision.facts);
         for record in decision.records {
             self.groups.replay(&record);
             self.log.push(record);

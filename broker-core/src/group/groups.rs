@@ -13,6 +13,7 @@ use crate::protocol::{
     ConsumerGroupHeartbeatRequest, ErrorCode, HeartbeatResponse, LeaveGroupResponse, OffsetCommitRequest,
     OffsetFetchRequest, Request, Response,
 };
+use crate::trace::Event;
 use crate::types::{GroupEpoch, GroupId, Timestamp, TopicPartition};
 
 /// What a coordinator decided: records for the log, and answers that leave when those, and everything before them, are
@@ -21,6 +22,8 @@ use crate::types::{GroupEpoch, GroupId, Timestamp, TopicPartition};
 pub struct Decision {
     /// They are appended as one batch, and replayed at once.
     pub records: Vec<GroupRecord>,
+    /// What is true once they are in the log, to be stated then. If they do not get there it never was.
+    pub facts: Vec<Event>,
     /// To be sent once the records are committed.
     pub replies: Vec<(ReplyTo, Response)>,
 }
@@ -126,8 +129,8 @@ impl Groups {
             _ => return Decision::default(),
         };
         let refuse = |error| Decision {
-            records: Vec::new(),
             replies: [(reply_to, refused(request.clone(), error))].into(),
+            ..Decision::default()
         };
         if group.0.is_empty() {
             return refuse(ErrorCode::InvalidGroupId);
@@ -165,19 +168,6 @@ impl Groups {
         to: ReplyTo,
         request: &ConsumerGroupHeartbeatRequest,
     ) -> Decision {
-        let joins = request.member_epoch == GroupEpoch::ZERO;
-        let (new, tombstone) = match self.groups.get(&request.group) {
-            Some(Group::Consumer(_)) => (None, None),
-            Some(Group::Classic(classic)) if classic.is_empty() && joins => {
-                let tombstone = GroupRecord::ClassicGroup {
-                    group: request.group.clone(),
-                    value: None,
-                };
-                (Some(ConsumerGroup::new(classic.generation())), Some(tombstone))
-            }
-            Some(Group::Classic(_)) => return refused_heartbeat(&self.config, to, request, ErrorCode::GroupIdNotFound),
-            None => (Some(ConsumerGroup::default()), None),
-        };
         let Groups {
             config,
             quirks,
@@ -185,6 +175,21 @@ impl Groups {
             timers,
             ..
         } = self;
+        let (new, mut change_over) = (ConsumerGroup::default(), None);
+        let converted;
+        let group = match groups.get(&request.group) {
+            Some(Group::Consumer(group)) => group,
+            Some(Group::Classic(classic)) if classic.is_empty() && request.member_epoch == GroupEpoch::ZERO => {
+                change_over = Some(GroupRecord::ClassicGroup {
+                    group: request.group.clone(),
+                    value: None,
+                });
+                converted = ConsumerGroup::new(classic.generation());
+                &converted
+            }
+            Some(Group::Classic(_)) => return refused_heartbeat(config, to, request, ErrorCode::GroupIdNotFound),
+            None => &new,
+        };
         let mut turn = Turn {
             ctx,
             topics,
@@ -194,14 +199,10 @@ impl Groups {
             group: request.group.clone(),
             decision: Decision::default(),
         };
-        match (&new, groups.get(&request.group)) {
-            (Some(new), _) => new.heartbeat(&mut turn, to, request),
-            (None, Some(Group::Consumer(consumer))) => consumer.heartbeat(&mut turn, to, request),
-            (None, _) => {}
-        }
+        group.heartbeat(&mut turn, to, request);
         let mut decision = turn.decision;
         if !decision.records.is_empty() {
-            decision.records.splice(0..0, tombstone);
+            decision.records.splice(0..0, change_over);
         }
         decision
     }
@@ -346,8 +347,8 @@ fn refused_heartbeat(
 ) -> Decision {
     let response = Response::ConsumerGroupHeartbeat(consumer::refused(config, request, error));
     Decision {
-        records: Vec::new(),
         replies: [(to, response)].into(),
+        ..Decision::default()
     }
 }
 

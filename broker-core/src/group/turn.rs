@@ -34,8 +34,14 @@ impl Turn<'_, '_> {
         self.decision.records.push(record);
     }
 
-    pub(super) fn trace(&mut self, event: Event) {
-        self.ctx.out.trace(event);
+    /// States what is true by now.
+    pub(super) fn trace(&mut self, fact: Event) {
+        self.ctx.out.trace(fact);
+    }
+
+    /// States what is true once the records are in the log.
+    pub(super) fn trace_when_written(&mut self, fact: Event) {
+        self.decision.facts.push(fact);
     }
 
     /// Starts a timer of the group anew.

@@ -183,48 +183,45 @@ impl ClassicGroup {
 
         turn.stop(Timer::Session(old.clone()));
         turn.start(Timer::Session(new.clone()), request.session_timeout);
-        turn.trace(Event::MemberRemoved {
+        let replaced = Event::MemberRemoved {
             group: turn.group.clone(),
             member: old.clone(),
             cause: RemovalCause::Replaced,
-        });
+        };
         if self.state == GroupState::Stable && same_subscription && self.vote() == self.protocol {
-            // Its former self stays the leader in the answer, or it would think that it has to assign.
-            let response = JoinGroupResponse {
-                error: ErrorCode::None,
-                generation: self.generation,
-                protocol: self.protocol.clone(),
-                leader: self.leader.clone(),
-                member: Some(new.clone()),
-                members: Vec::new(),
-            };
-            turn.reply(to, Response::JoinGroup(response));
-            let assignment = self.members[old].assignment.clone();
-            if turn.quirks.static_member_id_in_memory {
-                self.rename(old, &new);
-                return self.member_changed(turn, &new, &assignment);
-            }
-            let mut stored = self.to_stored(turn);
-            for member in stored.members.iter_mut().filter(|member| member.member == *old) {
-                member.member = new.clone();
-            }
-            stored.leader = stored
-                .leader
-                .map(|leader| if leader == *old { new.clone() } else { leader });
-            self.record(turn, stored);
-            turn.trace(Event::MemberChanged {
-                group: turn.group.clone(),
-                member: new,
-                instance: self.members[old].instance.clone(),
-                epoch: self.generation,
-                assigned: partitions(turn.topics, &assignment),
-                revoking: Vec::new(),
-            });
-            return;
+            turn.trace_when_written(replaced);
+            return self.replace_without_rebalance(turn, to, old, new);
         }
+        turn.trace(replaced);
         self.rename(old, &new);
         self.members.get_mut(&new).expect("it was renamed to this").joining = Some(to);
         self.rebalance_or_complete(turn);
+    }
+
+    fn replace_without_rebalance(&mut self, turn: &mut Turn<'_, '_>, to: ReplyTo, old: &MemberId, new: MemberId) {
+        // Its former self stays the leader in the answer, or it would think that it has to assign.
+        let response = JoinGroupResponse {
+            error: ErrorCode::None,
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            member: Some(new.clone()),
+            members: Vec::new(),
+        };
+        turn.reply(to, Response::JoinGroup(response));
+        let member = &self.members[old];
+        turn.trace_when_written(self.assignment_fact(turn, &new, member, &member.assignment));
+        if turn.quirks.static_member_id_in_memory {
+            return self.rename(old, &new);
+        }
+        let mut stored = self.to_stored(turn);
+        for member in stored.members.iter_mut().filter(|member| member.member == *old) {
+            member.member = new.clone();
+        }
+        stored.leader = stored
+            .leader
+            .map(|leader| if leader == *old { new.clone() } else { leader });
+        self.record(turn, stored);
     }
 
     pub(super) fn rebalance_or_complete(&mut self, turn: &mut Turn<'_, '_>) {

@@ -39,10 +39,11 @@ impl ClassicGroup {
     fn conclude(&mut self, turn: &mut Turn<'_, '_>, assignments: Vec<(MemberId, Bytes)>) {
         let assignments: BTreeMap<MemberId, Bytes> = assignments.into_iter().collect();
         let mut stored = self.to_stored(turn);
-        self.state_changed(turn, GroupState::Stable);
+        turn.trace_when_written(self.state_fact(turn, GroupState::Stable));
         for entry in &mut stored.members {
             let assignment = assignments.get(&entry.member).cloned().unwrap_or_default();
-            self.member_changed(turn, &entry.member, &assignment);
+            let member = &self.members[&entry.member];
+            turn.trace_when_written(self.assignment_fact(turn, &entry.member, member, &assignment));
             let member = self.members.get_mut(&entry.member).expect("the record lists members");
             if let Some(to) = member.syncing.take() {
                 turn.start(Timer::Session(entry.member.clone()), member.session_timeout);

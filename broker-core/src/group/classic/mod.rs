@@ -312,28 +312,28 @@ impl ClassicGroup {
             self.state
         );
         self.state = state;
-        self.state_changed(turn, state);
+        let fact = self.state_fact(turn, state);
+        turn.trace(fact);
     }
 
-    fn state_changed(&self, turn: &mut Turn<'_, '_>, state: GroupState) {
-        let members = self.members.len() as u32;
-        turn.trace(Event::GroupChanged {
+    fn state_fact(&self, turn: &Turn<'_, '_>, state: GroupState) -> Event {
+        Event::GroupChanged {
             group: turn.group.clone(),
             state,
             epoch: self.generation,
-            members,
-        });
+            members: self.members.len() as u32,
+        }
     }
 
-    fn member_changed(&self, turn: &mut Turn<'_, '_>, id: &MemberId, assignment: &[u8]) {
-        turn.trace(Event::MemberChanged {
+    fn assignment_fact(&self, turn: &Turn<'_, '_>, id: &MemberId, member: &Member, assignment: &[u8]) -> Event {
+        Event::MemberChanged {
             group: turn.group.clone(),
             member: id.clone(),
-            instance: self.members.get(id).and_then(|member| member.instance.clone()),
+            instance: member.instance.clone(),
             epoch: self.generation,
             assigned: partitions(turn.topics, assignment),
             revoking: Vec::new(),
-        });
+        }
     }
 
     /// What the log says, with the ids that static members have by now; none if it has those already.

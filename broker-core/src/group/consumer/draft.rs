@@ -34,7 +34,7 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         let looks = |group: &ConsumerGroup| (group.state(), group.epoch, group.members.len() as u32);
         let (state, epoch, members) = looks(group);
         if looks(self.before) != (state, epoch, members) {
-            self.turn.trace(Event::GroupChanged {
+            self.turn.trace_when_written(Event::GroupChanged {
                 group: self.turn.group.clone(),
                 state,
                 epoch,
@@ -102,7 +102,7 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         });
         self.turn.stop(Timer::Session(member.clone()));
         self.turn.stop(Timer::Revocation(member.clone()));
-        self.turn.trace(Event::MemberRemoved {
+        self.turn.trace_when_written(Event::MemberRemoved {
             group: self.turn.group.clone(),
             member: member.clone(),
             cause,
@@ -230,6 +230,6 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
             assigned: member.current.assigned.clone(),
             revoking: member.current.revoking.clone(),
         };
-        self.turn.trace(event);
+        self.turn.trace_when_written(event);
     }
 }

@@ -197,6 +197,11 @@ impl Shard {
         decision: Decision,
     ) -> bool {
         let appended = self.append(ctx, cluster, &decision.records);
+        if appended.is_ok() {
+            for fact in decision.facts {
+                ctx.out.trace(fact);
+            }
+        }
         for (reply_to, response) in decision.replies {
             match appended {
                 Ok(_) => self.reply(ctx, settings, reply_to, response, None),

@@ -394,9 +394,15 @@ fn a_failover_brings_back_the_last_complete_generation() {
 fn a_log_that_fails_costs_a_rebalance() {
     let mut club = Club::new();
     club.bring_to(GroupState::CompletingRebalance);
+    club.bench.told();
     club.bench.log_fails = true;
     club.sync("a", &[("a", &[0, 1, 2, 3])]);
     assert!(club.bench.log.is_empty());
+    assert_eq!(
+        club.bench.told(),
+        ["PreparingRebalance 1 of 3"],
+        "what is not written is not stated"
+    );
     assert_eq!(club.heartbeat("a"), ErrorCode::RebalanceInProgress);
     let joins = ["a", "b", "s"].map(|name| (name, club.join(name)));
     for (name, id) in joins {

@@ -333,9 +333,11 @@ fn a_failover_in_the_middle_of_a_rebalance() {
 fn a_log_that_fails_changes_nothing() {
     let mut crew = Crew::new();
     crew.join("a", "t");
+    crew.bench.told();
     crew.bench.log_fails = true;
     let request = Request::ConsumerGroupHeartbeat(crew.join_request("b", "t"));
     assert!(crew.bench.ask(request).is_none());
+    assert!(crew.bench.told().is_empty(), "what is not written is not stated");
     assert_eq!(crew.beat("a").assignment, None, "nobody has joined");
     assert_eq!(crew.join("b", "t").member_epoch, GroupEpoch(2));
     crew.beat("a");
