@@ -17,30 +17,34 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// A log that is being read.
 pub(super) struct Loading {
-    /// The log's end when leadership began: nothing is appended before all is read.
+    /// Everything below is read.
+    next: Offset,
+    /// The log's end when leadership began.
     until: Offset,
     read: Compacted,
-    retry_at: Option<Instant>,
-}
-
-impl Loading {
     /// When the last read is tried again, if it failed.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.retry_at
-    }
+    pub retry_at: Option<Instant>,
+    /// The quirk `group-load-partial-state`: it answers already.
+    pub answers: bool,
 }
 
 impl Shard {
-    /// Begins to read the log, which ends at `until`.
-    pub fn load(&mut self, ctx: &mut Context<'_>, settings: &Settings, cluster: &mut Cluster<'_>, until: Offset) {
+    /// Begins to read the log, from `start` to its end.
+    pub fn load(&mut self, ctx: &mut Context<'_>, settings: &Settings, cluster: &mut Cluster<'_>, start: Offset) {
         ctx.out.trace(Event::CoordinatorLoading {
             partition: self.partition,
             leader_epoch: self.leader_epoch,
         });
+        let answers = settings.quirks.group_load_partial_state;
+        if answers {
+            self.groups.loaded(ctx.now);
+        }
         let loading = Loading {
-            until,
+            next: start,
+            until: self.end,
             read: Compacted::default(),
             retry_at: None,
+            answers,
         };
         self.load_further(ctx, settings, cluster, loading);
     }
@@ -52,15 +56,15 @@ impl Shard {
         cluster: &mut Cluster<'_>,
         loading: Loading,
     ) {
-        if self.end < loading.until {
-            cluster.replicas.read_for_coordinator(ctx, self.partition, self.end);
+        if loading.next < loading.until {
+            cluster.replicas.read_for_coordinator(ctx, self.partition, loading.next);
             self.loading = Some(loading);
             return;
         }
         ctx.out.trace(Event::CoordinatorLoaded {
             partition: self.partition,
             leader_epoch: self.leader_epoch,
-            end: self.end,
+            end: loading.until,
             digest: loading.read.digest(),
         });
         self.groups.loaded(ctx.now);
@@ -68,7 +72,8 @@ impl Shard {
         self.topics_changed(ctx, settings, cluster);
     }
 
-    /// Takes batches from the log, from the end of what was read on; none if the read failed.
+    /// Takes batches from the log, from the end of what was read on; none if the read failed. (What the quirk lets it append
+    /// meanwhile is replayed already.)
     ///
     /// # Errors
     /// When a record is not one that a coordinator writes.
@@ -87,8 +92,9 @@ impl Shard {
             self.loading = Some(loading);
             return Ok(());
         }
-        for batch in batches {
+        for batch in batches.iter().filter(|batch| batch.next_offset() <= loading.until) {
             self.replay_batch(batch).map_err(HaltReason::CorruptState)?;
+            loading.next = batch.next_offset();
             let taken_in = loading.read.take_in(batch);
             taken_in.expect("its records were just read");
         }
@@ -101,7 +107,7 @@ impl Shard {
         if let Some(loading) = &mut self.loading
             && loading.retry_at.take_if(|at| *at <= ctx.now).is_some()
         {
-            cluster.replicas.read_for_coordinator(ctx, self.partition, self.end);
+            cluster.replicas.read_for_coordinator(ctx, self.partition, loading.next);
         }
     }
 
@@ -115,7 +121,6 @@ impl Shard {
                 self.replay(&decoded);
             }
         }
-        self.end = batch.next_offset();
         Ok(())
     }
 }

@@ -133,11 +133,11 @@ impl GroupCoordinator {
                     settings,
                     partition,
                     leader_epoch,
-                    log_start_offset,
+                    log_end_offset,
                     high_watermark,
                 );
                 let shard = self.shards.entry(partition).or_insert(shard);
-                shard.load(ctx, settings, &mut cluster, log_end_offset);
+                shard.load(ctx, settings, &mut cluster, log_start_offset);
             }
             ReplicaFact::StoppedLeading { partition } => self.unload(ctx, partition),
             ReplicaFact::Committed {

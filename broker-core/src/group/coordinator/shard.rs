@@ -9,7 +9,7 @@ use super::{Cluster, Settings, answers};
 use crate::config::millis;
 use crate::group::offsets::Offsets;
 use crate::group::{Decision, GroupRecord, Groups};
-use crate::machine::{ConnectionId, Context, Instant, ReplyTo};
+use crate::machine::{ConnectionId, Context, Instant, ReplyTo, earliest};
 use crate::protocol::{
     BatchBuilder, ErrorCode, HeartbeatResponse, OffsetAndMetadata, OffsetCommitRequest, OffsetCommitResponse,
     OffsetFetchRequest, OffsetFetchResponse, Request, Response,
@@ -27,10 +27,10 @@ pub(super) struct Shard {
     pub(super) leader_epoch: LeaderEpoch,
     pub(super) groups: Groups,
     offsets: Offsets,
-    /// The end of what was replayed; once loaded, the log's end.
+    /// The log's end. Once loaded, everything below is replayed.
     pub(super) end: Offset,
     replies: Replies<Reply>,
-    /// While there is something to read it refuses; then it answers.
+    /// While there is something to read.
     pub(super) loading: Option<Loading>,
     next_expiry_check: Instant,
     /// Groups are not told the time before: what they decided last could not be appended.
@@ -45,13 +45,13 @@ struct Reply {
 }
 
 impl Shard {
-    /// A coordinator that has read nothing of its log, which begins at `log_start`.
+    /// A coordinator that has read nothing of its log, which ends at `end`.
     pub fn new(
         now: Instant,
         settings: &Settings,
         partition: TopicPartition,
         leader_epoch: LeaderEpoch,
-        log_start: Offset,
+        end: Offset,
         high_watermark: Offset,
     ) -> Shard {
         Shard {
@@ -59,7 +59,7 @@ impl Shard {
             leader_epoch,
             groups: Groups::new(&settings.config, settings.quirks),
             offsets: Offsets::default(),
-            end: log_start,
+            end,
             replies: Replies::new(high_watermark),
             loading: None,
             next_expiry_check: now + settings.expiry_check_interval(),
@@ -73,6 +73,11 @@ impl Shard {
         self.groups.replay(record);
     }
 
+    /// It knows all that its log says, or believes so.
+    fn answers(&self) -> bool {
+        self.loading.as_ref().is_none_or(|loading| loading.answers)
+    }
+
     /// Decides about a request; refuses it while loading.
     pub fn on_request(
         &mut self,
@@ -82,11 +87,8 @@ impl Shard {
         reply_to: ReplyTo,
         request: Request,
     ) {
-        if self.loading.is_some() {
-            let early = settings.quirks.group_load_partial_state && matches!(request, Request::OffsetFetch(_));
-            if !early {
-                return ctx.out.respond(reply_to, while_loading(&request));
-            }
+        if !self.answers() {
+            return ctx.out.respond(reply_to, while_loading(&request));
         }
         match request {
             Request::OffsetCommit(body) => self.commit(ctx, settings, cluster, reply_to, &body),
@@ -272,7 +274,7 @@ impl Shard {
 
     /// Topics came or grew.
     pub fn topics_changed(&mut self, ctx: &mut Context<'_>, settings: &Settings, cluster: &mut Cluster<'_>) {
-        if self.loading.is_none() {
+        if self.answers() {
             let decision = self.groups.topics_changed(ctx, cluster.topics);
             self.carry_out(ctx, settings, cluster, decision);
         }
@@ -289,7 +291,7 @@ impl Shard {
             reply.fail(ctx, ErrorCode::CoordinatorNotAvailable);
         }
         self.retry_loading(ctx, cluster);
-        if self.loading.is_some() {
+        if !self.answers() {
             return;
         }
         if self.next_expiry_check <= ctx.now {
@@ -333,14 +335,10 @@ impl Shard {
 
     /// When something is due next.
     pub fn deadline(&self) -> Option<Instant> {
-        let own = match &self.loading {
-            Some(loading) => loading.deadline(),
-            None => {
-                let groups = self.groups.deadline().map(|at| self.paused_until.unwrap_or(at).max(at));
-                groups.into_iter().chain([self.next_expiry_check]).min()
-            }
-        };
-        own.into_iter().chain(self.replies.deadline()).min()
+        let retry = self.loading.as_ref().and_then(|loading| loading.retry_at);
+        let groups = self.groups.deadline().map(|at| self.paused_until.unwrap_or(at).max(at));
+        let [groups, expiry_check] = [groups, Some(self.next_expiry_check)].map(|at| at.filter(|_| self.answers()));
+        earliest([retry, self.replies.deadline(), groups, expiry_check])
     }
 
     /// Leadership is gone, and with it everything that is only in memory.
