@@ -255,8 +255,8 @@ pub enum Environment {
 
 /// The uid at the beginning of a value.
 #[must_use]
-pub fn uid_of(value: Option<&Bytes>) -> Option<Uid> {
-    let head = value?.get(..8)?;
+pub fn uid_of(value: Option<&(impl AsRef<[u8]> + ?Sized)>) -> Option<Uid> {
+    let head = value?.as_ref().get(..8)?;
     Some(Uid(u64::from_be_bytes(head.try_into().expect("eight bytes"))))
 }
 

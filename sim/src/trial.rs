@@ -13,6 +13,7 @@ use crate::metrics::{Metrics, Series};
 use crate::nemesis;
 use crate::program::OwnProgram;
 use crate::scenario::Scenario;
+use crate::scenario::units::show_duration;
 use crate::verdict::{Findings, Ruling};
 use crate::world::{self, End, Report, Setup};
 
@@ -48,8 +49,8 @@ pub struct Outcome {
     pub findings: Findings,
     /// The faults that were planned.
     pub plan: FaultPlan,
-    /// How many of them took effect.
-    pub faults_fired: u64,
+    /// Those of them that never took effect: what, to whom, and when, for people.
+    pub idle_faults: Vec<String>,
     /// The rolling hash of every delivered event.
     pub digest: u64,
     /// Delivered events.
@@ -65,6 +66,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// How many of the planned faults took effect.
+    #[must_use]
+    pub fn faults_fired(&self) -> u64 {
+        (self.plan.len() - self.idle_faults.len()) as u64
+    }
+
     /// Insists that no check was violated.
     ///
     /// # Panics
@@ -146,7 +153,15 @@ fn hold(scenario: &Scenario, own: &[OwnProgram], seed: u64, plan: FaultPlan, wan
     Outcome {
         seed,
         verdict,
-        faults_fired: report.faults.iter().filter(|fault| fault.fired).count() as u64,
+        idle_faults: report
+            .faults
+            .iter()
+            .filter(|fault| !fault.fired)
+            .map(|fault| {
+                let at = show_duration(Duration::from_nanos(fault.from.0));
+                format!("{} at {at}", fault.name)
+            })
+            .collect(),
         digest: report.digest,
         events: report.events,
         sim_seconds: report.sim_time.seconds(),

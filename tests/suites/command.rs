@@ -115,7 +115,7 @@ fn stand_in(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
     let mut findings = Findings::default();
     let mut digest = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1;
     let mut verdict = Verdict::Pass;
-    let mut fired = scenario.faults.len() as u64;
+    let mut idle = 0;
     for word in scenario.teaches.split_whitespace() {
         let (what, every) = word.split_once('/').unwrap_or((word, "1"));
         if !seed.is_multiple_of(every.parse().expect("a number")) {
@@ -156,7 +156,8 @@ fn stand_in(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
             }
             "panics" => panic!("seed {seed} broke it"),
             "slow" => thread::sleep(Duration::from_millis(4)),
-            "idle" => fired = 0,
+            "idle" => idle = scenario.faults.len(),
+            "idle-one" => idle = 1,
             "differs-by-process" => digest ^= u64::from(std::process::id()),
             "differs-by-call" => digest ^= calls,
             _ => {}
@@ -183,7 +184,7 @@ fn stand_in(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
         verdict,
         findings,
         plan: scenario.faults.clone(),
-        faults_fired: fired,
+        idle_faults: (1..=idle).map(|fault| format!("fault {fault}")).collect(),
         digest,
         events: 1_000 + seed % 7,
         sim_seconds: 60.5,
@@ -1025,7 +1026,12 @@ fn quiet_says_the_summary_alone(place: &Place) {
 
 fn faults_that_never_fired_are_told(place: &Place) {
     let fault = "\n[[faults]]\nat = \"1s\"\nkill = \"broker 1\"\n[[faults]]\nat = \"2s\"\nkill = \"broker 2\"\n";
-    for (name, teaches) in [("lazy", "idle"), ("half", "idle/2"), ("busy", "nothing")] {
+    for (name, teaches) in [
+        ("lazy", "idle"),
+        ("half", "idle/2"),
+        ("tired", "idle-one"),
+        ("busy", "nothing"),
+    ] {
         place.scenario(name, teaches, "");
         let path = format!("scenarios/{name}.toml");
         let text = fs::read_to_string(place.0.join(&path)).expect("a file");
@@ -1033,7 +1039,13 @@ fn faults_that_never_fired_are_told(place: &Place) {
     }
     let said = place.trial("run scenarios").ended(0);
     let warnings: Vec<&str> = said.out.lines().filter(|line| line.starts_with("warning:")).collect();
-    assert_eq!(warnings, ["warning: lazy: none of 6 planned faults ever took effect"]);
+    assert_eq!(
+        warnings,
+        [
+            "warning: lazy: none of 6 planned faults ever took effect",
+            "warning: tired: took effect in no trial: fault 1"
+        ]
+    );
 }
 
 fn list_explain_and_lint(place: &Place) {

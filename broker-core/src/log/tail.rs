@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 use crate::protocol::RecordBatch;
 use crate::types::Offset;
 
+/// How many of the newest batches are tried before the others are searched.
+const NEWEST: usize = 4;
+
 /// Consecutive batches, bounded in bytes.
 ///
 /// Invariant: at most `max_bytes`, or a single batch.
@@ -49,7 +52,7 @@ impl Tail {
         if self.batches.front()?.base_offset() > from {
             return None;
         }
-        let first = self.batches.partition_point(|batch| batch.last_offset() < from);
+        let first = self.index_of(from);
         let mut batches = Vec::new();
         let mut room = max_bytes;
         for batch in self.batches.range(first..) {
@@ -61,5 +64,19 @@ impl Tail {
             batches.push(batch.clone());
         }
         Some(batches)
+    }
+
+    /// The index of the batch that holds `from`, or of the one behind. Most readers keep up, so the newest batches are
+    /// tried first: the way to them through all the others is long, and cold in the processor's caches.
+    fn index_of(&self, from: Offset) -> usize {
+        let is_before = |batch: &RecordBatch| batch.last_offset() < from;
+        let newest = self.batches.len().saturating_sub(NEWEST);
+        match newest.checked_sub(1).map(|older| is_before(&self.batches[older])) {
+            Some(false) => self.batches.partition_point(is_before),
+            None | Some(true) => {
+                let newer = self.batches.range(newest..);
+                newest + newer.take_while(|batch| is_before(batch)).count()
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Requests and responses. Each pair names the Kafka API it stands for.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -89,7 +90,7 @@ api! {
     /// Which broker coordinates a group?
     FindCoordinator(FindCoordinatorRequest, FindCoordinatorResponse),
     /// A member of the classic protocol joins, or joins again.
-    JoinGroup(JoinGroupRequest, JoinGroupResponse),
+    JoinGroup(Box<JoinGroupRequest>, JoinGroupResponse),
     /// A member of the classic protocol asks for its assignment; the leader brings all of them.
     SyncGroup(SyncGroupRequest, SyncGroupResponse),
     /// A member of the classic protocol is alive.
@@ -97,11 +98,27 @@ api! {
     /// A member of the classic protocol leaves.
     LeaveGroup(LeaveGroupRequest, LeaveGroupResponse),
     /// A member of the consumer protocol joins, is alive, reports what it owns, or leaves (KIP-848).
-    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse),
+    ConsumerGroupHeartbeat(Box<ConsumerGroupHeartbeatRequest>, ConsumerGroupHeartbeatResponse),
     /// Store positions of a group.
     OffsetCommit(OffsetCommitRequest, OffsetCommitResponse),
     /// The stored positions of a group.
     OffsetFetch(OffsetFetchRequest, OffsetFetchResponse),
+}
+
+// The large and rare ones lie in boxes, so that the others are moved in a few instructions: every message of a cluster
+// is moved a dozen times on its way.
+const _: () = assert!(size_of::<Request>() <= 96 && size_of::<Response>() <= 96);
+
+impl From<JoinGroupRequest> for Request {
+    fn from(body: JoinGroupRequest) -> Request {
+        Request::JoinGroup(Box::new(body))
+    }
+}
+
+impl From<ConsumerGroupHeartbeatRequest> for Request {
+    fn from(body: ConsumerGroupHeartbeatRequest) -> Request {
+        Request::ConsumerGroupHeartbeat(Box::new(body))
+    }
 }
 
 /// How many replicas must have a batch before the producer is answered.

@@ -14,4 +14,4 @@ mod varint;
 pub use error::ErrorCode;
 pub use groups::*;
 pub use messages::*;
-pub use record_batch::{BatchBuilder, Compacted, CorruptBatch, Header, Record, RecordBatch};
+pub use record_batch::{BatchBuilder, Compacted, CorruptBatch, Header, Record, RecordBatch, RecordView};

@@ -241,6 +241,11 @@ pub(super) fn append(
     if acks == Acks::All && partition.state.isr.len() < partition.min_insync_replicas() {
         return Err(ErrorCode::NotEnoughReplicas);
     }
+    // Records that nobody could read are refused, as by Kafka's `LogValidator`; compressed ones, which this build cannot
+    // read either, pass unseen.
+    if batch.compression() == 0 && batch.views().any(|record| record.is_err()) {
+        return Err(ErrorCode::InvalidRecord);
+    }
     partition.append(ctx, view, batch)
 }
 

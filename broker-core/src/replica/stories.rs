@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::*;
 use crate::config::NEVER;
 use crate::machine::{Outbox, Output, ReplyTo};
+use crate::protocol::record_batch::HEADER_SIZE;
 use crate::protocol::{
     Acks, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, BatchBuilder, ProduceRequest,
     RecordBatch, Request,
@@ -466,8 +467,15 @@ fn batches_that_a_leader_must_not_take_are_refused() {
     );
     let mut large = BatchBuilder::new();
     large.push(Timestamp(1), None, Some(&[0; 100]), &[]);
+    let mut bytes = batch().bytes().to_vec();
+    // The one record's offset delta, which must be 0, becomes 1; the CRC vouches for it.
+    bytes[HEADER_SIZE + 3] = 2;
+    let crc = crc32c::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    let gap = RecordBatch::parse(&bytes.into()).expect("its header is sound");
     for (row, broker, batch, error) in [
         ("too large", 1, large.build(), ErrorCode::MessageTooLarge),
+        ("wrong inner offset", 1, gap, ErrorCode::InvalidRecord),
         ("not the leader", 2, batch(), ErrorCode::NotLeaderOrFollower),
     ] {
         let number = trio.produce_batch(broker, Acks::All, batch);

@@ -208,12 +208,12 @@ impl Committed {
 fn decode(batch: &RecordBatch, records: &mut Vec<Committed>) {
     let (epoch, visible) = (batch.leader_epoch(), !batch.is_control());
     let before = records.len() as i64 - batch.base_offset().0;
-    for record in batch.records() {
+    for record in batch.views() {
         let Ok(record) = record else { return };
         records.resize((record.offset.0 + before) as usize, Committed::gap(epoch));
         records.push(Committed {
-            uid: uid_of(record.value.as_ref()),
-            fingerprint: fingerprint(record.key.as_deref(), record.value.as_deref(), &record.headers),
+            uid: uid_of(record.value),
+            fingerprint: fingerprint(record.key, record.value, &record.headers),
             epoch,
             visible,
             observed: false,

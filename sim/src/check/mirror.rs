@@ -59,10 +59,12 @@ pub(super) fn chain(batches: &[Batch]) -> u64 {
 
 /// How many of `batches` lie wholly below `offset`.
 pub(super) fn count_below(batches: &[Batch], offset: Offset) -> usize {
-    if batches.last().is_none_or(|last| last.next <= offset) {
-        return batches.len();
+    // Nearly always it is a matter of the newest ones, and a search through all of them would be cold in the caches.
+    let newest = batches.len().saturating_sub(8);
+    match newest.checked_sub(1).map(|older| batches[older].next <= offset) {
+        Some(false) => batches.partition_point(|batch| batch.next <= offset),
+        None | Some(true) => newest + batches[newest..].partition_point(|batch| batch.next <= offset),
     }
-    batches.partition_point(|batch| batch.next <= offset)
 }
 
 /// One replica's log.

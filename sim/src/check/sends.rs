@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::uids::UidIndex;
 use crate::history::{At, Entry, SentRecord, Uid};
-use crate::scenario::Scenario;
+use crate::scenario::{ProducerGroup, Scenario};
 
 /// Every send.
 pub(super) struct Sends {
@@ -109,7 +109,7 @@ impl Sends {
         }
         Sends {
             index: UidIndex::default(),
-            sends: Vec::new(),
+            sends: Vec::with_capacity(expected(scenario)),
             programs: BTreeMap::new(),
             first_sends: Vec::new(),
             last_program: None,
@@ -276,6 +276,16 @@ impl Sends {
             ))
         })
     }
+}
+
+/// About how many records the producers will send, so that the list of them need not be moved as it grows.
+fn expected(scenario: &Scenario) -> usize {
+    let of_group = |group: &ProducerGroup| {
+        let stop = group.stop.unwrap_or(scenario.duration).min(scenario.duration);
+        f64::from(group.count) * group.rate * stop.saturating_sub(group.start).as_secs_f64()
+    };
+    let records: f64 = scenario.producers.iter().map(of_group).sum();
+    (records * 1.1).min(1e6) as usize
 }
 
 fn topic_place(topics: &mut Vec<(TopicName, Loose)>, name: &TopicName) -> usize {

@@ -52,6 +52,8 @@ pub struct Ruled {
     pub faults_planned: u64,
     /// Faults that took effect.
     pub faults_fired: u64,
+    /// Those that did not.
+    pub idle_faults: Vec<String>,
 }
 
 /// A panic inside a trial.
@@ -84,6 +86,7 @@ pub fn judge(scenario: &Scenario, seed: u64, held: &Result<Outcome, Panic>, wall
             records_consumed: 0,
             faults_planned: 0,
             faults_fired: 0,
+            idle_faults: Vec::new(),
         },
     }
 }
@@ -120,7 +123,8 @@ fn judge_outcome(scenario: &Scenario, outcome: &Outcome, wall: Duration) -> Rule
         records_acked: outcome.records_acked,
         records_consumed: outcome.records_consumed,
         faults_planned: outcome.plan.len() as u64,
-        faults_fired: outcome.faults_fired,
+        faults_fired: outcome.faults_fired(),
+        idle_faults: outcome.idle_faults.clone(),
     };
     match &outcome.verdict {
         Verdict::Pass => {}

@@ -179,10 +179,17 @@ impl Replay<'_> {
 }
 
 fn faults_text(outcome: &Outcome) -> String {
-    let mut text = format!("{} of {} faults took effect", outcome.faults_fired, outcome.plan.len());
+    let mut text = format!(
+        "{} of {} faults took effect",
+        outcome.faults_fired(),
+        outcome.plan.len()
+    );
     let bands = outcome.record.iter().flat_map(|record| &record.faults);
     for band in bands {
         let _ = write!(text, "\n  {:>9.3} to {:>9.3} s  {}", band.from, band.to, band.name);
+    }
+    for idle in &outcome.idle_faults {
+        let _ = write!(text, "\n  no effect: {idle}");
     }
     text
 }

@@ -101,14 +101,10 @@ impl Standing<'_> {
             let planned = show_count(tally.faults_planned);
             return Some(format!("{name}: none of {planned} planned faults ever took effect"));
         }
-        let fixed = self.loaded.scenario.faults.len();
-        let idle = tally.least_unfired.filter(|idle| *idle > 0 && fixed > 0)?;
-        let faults = if idle == 1 {
-            "one planned fault"
-        } else {
-            &format!("{idle} planned faults")
-        };
-        Some(format!("{name}: in every trial at least {faults} took no effect"))
+        let idle = tally.idle_faults.iter().flatten();
+        let idle: Vec<&str> = idle.map(String::as_str).collect();
+        let faults = idle.join(", ");
+        (!idle.is_empty()).then(|| format!("{name}: took effect in no trial: {faults}"))
     }
 
     fn first_failure(&self) -> String {

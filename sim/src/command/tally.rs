@@ -3,7 +3,7 @@
 //! Two tallies of different trials can be merged, in any order and any grouping, with one result. That is what makes
 //! an interrupted sweep's counters fit to its remaining trials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,8 @@ pub struct Tally {
     pub faults_planned: u64,
     /// Faults that took effect.
     pub faults_fired: u64,
-    /// The fewest faults that took no effect in a trial.
-    pub least_unfired: Option<u64>,
+    /// The faults that took no effect in any trial; `None` before the first trial.
+    pub idle_faults: Option<BTreeSet<String>>,
     /// In how many trials each expected anomaly was found.
     pub found: BTreeMap<String, u64>,
     /// What the contract allowed, by check.
@@ -137,7 +137,7 @@ impl Tally {
             records_consumed: ruled.records_consumed,
             faults_planned: ruled.faults_planned,
             faults_fired: ruled.faults_fired,
-            least_unfired: (ruled.came != Came::Broke).then(|| ruled.faults_planned.saturating_sub(ruled.faults_fired)),
+            idle_faults: (ruled.came != Came::Broke).then(|| ruled.idle_faults.iter().cloned().collect()),
             found: ruled.found.iter().map(|check| ((*check).to_owned(), 1)).collect(),
             allowed: allowed.collect(),
             failures: group.into_iter().collect(),
@@ -159,7 +159,10 @@ impl Tally {
         self.records_consumed += other.records_consumed;
         self.faults_planned += other.faults_planned;
         self.faults_fired += other.faults_fired;
-        self.least_unfired = self.least_unfired.into_iter().chain(other.least_unfired).min();
+        self.idle_faults = match (self.idle_faults.take(), other.idle_faults) {
+            (Some(mine), Some(theirs)) => Some(&mine & &theirs),
+            (mine, theirs) => mine.or(theirs),
+        };
         for (check, count) in other.found {
             *self.found.entry(check).or_default() += count;
         }
@@ -221,6 +224,7 @@ mod tests {
                 records_consumed: n,
                 faults_planned: planned,
                 faults_fired: fired,
+                idle_faults: (fired..planned).map(|fault| format!("fault {fault}")).collect(),
             },
         )
     }

@@ -383,7 +383,7 @@ fn polled_record(record: &broker_core::client::consumer::ConsumerRecord) -> Poll
         partition: *partition,
         offset: record.offset,
         leader_epoch: *leader_epoch,
-        uid: uid_of(record.value.as_ref()),
+        uid: uid_of(record.value.as_deref()),
         fingerprint: fingerprint(record.key.as_deref(), record.value.as_deref(), &record.headers),
     }
 }

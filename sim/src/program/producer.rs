@@ -347,12 +347,12 @@ fn reserve(room: &mut BytesMut, size: usize) {
 }
 
 fn sent_record(record: &Prepared) -> SentRecord {
-    let value = record.value.as_ref();
+    let value = record.value.as_deref();
     SentRecord {
         uid: uid_of(value).expect("a value begins with the uid that ProducerClient::value gave it"),
         topic: record.topic.clone(),
         key: record.key.clone(),
-        fingerprint: fingerprint(record.key.as_deref(), value.map(|value| &value[..]), &record.headers),
+        fingerprint: fingerprint(record.key.as_deref(), value, &record.headers),
         payload: crc32c::crc32c(value.map_or(&[], |value| &value[8..])),
         hop: hop::read(&record.headers),
     }

@@ -22,7 +22,7 @@ use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Tim
 pub use builder::BatchBuilder;
 pub use compacted::Compacted;
 use records::Records;
-pub use records::{Header, Record};
+pub use records::{Header, Record, RecordView};
 
 /// The bytes before the first record of a batch.
 pub const HEADER_SIZE: usize = 61;
@@ -288,6 +288,20 @@ impl RecordBatch {
 
     /// Its records in order. Stops with an error at the first malformed one, or at once if they are compressed.
     pub fn records(&self) -> impl Iterator<Item = Result<Record, CorruptBatch>> + '_ {
+        self.views().map(|view| {
+            let view = view?;
+            Ok(Record {
+                offset: view.offset,
+                timestamp: view.timestamp,
+                key: view.key.map(|key| self.0.slice_ref(key)),
+                value: view.value.map(|value| self.0.slice_ref(value)),
+                headers: view.headers,
+            })
+        })
+    }
+
+    /// The same as [`RecordBatch::records`], without handles on the batch.
+    pub fn views(&self) -> impl Iterator<Item = Result<RecordView<'_>, CorruptBatch>> {
         Records::new(self)
     }
 

@@ -23,6 +23,21 @@ pub struct Record {
     pub headers: Vec<Header>,
 }
 
+/// One record where it lies in its batch, for who only looks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordView<'a> {
+    /// Its offset in the partition.
+    pub offset: Offset,
+    /// Its timestamp.
+    pub timestamp: Timestamp,
+    /// Its key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Its headers in order.
+    pub headers: Vec<Header>,
+}
+
 /// A header of a record.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct Header {
@@ -55,8 +70,8 @@ impl Records<'_> {
     }
 }
 
-impl Iterator for Records<'_> {
-    type Item = Result<Record, CorruptBatch>;
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<RecordView<'a>, CorruptBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -78,8 +93,8 @@ impl Iterator for Records<'_> {
     }
 }
 
-impl Records<'_> {
-    fn record(&mut self) -> Option<Record> {
+impl<'a> Records<'a> {
+    fn record(&mut self) -> Option<RecordView<'a>> {
         let length = usize::try_from(self.reader.varint()?).ok()?;
         let end = self.reader.at().checked_add(length)?;
         let _attributes = self.reader.byte()?;
@@ -92,7 +107,7 @@ impl Records<'_> {
         let key = self.field()?;
         let value = self.field()?;
         let headers = self.headers()?;
-        (self.reader.at() == end).then(|| Record {
+        (self.reader.at() == end).then(|| RecordView {
             offset: self.batch.base_offset().plus(delta),
             timestamp: if self.batch.attributes() & LOG_APPEND_TIME != 0 {
                 self.batch.max_timestamp()
@@ -114,21 +129,22 @@ impl Records<'_> {
         let mut headers = Vec::with_capacity(count);
         for _ in 0..count {
             headers.push(Header {
-                key: self.field()??,
-                value: self.field()?,
+                key: self.batch.0.slice_ref(self.field()??),
+                value: self.field()?.map(|value| self.batch.0.slice_ref(value)),
             });
         }
         Some(headers)
     }
 
-    /// A length and as many bytes, shared with the batch; length -1 means that there is no field.
-    fn field(&mut self) -> Option<Option<Bytes>> {
+    /// A length and as many bytes; length -1 means that there is no field.
+    fn field(&mut self) -> Option<Option<&'a [u8]>> {
         let length = self.reader.varint()?;
         if length == -1 {
             return Some(None);
         }
         let length = usize::try_from(length).ok()?;
         let from = self.reader.skip(length)?;
-        Some(Some(self.batch.0.slice(from..from + length)))
+        let batch: &'a RecordBatch = self.batch;
+        Some(Some(&batch.0[from..from + length]))
     }
 }
