@@ -6,7 +6,7 @@
 //! durability/acks-one        allowed          100     1.0 M    6,000 s   11.9 s  37× lost-write (acks=1)
 //!
 //! 2 scenarios, 200 trials · 1 allowed · 1 pass
-//! 2.0 M records acknowledged, 12,000 simulated s in 24.2 s of one core (496× real time)
+//! 2.0 M records acknowledged, 12,000 simulated s in 24.2 s of one core (496×)
 //! ```
 
 use std::fmt::Write as _;
@@ -239,7 +239,7 @@ fn totals(text: &mut String, rows: &[SummaryRow], width: usize, colour: bool) {
     );
     if wall > 0.0 {
         let factor = numbers::thousands((sim / wall).round() as u64);
-        let _ = write!(text, " in {} of one core ({factor}× real time)", seconds(wall));
+        let _ = write!(text, " in {} of one core ({factor}×)", seconds(wall));
     }
     text.push('\n');
 }

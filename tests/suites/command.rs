@@ -335,7 +335,7 @@ impl Said {
                     .chars()
                     .all(|c| c.is_ascii_digit() || matches!(c, '.' | ','));
                 let is_build =
-                    words[index].starts_with("0.1.0+") || words[index].starts_with('(') && words[index].ends_with('×');
+                    words[index].starts_with("0.1.0+") || words[index].starts_with('(') && words[index].ends_with("×)");
                 if (next && is_number) || is_build {
                     words[index] = "#".to_owned();
                 }
