@@ -165,7 +165,7 @@ impl ClassicGroup {
 
     pub(super) fn on_request(&mut self, turn: &mut Turn<'_, '_>, to: ReplyTo, request: Request) {
         match request {
-            Request::JoinGroup(request) => self.join(turn, to, request),
+            Request::JoinGroup(request) => self.join(turn, to, *request),
             Request::SyncGroup(request) => self.sync(turn, to, request),
             Request::Heartbeat(request) => {
                 let error = self.heartbeat(turn, &request);

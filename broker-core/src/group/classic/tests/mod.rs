@@ -77,14 +77,14 @@ impl Club {
 
     fn join_with(&mut self, name: &'static str, mut request: JoinGroupRequest) -> u64 {
         if request.member.is_none() && request.instance.is_none() {
-            let response = join_response(self.bench.ask(Request::JoinGroup(request.clone())));
+            let response = join_response(self.bench.ask(Request::from(request.clone())));
             assert_eq!(response.error, ErrorCode::MemberIdRequired);
             request.member = response.member;
         }
         if let Some(id) = &request.member {
             self.ids.insert(name, id.clone());
         }
-        self.bench.send(Request::JoinGroup(request))
+        self.bench.send(Request::from(request))
     }
 
     /// The answer to a join, which must have come with success.

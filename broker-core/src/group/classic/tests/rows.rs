@@ -139,7 +139,7 @@ fn requests() {
                 member: words.member,
                 instance,
             }),
-            _ => Request::JoinGroup(JoinGroupRequest {
+            _ => Request::from(JoinGroupRequest {
                 member: words.member,
                 instance,
                 ..club.join_request("z")
@@ -203,7 +203,7 @@ fn joins_that_are_refused() {
         let mut request = club.join_request("z");
         change(&mut request);
         assert_eq!(
-            error_of(club.bench.ask(Request::JoinGroup(request))),
+            error_of(club.bench.ask(Request::from(request))),
             Some(expected),
             "{row}"
         );
@@ -213,7 +213,7 @@ fn joins_that_are_refused() {
         ..Club::new().join_request("z")
     };
     assert_eq!(
-        error_of(Club::new().bench.ask(Request::JoinGroup(nameless))),
+        error_of(Club::new().bench.ask(Request::from(nameless))),
         Some(E::InvalidGroupId)
     );
 }
@@ -234,7 +234,7 @@ fn a_group_of_its_largest_size() {
     ] {
         let mut club = Club::with(config.clone(), Quirks::default());
         club.bring_to(state);
-        let request = Request::JoinGroup(club.join_request("z"));
+        let request = Request::from(club.join_request("z"));
         assert_eq!(error_of(club.bench.ask(request)), expected, "{state:?}");
         if state == Stable {
             let again = club.join("b");

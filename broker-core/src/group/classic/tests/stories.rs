@@ -205,7 +205,7 @@ fn who_does_not_sync_in_time_is_out() {
 fn an_id_that_is_never_used_expires() {
     let mut club = Club::new();
     club.bring_to(GroupState::Stable);
-    let required = Request::JoinGroup(club.join_request("z"));
+    let required = Request::from(club.join_request("z"));
     assert_eq!(
         join_response(club.bench.ask(required)).error,
         ErrorCode::MemberIdRequired
