@@ -1,6 +1,6 @@
 //! The `trial` command. What it does is in [`sim::command`].
 
-/// A trial makes and drops many small things: this one spends half the time of the system's on them.
+/// A trial makes and drops many small things: this one is quicker at that than the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

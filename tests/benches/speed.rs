@@ -11,6 +11,10 @@ use sim::scenario::Scenario;
 use sim::scenario::files;
 use sim::trial::{Wanted, run};
 
+/// The allocator of the `trial` command, so that the figures are its own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
