@@ -58,7 +58,7 @@ impl Coordinator {
     /// The heartbeats of the consumer protocol that it got since the last call.
     pub fn heartbeats(&mut self) -> Vec<ConsumerGroupHeartbeatRequest> {
         let heartbeat = |request| match request {
-            Request::ConsumerGroupHeartbeat(request) => Some(request),
+            Request::ConsumerGroupHeartbeat(request) => Some(*request),
             _ => None,
         };
         self.asked.drain(..).filter_map(heartbeat).collect()

@@ -71,7 +71,7 @@ impl Fleet {
             instance: (who < 2).then(|| GroupInstanceId::from(["i0", "i1"][who])),
             ..self.club.join_request("x")
         };
-        process.stage = Stage::Joining(self.club.bench.send(Request::JoinGroup(request)));
+        process.stage = Stage::Joining(self.club.bench.send(Request::from(request)));
     }
 
     fn run(&mut self, who: usize) {

@@ -81,7 +81,7 @@ impl Crew {
 
     /// Sends a heartbeat, and takes over what the answer says, as a member does that releases at once.
     fn send(&mut self, name: &'static str, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
-        let response = heartbeat_response(self.bench.ask(Request::ConsumerGroupHeartbeat(request)));
+        let response = heartbeat_response(self.bench.ask(Request::from(request)));
         if response.error == ErrorCode::None {
             let known = self.members.entry(name).or_default();
             known.epoch = response.member_epoch.0;
@@ -118,7 +118,7 @@ impl Crew {
             member_epoch: epoch,
             ..self.request(name)
         };
-        let response = heartbeat_response(self.bench.ask(Request::ConsumerGroupHeartbeat(request)));
+        let response = heartbeat_response(self.bench.ask(Request::from(request)));
         self.members.remove(name);
         response.error
     }

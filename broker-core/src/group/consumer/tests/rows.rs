@@ -100,7 +100,7 @@ fn heartbeats() {
     ] {
         let mut crew = crew();
         let request = heartbeat(&crew, text);
-        let response = heartbeat_response(crew.bench.ask(Request::ConsumerGroupHeartbeat(request)));
+        let response = heartbeat_response(crew.bench.ask(Request::from(request)));
         assert_eq!(response.error, expected, "{text}");
         assert_eq!(response.heartbeat_interval, Duration::from_secs(5), "{text}");
     }
@@ -112,7 +112,7 @@ fn heartbeats() {
         ("member=a epoch=join", E::None),
     ] {
         let request = heartbeat(&crew, text);
-        let response = heartbeat_response(crew.bench.ask(Request::ConsumerGroupHeartbeat(request)));
+        let response = heartbeat_response(crew.bench.ask(Request::from(request)));
         assert_eq!(response.error, expected, "no group yet: {text}");
     }
 }
@@ -241,8 +241,8 @@ fn the_other_protocol() {
     let mut crew = crew();
     let (member, generation, instance) = (MemberId::from("a"), GroupEpoch(4), None);
     let requests = [
-        Request::JoinGroup(classic_join(None)),
-        Request::JoinGroup(classic_join(Some("a"))),
+        Request::from(classic_join(None)),
+        Request::from(classic_join(Some("a"))),
         Request::SyncGroup(SyncGroupRequest {
             group: group(),
             generation,
@@ -277,7 +277,7 @@ fn the_other_protocol() {
     // Empty, it changes over, and its generations count on.
     crew.leave("a", GroupEpoch::NONE);
     crew.leave("s1a", GroupEpoch::NONE);
-    let Some(Response::JoinGroup(response)) = crew.bench.ask(Request::JoinGroup(classic_join(None))) else {
+    let Some(Response::JoinGroup(response)) = crew.bench.ask(Request::from(classic_join(None))) else {
         panic!("no answer to a join")
     };
     assert_eq!(response.error, ErrorCode::MemberIdRequired);
@@ -285,7 +285,7 @@ fn the_other_protocol() {
         member: response.member,
         ..classic_join(None)
     };
-    let join = crew.bench.send(Request::JoinGroup(join));
+    let join = crew.bench.send(Request::from(join));
     crew.bench.pass_ms(3_000);
     let Some(Response::JoinGroup(response)) = crew.bench.answer(join) else {
         panic!("no answer to a join")
@@ -301,14 +301,14 @@ fn the_other_protocol() {
 
     // And back.
     let mut crew = Crew::new();
-    let Some(Response::JoinGroup(response)) = crew.bench.ask(Request::JoinGroup(classic_join(None))) else {
+    let Some(Response::JoinGroup(response)) = crew.bench.ask(Request::from(classic_join(None))) else {
         panic!("no answer to a join")
     };
     let join = JoinGroupRequest {
         member: response.member.clone(),
         ..classic_join(None)
     };
-    crew.bench.send(Request::JoinGroup(join));
+    crew.bench.send(Request::from(join));
     crew.bench.pass_ms(3_000);
     assert_eq!(crew.join("a", "t").error, ErrorCode::GroupIdNotFound);
     let leave = LeaveGroupRequest {

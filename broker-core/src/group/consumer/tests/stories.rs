@@ -200,7 +200,7 @@ fn a_static_member_goes_and_comes_back() {
         member_epoch: GroupEpoch(2),
         ..crew.request("s1a")
     };
-    let answer = heartbeat_response(crew.bench.ask(Request::ConsumerGroupHeartbeat(zombie)));
+    let answer = heartbeat_response(crew.bench.ask(Request::from(zombie)));
     assert_eq!(answer.error, ErrorCode::FencedInstanceId);
     crew.bench.failover();
     assert_eq!(crew.beat("s1b").error, ErrorCode::None);
@@ -335,7 +335,7 @@ fn a_log_that_fails_changes_nothing() {
     crew.join("a", "t");
     crew.bench.told();
     crew.bench.log_fails = true;
-    let request = Request::ConsumerGroupHeartbeat(crew.join_request("b", "t"));
+    let request = Request::from(crew.join_request("b", "t"));
     assert!(crew.bench.ask(request).is_none());
     assert!(crew.bench.told().is_empty(), "what is not written is not stated");
     assert_eq!(crew.beat("a").assignment, None, "nobody has joined");
@@ -346,7 +346,7 @@ fn a_log_that_fails_changes_nothing() {
         owned: Some(partitions("t0 t1")),
         ..crew.request("a")
     };
-    assert!(crew.bench.ask(Request::ConsumerGroupHeartbeat(request)).is_none());
+    assert!(crew.bench.ask(Request::from(request)).is_none());
     assert_eq!(crew.beat("b").assignment, None);
     // Its time to release runs on.
     for _ in 0..12 {

@@ -89,11 +89,7 @@ impl Fleet {
             return;
         };
         let request = self.request(who, &process);
-        let answer = self
-            .crew
-            .bench
-            .ask(Request::ConsumerGroupHeartbeat(request))
-            .filter(|_| !lost);
+        let answer = self.crew.bench.ask(Request::from(request)).filter(|_| !lost);
         let Some(answer) = answer else {
             // It does not know what became of its words, so it says them again.
             process.reports = true;
@@ -168,7 +164,7 @@ impl Fleet {
                         member_epoch: leave,
                         ..self.request(who, &process)
                     };
-                    self.crew.bench.ask(Request::ConsumerGroupHeartbeat(request));
+                    self.crew.bench.ask(Request::from(request));
                 }
             }
             Step::Crash(who) => self.processes[who] = None,
