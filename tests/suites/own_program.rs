@@ -148,7 +148,7 @@ fn a_program_may_end_and_is_started_again_only_when_it_was_stopped() {
             async move { env.stopping().await }
         });
     let outcome = trial.run(1);
-    assert_eq!((&outcome.verdict, outcome.faults_fired), (&Verdict::Pass, 1));
+    assert_eq!((&outcome.verdict, outcome.faults_fired()), (&Verdict::Pass, 1));
     assert_eq!(runs.load(std::sync::atomic::Ordering::Relaxed), 2);
 }
 
