@@ -155,7 +155,7 @@ fn a_coordinator_that_loads_answers_nobody() {
         assert_eq!(cluster.fetch(second, GROUP, partition), fetched);
         assert_eq!(cluster.commit(second, GROUP, partition, 6), committed);
         cluster.free(second);
-        cluster.pass(SECOND);
+        cluster.pass(6 * SECOND);
         assert_eq!(cluster.fetch(second, GROUP, partition), Ok(afterwards));
     }
 }
