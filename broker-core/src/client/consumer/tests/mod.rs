@@ -16,6 +16,7 @@ use crate::protocol::{
 use crate::types::{EpochEndOffset, Timestamp, TopicId};
 
 mod classic;
+mod cohort;
 mod commits;
 mod consumer_protocol;
 mod fetching;
