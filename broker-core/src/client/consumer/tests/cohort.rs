@@ -481,7 +481,7 @@ impl World {
             .iter()
             .map(|process| process.consumer.assignment().len())
             .collect();
-        let logs = self.bench.logs.iter().enumerate();
+        let mut logs = self.bench.logs.iter().enumerate();
         let is_read = |(at, log): (usize, &Log)| {
             let stored = self.stored.get(&tp(at as i32));
             stored.is_some_and(|stored| stored.offset.0 == log.end())
@@ -489,7 +489,7 @@ impl World {
         owners.len() == self.bench.logs.len()
             && owners.values().all(|owners| owners.len() == 1)
             && counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1
-            && logs.map(is_read).all(|read| read)
+            && logs.all(is_read)
     }
 }
 

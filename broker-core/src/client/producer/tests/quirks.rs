@@ -67,9 +67,9 @@ fn sequence_burned_for_unsent() {
 #[test]
 fn inflight_accounting() {
     // (quirk, what is sent after a connection broke with "a" in flight and "b" waiting)
-    let rows: [(Option<&str>, &[(&str, i32)]); 2] = [
-        (None, &[("a", 1), ("b", 2)]),
-        (Some("inflight-accounting"), &[("b", 1), ("a", 2)]),
+    let rows = [
+        (None, vec![("a", 1), ("b", 2)]),
+        (Some("inflight-accounting"), vec![("b", 1), ("a", 2)]),
     ];
     for (quirk, order) in rows {
         let config = ProducerConfig {
@@ -103,9 +103,9 @@ fn inflight_accounting() {
 #[test]
 fn buffer_reused_in_flight() {
     // (quirk, partition and value of what is sent after a batch for partition 0 expired unanswered)
-    let rows: [(Option<&str>, &[(i32, &str)]); 2] = [
-        (None, &[(1, "b")]),
-        (Some("buffer-reused-in-flight"), &[(0, "b"), (1, "b")]),
+    let rows = [
+        (None, vec![(1, "b")]),
+        (Some("buffer-reused-in-flight"), vec![(0, "b"), (1, "b")]),
     ];
     for (quirk, places) in rows {
         let config = ProducerConfig {
