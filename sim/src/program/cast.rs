@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use broker_core::client::consumer::Consumer;
 use broker_core::client::producer::Producer;
-use broker_core::config::{AcksSetting, ProducerConfig};
+use broker_core::config::{AcksSetting, ConsumerConfig, ProducerConfig, Quirks};
 use broker_core::protocol::{Acks, NewTopic};
 use broker_core::random::Random;
 use broker_core::types::{NodeId, PartitionIndex, TopicName};
@@ -222,16 +222,13 @@ impl Role {
     }
 
     /// The library that a new process has from the beginning, and the promise of its sends if it is a producer.
-    pub(crate) fn machine(&self, bootstrap: Vec<NodeId>, random: Random) -> Option<(ClientMachine, Option<Acks>)> {
+    pub(crate) fn machine(&self, birth: ClientBirth) -> Option<(ClientMachine, Option<Acks>)> {
         let opened = match self {
-            Role::Load { group, .. } => new_producer(&group.config, bootstrap, random),
-            Role::Probe { config, .. } => new_producer(config, bootstrap, random),
-            Role::Reader { group, .. } => {
-                let machine = Consumer::new(group.config.clone(), bootstrap, random);
-                (ClientMachine::Consumer(Box::new(machine)), None)
-            }
+            Role::Load { group, .. } => birth.producer(&group.config),
+            Role::Probe { config, .. } => birth.producer(config),
+            Role::Reader { group, .. } => birth.consumer(group.config.clone()),
             Role::Admin { topics } => {
-                let machine = Admin::new(topics.clone(), bootstrap);
+                let machine = Admin::new(topics.clone(), birth.bootstrap);
                 (ClientMachine::Admin(Box::new(machine)), None)
             }
             Role::Worker { .. } | Role::Own { .. } => return None,
@@ -250,19 +247,30 @@ impl Role {
     }
 }
 
-/// The machine of a producer and the promise of its sends.
-pub(super) fn new_producer(
-    config: &ProducerConfig,
-    bootstrap: Vec<NodeId>,
-    random: Random,
-) -> (ClientMachine, Option<Acks>) {
-    let machine = Producer::new(config.clone(), bootstrap, random);
-    let acks = match config.acks {
-        AcksSetting::None => Acks::None,
-        AcksSetting::Leader => Acks::Leader,
-        AcksSetting::All => Acks::All,
-    };
-    (ClientMachine::Producer(Box::new(machine)), Some(acks))
+/// What every library is made with. A library comes with the promise of its sends if it is a producer.
+pub(crate) struct ClientBirth {
+    /// The brokers that it knows at first.
+    pub(crate) bootstrap: Vec<NodeId>,
+    /// The defects that it has.
+    pub(crate) quirks: Quirks,
+    pub(crate) random: Random,
+}
+
+impl ClientBirth {
+    pub(super) fn producer(self, config: &ProducerConfig) -> (ClientMachine, Option<Acks>) {
+        let machine = Producer::new(config.clone(), self.bootstrap, self.random).with_quirks(self.quirks);
+        let acks = match config.acks {
+            AcksSetting::None => Acks::None,
+            AcksSetting::Leader => Acks::Leader,
+            AcksSetting::All => Acks::All,
+        };
+        (ClientMachine::Producer(Box::new(machine)), Some(acks))
+    }
+
+    pub(super) fn consumer(self, config: ConsumerConfig) -> (ClientMachine, Option<Acks>) {
+        let machine = Consumer::new(config, self.bootstrap, self.random).with_quirks(self.quirks);
+        (ClientMachine::Consumer(Box::new(machine)), None)
+    }
 }
 
 /// Runs the program `program` of `cast`.

@@ -5,12 +5,10 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
-use broker_core::client::consumer::Consumer;
 use broker_core::config::{ConsumerConfig, ProducerConfig};
 use broker_core::random::Random;
-use broker_core::types::NodeId;
 
-use super::cast::{Cast, new_producer};
+use super::cast::{Cast, ClientBirth};
 use super::clock::Clock;
 use super::consumer::{ConsumerClient, ConsumerRecord};
 use super::producer::ProducerClient;
@@ -58,7 +56,7 @@ impl Env {
     /// When the program has as many clients as it may have ([`super::MOST_CLIENTS`]).
     #[must_use]
     pub fn producer(&self, config: ProducerConfig) -> ProducerClient {
-        let client = self.open(|bootstrap, random| new_producer(&config, bootstrap, random));
+        let client = self.open(|birth| birth.producer(&config));
         ProducerClient::new(self.shared.clone(), client, &config)
     }
 
@@ -70,10 +68,7 @@ impl Env {
     #[must_use]
     pub fn consumer(&self, config: ConsumerConfig) -> ConsumerClient {
         let group = config.group_id.as_deref().map(Into::into);
-        let client = self.open(|bootstrap, random| {
-            let machine = Consumer::new(config, bootstrap, random);
-            (ClientMachine::Consumer(Box::new(machine)), None)
-        });
+        let client = self.open(|birth| birth.consumer(config));
         self.shared.lock().clients[client].consuming.group = group;
         ConsumerClient::new(self.shared.clone(), client)
     }
@@ -167,10 +162,7 @@ impl Env {
     }
 
     /// Starts a library on the next free endpoint.
-    fn open(
-        &self,
-        machine: impl FnOnce(Vec<NodeId>, Random) -> (ClientMachine, Option<broker_core::protocol::Acks>),
-    ) -> usize {
+    fn open(&self, machine: impl FnOnce(ClientBirth) -> (ClientMachine, Option<broker_core::protocol::Acks>)) -> usize {
         let mut station = self.shared.lock();
         let running = &mut station.programs[self.program];
         let client = running.endpoints.start + running.opened;
@@ -182,8 +174,7 @@ impl Env {
         );
         running.opened += 1;
         let label = format!("client {} run {}", self.cast.endpoints[client].name, self.incarnation);
-        let bootstrap = (1..=station.brokers).map(NodeId).collect();
-        let (machine, acks) = machine(bootstrap, Random::new(self.seed, &label));
+        let (machine, acks) = machine(station.birth(Random::new(self.seed, &label)));
         station.open(client, machine, acks);
         client
     }

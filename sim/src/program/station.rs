@@ -13,8 +13,10 @@ use std::task::Waker;
 
 use broker_core::client::consumer::Consumer;
 use broker_core::client::producer::Producer;
+use broker_core::config::Quirks;
 use broker_core::machine::{Instant, Machine};
 use broker_core::protocol::{Acks, ErrorCode};
+use broker_core::random::Random;
 use broker_core::types::NodeId;
 use bytes::BytesMut;
 
@@ -22,6 +24,7 @@ use self::consuming::Consuming;
 pub(crate) use self::running::{Running, ServiceState};
 use self::sends::Sends;
 use super::admin::Admin;
+use super::cast::ClientBirth;
 use super::lag::LagProbe;
 use crate::history::{At, Entry, SimTime, What};
 use crate::scenario::Scenario;
@@ -40,6 +43,7 @@ impl Shared {
             clients,
             programs,
             services: running::services(scenario),
+            quirks: scenario.quirk_set,
             brokers: scenario.cluster.brokers,
             ended: Vec::new(),
             entries: Vec::new(),
@@ -71,6 +75,8 @@ pub(crate) struct Station {
     pub(crate) programs: Vec<Running>,
     /// What programs call besides the cluster.
     pub(crate) services: Vec<ServiceState>,
+    /// Defects that clients are to have.
+    pub(crate) quirks: Quirks,
     /// How many brokers there are: what a client knows of the cluster at first.
     pub(crate) brokers: u32,
     /// Programs that came to their end, and whose processes the world has not ended yet.
@@ -197,6 +203,15 @@ impl Station {
     /// A new run of the process of client `index` begins.
     pub(crate) fn start(&mut self, index: usize, incarnation: u32) {
         self.clients[index].incarnation = incarnation;
+    }
+
+    /// What a new library is made with.
+    pub(crate) fn birth(&self, random: Random) -> ClientBirth {
+        ClientBirth {
+            bootstrap: (1..=self.brokers).map(NodeId).collect(),
+            quirks: self.quirks,
+            random,
+        }
     }
 
     /// The process of client `index` has a library now; with the promise of its sends if that is a producer.

@@ -1,7 +1,6 @@
 //! Processes start, die, stand still and go on.
 
 use broker_core::random::Random;
-use broker_core::types::NodeId;
 
 use super::Birth;
 use super::engine::World;
@@ -40,7 +39,6 @@ impl<O: Observer> World<'_, O> {
     /// The endpoints of one program start together, and the program with the first of them.
     fn start_client(&mut self, place: usize, incarnation: u32) {
         let member = self.cast.member_of(place);
-        let bootstrap = (1..=self.brokers).map(NodeId).collect();
         let random = Random::new(self.seed, &format!("client {} run {incarnation}", member.name));
         let mut station = self.shared.lock();
         station.start(place, incarnation);
@@ -48,7 +46,7 @@ impl<O: Observer> World<'_, O> {
             return;
         };
         station.programs[program].start();
-        if let Some((machine, acks)) = member.role.machine(bootstrap, random) {
+        if let Some((machine, acks)) = member.role.machine(station.birth(random)) {
             station.open(place, machine, acks);
         }
         if !matches!(member.role, Role::Admin { .. }) {
