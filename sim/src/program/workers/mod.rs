@@ -11,6 +11,8 @@ mod hands;
 mod plain;
 mod pool;
 mod retry_topic;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 use std::sync::Arc;
