@@ -113,6 +113,11 @@ impl Metadata {
         known.leader.map(|leader| (leader, known.leader_epoch))
     }
 
+    /// Whether an answer has told of the partition, with a leader or without.
+    pub fn knows(&self, partition: TopicPartition) -> bool {
+        self.leaders.contains_key(&partition)
+    }
+
     /// When a request is due; `None` while one is out or there is nothing to ask.
     pub fn refresh_at(&self) -> Option<Instant> {
         if self.is_asked || self.topics.is_empty() {

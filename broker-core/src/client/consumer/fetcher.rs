@@ -53,8 +53,8 @@ impl Consumer {
 
         let mut groups: BTreeMap<(NodeId, Kind), Vec<usize>> = BTreeMap::new();
         for (index, partition) in self.assigned.iter().enumerate() {
-            if partition.leader.is_none() && partition.id.is_some() {
-                // It may be younger than the metadata: the topic has more partitions now.
+            if partition.id.is_some_and(|id| !self.metadata.knows(id)) {
+                // It is younger than the metadata: the topic has more partitions now.
                 self.metadata.request_update();
             }
             let Some((node, epoch)) = partition.leader.filter(|_| partition.wants_request()) else {
