@@ -1,10 +1,12 @@
-//! Throughput and lag over time, as SVG and PNG.
+//! Throughput, lag and groups over time, as SVG and PNG.
 //!
-//! A record becomes a `Scene`, the scene becomes files: `throughput` and `lag` decide what is shown, `frame` what
-//! both share (`events`, `lanes`, `ticks`), `svg` and `raster` paint it with plotters. Equal records give equal files.
+//! A record becomes a `Scene`, the scene becomes files: `throughput`, `lag` and `groups` decide what is shown, `compare`
+//! draws several records side by side, `frame` is what the plots of one record share (`events`, `lanes`, `ticks`), `svg` and `raster` paint it with plotters. Equal records give equal files.
 
+mod compare;
 mod events;
 mod frame;
+mod groups;
 mod lag;
 mod lanes;
 mod paint;
@@ -47,19 +49,43 @@ pub enum PlotError {
     },
 }
 
-/// Draws `throughput.svg`, `throughput.png`, `lag.svg` and `lag.png` into the folder `dir`, which is
-/// created if need be, and returns their paths in this order. Each file is there whole or not at all.
+/// Draws `throughput` and `lag`, and if there were consumer groups `group-lag`, `assignment` and `processing`, each as
+/// `.svg` and `.png`, into the folder `dir`, which is created if need be, and returns their paths in this order. Each
+/// file is there whole or not at all.
 ///
 /// # Errors
 /// [`PlotError::Invalid`] for a record that does not pass [`RunRecord::validate`], and what the file system says.
 pub fn write_plots(record: &RunRecord, dir: &Path) -> Result<Vec<PathBuf>, PlotError> {
     record.validate()?;
+    let mut scenes = vec![
+        ("throughput".to_owned(), throughput::scene(record)),
+        ("lag".to_owned(), lag::scene(record)),
+    ];
+    if !record.groups.is_empty() {
+        scenes.push(("group-lag".to_owned(), groups::lag_scene(record)));
+        scenes.push(("assignment".to_owned(), groups::assignment_scene(record)));
+        scenes.push(("processing".to_owned(), groups::processing_scene(record)));
+    }
+    write(scenes, dir)
+}
+
+/// Draws the lag of several runs side by side, in the same scale, into `compare-<name>.svg` and `.png` in the folder
+/// `dir`; each run in a field of its own, in the order given.
+///
+/// # Errors
+/// As [`write_plots`].
+pub fn compare(name: &str, records: &[RunRecord], dir: &Path) -> Result<Vec<PathBuf>, PlotError> {
+    records.iter().try_for_each(RunRecord::validate)?;
+    write(vec![(format!("compare-{name}"), compare::scene(name, records))], dir)
+}
+
+fn write(scenes: Vec<(String, scene::Scene)>, dir: &Path) -> Result<Vec<PathBuf>, PlotError> {
     fs::create_dir_all(dir).map_err(|source| PlotError::Io {
         path: dir.to_owned(),
         source,
     })?;
     let mut written = Vec::new();
-    for (name, scene) in [("throughput", throughput::scene(record)), ("lag", lag::scene(record))] {
+    for (name, scene) in scenes {
         let files = [
             ("svg", svg::draw(&scene).map(String::into_bytes)),
             ("png", raster::draw(&scene)),

@@ -55,6 +55,9 @@ pub struct RunRecord {
     pub throughput: Throughput,
     /// Lag of each consumer's partitions.
     pub lag: Vec<LagSeries>,
+    /// What each consumer group did; empty if there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupSeries>,
 }
 
 /// Counts of records.
@@ -128,6 +131,64 @@ pub struct LagSeries {
     pub records: Vec<u64>,
 }
 
+/// What a consumer group did.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct GroupSeries {
+    /// The group's id.
+    pub group: String,
+    /// Counts of the whole run.
+    pub totals: GroupTotals,
+    /// Records processed a second, per bucket; like the next two as long as those of [`Throughput`].
+    pub processed: Vec<f64>,
+    /// Records handed to a retry topic a second.
+    pub retried: Vec<f64>,
+    /// Records given up a second: handed to a dead-letter topic, or skipped over.
+    pub dead_lettered: Vec<f64>,
+    /// Committed records that the group's committed position has not passed, at the end of each bucket.
+    pub lag: Vec<PartitionLag>,
+    /// Which program owned which partition when, in the order of their beginnings.
+    pub owners: Vec<OwnerBand>,
+    /// When the group got another generation or epoch, in seconds.
+    pub rebalances: Vec<f64>,
+}
+
+/// Counts of a consumer group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct GroupTotals {
+    /// Records processed.
+    pub processed: u64,
+    /// Records handed to a retry topic.
+    pub retried: u64,
+    /// Records handed to a dead-letter topic.
+    pub dead_lettered: u64,
+    /// Records skipped over.
+    pub skipped: u64,
+    /// Generations or epochs.
+    pub rebalances: u64,
+}
+
+/// How far a group's committed position is behind in one partition.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PartitionLag {
+    /// `topic/partition`.
+    pub partition: String,
+    /// Records, at the end of each bucket.
+    pub records: Vec<u64>,
+}
+
+/// A time in which a program owned a partition.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OwnerBand {
+    /// `topic/partition`.
+    pub partition: String,
+    /// The program's name: `billing/2`.
+    pub owner: String,
+    /// When it began, in seconds.
+    pub from: f64,
+    /// When it ended, in seconds.
+    pub to: f64,
+}
+
 /// What is wrong with a record whose parts do not fit together.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Invalid {
@@ -152,10 +213,10 @@ pub enum Invalid {
         /// The number.
         value: f64,
     },
-    /// A fault ended before it began.
-    #[error("fault `{name}` ends at {to} s, before it begins at {from} s")]
+    /// A fault or an ownership ended before it began.
+    #[error("`{name}` ends at {to} s, before it begins at {from} s")]
     Band {
-        /// The fault.
+        /// The fault, or who owned what.
         name: String,
         /// Its beginning, in seconds.
         from: f64,
@@ -219,6 +280,47 @@ impl RunRecord {
                 format!("lag of {} in {}", lag.consumer, lag.partition),
                 lag.records.len(),
             )?;
+        }
+        for group in &self.groups {
+            let name = &group.group;
+            let GroupSeries {
+                processed,
+                retried,
+                dead_lettered,
+                ..
+            } = group;
+            let rates = [
+                ("processed", processed),
+                ("retried", retried),
+                ("dead_lettered", dead_lettered),
+            ];
+            for (what, rates) in rates {
+                same(format!("groups.{name}.{what}"), rates.len())?;
+                rates
+                    .iter()
+                    .try_for_each(|rate| proper(&format!("groups.{name}.{what}"), *rate))?;
+            }
+            for lag in &group.lag {
+                same(format!("lag of group {name} in {}", lag.partition), lag.records.len())?;
+            }
+            for time in &group.rebalances {
+                proper(&format!("groups.{name}.rebalances"), *time)?;
+            }
+            for band in &group.owners {
+                let OwnerBand {
+                    partition, from, to, ..
+                } = band;
+                proper(&format!("groups.{name}.owners of {partition}"), *from)?;
+                proper(&format!("groups.{name}.owners of {partition}"), *to)?;
+                if from > to {
+                    let name = format!("{} owns {partition}", band.owner);
+                    return Err(Invalid::Band {
+                        name,
+                        from: *from,
+                        to: *to,
+                    });
+                }
+            }
         }
         Ok(())
     }

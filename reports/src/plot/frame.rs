@@ -1,4 +1,4 @@
-//! What both plots share: heading, axes, faults, footer; and where on the sheet a value stands.
+//! What all plots of one run share: heading, axes, faults, footer; and where on the sheet a value stands.
 
 use super::events::Events;
 use super::scene::{Anchor, Colour, HEIGHT, Point, Scene, Text, WIDTH};
@@ -46,6 +46,8 @@ pub struct Values<'a> {
     pub max: f64,
     /// Said in place of values when there are none.
     pub empty: Option<&'a str>,
+    /// In place of an axis of values: the names of rows, from above. Empty with an axis of values.
+    pub rows: &'a [String],
 }
 
 /// The time axis.
@@ -85,14 +87,20 @@ impl Frame {
         let timeline = Timeline::of(record);
         let events = Events::of(record, timeline);
         let ticks = ticks::upto(values.max, 6);
-        let max = *ticks.last().expect("an axis has ticks");
+        let max = match values.rows.len() {
+            0 => *ticks.last().expect("an axis has ticks"),
+            rows => rows as f64,
+        };
         let frame = Frame {
             timeline,
             top: below + events.height() + 14.0,
             max,
         };
         events.shade(scene, frame.top);
-        frame.value_axis(scene, &ticks, values.unit);
+        match values.rows {
+            [] => frame.value_axis(scene, &ticks, values.unit),
+            rows => frame.row_axis(scene, rows, values.unit),
+        }
         frame.time_axis(scene);
         events.name(scene, frame.top);
         frame.legend_heading(scene, values);
@@ -125,6 +133,26 @@ impl Frame {
             scene.text(label.anchored(Anchor::End));
         }
         let unit = Text::new((LEFT - 10.0, self.top - 15.0), AXIS_TEXT, INK, unit);
+        scene.text(unit.bold().anchored(Anchor::End));
+    }
+
+    /// The upper and the lower side of a row.
+    pub fn row(&self, row: usize) -> (f64, f64) {
+        let height = (BOTTOM - self.top) / self.max;
+        (self.top + height * row as f64, self.top + height * (row + 1) as f64)
+    }
+
+    /// Names as many rows as have room for a name.
+    fn row_axis(&self, scene: &mut Scene, rows: &[String], unit: &str) {
+        let (upper, lower) = self.row(0);
+        let every = (AXIS_TEXT / (lower - upper)).ceil().max(1.0) as usize;
+        for (row, name) in rows.iter().enumerate().step_by(every) {
+            let (upper, lower) = self.row(row);
+            let name = text::cut_front(name, AXIS_TEXT, false, LEFT - MARGIN - 10.0);
+            let label = Text::new((LEFT - 10.0, (upper + lower) / 2.0 + 4.5), AXIS_TEXT, QUIET, name);
+            scene.text(label.anchored(Anchor::End));
+        }
+        let unit = Text::new((LEFT - 10.0, self.top - 8.0), AXIS_TEXT, INK, unit);
         scene.text(unit.bold().anchored(Anchor::End));
     }
 

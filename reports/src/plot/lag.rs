@@ -4,16 +4,16 @@ use std::cmp::Reverse;
 
 use super::frame::{Frame, INK, LEFT, LEGEND, LEGEND_END, QUIET, RIGHT, Values, title};
 use super::scene::{Anchor, Colour, Mark, Scene, Text};
-use super::text;
+use super::{groups, text};
 use crate::numbers::thousands;
 use crate::record::{LagSeries, RunRecord};
 
 /// The partition that needs attention.
-const HOT: Colour = Colour::hex(0xcc_3311);
+pub(super) const HOT: Colour = Colour::hex(0xcc_3311);
 const HOT_WIDTH: f64 = 3.5;
 const WIDTH: f64 = 1.6;
 /// Mostly Paul Tol's muted colours, which the colour-blind can tell apart, and greys.
-const OTHERS: [Colour; 12] = [
+pub(super) const OTHERS: [Colour; 12] = [
     Colour::hex(0x33_2288),
     Colour::hex(0x44_aa99),
     Colour::hex(0xd0_a840),
@@ -36,27 +36,50 @@ const LEGEND_TEXT: f64 = 13.0;
 
 /// The plot of a run's lag.
 pub fn scene(record: &RunRecord) -> Scene {
-    let ranked = Ranked::of(&record.lag);
+    let words = Words {
+        title: "Lag",
+        subtitle: "committed, not yet consumed",
+        nobody: "no consumer read anything: there is no lag to show",
+        no_lag: "no consumer was behind at the end of any bucket",
+    };
+    scene_of(record, &record.lag, &words, &[])
+}
+
+/// What a plot of lag says.
+pub(super) struct Words {
+    pub title: &'static str,
+    pub subtitle: &'static str,
+    /// There are no series.
+    pub nobody: &'static str,
+    /// All of them are zero.
+    pub no_lag: &'static str,
+}
+
+/// The plot of these series, with marks at these times.
+pub(super) fn scene_of(record: &RunRecord, lag: &[LagSeries], words: &Words, rebalances: &[f64]) -> Scene {
+    let ranked = Ranked::of(lag);
     let max = ranked.lines.first().map_or(0, |line| line.peak);
     let hot = ranked.lines.first().filter(|line| line.is_hot);
     let empty = match max {
-        _ if record.lag.is_empty() => Some("no consumer read anything: there is no lag to show"),
-        0 => Some("no consumer was behind at the end of any bucket"),
+        _ if lag.is_empty() => Some(words.nobody),
+        0 => Some(words.no_lag),
         _ => None,
     };
     let values = Values {
-        title: "Lag",
-        subtitle: "committed, not yet consumed",
+        title: words.title,
+        subtitle: words.subtitle,
         unit: "records",
         // The hot line's label stands above its peak.
         max: max as f64 * if hot.is_some() { 1.08 } else { 1.0 },
         empty,
+        rows: &[],
     };
     let mut scene = Scene {
-        title: format!("Lag: {}", title(record)),
+        title: format!("{}: {}", words.title, title(record)),
         ..Scene::default()
     };
     let frame = Frame::paint(&mut scene, record, &values);
+    groups::mark(&mut scene, &frame, rebalances);
     if max > 0 {
         band(&mut scene, &frame, record, &ranked.rest);
         // The worst is painted last, over all others.
@@ -73,7 +96,8 @@ pub fn scene(record: &RunRecord) -> Scene {
     if let Some(hot) = hot {
         point_out(&mut scene, &frame, record, hot);
     }
-    legend(&mut scene, &frame, &ranked);
+    let below = legend(&mut scene, &frame, &ranked);
+    groups::explain(&mut scene, below, rebalances);
     scene
 }
 
@@ -187,11 +211,12 @@ fn point_out(scene: &mut Scene, frame: &Frame, record: &RunRecord, hot: &Line<'_
     );
 }
 
-fn legend(scene: &mut Scene, frame: &Frame, ranked: &Ranked<'_>) {
-    if ranked.lines.is_empty() {
-        return;
-    }
+/// Returns where it ends.
+fn legend(scene: &mut Scene, frame: &Frame, ranked: &Ranked<'_>) -> f64 {
     let mut y = frame.legend_top();
+    if ranked.lines.is_empty() {
+        return y;
+    }
     scene.text(Text::new((LEGEND_END, y), 12.0, QUIET, "peak").anchored(Anchor::End));
     for line in &ranked.lines {
         y += 21.0;
@@ -212,6 +237,7 @@ fn legend(scene: &mut Scene, frame: &Frame, ranked: &Ranked<'_>) {
         let name = format!("{} others, their range", ranked.rest.len());
         entry(scene, y, name, thousands(peak), false);
     }
+    y
 }
 
 fn entry(scene: &mut Scene, y: f64, name: String, figure: String, bold: bool) {

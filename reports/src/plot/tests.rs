@@ -1,7 +1,9 @@
 use super::scene::{HEIGHT, Mark, WIDTH};
 use super::*;
 use crate::record::tests::{sample, scratch};
-use crate::record::{FaultBand, FindingLine, LagSeries, Throughput, Totals};
+use crate::record::{
+    FaultBand, FindingLine, GroupSeries, GroupTotals, LagSeries, OwnerBand, PartitionLag, Throughput, Totals,
+};
 
 /// A minute of load and a few quiet seconds: `rate(second)` records a second are produced, and each partition's lag
 /// is `lag(partition, second)`.
@@ -39,6 +41,7 @@ fn run(partitions: usize, rate: impl Fn(f64) -> [f64; 3], lag: impl Fn(usize, f6
             consumed: series(2),
         },
         lag: (0..partitions).map(lags).collect(),
+        groups: vec![],
         ..sample()
     }
 }
@@ -190,6 +193,114 @@ fn many() -> RunRecord {
     }
 }
 
+/// Four programs share twelve partitions. One joins late, one is killed, and its partitions move twice; for a while two
+/// own the same ones. Some records fail, and a few of them for good.
+fn shared() -> RunRecord {
+    let rate = |at: f64| {
+        if at < 60.0 {
+            [2_400.0, 2_400.0, 2_380.0]
+        } else {
+            [0.0; 3]
+        }
+    };
+    let record = run(12, rate, |_, _| 8);
+    let buckets = |value: fn(f64) -> f64| {
+        (0..130)
+            .map(|bucket| value((bucket as f64 + 0.5) * 0.5))
+            .collect::<Vec<f64>>()
+    };
+    let lag = |partition: usize| PartitionLag {
+        partition: format!("orders/{partition}"),
+        records: (0..130)
+            .map(|bucket| {
+                let at = (bucket as f64 + 0.5) * 0.5;
+                let stalled = partition % 4 == 2 && (24.0..33.0).contains(&at);
+                let backlog = if stalled {
+                    (at - 24.0) * 200.0
+                } else {
+                    30.0 + 20.0 * ripple(at + partition as f64)
+                };
+                backlog as u64
+            })
+            .collect(),
+    };
+    let band = |partition: usize, owner: usize, from: f64, to: f64| OwnerBand {
+        partition: format!("orders/{partition}"),
+        owner: format!("billing/{owner}"),
+        from,
+        to,
+    };
+    let mut owners: Vec<OwnerBand> = (0..12)
+        .map(|partition| band(partition, partition % 3 + 1, 3.0, 12.0))
+        .collect();
+    owners.extend((0..12).map(|partition| band(partition, partition % 4 + 1, 12.5, 33.0)));
+    // The third one is paused, and hears late that it has lost what it had.
+    owners.extend((0..12).map(|partition| match partition % 4 {
+        2 => band(partition, partition % 3 + 1, 30.5, 65.0),
+        owner => band(partition, owner + 1, 33.0, 65.0),
+    }));
+    owners.sort_by(|a, b| a.from.total_cmp(&b.from));
+    let group = GroupSeries {
+        group: "billing".into(),
+        totals: GroupTotals {
+            processed: 140_000,
+            retried: 2_900,
+            dead_lettered: 120,
+            skipped: 0,
+            rebalances: 4,
+        },
+        processed: buckets(|at| {
+            if at < 3.0 || at > 61.0 {
+                0.0
+            } else {
+                2_380.0 + 90.0 * ripple(at)
+            }
+        }),
+        retried: buckets(|at| {
+            if at < 3.0 || at > 61.0 {
+                0.0
+            } else {
+                48.0 + 30.0 * ripple(at + 5.0)
+            }
+        }),
+        dead_lettered: buckets(|at| if (20.0..40.0).contains(&at) { 6.0 } else { 0.0 }),
+        lag: (0..12).map(lag).collect(),
+        owners,
+        rebalances: vec![3.0, 12.2, 30.4, 33.0],
+    };
+    let fault = FaultBand {
+        name: "pause client billing/3".into(),
+        from: 24.0,
+        to: 33.0,
+    };
+    RunRecord {
+        scenario: "groups/paused-member".into(),
+        teaches: "A member that stands still for longer than its session timeout loses its partitions; what it does before it hears of that cannot be committed.".into(),
+        faults: vec![fault],
+        groups: vec![group],
+        ..record
+    }
+}
+
+/// Two groups with more programs and partitions than there is room for.
+fn crowd() -> RunRecord {
+    let mut record = shared();
+    let first = &mut record.groups[0];
+    first.owners = (0..90)
+        .map(|number| OwnerBand {
+            partition: format!("a-topic-with-quite-a-long-name/{number}"),
+            owner: format!("a-program-with-quite-a-long-name-as-well/{}", number % 30),
+            from: number as f64 / 10.0,
+            to: 60.0,
+        })
+        .collect();
+    first.rebalances = (0..60).map(f64::from).collect();
+    let mut second = first.clone();
+    second.group = "analytics".into();
+    record.groups.push(second);
+    record
+}
+
 fn nothing() -> RunRecord {
     let record = run(0, |_| [0.0; 3], |_, _| 0);
     RunRecord {
@@ -229,9 +340,11 @@ fn storm() -> RunRecord {
     }
 }
 
-fn all() -> [(&'static str, RunRecord); 6] {
+fn all() -> [(&'static str, RunRecord); 8] {
     let (calm, faulty, hot, many, storm, nothing) = (calm(), faulty(), hot(), many(), storm(), nothing());
     [
+        ("shared", shared()),
+        ("crowd", crowd()),
         ("calm", calm),
         ("faulty", faulty),
         ("hot", hot),
@@ -241,13 +354,51 @@ fn all() -> [(&'static str, RunRecord); 6] {
     ]
 }
 
+/// All scenes of a record.
+fn scenes(record: &RunRecord) -> Vec<scene::Scene> {
+    let mut scenes = vec![throughput::scene(record), lag::scene(record)];
+    if !record.groups.is_empty() {
+        scenes.push(groups::lag_scene(record));
+        scenes.push(groups::assignment_scene(record));
+        scenes.push(groups::processing_scene(record));
+    }
+    scenes
+}
+
 #[test]
-fn four_files_are_written_and_are_what_their_names_say() {
+fn runs_are_compared_in_one_picture() {
+    let dir = scratch("plots-compared");
+    let named = |name: &str, record: RunRecord| RunRecord {
+        scenario: format!("hot-partitions/{name}"),
+        ..record
+    };
+    let mut records = vec![named("default-partitioner", hot())];
+    let keyless = |at: usize| move |partition: usize, _: f64| (120 + at + partition * 9) as u64;
+    for (number, name) in ["keyless", "salted-key", "compound-key"].into_iter().enumerate() {
+        records.push(named(name, run(8, |_| [8_000.0; 3], keyless(number))));
+    }
+    records.push(named("backpressure", shared()));
+    let paths = compare("hot-key", &records, &dir).expect("draws");
+    assert_eq!(
+        paths,
+        ["compare-hot-key.svg", "compare-hot-key.png"].map(|name| dir.join(name))
+    );
+    let scene = compare::scene("hot-key", &records);
+    let lines: Vec<_> = scene.texts().map(|text| text.text.as_str()).collect();
+    insta::assert_snapshot!("compared", lines.join("\n"));
+    apart("compared", &scene);
+}
+
+#[test]
+fn the_files_are_what_their_names_say() {
     for (name, record) in all() {
         let dir = scratch(&format!("plots-{name}")).join("created");
         let paths = write_plots(&record, &dir).expect("draws");
-        let names = ["throughput.svg", "throughput.png", "lag.svg", "lag.png"];
-        assert_eq!(paths, names.map(|name| dir.join(name)));
+        let more = ["group-lag", "assignment", "processing"];
+        let more = if record.groups.is_empty() { &[][..] } else { &more };
+        let names = ["throughput", "lag"].iter().chain(more);
+        let files = names.flat_map(|name| ["svg", "png"].map(|ending| dir.join(format!("{name}.{ending}"))));
+        assert_eq!(paths, files.collect::<Vec<_>>());
         for path in paths {
             let bytes = fs::read(&path).expect("reads");
             if path.extension().is_some_and(|ending| ending == "png") {
@@ -304,7 +455,7 @@ fn a_record_that_contradicts_itself_is_not_drawn() {
 fn what_the_plots_say() {
     for (name, record) in all() {
         let mut said = String::new();
-        for scene in [throughput::scene(&record), lag::scene(&record)] {
+        for scene in scenes(&record) {
             let lines: Vec<_> = scene.texts().map(|text| text.text.as_str()).collect();
             said += &format!("{}\n---\n{}\n\n", scene.title, lines.join("\n"));
         }
@@ -368,21 +519,25 @@ fn words_from_outside_cannot_leave_their_place_in_the_svg() {
 #[test]
 fn texts_stay_on_the_sheet_and_off_each_other() {
     for (name, record) in all() {
-        for scene in [throughput::scene(&record), lag::scene(&record)] {
-            let texts: Vec<_> = scene.texts().collect();
-            for (place, text) in texts.iter().enumerate() {
-                let (left, right) = (text.left(), text.left() + text.width());
-                let (top, bottom) = (text.at.1 - 0.75 * text.size, text.at.1 + 0.25 * text.size);
-                assert!(
-                    left >= 0.0 && right <= WIDTH && top >= 0.0 && bottom <= HEIGHT,
-                    "{name}: {text:?}"
-                );
-                for other in &texts[..place] {
-                    let apart = right <= other.left() || other.left() + other.width() <= left;
-                    let below = top >= other.at.1 + 0.25 * other.size || bottom <= other.at.1 - 0.75 * other.size;
-                    assert!(apart || below, "{name}: {text:?} stands on {other:?}");
-                }
-            }
+        for scene in scenes(&record) {
+            apart(name, &scene);
+        }
+    }
+}
+
+fn apart(name: &str, scene: &scene::Scene) {
+    let texts: Vec<_> = scene.texts().collect();
+    for (place, text) in texts.iter().enumerate() {
+        let (left, right) = (text.left(), text.left() + text.width());
+        let (top, bottom) = (text.at.1 - 0.75 * text.size, text.at.1 + 0.25 * text.size);
+        assert!(
+            left >= 0.0 && right <= WIDTH && top >= 0.0 && bottom <= HEIGHT,
+            "{name}: {text:?}"
+        );
+        for other in &texts[..place] {
+            let apart = right <= other.left() || other.left() + other.width() <= left;
+            let below = top >= other.at.1 + 0.25 * other.size || bottom <= other.at.1 - 0.75 * other.size;
+            assert!(apart || below, "{name}: {text:?} stands on {other:?}");
         }
     }
 }

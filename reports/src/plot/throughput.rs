@@ -30,6 +30,7 @@ pub fn scene(record: &RunRecord) -> Scene {
         unit: "records/s",
         max,
         empty: (max == 0.0).then_some("no record was produced, committed or consumed"),
+        rows: &[],
     };
     let mut scene = Scene {
         title: format!("Throughput: {}", title(record)),
@@ -65,7 +66,7 @@ pub fn scene(record: &RunRecord) -> Scene {
 }
 
 /// The mean from the first bucket with a record to the last one.
-fn mean_while_active(rates: &[f64]) -> f64 {
+pub(super) fn mean_while_active(rates: &[f64]) -> f64 {
     let first = rates.iter().position(|rate| *rate > 0.0);
     let last = rates.iter().rposition(|rate| *rate > 0.0);
     let (Some(first), Some(last)) = (first, last) else {

@@ -414,9 +414,8 @@ pub(super) const BROKEN: &[GroupStory] = &[
     ),
     (
         "a stable group lacks a partition",
-        CLASSIC,
-        "group PreparingRebalance 1 2
-             group CompletingRebalance 2 2
+        AFTER,
+        "group Assigning 2 2
              member w1 2 0
              member w2 2 2
              group Stable 2 2",

@@ -4,6 +4,7 @@ mod allowed;
 mod broken;
 mod good;
 mod groups;
+mod live;
 mod mutation;
 mod script;
 mod stage;

@@ -1,0 +1,275 @@
+//! Consumer groups: their lag, who owned what, and what they did.
+
+use super::frame::{BOTTOM, Frame, INK, LEGEND, LEGEND_END, QUIET, SMALL, Values, title};
+use super::lag::{self, Words};
+use super::scene::{Colour, Scene, Text};
+use super::text;
+use super::throughput::mean_while_active;
+use crate::numbers::{counted, thousands};
+use crate::record::{GroupSeries, LagSeries, OwnerBand, RunRecord};
+
+/// A group got another generation.
+const REBALANCE: Colour = Colour::hex(0x7a_3db8);
+const PROCESSED: (Colour, f64) = (Colour::hex(0x1b_6ca8), 2.4);
+const RETRIED: (Colour, f64) = (Colour::hex(0xe0_7b14), 2.0);
+const DEAD: (Colour, f64) = (Colour::hex(0xb0_0020), 2.0);
+/// Owners, as far apart as twelve colours can be; more owners share them.
+const OWNERS: [Colour; 12] = [
+    Colour::hex(0x44_77aa),
+    Colour::hex(0xee_8866),
+    Colour::hex(0x22_8833),
+    Colour::hex(0xe5_c21c),
+    Colour::hex(0xaa_3377),
+    Colour::hex(0x66_ccee),
+    Colour::hex(0x88_5533),
+    Colour::hex(0xbb_cc33),
+    Colour::hex(0x99_99dd),
+    Colour::hex(0xcc_3311),
+    Colour::hex(0x00_8080),
+    Colour::hex(0xff_aabb),
+];
+/// So many owners are named in the legend.
+const NAMED: usize = 18;
+
+/// The lag of each group's committed positions.
+pub fn lag_scene(record: &RunRecord) -> Scene {
+    let of_group = |group: &GroupSeries| {
+        let name = group.group.clone();
+        let series = group.lag.clone().into_iter();
+        series.map(move |lag| LagSeries {
+            consumer: name.clone(),
+            partition: lag.partition,
+            records: lag.records,
+        })
+    };
+    let series: Vec<LagSeries> = record.groups.iter().flat_map(of_group).collect();
+    let words = Words {
+        title: "Group lag",
+        subtitle: "behind the committed position",
+        nobody: "no group committed a position: there is no lag to show",
+        no_lag: "no group was behind at the end of any bucket",
+    };
+    lag::scene_of(record, &series, &words, &rebalances(record))
+}
+
+/// Who owned which partition when: a row a partition, a colour a program.
+pub fn assignment_scene(record: &RunRecord) -> Scene {
+    let mut rows: Vec<(&str, &str)> = Vec::new();
+    for group in &record.groups {
+        let partitions = group.owners.iter().map(|band| &*band.partition);
+        let mut partitions: Vec<&str> = partitions.chain(group.lag.iter().map(|lag| &*lag.partition)).collect();
+        partitions.sort_by_key(|partition| by_number(partition));
+        partitions.dedup();
+        rows.extend(partitions.into_iter().map(|partition| (&*group.group, partition)));
+    }
+    let one_group = record.groups.len() == 1;
+    let named = |(group, partition): &(&str, &str)| match one_group {
+        true => (*partition).to_owned(),
+        false => format!("{group} · {partition}"),
+    };
+    let names: Vec<String> = rows.iter().map(named).collect();
+    let owners = owners(record);
+    let values = Values {
+        title: "Assignment",
+        subtitle: "which program owns which partition",
+        unit: "partition",
+        max: 0.0,
+        empty: names.is_empty().then_some("no program owned a partition"),
+        rows: &names,
+    };
+    let mut scene = Scene {
+        title: format!("Assignment: {}", title(record)),
+        ..Scene::default()
+    };
+    let frame = Frame::paint(&mut scene, record, &values);
+    for group in &record.groups {
+        for band in &group.owners {
+            let is_row = |row: &(&str, &str)| *row == (&*group.group, &*band.partition);
+            let Some(row) = rows.iter().position(is_row) else {
+                continue;
+            };
+            let owner = owners.iter().position(|owner| *owner == band.owner).unwrap_or(0);
+            paint_band(&mut scene, &frame, row, band, owner, depth(group, band));
+        }
+    }
+    let times = rebalances(record);
+    mark(&mut scene, &frame, &times);
+    let mut y = frame.legend_top();
+    for (place, owner) in owners.iter().take(NAMED).enumerate() {
+        scene.rect(
+            (LEGEND, y - 11.0),
+            (LEGEND + 22.0, y + 2.0),
+            OWNERS[place % OWNERS.len()],
+        );
+        let name = text::cut_front(owner, 13.0, false, LEGEND_END - LEGEND - 32.0);
+        scene.text(Text::new((LEGEND + 32.0, y), 13.0, INK, name));
+        y += 21.0;
+    }
+    if owners.len() > NAMED {
+        let more = format!("and {} more", owners.len() - NAMED);
+        scene.text(Text::new((LEGEND, y), 13.0, QUIET, more));
+    }
+    explain(&mut scene, y - 21.0, &times);
+    scene
+}
+
+/// What the groups did with records, a second.
+pub fn processing_scene(record: &RunRecord) -> Scene {
+    let sum = |of: fn(&GroupSeries) -> &Vec<f64>| -> Vec<f64> {
+        let buckets = record.throughput.produced.len();
+        let of_bucket = |bucket: usize| record.groups.iter().map(|group| of(group)[bucket]).sum();
+        (0..buckets).map(of_bucket).collect()
+    };
+    let total = |of: fn(&GroupSeries) -> u64| record.groups.iter().map(of).sum::<u64>();
+    let series = [
+        (
+            "processed",
+            sum(|group| &group.processed),
+            total(|group| group.totals.processed),
+            PROCESSED,
+        ),
+        (
+            "handed to retry",
+            sum(|group| &group.retried),
+            total(|group| group.totals.retried),
+            RETRIED,
+        ),
+        (
+            "given up",
+            sum(|group| &group.dead_lettered),
+            total(|group| group.totals.dead_lettered + group.totals.skipped),
+            DEAD,
+        ),
+    ];
+    let peak = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
+    let max = series.iter().map(|(_, rates, ..)| peak(rates)).fold(0.0, f64::max);
+    let names: Vec<&str> = record.groups.iter().map(|group| &*group.group).collect();
+    let subtitle = text::cut(&names.join(", "), 13.0, false, LEGEND_END - LEGEND);
+    let values = Values {
+        title: "Processing",
+        subtitle: &subtitle,
+        unit: "records/s",
+        max,
+        empty: (max == 0.0).then_some("no program processed anything"),
+        rows: &[],
+    };
+    let mut scene = Scene {
+        title: format!("Processing: {}", title(record)),
+        ..Scene::default()
+    };
+    let frame = Frame::paint(&mut scene, record, &values);
+    let times = rebalances(record);
+    mark(&mut scene, &frame, &times);
+    let mut y = frame.legend_top();
+    for (name, rates, total, (colour, width)) in &series {
+        if *total > 0 {
+            let middle = |bucket: usize| (bucket as f64 + 0.5) * record.bucket_seconds;
+            let points = rates.iter().enumerate();
+            let points = points.map(|(bucket, rate)| frame.at(middle(bucket), *rate)).collect();
+            scene.line(points, *colour, *width);
+        }
+        scene.line(vec![(LEGEND, y - 5.0), (LEGEND + 26.0, y - 5.0)], *colour, *width);
+        let left = LEGEND + 36.0;
+        scene.text(Text::new((left, y), 15.0, INK, *name).bold());
+        let said = counted(*total, "record");
+        scene.text(Text::new((left, y + 19.0), 13.0, QUIET, said));
+        if *total > 0 {
+            let mean = thousands(mean_while_active(rates).round() as u64);
+            let peak = thousands(peak(rates).round() as u64);
+            let said = format!("peak {peak}/s, mean {mean}/s");
+            scene.text(Text::new((left, y + 36.0), 13.0, QUIET, said));
+        }
+        y += 62.0;
+    }
+    explain(&mut scene, y - 36.0, &times);
+    scene
+}
+
+/// Draws the times of rebalances.
+pub(super) fn mark(scene: &mut Scene, frame: &Frame, times: &[f64]) {
+    for time in times {
+        let (x, _) = frame.at(*time, 0.0);
+        scene.rect((x - 0.75, frame.top), (x + 0.75, BOTTOM), REBALANCE.alpha(0.45));
+        let flag = vec![(x - 5.0, frame.top - 8.0), (x + 5.0, frame.top - 8.0), (x, frame.top)];
+        scene.marks.push(super::scene::Mark::Area {
+            points: flag,
+            colour: REBALANCE,
+        });
+    }
+}
+
+/// Says below the legend what the marks are.
+pub(super) fn explain(scene: &mut Scene, below: f64, times: &[f64]) {
+    if times.is_empty() {
+        return;
+    }
+    let y = below + 34.0;
+    scene.rect(
+        (LEGEND + 10.0, y - 11.0),
+        (LEGEND + 11.5, y + 3.0),
+        REBALANCE.alpha(0.6),
+    );
+    scene.marks.push(super::scene::Mark::Area {
+        points: vec![
+            (LEGEND + 5.5, y - 15.0),
+            (LEGEND + 16.0, y - 15.0),
+            (LEGEND + 10.75, y - 7.0),
+        ],
+        colour: REBALANCE,
+    });
+    let said = counted(times.len() as u64, "rebalance");
+    scene.text(Text::new((LEGEND + 32.0, y), SMALL, QUIET, said));
+}
+
+/// A band of a second owner lies in the lower half of its row, so that both are seen.
+fn paint_band(scene: &mut Scene, frame: &Frame, row: usize, band: &OwnerBand, owner: usize, depth: usize) {
+    let (upper, lower) = frame.row(row);
+    let gap = ((lower - upper) * 0.12).min(4.0);
+    let (upper, lower) = (upper + gap, lower - gap);
+    let upper = if depth > 0 { (upper + lower) / 2.0 } else { upper };
+    let (left, _) = frame.at(band.from, 0.0);
+    let (right, _) = frame.at(band.to, 0.0);
+    let right = right.max(left + 1.0);
+    let colour = OWNERS[owner % OWNERS.len()];
+    scene.rect((left, upper), (right, lower), colour);
+    // A short name where there is room for it: colours alone do not tell everybody.
+    let name = band.owner.rsplit('/').next().unwrap_or(&band.owner);
+    let room = right - left - 8.0;
+    if depth == 0 && lower - upper >= 13.0 && text::width(name, SMALL, true) <= room {
+        let white = Colour::hex(0xff_ffff);
+        scene.text(Text::new((left + 4.0, (upper + lower) / 2.0 + 4.0), SMALL, white, name).bold());
+    }
+}
+
+/// Whether somebody else owned the partition already when the band began.
+fn depth(group: &GroupSeries, band: &OwnerBand) -> usize {
+    let earlier = group.owners.iter().take_while(|other| *other != band);
+    earlier
+        .filter(|other| other.partition == band.partition && other.owner != band.owner && other.to > band.from)
+        .count()
+}
+
+/// The programs that ever owned anything, by name.
+fn owners(record: &RunRecord) -> Vec<&str> {
+    let bands = record.groups.iter().flat_map(|group| &group.owners);
+    let mut owners: Vec<&str> = bands.map(|band| &*band.owner).collect();
+    owners.sort_by_key(|owner| by_number(owner));
+    owners.dedup();
+    owners
+}
+
+/// `orders/10` comes after `orders/9`.
+fn by_number(name: &str) -> (String, u64) {
+    let (of, number) = name.rsplit_once('/').unwrap_or((name, ""));
+    (of.to_owned(), number.parse().unwrap_or(0))
+}
+
+fn rebalances(record: &RunRecord) -> Vec<f64> {
+    let mut times: Vec<f64> = record
+        .groups
+        .iter()
+        .flat_map(|group| group.rebalances.clone())
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
