@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::trace::{Event, ReplicaRole};
 use broker_core::types::{NodeId, Offset, TopicId, TopicName, TopicPartition};
-use reports::record::{FaultBand, LagSeries, Throughput};
+use reports::record::{FaultBand, GroupSeries, LagSeries, Throughput};
 
 use crate::history::{At, Entry, Environment, Observer, PolledRecord, SimTime, What};
+
+mod groups;
+
+use groups::Groups;
 
 /// Gathers the series of one trial. Feed it every fact and every entry in order, then take [`Metrics::finish`].
 pub struct Metrics {
@@ -28,6 +32,7 @@ pub struct Metrics {
     committed_end: BTreeMap<TopicPartition, Steps>,
     /// Where each consumer group stands: the offset that it wants next.
     positions: BTreeMap<(usize, TopicPartition), Position>,
+    consumer_groups: Groups,
     open: BTreeMap<(NodeId, Held), SimTime>,
     bands: Vec<FaultBand>,
     healed: Option<SimTime>,
@@ -46,6 +51,8 @@ pub struct Series {
     pub throughput: Throughput,
     /// Lag of each consumer group in each partition that it read or meant to read.
     pub lag: Vec<LagSeries>,
+    /// What each consumer group did.
+    pub groups: Vec<GroupSeries>,
 }
 
 /// What holds a node, or the network and disks around it.
@@ -87,6 +94,7 @@ impl Metrics {
             consumed: Counts::default(),
             committed_end: BTreeMap::new(),
             positions: BTreeMap::new(),
+            consumer_groups: Groups::default(),
             open: BTreeMap::new(),
             bands: Vec::new(),
             healed: None,
@@ -115,8 +123,13 @@ impl Metrics {
             partition: self.partition_name(*partition),
             records: lag(self.committed_end.get(partition), position, buckets),
         });
+        let lag: Vec<LagSeries> = lag.collect();
+        let gathered = core::mem::take(&mut self.consumer_groups);
+        let (partition, owner) = (|id| self.partition_name(id), |node| self.program_name(node));
+        let groups = gathered.finish(end, buckets, bucket_seconds, &self.committed_end, partition, owner);
         Series {
-            lag: lag.collect(),
+            lag,
+            groups,
             bucket_seconds,
             healed_at: self.healed.map(SimTime::seconds),
             throughput: Throughput {
@@ -144,7 +157,15 @@ impl Observer for Metrics {
                 self.topics.entry(*topic).or_insert_with(|| name.clone());
             }
             // A consumer that is told where to begin is behind from then on, even if it never gets a record.
-            Event::PositionReset { partition, to, .. } => self.position(at.time, node, *partition, *to, *to),
+            Event::PositionReset { partition, to, .. } => {
+                self.position(at.time, node, *partition, *to, *to);
+                self.group_fact(at.time, node, event);
+            }
+            Event::GroupChanged { .. }
+            | Event::OffsetCommitted { .. }
+            | Event::PartitionsAssigned { .. }
+            | Event::PartitionsRevoked { .. }
+            | Event::PartitionsLost { .. } => self.group_fact(at.time, node, event),
             _ => {}
         }
     }
@@ -158,12 +179,17 @@ impl Observer for Metrics {
             }
             What::Polled(records) => self.polled(time, entry.process, records),
             What::Sought { partition, to } => self.position(time, entry.process, *partition, *to, *to),
+            What::ProcessEnded { processing, outcome } => {
+                let bucket = self.bucket_at(time);
+                if let Some(group) = &processing.group {
+                    self.consumer_groups.ended(bucket, group, *outcome);
+                }
+            }
             What::Environment(blow) => self.environment(time, entry.process, blow),
             What::SendOk { .. }
             | What::SendFailed { .. }
             | What::SendUnknown { .. }
             | What::ProcessBegun(_)
-            | What::ProcessEnded { .. }
             | What::CommitInvoked { .. }
             | What::CommitEnded { .. }
             | What::ServiceCalled { .. } => {}
@@ -173,7 +199,9 @@ impl Observer for Metrics {
 
 impl Metrics {
     fn high_watermark(&mut self, time: SimTime, partition: TopicPartition, to: Offset) {
-        if partition == TopicPartition::CLUSTER_METADATA {
+        let topic = self.topics.get(&partition.topic);
+        let is_internal = topic.is_some_and(|topic| &*topic.0 == TopicName::CONSUMER_OFFSETS);
+        if partition == TopicPartition::CLUSTER_METADATA || is_internal {
             return;
         }
         let bucket = self.bucket_at(time);
@@ -184,6 +212,11 @@ impl Metrics {
             steps.set(bucket, to.0);
             self.committed.add(bucket, advance as u64);
         }
+    }
+
+    fn group_fact(&mut self, time: SimTime, node: NodeId, event: &Event) {
+        let bucket = self.bucket_at(time);
+        self.consumer_groups.fact(time, bucket, node, event);
     }
 
     fn polled(&mut self, time: SimTime, process: NodeId, records: &[PolledRecord]) {
@@ -211,6 +244,12 @@ impl Metrics {
     }
 
     fn environment(&mut self, time: SimTime, node: NodeId, blow: &Environment) {
+        if matches!(
+            blow,
+            Environment::Killed | Environment::PowerLost { .. } | Environment::Halted | Environment::Ended
+        ) {
+            self.consumer_groups.died(time, node);
+        }
         match blow {
             Environment::Killed => self.hold(time, node, Held::Killed),
             Environment::PowerLost { .. } => self.hold(time, node, Held::PowerLost),
@@ -271,6 +310,14 @@ impl Metrics {
         known.cloned().unwrap_or_else(|| format!("node {node}"))
     }
 
+    /// The program that the node is a part of.
+    fn program_name(&self, node: NodeId) -> String {
+        match self.names.get(&node) {
+            Some(name) => name.split(' ').next().unwrap_or(name).to_owned(),
+            None => self.node_name(node),
+        }
+    }
+
     fn partition_name(&self, partition: TopicPartition) -> String {
         match self.topics.get(&partition.topic) {
             Some(topic) => format!("{topic}/{}", partition.partition),
@@ -285,6 +332,7 @@ impl Metrics {
             for counts in [&mut self.produced, &mut self.committed, &mut self.consumed] {
                 counts.halve();
             }
+            self.consumer_groups.halve();
             let positions = self.positions.values_mut().map(|position| &mut position.steps);
             self.committed_end.values_mut().chain(positions).for_each(Steps::halve);
         }

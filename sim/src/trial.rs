@@ -264,6 +264,7 @@ fn record(
         healed_at: series.healed_at,
         throughput: series.throughput,
         lag: series.lag,
+        groups: series.groups,
     }
 }
 

@@ -232,6 +232,7 @@ fn record(scenario: &Scenario, seed: u64, verdict: &Verdict, digest: u64) -> Run
             consumed: vec![1.0, 2.0],
         },
         lag: Vec::new(),
+        groups: Vec::new(),
     }
 }
 

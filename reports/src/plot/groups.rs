@@ -2,7 +2,7 @@
 
 use super::frame::{BOTTOM, Frame, INK, LEGEND, LEGEND_END, QUIET, SMALL, Values, title};
 use super::lag::{self, Words};
-use super::scene::{Colour, Scene, Text};
+use super::scene::{Colour, Mark, Point, Scene, Text};
 use super::text;
 use super::throughput::mean_while_active;
 use crate::numbers::{counted, thousands};
@@ -29,7 +29,9 @@ const OWNERS: [Colour; 12] = [
     Colour::hex(0xff_aabb),
 ];
 /// So many owners are named in the legend.
-const NAMED: usize = 18;
+const NAMED: usize = 16;
+/// With more rebalances than this none gets a flag.
+const FLAGS: usize = 40;
 
 /// The lag of each group's committed positions.
 pub fn lag_scene(record: &RunRecord) -> Scene {
@@ -71,7 +73,7 @@ pub fn assignment_scene(record: &RunRecord) -> Scene {
     let owners = owners(record);
     let values = Values {
         title: "Assignment",
-        subtitle: "which program owns which partition",
+        subtitle: "which program owned what",
         unit: "partition",
         max: 0.0,
         empty: names.is_empty().then_some("no program owned a partition"),
@@ -89,7 +91,7 @@ pub fn assignment_scene(record: &RunRecord) -> Scene {
                 continue;
             };
             let owner = owners.iter().position(|owner| *owner == band.owner).unwrap_or(0);
-            paint_band(&mut scene, &frame, row, band, owner, depth(group, band));
+            paint_band(&mut scene, &frame, row, band, owner, beside_until(group, band));
         }
     }
     let times = rebalances(record);
@@ -108,6 +110,7 @@ pub fn assignment_scene(record: &RunRecord) -> Scene {
     if owners.len() > NAMED {
         let more = format!("and {} more", owners.len() - NAMED);
         scene.text(Text::new((LEGEND, y), 13.0, QUIET, more));
+        y += 21.0;
     }
     explain(&mut scene, y - 21.0, &times);
     scene
@@ -185,17 +188,24 @@ pub fn processing_scene(record: &RunRecord) -> Scene {
     scene
 }
 
-/// Draws the times of rebalances.
+/// Draws the times of rebalances; many of them are drawn lightly.
 pub(super) fn mark(scene: &mut Scene, frame: &Frame, times: &[f64]) {
+    let alpha = if times.len() > FLAGS { 0.15 } else { 0.45 };
     for time in times {
         let (x, _) = frame.at(*time, 0.0);
-        scene.rect((x - 0.75, frame.top), (x + 0.75, BOTTOM), REBALANCE.alpha(0.45));
-        let flag = vec![(x - 5.0, frame.top - 8.0), (x + 5.0, frame.top - 8.0), (x, frame.top)];
-        scene.marks.push(super::scene::Mark::Area {
-            points: flag,
-            colour: REBALANCE,
-        });
+        scene.rect((x - 0.75, frame.top), (x + 0.75, BOTTOM), REBALANCE.alpha(alpha));
+        if times.len() <= FLAGS {
+            flag(scene, (x, frame.top + 9.0));
+        }
     }
+}
+
+/// A triangle that stands on its tip.
+fn flag(scene: &mut Scene, (x, y): Point) {
+    scene.marks.push(Mark::Area {
+        points: vec![(x - 5.0, y - 9.0), (x + 5.0, y - 9.0), (x, y)],
+        colour: REBALANCE,
+    });
 }
 
 /// Says below the legend what the marks are.
@@ -205,48 +215,42 @@ pub(super) fn explain(scene: &mut Scene, below: f64, times: &[f64]) {
     }
     let y = below + 34.0;
     scene.rect(
-        (LEGEND + 10.0, y - 11.0),
-        (LEGEND + 11.5, y + 3.0),
+        (LEGEND + 10.25, y - 8.0),
+        (LEGEND + 11.75, y + 3.0),
         REBALANCE.alpha(0.6),
     );
-    scene.marks.push(super::scene::Mark::Area {
-        points: vec![
-            (LEGEND + 5.5, y - 15.0),
-            (LEGEND + 16.0, y - 15.0),
-            (LEGEND + 10.75, y - 7.0),
-        ],
-        colour: REBALANCE,
-    });
+    flag(scene, (LEGEND + 11.0, y - 6.0));
     let said = counted(times.len() as u64, "rebalance");
     scene.text(Text::new((LEGEND + 32.0, y), SMALL, QUIET, said));
 }
 
-/// A band of a second owner lies in the lower half of its row, so that both are seen.
-fn paint_band(scene: &mut Scene, frame: &Frame, row: usize, band: &OwnerBand, owner: usize, depth: usize) {
+/// As long as somebody else owns the partition too, the later owner's band takes the lower half of the row only.
+fn paint_band(scene: &mut Scene, frame: &Frame, row: usize, band: &OwnerBand, owner: usize, beside_until: f64) {
     let (upper, lower) = frame.row(row);
     let gap = ((lower - upper) * 0.12).min(4.0);
     let (upper, lower) = (upper + gap, lower - gap);
-    let upper = if depth > 0 { (upper + lower) / 2.0 } else { upper };
-    let (left, _) = frame.at(band.from, 0.0);
-    let (right, _) = frame.at(band.to, 0.0);
-    let right = right.max(left + 1.0);
+    let x = |seconds: f64| frame.at(seconds, 0.0).0;
     let colour = OWNERS[owner % OWNERS.len()];
+    let alone_from = beside_until.clamp(band.from, band.to);
+    if alone_from > band.from {
+        scene.rect((x(band.from), (upper + lower) / 2.0), (x(alone_from), lower), colour);
+    }
+    let (left, right) = (x(alone_from), x(band.to).max(x(alone_from) + 1.0));
     scene.rect((left, upper), (right, lower), colour);
     // A short name where there is room for it: colours alone do not tell everybody.
     let name = band.owner.rsplit('/').next().unwrap_or(&band.owner);
-    let room = right - left - 8.0;
-    if depth == 0 && lower - upper >= 13.0 && text::width(name, SMALL, true) <= room {
+    if lower - upper >= 13.0 && text::width(name, SMALL, true) <= right - left - 8.0 {
         let white = Colour::hex(0xff_ffff);
-        scene.text(Text::new((left + 4.0, (upper + lower) / 2.0 + 4.0), SMALL, white, name).bold());
+        let name = Text::new((left + 4.0, (upper + lower) / 2.0 + 4.0), SMALL, white, name);
+        scene.text(name.bold());
     }
 }
 
-/// Whether somebody else owned the partition already when the band began.
-fn depth(group: &GroupSeries, band: &OwnerBand) -> usize {
+/// Until when somebody else owned the partition who had it before the band began.
+fn beside_until(group: &GroupSeries, band: &OwnerBand) -> f64 {
     let earlier = group.owners.iter().take_while(|other| *other != band);
-    earlier
-        .filter(|other| other.partition == band.partition && other.owner != band.owner && other.to > band.from)
-        .count()
+    let beside = earlier.filter(|other| other.partition == band.partition && other.owner != band.owner);
+    beside.map(|other| other.to).fold(band.from, f64::max)
 }
 
 /// The programs that ever owned anything, by name.

@@ -1,0 +1,203 @@
+//! What consumer groups do, for the plots: work, lag of committed positions, owners, rebalances.
+
+use std::collections::BTreeMap;
+
+use broker_core::trace::Event;
+use broker_core::types::{GroupEpoch, GroupId, NodeId, TopicPartition};
+use reports::record::{GroupSeries, GroupTotals, OwnerBand, PartitionLag};
+
+use super::{Counts, Position, Steps, lag};
+use crate::history::{ProcessOutcome, SimTime};
+
+/// At most so many rebalances of a group, and so many bands of owners, are kept.
+const KEPT: usize = 2_000;
+
+/// Every consumer group that ever said anything.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: BTreeMap<GroupId, Gathered>,
+    /// The group that each member's node is in.
+    of_node: BTreeMap<NodeId, GroupId>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    processed: Counts,
+    retried: Counts,
+    given_up: Counts,
+    totals: GroupTotals,
+    epoch: Option<GroupEpoch>,
+    rebalances: Vec<SimTime>,
+    committed: BTreeMap<TopicPartition, Position>,
+    /// Where members first began to read.
+    begins: BTreeMap<TopicPartition, i64>,
+    owning: BTreeMap<(TopicPartition, NodeId), SimTime>,
+    owned: Vec<Owned>,
+}
+
+struct Owned {
+    partition: TopicPartition,
+    node: NodeId,
+    from: SimTime,
+    to: SimTime,
+}
+
+impl Groups {
+    /// A fact in this bucket.
+    pub fn fact(&mut self, time: SimTime, bucket: usize, node: NodeId, event: &Event) {
+        match event {
+            Event::GroupChanged { group, epoch, .. } => {
+                let group = self.groups.entry(group.clone()).or_default();
+                if group.epoch.replace(*epoch) != Some(*epoch) {
+                    group.totals.rebalances += 1;
+                    if group.rebalances.len() < KEPT {
+                        group.rebalances.push(time);
+                    }
+                }
+            }
+            Event::OffsetCommitted {
+                group,
+                partition,
+                offset,
+                ..
+            } => {
+                let group = self.groups.entry(group.clone()).or_default();
+                let begin = group.begins.get(partition).copied().unwrap_or(offset.0);
+                let begin = || Position {
+                    begin,
+                    steps: Steps::default(),
+                };
+                let position = group.committed.entry(*partition).or_insert_with(begin);
+                position.steps.set(bucket, offset.0);
+            }
+            Event::PositionReset { partition, to, .. } => {
+                let Some(id) = self.of_node.get(&node) else { return };
+                if let Some(group) = self.groups.get_mut(id) {
+                    group.begins.entry(*partition).or_insert(to.0);
+                }
+            }
+            Event::PartitionsAssigned { group, partitions, .. } => {
+                self.of_node.insert(node, group.clone());
+                let group = self.groups.entry(group.clone()).or_default();
+                for partition in partitions {
+                    group.owning.entry((*partition, node)).or_insert(time);
+                }
+            }
+            Event::PartitionsRevoked { group, partitions, .. } | Event::PartitionsLost { group, partitions, .. } => {
+                let group = self.groups.entry(group.clone()).or_default();
+                for partition in partitions {
+                    group.release(time, *partition, node);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Work on a record ended.
+    pub fn ended(&mut self, bucket: usize, group: &GroupId, outcome: ProcessOutcome) {
+        if !self.groups.contains_key(group) {
+            self.groups.insert(group.clone(), Gathered::default());
+        }
+        let group = self.groups.get_mut(group).expect("it was just put there");
+        let (counts, total) = match outcome {
+            ProcessOutcome::WillRetry => return,
+            ProcessOutcome::Processed => (&mut group.processed, &mut group.totals.processed),
+            ProcessOutcome::Retried(_) => (&mut group.retried, &mut group.totals.retried),
+            ProcessOutcome::DeadLettered(_) => (&mut group.given_up, &mut group.totals.dead_lettered),
+            ProcessOutcome::Skipped => (&mut group.given_up, &mut group.totals.skipped),
+        };
+        counts.add(bucket, 1);
+        *total += 1;
+    }
+
+    /// A process ended: it owns nothing any more.
+    pub fn died(&mut self, time: SimTime, node: NodeId) {
+        let Some(id) = self.of_node.remove(&node) else { return };
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let owned: Vec<TopicPartition> = group
+            .owning
+            .keys()
+            .filter(|(_, by)| *by == node)
+            .map(|(of, _)| *of)
+            .collect();
+        for partition in owned {
+            group.release(time, partition, node);
+        }
+    }
+
+    /// Two buckets become one.
+    pub fn halve(&mut self) {
+        for group in self.groups.values_mut() {
+            for counts in [&mut group.processed, &mut group.retried, &mut group.given_up] {
+                counts.halve();
+            }
+            group.committed.values_mut().for_each(|position| position.steps.halve());
+        }
+    }
+
+    /// The series of all groups. `ends` are the high watermarks, and names are those of people.
+    pub fn finish(
+        self,
+        end: SimTime,
+        buckets: usize,
+        bucket_seconds: f64,
+        ends: &BTreeMap<TopicPartition, Steps>,
+        name: impl Fn(TopicPartition) -> String,
+        owner: impl Fn(NodeId) -> String,
+    ) -> Vec<GroupSeries> {
+        let series = |(id, mut group): (GroupId, Gathered)| {
+            let owning: Vec<(TopicPartition, NodeId)> = group.owning.keys().copied().collect();
+            for (partition, node) in owning {
+                group.release(end, partition, node);
+            }
+            // What is owned and never committed is behind as well.
+            for owned in &group.owned {
+                let begin = group.begins.get(&owned.partition).copied().unwrap_or(0);
+                group.committed.entry(owned.partition).or_insert_with(|| Position {
+                    begin,
+                    steps: Steps::default(),
+                });
+            }
+            group
+                .owned
+                .sort_by_key(|owned| (owned.from, owned.partition, owned.node));
+            let lags = group.committed.iter().map(|(partition, position)| PartitionLag {
+                partition: name(*partition),
+                records: lag(ends.get(partition), position, buckets),
+            });
+            let bands = group.owned.iter().map(|owned| OwnerBand {
+                partition: name(owned.partition),
+                owner: owner(owned.node),
+                from: owned.from.seconds(),
+                to: owned.to.seconds(),
+            });
+            GroupSeries {
+                group: id.to_string(),
+                lag: lags.collect(),
+                owners: bands.collect(),
+                totals: group.totals,
+                processed: group.processed.rates(buckets, bucket_seconds),
+                retried: group.retried.rates(buckets, bucket_seconds),
+                dead_lettered: group.given_up.rates(buckets, bucket_seconds),
+                rebalances: group.rebalances.iter().map(|time| time.seconds()).collect(),
+            }
+        };
+        self.groups.into_iter().map(series).collect()
+    }
+}
+
+impl Gathered {
+    fn release(&mut self, time: SimTime, partition: TopicPartition, node: NodeId) {
+        let Some(from) = self.owning.remove(&(partition, node)) else {
+            return;
+        };
+        if self.owned.len() < KEPT {
+            self.owned.push(Owned {
+                partition,
+                node,
+                from,
+                to: time,
+            });
+        }
+    }
+}
