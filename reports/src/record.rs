@@ -154,6 +154,7 @@ pub struct GroupSeries {
 
 /// Counts of a consumer group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GroupTotals {
     /// Records processed.
     pub processed: u64,
@@ -165,6 +166,16 @@ pub struct GroupTotals {
     pub skipped: u64,
     /// Generations or epochs.
     pub rebalances: u64,
+}
+
+impl core::ops::AddAssign for GroupTotals {
+    fn add_assign(&mut self, other: GroupTotals) {
+        self.processed += other.processed;
+        self.retried += other.retried;
+        self.dead_lettered += other.dead_lettered;
+        self.skipped += other.skipped;
+        self.rebalances += other.rebalances;
+    }
 }
 
 /// How far a group's committed position is behind in one partition.

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use broker_core::trace::Event;
 use broker_core::types::NodeId;
-use reports::record::{FindingLine, RunRecord, SCHEMA_VERSION};
+use reports::record::{FindingLine, GroupTotals, RunRecord, SCHEMA_VERSION};
 
 use crate::check::{Checks, Finish, Judged};
 use crate::fault::FaultPlan;
@@ -61,6 +61,8 @@ pub struct Outcome {
     pub records_acked: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
+    /// What all consumer groups together did.
+    pub groups: GroupTotals,
     /// Series and bands for the plots, if asked for.
     pub record: Option<RunRecord>,
 }
@@ -167,6 +169,7 @@ fn hold(scenario: &Scenario, own: &[OwnProgram], seed: u64, plan: FaultPlan, wan
         sim_seconds: report.sim_time.seconds(),
         records_acked: judged.totals.acked,
         records_consumed: judged.totals.consumed,
+        groups: judged.groups,
         findings: judged.findings,
         plan,
         record,

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use reports::record::{RunRecord, SCHEMA_VERSION, Throughput, Totals};
+use reports::record::{GroupTotals, RunRecord, SCHEMA_VERSION, Throughput, Totals};
 use serde_json::Value;
 use sim::history::{At, SimTime};
 use sim::scenario::Scenario;
@@ -190,6 +190,7 @@ fn stand_in(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
         sim_seconds: 60.5,
         records_acked: 100,
         records_consumed: 99,
+        groups: GroupTotals::default(),
     }
 }
 

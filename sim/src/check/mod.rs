@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use broker_core::config::AutoOffsetReset;
 use broker_core::trace::{Event, ReplicaRole};
 use broker_core::types::{NodeId, TopicPartition};
-use reports::record::Totals;
+use reports::record::{GroupTotals, Totals};
 
 use crate::fault::FaultPlan;
 use crate::history::{At, Entry, Environment, Observer, What};
@@ -87,6 +87,8 @@ pub struct Judged {
     pub findings: Findings,
     /// Counts of records.
     pub totals: Totals,
+    /// What all consumer groups together did.
+    pub groups: GroupTotals,
 }
 
 impl Checks {
@@ -161,6 +163,7 @@ impl Checks {
         };
         self.groups.finish(scene, &self.model, &self.sends);
         Judged {
+            groups: self.groups.totals(),
             findings: self.findings,
             totals,
         }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use reports::record::GroupTotals;
+
 use crate::scenario::{Expectation, Scenario};
 use crate::trial::{Outcome, Verdict};
 use crate::verdict::{Check, Ruling};
@@ -48,6 +50,8 @@ pub struct Ruled {
     pub records_acked: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
+    /// What all consumer groups together did.
+    pub groups: GroupTotals,
     /// Faults that were planned.
     pub faults_planned: u64,
     /// Faults that took effect.
@@ -84,6 +88,7 @@ pub fn judge(scenario: &Scenario, seed: u64, held: &Result<Outcome, Panic>, wall
             wall,
             records_acked: 0,
             records_consumed: 0,
+            groups: GroupTotals::default(),
             faults_planned: 0,
             faults_fired: 0,
             idle_faults: Vec::new(),
@@ -122,6 +127,7 @@ fn judge_outcome(scenario: &Scenario, outcome: &Outcome, wall: Duration) -> Rule
         wall,
         records_acked: outcome.records_acked,
         records_consumed: outcome.records_consumed,
+        groups: outcome.groups,
         faults_planned: outcome.plan.len() as u64,
         faults_fired: outcome.faults_fired(),
         idle_faults: outcome.idle_faults.clone(),

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use reports::plot::{PlotError, write_plots};
-use reports::record::{SaveError, save};
+use reports::plot::{PlotError, compare, write_plots};
+use reports::record::{RunRecord, SaveError, save};
 use reports::whole;
 
 use super::wall;
@@ -128,6 +128,15 @@ impl Store {
             return Err(error);
         }
         Ok(folder)
+    }
+
+    /// Draws runs of different scenarios side by side, into the folder of the run.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn compare(&self, name: &str, records: &[RunRecord]) -> Result<(), KeepError> {
+        compare(name, records, &self.folder()?)?;
+        Ok(())
     }
 
     /// The folder of the run, made now if it is not there, with `trial-runs/latest` pointing to it.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use reports::record::RunRecord;
+
 use super::args::RunArgs;
 use super::exit::Exit;
 use super::hold::{Runner, hold};
@@ -86,12 +88,16 @@ struct Job {
     seed: u64,
     /// Whether its files are kept whatever comes out.
     record: bool,
+    /// Whether it stands for its scenario where scenarios are compared.
+    compared: bool,
 }
 
 /// A trial that was held, and what went wrong around it.
 struct Held {
     ruled: Ruled,
     troubles: Vec<(Exit, String)>,
+    /// To be drawn beside others.
+    compared: Option<RunRecord>,
 }
 
 struct Run<'a> {
@@ -167,12 +173,14 @@ impl Run<'_> {
                     loaded: Arc::clone(loaded),
                     seed,
                     record: plan.keep || first,
+                    compared: first && loaded.scenario.compare.is_some(),
                 }
             })
         });
         let mut ended_early = false;
         let store = &self.store;
         let mut troubles = Vec::new();
+        let mut compared: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
         in_order(
             plan.jobs,
             jobs,
@@ -192,6 +200,9 @@ impl Run<'_> {
                 }
                 tallies[job.scenario].merge(tally);
                 troubles.extend(held.troubles);
+                if let (Some(word), Some(record)) = (&job.loaded.scenario.compare, held.compared) {
+                    compared.entry(word.clone()).or_default().push(record);
+                }
                 if failed && plan.fail_fast {
                     ended_early = true;
                     return ControlFlow::Break(());
@@ -200,6 +211,11 @@ impl Run<'_> {
             },
         );
         progress.end();
+        for (word, records) in compared.iter().filter(|(_, records)| records.len() > 1) {
+            if let Err(error) = self.store.compare(word, records) {
+                troubles.push((Exit::Internal, format!("error: failed to {error}")));
+            }
+        }
         for (exit, text) in troubles {
             self.trouble(exit, &text);
         }
@@ -224,6 +240,7 @@ impl Run<'_> {
                 loaded: Arc::clone(&self.plan.scenarios[scenario].0),
                 seed,
                 record: true,
+                compared: false,
             })
             .collect();
         let (runner, store) = (self.runner, &self.store);
@@ -299,7 +316,12 @@ fn hold_one(runner: Runner, job: &Job, store: &Store, mode: Mode) -> Held {
         }
         Ok(_) | Err(_) => Vec::new(),
     };
-    Held { ruled, troubles }
+    let compared = held.ok().and_then(|outcome| outcome.record).filter(|_| job.compared);
+    Held {
+        ruled,
+        troubles,
+        compared,
+    }
 }
 
 /// Holds a trial a second time, with its record, and keeps its files. `before` is the first time's outcome, if it is

@@ -90,6 +90,7 @@ impl Standing<'_> {
             sim_seconds: tally.sim_nanos as f64 / 1e9,
             wall_seconds: tally.wall_nanos as f64 / 1e9,
             records: tally.records_acked,
+            groups: tally.groups,
         }
     }
 

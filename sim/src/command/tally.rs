@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use reports::record::GroupTotals;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Came, Ruled};
@@ -33,6 +34,8 @@ pub struct Tally {
     pub records_acked: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
+    /// What all consumer groups together did.
+    pub groups: GroupTotals,
     /// Faults that were planned.
     pub faults_planned: u64,
     /// Faults that took effect.
@@ -135,6 +138,7 @@ impl Tally {
             events: ruled.events,
             records_acked: ruled.records_acked,
             records_consumed: ruled.records_consumed,
+            groups: ruled.groups,
             faults_planned: ruled.faults_planned,
             faults_fired: ruled.faults_fired,
             idle_faults: (ruled.came != Came::Broke).then(|| ruled.idle_faults.iter().cloned().collect()),
@@ -157,6 +161,7 @@ impl Tally {
         self.events += other.events;
         self.records_acked += other.records_acked;
         self.records_consumed += other.records_consumed;
+        self.groups += other.groups;
         self.faults_planned += other.faults_planned;
         self.faults_fired += other.faults_fired;
         self.idle_faults = match (self.idle_faults.take(), other.idle_faults) {
@@ -222,6 +227,11 @@ mod tests {
                 wall: Duration::from_nanos(n),
                 records_acked: n,
                 records_consumed: n,
+                groups: GroupTotals {
+                    processed: n,
+                    rebalances: n % 5,
+                    ..GroupTotals::default()
+                },
                 faults_planned: planned,
                 faults_fired: fired,
                 idle_faults: (fired..planned).map(|fault| format!("fault {fault}")).collect(),

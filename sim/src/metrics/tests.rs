@@ -1,7 +1,8 @@
-use broker_core::types::LeaderEpoch;
+use broker_core::trace::{GroupState, ResetCause};
+use broker_core::types::{GroupEpoch, GroupId, LeaderEpoch};
 
 use super::*;
-use crate::history::{SentRecord, Uid};
+use crate::history::{ProcessOutcome, Processing, SentRecord, Uid};
 
 const PRODUCER: NodeId = NodeId(1000);
 const READER: NodeId = NodeId(1001);
@@ -297,4 +298,93 @@ fn bands_open_and_close_with_the_blows() {
         ]
     );
     assert_eq!(series.healed_at, Some(7.0));
+}
+
+#[test]
+fn a_group_is_behind_its_committed_position_and_owns_its_partitions_for_a_time() {
+    let mut metrics = Metrics::new(Duration::from_secs(1), BTreeMap::new())
+        .with_names(BTreeMap::from([(NodeId(7), "billing/1 client 2".to_owned())]));
+    let partition = TopicPartition::new(TopicId(100), 0);
+    let at = |seconds: u64| At {
+        step: seconds,
+        time: SimTime(seconds * 1_000_000_000),
+    };
+    let group: GroupId = "billing".into();
+    let high_watermark = |to| Event::HighWatermarkChanged {
+        partition,
+        role: ReplicaRole::Leader,
+        leader_epoch: LeaderEpoch(0),
+        from: Offset(0),
+        to: Offset(to),
+    };
+    let committed = |offset| Event::OffsetCommitted {
+        group: group.clone(),
+        member: None,
+        epoch: GroupEpoch(1),
+        partition,
+        offset: Offset(offset),
+        at: (TopicPartition::new(TopicId(200), 0), Offset(0)),
+    };
+    let stable = Event::GroupChanged {
+        group: group.clone(),
+        state: GroupState::Stable,
+        epoch: GroupEpoch(1),
+        members: 1,
+    };
+    let assigned = Event::PartitionsAssigned {
+        group: group.clone(),
+        member: "m".into(),
+        epoch: GroupEpoch(1),
+        partitions: vec![partition],
+    };
+    let begins = Event::PositionReset {
+        partition,
+        from: None,
+        to: Offset(0),
+        cause: ResetCause::NoPosition,
+    };
+    metrics.fact(at(1), NodeId(1), &high_watermark(10));
+    metrics.fact(at(1), NodeId(1), &stable);
+    metrics.fact(at(1), NodeId(1), &stable);
+    metrics.fact(at(2), NodeId(7), &assigned);
+    metrics.fact(at(2), NodeId(7), &begins);
+    metrics.fact(at(3), NodeId(1), &committed(4));
+    let work = |seconds, outcome| Entry {
+        at: at(seconds),
+        process: NodeId(7),
+        incarnation: 0,
+        what: What::ProcessEnded {
+            processing: Processing {
+                group: Some(group.clone()),
+                partition,
+                offset: Offset(0),
+                uid: None,
+                attempt: 1,
+            },
+            outcome,
+        },
+    };
+    metrics.entry(&work(3, ProcessOutcome::Processed));
+    metrics.entry(&work(3, ProcessOutcome::WillRetry));
+    metrics.entry(&work(4, ProcessOutcome::Retried(Uid(1))));
+    metrics.entry(&work(4, ProcessOutcome::DeadLettered(Uid(1))));
+    metrics.entry(&Entry {
+        at: at(5),
+        process: NodeId(7),
+        incarnation: 0,
+        what: What::Environment(Environment::Killed),
+    });
+    let series = metrics.finish(SimTime(6_000_000_000));
+    let [group] = &series.groups[..] else {
+        panic!("{:?}", series.groups)
+    };
+    assert_eq!(group.lag[0].records, [10, 10, 6, 6, 6, 6]);
+    assert_eq!(group.processed, [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    assert_eq!((group.retried[3], group.dead_lettered[3]), (1.0, 1.0));
+    assert_eq!((group.totals.processed, group.totals.rebalances), (1, 1));
+    assert_eq!(group.rebalances, [1.0]);
+    let [band] = &group.owners[..] else {
+        panic!("{:?}", group.owners)
+    };
+    assert_eq!((&*band.owner, band.from, band.to), ("billing/1", 2.0, 5.0));
 }

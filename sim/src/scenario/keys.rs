@@ -78,6 +78,12 @@ pub const TOP: Section = Section {
     keys: &[
         key("teaches", "string", "\"\"", "one sentence: what the scenario teaches"),
         key(
+            "compare",
+            "string",
+            "none",
+            "scenarios of one run with the same word here are drawn side by side",
+        ),
+        key(
             "duration",
             "duration",
             "\"60s\"",

@@ -39,6 +39,8 @@ pub struct Scenario {
     pub name: String,
     /// One sentence: what it teaches.
     pub teaches: String,
+    /// Scenarios with the same word are drawn side by side.
+    pub compare: Option<String>,
     /// How long load and faults last, in simulated time.
     pub duration: Duration,
     /// How long the healed cluster may take to recover and drain.

@@ -104,6 +104,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
             .and_then(|value| value.text())
             .unwrap_or_default()
             .to_owned(),
+        compare: top.get("compare").and_then(|value| value.text().map(str::to_owned)),
         duration,
         settle,
         seeds: top.get("seeds").and_then(|value| seeds(&value)).unwrap_or(0..3),

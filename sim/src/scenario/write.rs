@@ -21,6 +21,7 @@ use crate::nemesis::NemesisSpec;
 pub fn to_toml(scenario: &Scenario) -> String {
     let mut file = File::default();
     file.put("teaches", text(&scenario.teaches));
+    file.put_some("compare", scenario.compare.as_deref().map(text));
     file.put("duration", duration(scenario.duration));
     file.put("settle", duration(scenario.settle));
     file.put(

@@ -37,6 +37,7 @@ pub(crate) fn bare_scenario(brokers: u32) -> Scenario {
     Scenario {
         name: "bare".to_owned(),
         teaches: String::new(),
+        compare: None,
         duration: Duration::from_secs(60),
         settle: Duration::from_secs(60),
         seeds: 0..1,

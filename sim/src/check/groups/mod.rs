@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use broker_core::protocol::{ErrorCode, RecordBatch};
 use broker_core::trace::Event;
 use broker_core::types::{GroupId, NodeId, Offset, TopicPartition};
+use reports::record::GroupTotals;
 
 use super::model::{Model, Scene};
 use super::sends::Sends;
@@ -62,6 +63,7 @@ pub(super) struct Groups {
     told: Told,
     hops: Hops,
     healed: bool,
+    totals: GroupTotals,
 }
 
 /// One group.
@@ -94,6 +96,7 @@ impl Groups {
             of_node: BTreeMap::new(),
             told: Told::default(),
             hops: Hops::default(),
+            totals: GroupTotals::default(),
             healed: false,
         }
     }
@@ -339,6 +342,13 @@ impl Groups {
         outcome: ProcessOutcome,
     ) {
         let Some(id) = &processing.group else { return };
+        match outcome {
+            ProcessOutcome::WillRetry => {}
+            ProcessOutcome::Processed => self.totals.processed += 1,
+            ProcessOutcome::Retried(_) => self.totals.retried += 1,
+            ProcessOutcome::DeadLettered(_) => self.totals.dead_lettered += 1,
+            ProcessOutcome::Skipped => self.totals.skipped += 1,
+        }
         let place = self.place(id);
         let group = &mut self.list[place];
         let Some((before, after)) = group.lanes.ended(scene, model, processing, outcome) else {
@@ -378,6 +388,14 @@ impl Groups {
         }
         group.lanes.commit_acked(offsets);
         commits::check_acked(scene, model, group, offsets);
+    }
+
+    /// What all groups together did.
+    pub fn totals(&self) -> GroupTotals {
+        GroupTotals {
+            rebalances: self.list.iter().map(|group| group.members.rebalances).sum(),
+            ..self.totals
+        }
     }
 
     /// Everything is healed.

@@ -223,6 +223,7 @@ pub fn scenario(contract: Contract) -> Scenario {
     Scenario {
         name: "check".to_owned(),
         teaches: String::new(),
+        compare: None,
         duration: ms * 60_000,
         settle: ms * 60_000,
         seeds: 0..1,
