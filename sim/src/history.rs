@@ -207,7 +207,7 @@ pub struct SentRecord {
     /// CRC-32C of the value behind its uid: equal for all copies of one record.
     pub payload: u32,
     /// Where it comes from, if it is a copy in a retry or dead-letter topic.
-    pub hop: Option<Hop>,
+    pub hop: Option<Box<Hop>>,
 }
 
 /// A record as a program got it.

@@ -354,6 +354,6 @@ fn sent_record(record: &Prepared) -> SentRecord {
         key: record.key.clone(),
         fingerprint: fingerprint(record.key.as_deref(), value, &record.headers),
         payload: crc32c::crc32c(value.map_or(&[], |value| &value[8..])),
-        hop: hop::read(&record.headers),
+        hop: hop::read(&record.headers).map(Box::new),
     }
 }

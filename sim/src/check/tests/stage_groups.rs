@@ -373,7 +373,7 @@ impl Stage {
             key: None,
             fingerprint: fingerprint(None, Some(&value), &[]),
             payload: u32::from(words.contains(&"other")),
-            hop: Some(hop),
+            hop: Some(Box::new(hop)),
         };
         self.entry(producer, What::SendInvoked(record));
     }

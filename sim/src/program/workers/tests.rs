@@ -114,7 +114,7 @@ fn a_poison_record_goes_through_the_retry_topic_to_the_dead_letters() {
                 not_before: hop.not_before,
                 dead_letter: is_dead,
             };
-            assert_eq!(hop, expected);
+            assert_eq!(*hop, expected);
             before = uid;
         }
         for (copy, time) in [(second, tried), (third, again)] {
