@@ -70,7 +70,7 @@ pub fn write_plots(record: &RunRecord, dir: &Path) -> Result<Vec<PathBuf>, PlotE
 }
 
 /// Draws the lag of several runs side by side, in the same scale, into `compare-<name>.svg` and `.png` in the folder
-/// `dir`; each run in a field of its own, in the order given.
+/// `dir`; each run in a field of its own, the worst first.
 ///
 /// # Errors
 /// As [`write_plots`].

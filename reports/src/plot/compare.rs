@@ -22,9 +22,11 @@ struct Field<'a> {
     series: Vec<(String, &'a [u64])>,
 }
 
-/// Fields in a grid, in the same scale: what is low in one is low in all.
+/// Fields in a grid, the worst first, in the same scale: what is low in one is low in all.
 pub fn scene(name: &str, records: &[RunRecord]) -> Scene {
-    let fields: Vec<Field<'_>> = records.iter().map(Field::of).collect();
+    let mut fields: Vec<Field<'_>> = records.iter().map(Field::of).collect();
+    // The sort is stable: equals stay in the given order.
+    fields.sort_by_key(|field| core::cmp::Reverse(field.peak()));
     let worst = fields.iter().map(Field::peak).max().unwrap_or(0);
     let seconds = records.iter().map(|record| record.sim_seconds).fold(1.0, f64::max);
     let mut scene = Scene {

@@ -240,8 +240,10 @@ fn paint_band(scene: &mut Scene, frame: &Frame, row: usize, band: &OwnerBand, ow
     // A short name where there is room for it: colours alone do not tell everybody.
     let name = band.owner.rsplit('/').next().unwrap_or(&band.owner);
     if lower - upper >= 13.0 && text::width(name, SMALL, true) <= right - left - 8.0 {
-        let white = Colour::hex(0xff_ffff);
-        let name = Text::new((left + 4.0, (upper + lower) / 2.0 + 4.0), SMALL, white, name);
+        let (r, g, b) = colour.rgb;
+        let is_dark = 3 * u32::from(r) + 6 * u32::from(g) + u32::from(b) < 1_500;
+        let ink = if is_dark { Colour::hex(0xff_ffff) } else { INK };
+        let name = Text::new((left + 4.0, (upper + lower) / 2.0 + 4.0), SMALL, ink, name);
         scene.text(name.bold());
     }
 }

@@ -2,8 +2,8 @@
 
 use broker_core::config::GroupProtocol;
 
-use super::script::{Contract, PLAIN, Program, WORK, Work};
-use super::{Story, tell};
+use super::script::{Contract, PLAIN, Program, WORK, Work, steps, watch};
+use super::{BEGIN, Story, tell};
 use crate::scenario::CommitMode;
 
 /// Workers that process at least once.
@@ -785,6 +785,35 @@ fn what_the_contract_allows_is_no_violation() {
         ),
     ];
     tell_all(&stories);
+}
+
+#[test]
+fn groups_have_settled_when_nothing_is_waited_for() {
+    // Each line is what happens next, and what is waited for then.
+    let story = [
+        ("meta 1 leader 1", "group g stands at 0 of 4 in orders/0"),
+        (
+            "w1 does a@0 b@1\nw1 commits 0 2 1",
+            "group g stands at 2 of 4 in orders/0",
+        ),
+        ("w1 polls c@2 d@3\nw1 does c@2 d@3\nw1 commits 0 4 1", ""),
+        ("w1 gives 0", "orders/0 has 0 owners in group g"),
+        (
+            "group Reconciling 2 1",
+            "group g is not stable (Some(Reconciling)); orders/0 has 0 owners in group g",
+        ),
+        ("w1 owns 0\ngroup Stable 2 1", ""),
+        ("w2 owns 0", "orders/0 has 2 owners in group g"),
+        ("kill 302\nstart 302", ""),
+    ];
+    let mut script = format!("{BEGIN}{ONE}\n");
+    for (next, waits) in story {
+        script.push_str(next);
+        script.push('\n');
+        let settled = watch(&steps(&script, AFTER), AFTER).settled();
+        let found = settled.err().unwrap_or_default().join("; ");
+        assert_eq!(found, waits, "after {next}");
+    }
 }
 
 /// Name, contract, what happens after [`ONE`], and what is found.
