@@ -250,14 +250,14 @@ fn shared() -> RunRecord {
             rebalances: 4,
         },
         processed: buckets(|at| {
-            if at < 3.0 || at > 61.0 {
+            if !(3.0..=61.0).contains(&at) {
                 0.0
             } else {
                 2_380.0 + 90.0 * ripple(at)
             }
         }),
         retried: buckets(|at| {
-            if at < 3.0 || at > 61.0 {
+            if !(3.0..=61.0).contains(&at) {
                 0.0
             } else {
                 48.0 + 30.0 * ripple(at + 5.0)

@@ -111,7 +111,7 @@ fn may_lack(partition: &Partition, from: Option<Offset>) -> bool {
     let ends_before = |slot: &usize| partition.replicas[*slot].mirror.end() < from;
     !partition.ledger.versions.is_empty()
         || from > partition.ledger.end()
-        || partition.leaders.values().any(|slot| ends_before(slot))
+        || partition.leaders.values().any(ends_before)
 }
 
 /// A member without a position began at the end: what was committed there since the group began is never read.

@@ -791,7 +791,7 @@ fn what_the_contract_allows_is_no_violation() {
 fn groups_have_settled_when_nothing_is_waited_for() {
     // Each line is what happens next, and what is waited for then.
     let story = [
-        ("meta 1 leader 1", "group g stands at 0 of 4 in orders/0"),
+        ("meta 1 leader 1", "group g stands at 2 of 4 in orders/0"),
         (
             "w1 does a@0 b@1\nw1 commits 0 2 1",
             "group g stands at 2 of 4 in orders/0",
