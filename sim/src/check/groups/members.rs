@@ -305,10 +305,15 @@ pub(super) fn check_committer(
         });
         return;
     };
-    let stale = if let Some(cause) = known.removed {
+    let stale = if known.session != members.session {
+        // What an earlier coordinator stated need not have been committed, a removal neither; a generation that some
+        // member was told was.
+        if !members.is_classic || epoch >= members.told {
+            return;
+        }
+        format!("after a member was told of {}", members.told)
+    } else if let Some(cause) = known.removed {
         format!("which was removed ({cause:?})")
-    } else if known.session != members.session {
-        return;
     } else {
         let current = match members.state {
             Some((_, generation, _)) if members.is_classic => generation,

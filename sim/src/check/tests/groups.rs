@@ -115,6 +115,16 @@ fn good_histories_pass() {
             "",
         ),
         (
+            "a coordinator dies before the removal of a member is committed",
+            AFTER,
+            "w1 does a@0 b@1
+             remove w1 SessionTimeout
+             group PreparingRebalance 1 1
+             2 coordinates
+             w1 commits 0 2 1",
+            "",
+        ),
+        (
             "processing again after a commit that was refused is allowed",
             AFTER,
             "w1 does a@0 b@1
@@ -373,6 +383,19 @@ pub(super) const BROKEN: &[GroupStory] = &[
              member w1 2 0
              w1 commits 0 2 1",
         "stale-owner-commit",
+    ),
+    (
+        "a member of an earlier generation commits to the next coordinator",
+        AFTER,
+        "w1 does a@0 b@1
+             group PreparingRebalance 1 1
+             remove w1 SessionTimeout
+             member w2 2 0
+             group Stable 2 1
+             w2 owns 0 2
+             2 coordinates
+             w1 commits 0 2 1",
+        "stale-owner-commit (overlapping-owners)",
     ),
     (
         "a stranger commits",
