@@ -26,10 +26,12 @@ use sim::trial::{Wanted, run, run_with_leak};
 const CHILD: &str = "TRIAL_DETERMINISM_CHILD";
 const SEEDS: [u64; 4] = [0, 1, 2, 3];
 /// Scenarios that between them use every kind of fault.
-const SCENARIOS: [&str; 3] = [
+const SCENARIOS: [&str; 5] = [
     "durability/nemesis",
     "ordering/retries-with-idempotence",
     "durability/power-loss-lazy-flush",
+    "groups/nemesis-classic",
+    "groups/nemesis-consumer-protocol",
 ];
 
 /// Something that a seed does not decide.
