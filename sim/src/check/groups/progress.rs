@@ -18,10 +18,7 @@ impl Groups {
                 waits.push((Check::L7, format!("group {id} has no members")));
                 continue;
             };
-            if !group.members.may_be_stable() {
-                let state = group.members.state();
-                waits.push((Check::L7, format!("group {id} is not stable ({state:?})")));
-            }
+            let before = waits.len();
             for topic in &workers.topics {
                 for partition in model.partitions_of(topic) {
                     partition_waits(group, workers, (Check::L8, partition), (nodes, model, reads), waits);
@@ -31,6 +28,14 @@ impl Groups {
                 for partition in model.partitions_of(retry_topic) {
                     partition_waits(group, workers, (Check::L9, partition), (nodes, model, reads), waits);
                 }
+            }
+            // A program that is stuck at a record does not take part in rebalances either: that it is behind says it
+            // all, as long as every partition has its owner.
+            let of_group = &waits[before..];
+            let is_stuck = !of_group.is_empty() && of_group.iter().all(|(check, _)| *check != Check::L7);
+            if !group.members.may_be_stable() && !is_stuck {
+                let state = group.members.state();
+                waits.push((Check::L7, format!("group {id} is not stable ({state:?})")));
             }
         }
     }
