@@ -206,7 +206,7 @@ impl Observer for Watch {
 fn checks(scenario: &Scenario, own: &[OwnProgram]) -> Checks {
     let mut judged = scenario.clone();
     judged.workers.extend(own.iter().filter_map(OwnProgram::promise));
-    Checks::with_names(&judged, &world::names_with(scenario, own))
+    Checks::new(&judged, &world::names_with(scenario, own))
 }
 
 fn metrics(scenario: &Scenario, own: &[OwnProgram]) -> Metrics {

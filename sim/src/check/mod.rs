@@ -34,11 +34,9 @@ use broker_core::trace::{Event, ReplicaRole};
 use broker_core::types::{NodeId, TopicPartition};
 use reports::record::{GroupTotals, Totals};
 
-use crate::fault::FaultPlan;
 use crate::history::{At, Entry, Environment, Observer, What};
 use crate::scenario::Scenario;
 use crate::verdict::{Check, Finding, Findings, Ruling};
-use crate::world;
 use groups::Groups;
 use judge::Quiescence;
 use model::{Model, Nodes, Scene};
@@ -92,14 +90,10 @@ pub struct Judged {
 }
 
 impl Checks {
-    /// The checks of a trial of `scenario`. Which faults are planned makes no difference: only what strikes counts.
+    /// The checks of a trial of `scenario`, whose nodes people call so. Which faults are planned makes no difference:
+    /// only what strikes counts.
     #[must_use]
-    pub fn new(scenario: &Scenario, _plan: &FaultPlan) -> Checks {
-        Checks::with_names(scenario, &world::names(scenario))
-    }
-
-    /// The same, with names of nodes other than the scenario's own.
-    pub(crate) fn with_names(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Checks {
+    pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Checks {
         let readers = scenario
             .consumers
             .iter()

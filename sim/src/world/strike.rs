@@ -309,14 +309,10 @@ impl<O: Observer> World<'_, O> {
                 api,
                 response,
             } => {
-                let direction = match response {
-                    true => Direction::ToClient,
-                    false => Direction::ToServer,
-                };
                 let hold = Hold {
                     fault: number,
                     pairs: self.pairs(from, to),
-                    wanted: (*api, direction),
+                    wanted: (*api, direction(*response)),
                     caught: None,
                     messages: Vec::new(),
                 };
@@ -330,14 +326,10 @@ impl<O: Observer> World<'_, O> {
                 api,
                 response,
             } => {
-                let direction = match response {
-                    true => Direction::ToClient,
-                    false => Direction::ToServer,
-                };
                 let drop = Drop {
                     fault: number,
                     pairs: self.pairs(from, to),
-                    unwanted: (*api, direction),
+                    unwanted: (*api, direction(*response)),
                 };
                 self.strikes.drops.push(drop);
                 self.tell_began(number);
@@ -523,5 +515,13 @@ impl<O: Observer> World<'_, O> {
         if state.server_incarnation == NOBODY && state.server == to && self.nodes[to].is_alive() {
             state.server_incarnation = self.nodes[to].incarnation;
         }
+    }
+}
+
+/// Which way a message of an API goes: its response, or its request.
+fn direction(response: bool) -> Direction {
+    match response {
+        true => Direction::ToClient,
+        false => Direction::ToServer,
     }
 }

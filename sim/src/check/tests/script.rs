@@ -165,7 +165,7 @@ pub fn steps(script: &str, contract: Contract) -> Vec<Step> {
 
 /// Runs steps through the checks.
 pub fn watch(steps: &[Step], contract: Contract) -> Checks {
-    let mut checks = Checks::with_names(&scenario(contract), &names());
+    let mut checks = Checks::new(&scenario(contract), &names());
     let mut waited = 0;
     for (number, step) in (1..).zip(steps) {
         let at = At {
