@@ -1,8 +1,13 @@
 //! What tells one scenario, one sweep and one build of Trial from another.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::sync::OnceLock;
 
 use crate::scenario::files::Loaded;
+
+/// How much of an executable is read at a time.
+const PART: usize = 1 << 16;
 
 /// A 64-bit hash that is the same on every machine and in every version (FNV-1a).
 #[derive(Clone, Copy, Debug)]
@@ -34,24 +39,31 @@ pub fn build() -> &'static str {
     static BUILD: OnceLock<String> = OnceLock::new();
     BUILD.get_or_init(|| {
         let version = env!("CARGO_PKG_VERSION");
-        let bytes = std::env::current_exe().and_then(std::fs::read);
-        match bytes {
-            Ok(bytes) => format!("{version}+{}", &fingerprint(&bytes).hex()[..8]),
+        match std::env::current_exe().and_then(File::open).and_then(fingerprint) {
+            Ok(fingerprint) => format!("{version}+{}", &fingerprint.hex()[..8]),
             // An executable that was removed while it runs still runs.
             Err(_) => version.to_owned(),
         }
     })
 }
 
-/// Eight bytes at a time: executables are large.
-fn fingerprint(bytes: &[u8]) -> Hash {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().fold(Hash::EMPTY.0, |hash, word| {
-        (hash ^ u64::from_le_bytes(*word))
-            .wrapping_mul(0x0100_0000_01b3)
-            .rotate_left(29)
-    });
-    Hash(words).with(rest)
+/// Part by part, eight bytes at a time: executables are large.
+fn fingerprint(mut file: File) -> io::Result<Hash> {
+    let mut hash = Hash::EMPTY;
+    let mut part = Vec::with_capacity(PART);
+    loop {
+        part.clear();
+        if (&mut file).take(PART as u64).read_to_end(&mut part)? == 0 {
+            return Ok(hash);
+        }
+        let (words, rest) = part.as_chunks::<8>();
+        let words = words.iter().fold(hash.0, |hash, word| {
+            (hash ^ u64::from_le_bytes(*word))
+                .wrapping_mul(0x0100_0000_01b3)
+                .rotate_left(29)
+        });
+        hash = Hash(words).with(rest);
+    }
 }
 
 /// What the results of a scenario's trials depend on, besides the seed.
