@@ -12,7 +12,7 @@ use sim::verdict::Check;
 
 /// Quirk, scenario (shipped, or of this suite), the check that must be violated, and over how many seeds the scenario
 /// must be clean without the quirk.
-const QUIRKS: [(&str, &str, Check, u64); 14] = [
+const QUIRKS: [(&str, &str, Check, u64); 15] = [
     (
         "truncate-to-high-watermark",
         "durability/two-elections",
@@ -47,7 +47,7 @@ const QUIRKS: [(&str, &str, Check, u64); 14] = [
     (
         "group-load-partial-state",
         "groups/coordinator-killed",
-        Check::LostCommittedOffset,
+        Check::UnexplainedReset,
         FEW,
     ),
     (
@@ -60,6 +60,12 @@ const QUIRKS: [(&str, &str, Check, u64); 14] = [
         "sequence-reset-on-metadata-loss",
         "metadata-without-the-topic",
         Check::LostWrite,
+        FEW,
+    ),
+    (
+        "sequence-burned-for-unsent",
+        "batches-expire-before-they-are-sent",
+        Check::L5,
         FEW,
     ),
     (

@@ -72,7 +72,7 @@ impl Sends {
         // Per topic and key: the partition of its last record.
         let mut homes: BTreeMap<(u32, u32), usize> = BTreeMap::new();
         let by_key: Vec<bool> = self
-            .nodes()
+            .nodes
             .iter()
             .map(|node| contracts.is_partitioned_by_key(*node))
             .collect();

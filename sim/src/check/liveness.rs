@@ -24,6 +24,7 @@ impl Checks {
         if self.sends.pending() > 0 {
             waits.push((Check::L5, format!("{} sends have not ended", self.sends.pending())));
         }
+        waits.extend(self.sends.unheard().map(|wait| (Check::L5, wait)));
         self.consumer_waits(&mut waits);
         self.groups.waits(&self.nodes, &self.model, &self.reads, &mut waits);
         waits

@@ -102,7 +102,7 @@ impl Checks {
             model: Model::new(scenario),
             nodes: Nodes::default(),
             quorum: Quorum::default(),
-            sends: Sends::new(scenario),
+            sends: Sends::new(scenario, names),
             reads: Reads::default(),
             readers: readers
                 .map(|group| Reader {
@@ -184,7 +184,6 @@ impl Checks {
         }
         let mut waits = self.waits();
         waits.retain(|(check, _)| !end.settled || *check == Check::L5);
-        waits.extend(self.sends.failed_probes().map(|wait| (Check::L5, wait)));
         let ruling = match &end.cut_off {
             None => Ruling::Violation,
             Some(limit) => Ruling::Unknown(format!("the trial was cut off: {limit}")),

@@ -1,7 +1,7 @@
 //! Every send and how it ended. What became of it is judged at the end ([`super::judge`]), when every unknown outcome
 //! has shown itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::config::{AcksSetting, ProducerConfig};
 use broker_core::protocol::{Acks, ErrorCode};
@@ -20,14 +20,18 @@ pub(super) struct Sends {
     pub sends: Vec<Send>,
     /// Runs of producers' programs.
     pub programs: BTreeMap<(NodeId, u32), u32>,
-    /// When each of them first sent.
-    first_sends: Vec<At>,
+    /// The node of each of them, by [`Send::program`].
+    pub nodes: Vec<NodeId>,
     last_program: Option<((NodeId, u32), u32)>,
     keys: BTreeMap<Bytes, u32>,
     /// Every topic that anything was sent to, and what producers without idempotence may do there.
     topics: Vec<(TopicName, Loose)>,
     healed: Option<At>,
     pending: u64,
+    /// The nodes that send until every partition has taken a record after the heal: loads and the probe.
+    loads: BTreeSet<NodeId>,
+    /// Those of them whose last send since the heal did not end well, and that send.
+    unheard: BTreeMap<NodeId, usize>,
 }
 
 /// One send.
@@ -86,8 +90,8 @@ pub(super) struct Loose {
 }
 
 impl Sends {
-    /// No sends yet.
-    pub fn new(scenario: &Scenario) -> Sends {
+    /// No sends yet, from nodes that people call so.
+    pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Sends {
         let mut topics: Vec<(TopicName, Loose)> = Vec::new();
         let of_producers = scenario.producers.iter().map(|group| (&*group.topic, &group.config));
         let of_workers = scenario.workers.iter().flat_map(|workers| {
@@ -111,12 +115,14 @@ impl Sends {
             index: UidIndex::default(),
             sends: Vec::with_capacity(expected(scenario)),
             programs: BTreeMap::new(),
-            first_sends: Vec::new(),
+            nodes: Vec::new(),
             last_program: None,
             keys: BTreeMap::new(),
             topics,
             healed: None,
             pending: 0,
+            loads: loads(scenario, names),
+            unheard: BTreeMap::new(),
         }
     }
 
@@ -160,8 +166,8 @@ impl Sends {
             return program;
         }
         let program = *self.programs.entry(key).or_insert_with(|| {
-            self.first_sends.push(entry.at);
-            self.first_sends.len() as u32 - 1
+            self.nodes.push(entry.process);
+            self.nodes.len() as u32 - 1
         });
         self.last_program = Some((key, program));
         program
@@ -193,9 +199,17 @@ impl Sends {
     fn end(&mut self, uid: Uid, outcome: Outcome) {
         let Some(place) = self.index.get(uid) else { return };
         let send = &mut self.sends[place];
-        if send.outcome == Outcome::Pending {
-            self.pending -= 1;
-            send.outcome = outcome;
+        if send.outcome != Outcome::Pending {
+            return;
+        }
+        self.pending -= 1;
+        send.outcome = outcome;
+        let node = self.nodes[send.program as usize];
+        if self.healed.is_some_and(|healed| send.invoked >= healed) && self.loads.contains(&node) {
+            match outcome {
+                Outcome::Ok { .. } => self.unheard.remove(&node),
+                _ => self.unheard.insert(node, place),
+            };
         }
     }
 
@@ -210,15 +224,6 @@ impl Sends {
         Some((&self.sends[number], number))
     }
 
-    /// The node of each run of a program, by [`Send::program`].
-    pub fn nodes(&self) -> Vec<NodeId> {
-        let mut nodes = vec![NodeId::default(); self.programs.len()];
-        for ((node, _), program) in &self.programs {
-            nodes[*program as usize] = *node;
-        }
-        nodes
-    }
-
     /// Every send to these topics, with the node that sent it.
     pub fn in_topics(&self, topics: &[&str]) -> impl Iterator<Item = (NodeId, &Send)> {
         let is_wanted: Vec<bool> = self
@@ -226,9 +231,8 @@ impl Sends {
             .iter()
             .map(|(topic, _)| topics.contains(&&*topic.0))
             .collect();
-        let nodes = self.nodes();
         let wanted = self.sends.iter().filter(move |send| is_wanted[send.topic as usize]);
-        wanted.map(move |send| (nodes[send.program as usize], send))
+        wanted.map(move |send| (self.nodes[send.program as usize], send))
     }
 
     /// The name of a topic that something was sent to.
@@ -256,26 +260,28 @@ impl Sends {
         self.pending
     }
 
-    /// Sends of programs that began after the heal and that were not answered ok, for people.
-    pub fn failed_probes(&self) -> impl Iterator<Item = String> + '_ {
-        let began = |send: &Send| self.first_sends[send.program as usize];
-        let probes = self
-            .sends
-            .iter()
-            .filter(move |send| self.healed.is_some_and(|healed| began(send) >= healed));
-        probes.filter_map(|send| {
+    /// The loads that cannot send although everything is healed, for people.
+    pub fn unheard(&self) -> impl Iterator<Item = String> + '_ {
+        self.unheard.iter().map(|(node, place)| {
+            let send = &self.sends[*place];
             let how = match send.outcome {
                 Outcome::Failed(error) => format!("failed with {error:?}"),
-                Outcome::Unknown => "ended without an answer that tells".to_owned(),
-                Outcome::Ok { .. } | Outcome::Pending => return None,
+                _ => "ended without an answer that tells".to_owned(),
             };
-            Some(format!(
-                "uid {}, sent to {} after the heal, {how}",
-                send.uid.0,
-                self.topic(send)
-            ))
+            let (uid, topic) = (send.uid.0, self.topic(send));
+            format!("node {node} cannot send: uid {uid}, sent to {topic} after the heal, {how}")
         })
     }
+}
+
+/// The programs that do nothing but send.
+fn loads(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> BTreeSet<NodeId> {
+    let is_load = |name: &str| {
+        let group = name.split('/').next();
+        name == "probe" || scenario.producers.iter().any(|producer| group == Some(&producer.name))
+    };
+    let loads = names.iter().filter(|(_, name)| is_load(name));
+    loads.map(|(node, _)| *node).collect()
 }
 
 /// About how many records the producers will send, so that the list of them need not be moved as it grows.

@@ -64,6 +64,8 @@ pub(crate) enum Role {
     Load {
         group: Arc<ProducerGroup>,
         keys: Arc<KeySource>,
+        /// How many partitions its topic has.
+        partitions: u32,
         /// The end of the safety phase.
         until: SimTime,
     },
@@ -98,14 +100,14 @@ pub(crate) fn cast(scenario: &Scenario, own: &[OwnProgram]) -> Cast {
             let role = Role::Load {
                 group: Arc::clone(&group),
                 keys: Arc::clone(&keys),
+                partitions: partitions_of(scenario, &group.topic),
                 until: SimTime::after(scenario.duration),
             };
             cast.push(format!("{}/{number}", group.name), role);
         }
     }
     for group in &scenario.consumers {
-        let topic = scenario.topics.iter().find(|topic| topic.name == group.topic);
-        let partitions = topic.expect("a validated scenario names its topics").partitions;
+        let partitions = partitions_of(scenario, &group.topic);
         let group = Arc::new(group.clone());
         for number in 1..=group.count {
             let mine = (0..partitions).filter(|partition| partition % group.count == number - 1);
@@ -139,6 +141,12 @@ pub(crate) fn cast(scenario: &Scenario, own: &[OwnProgram]) -> Cast {
         }
     }
     cast
+}
+
+/// How many partitions the scenario creates `topic` with.
+fn partitions_of(scenario: &Scenario, topic: &str) -> u32 {
+    let topic = scenario.topics.iter().find(|known| known.name == topic);
+    topic.map_or(0, |topic| topic.partitions)
 }
 
 impl Cast {
@@ -284,14 +292,21 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
     let consumer = || ConsumerClient::new(shared.clone(), client);
     let env = |random| Env::new(shared.clone(), Arc::clone(&cast), program, seed, random);
     match &member.role {
-        Role::Load { group, keys, until } => {
+        Role::Load {
+            group,
+            keys,
+            partitions,
+            until,
+        } => {
             let brake = group.backpressure.as_ref();
             let brake = brake.map(|spec| LagBrake::new(&shared, client + 1, &group.topic, spec));
             let producer = producer(&group.config);
-            load::run(group, keys, *until, producer, brake.as_ref(), clock, random).await;
+            load::run(group, keys, *until, &producer, brake.as_ref(), &clock, random).await;
+            clock.sleep_until(*until).await;
+            probe::run(&[(group.topic.as_str().into(), *partitions)], &producer, &clock).await;
         }
         Role::Reader { group, partitions } => reader::run(group, partitions, consumer(), clock).await,
-        Role::Probe { topics, config } => probe::run(topics, producer(config), clock).await,
+        Role::Probe { topics, config } => probe::run(topics, &producer(config), &clock).await,
         Role::Admin { .. } => {}
         Role::Worker { group, number } => {
             clock.topics_exist().await;

@@ -16,15 +16,15 @@ use crate::scenario::{KeyStrategy, Keys, ProducerGroup};
 /// millisecond does.
 const TICK: u64 = 1_000_000;
 
-/// Sends at the group's rate, with exponentially distributed gaps, from the group's start to its stop or `until`; then
+/// Sends at the group's rate, with exponentially distributed gaps, from the group's start to its stop or `until`, and
 /// waits until all sends have ended. With a brake it sends less while its readers are behind.
 pub(super) async fn run(
     group: &ProducerGroup,
     keys: &KeySource,
     until: SimTime,
-    producer: ProducerClient,
+    producer: &ProducerClient,
     brake: Option<&LagBrake>,
-    clock: Clock,
+    clock: &Clock,
     mut random: Random,
 ) {
     clock.topics_exist().await;

@@ -1,26 +1,48 @@
-//! The probe: after the heal every partition must take one more record.
+//! The probe: after the heal every partition must take one more record, from everybody who sends.
+
+use std::time::Duration;
 
 use broker_core::client::producer::ProducerRecord;
 use broker_core::types::{PartitionIndex, TopicName};
 
 use super::clock::Clock;
-use super::producer::ProducerClient;
+use super::producer::{Delivery, ProducerClient};
 
-/// Sends one record to every partition and waits until all sends have ended.
-pub(super) async fn run(topics: &[(TopicName, u32)], producer: ProducerClient, clock: Clock) {
+/// The pause before the partitions are tried again that took no record.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Sends one record to each of the first `partitions` partitions of each topic, again and again until it has got there.
+pub(super) async fn run(topics: &[(TopicName, u32)], producer: &ProducerClient, clock: &Clock) {
     clock.topics_exist().await;
-    for (topic, partitions) in topics {
-        for partition in 0..*partitions {
-            let record = ProducerRecord {
-                topic: topic.clone(),
-                partition: Some(PartitionIndex(partition as i32)),
+    let all = topics
+        .iter()
+        .flat_map(|(topic, partitions)| (0..*partitions).map(move |partition| (topic, PartitionIndex(partition as i32))));
+    let mut left: Vec<_> = all.collect();
+    loop {
+        let mut sent: Vec<Delivery> = Vec::new();
+        for (topic, partition) in &left {
+            let mut delivery = producer.send_prepared(ProducerRecord {
+                topic: TopicName::clone(topic),
+                partition: Some(*partition),
                 key: None,
                 value: Some(producer.value(8)),
                 headers: Vec::new(),
                 timestamp: None,
-            };
-            let _ = producer.send_prepared(record).enqueued().await;
+            });
+            // Why it was refused, its end tells too.
+            let _ = delivery.enqueued().await;
+            sent.push(delivery);
         }
+        let mut failed = Vec::new();
+        for (place, delivery) in left.into_iter().zip(sent) {
+            if delivery.await.is_err() {
+                failed.push(place);
+            }
+        }
+        if failed.is_empty() {
+            return;
+        }
+        left = failed;
+        clock.sleep(PAUSE).await;
     }
-    producer.flush().await;
 }

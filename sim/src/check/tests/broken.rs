@@ -644,13 +644,15 @@ const STORIES: &[Story<'_>] = &[
         finds: "L8",
     },
     Story {
-        name: "a probe fails after the heal",
+        name: "a load cannot send after the heal",
         contract: PLAIN,
         script: "
             meta 1 leader 1
             heal
             send a
-            unknown a",
+            unknown a
+            send b
+            fail b",
         finds: "L5",
     },
 ];

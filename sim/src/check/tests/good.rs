@@ -391,6 +391,16 @@ fn the_cluster_has_settled_when_nothing_is_waited_for() {
         ),
         ("ok a@0", "0 of 1 consumers have read orders/0 up to 1"),
         ("poll a@0", ""),
+        ("send b\nfail b", ""),
+        ("heal", ""),
+        (
+            "send c\nfail c",
+            "node 101 cannot send: uid 99, sent to orders after the heal, failed with MessageTooLarge",
+        ),
+        (
+            "send d\nok d@1",
+            "",
+        ),
         (
             "kill 2",
             "node 2 is not running; node 2 has not taken up its replica of orders/0",

@@ -376,9 +376,15 @@ fn records_arrive_as_they_were_sent() {
     }
     assert!(sent.len() > 500, "{}", sent.len());
     assert_eq!(acked.len(), sent.len());
-    assert_eq!(read, acked, "also the two records of the probe");
+    assert_eq!(read, acked, "also the records of the probe");
     let probed = history(&play, 1004, 0);
     assert_eq!(probed.len(), 4, "the probe sends one record to each of two partitions");
+    let healed = SimTime::after(S * 2).0;
+    let oks = history(&play, 1001, 0).into_iter().filter_map(|entry| match entry.what {
+        What::SendOk { partition, .. } if entry.at.time.0 > healed => Some(partition),
+        _ => None,
+    });
+    assert_eq!(oks.collect::<BTreeSet<_>>().len(), 2, "and so does the load");
 }
 
 #[test]
