@@ -19,16 +19,16 @@ pub(super) struct Fetcher {
     following: BTreeSet<TopicPartition>,
     /// Partitions that wait after an error.
     delayed: BTreeMap<TopicPartition, Instant>,
-    in_flight: Option<InFlight>,
+    pub(super) in_flight: Option<InFlight>,
     /// Nothing is sent before this time, after the leader could not be reached.
     retry_at: Option<Instant>,
 }
 
-struct InFlight {
-    id: RequestId,
+pub(super) struct InFlight {
+    pub(super) id: RequestId,
     give_up_at: Instant,
     /// What was asked, so that an answer is taken only for what is still so.
-    asked: Vec<(TopicPartition, LeaderEpoch, Offset)>,
+    pub(super) asked: Vec<(TopicPartition, LeaderEpoch, Offset)>,
 }
 
 impl Fetcher {
@@ -66,6 +66,7 @@ impl Replicas {
             if fetcher.in_flight.is_some() || fetcher.retry_at.is_some_and(|at| ctx.now < at) {
                 continue;
             }
+            fetcher.delayed.retain(|_, until| *until > ctx.now);
             let wanted = fetcher.following.iter().filter(|id| !fetcher.delayed.contains_key(*id));
             let mut asked = Vec::new();
             let mut partitions = Vec::new();
@@ -201,7 +202,6 @@ impl Replicas {
         for fetcher in self.fetchers.values_mut() {
             fetcher.in_flight.take_if(|in_flight| in_flight.give_up_at <= ctx.now);
             fetcher.retry_at.take_if(|at| *at <= ctx.now);
-            fetcher.delayed.retain(|_, until| *until > ctx.now);
         }
     }
 

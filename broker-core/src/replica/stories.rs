@@ -12,8 +12,8 @@ use crate::config::NEVER;
 use crate::machine::{Outbox, Output, ReplyTo};
 use crate::protocol::record_batch::HEADER_SIZE;
 use crate::protocol::{
-    Acks, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, BatchBuilder, ProduceRequest,
-    RecordBatch, Request,
+    Acks, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, BatchBuilder, FetchPartitionResponse,
+    FetchResponse, ProduceRequest, RecordBatch, Request,
 };
 use crate::random::Random;
 use crate::types::{LeaderEpoch, PartitionEpoch, ProducerEpoch, ProducerId, Sequence, Timestamp};
@@ -481,4 +481,39 @@ fn batches_that_a_leader_must_not_take_are_refused() {
         let number = trio.produce_batch(broker, Acks::All, batch);
         assert_eq!(trio.answer(number), Some(error), "{row}");
     }
+}
+
+/// Neither an alarm nor a failed fetch may be needed for a partition to be asked for again after its pause: those of
+/// its neighbours are always on their way.
+#[test]
+fn a_partition_that_failed_is_asked_for_again_beside_busy_ones() {
+    let neighbour = TopicPartition {
+        partition: PartitionIndex(1),
+        ..TP
+    };
+    let mut trio = Trio::new(min_isr(1), Quirks::default());
+    let state = trio.state.clone();
+    let config = trio.config.clone();
+    trio.with(2, |replicas, ctx| replicas.apply(ctx, neighbour, &config, state));
+    let mut asked = Vec::new();
+    // The fetch that the trio's leader holds is answered by the test.
+    for (seconds, failed) in [(0, None), (0, Some(TP)), (0, None), (1, None), (0, None)] {
+        trio.now = trio.now + Duration::from_secs(seconds);
+        let in_flight = trio.brokers[&NodeId(2)].0.fetchers[&NodeId(1)].in_flight.as_ref().unwrap();
+        let (id, wanted) = (in_flight.id, in_flight.asked.clone());
+        asked.push(wanted.iter().map(|(id, ..)| id.partition.0).collect::<Vec<_>>());
+        let answers = wanted.into_iter().map(|(id, ..)| match failed {
+            Some(failed) if failed == id => FetchPartitionResponse::error(id, ErrorCode::UnknownTopicOrPartition),
+            _ => FetchPartitionResponse {
+                high_watermark: Offset(0),
+                log_start_offset: Offset(0),
+                ..FetchPartitionResponse::error(id, ErrorCode::None)
+            },
+        });
+        let response = FetchResponse {
+            partitions: answers.collect(),
+        };
+        trio.with(2, |replicas, ctx| replicas.on_response(ctx, NodeId(1), id, response.into()));
+    }
+    assert_eq!(asked, [vec![0], vec![0, 1], vec![1], vec![1], vec![0, 1]]);
 }
