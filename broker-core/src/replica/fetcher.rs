@@ -63,10 +63,10 @@ impl Replicas {
             return;
         };
         for (leader, fetcher) in &mut self.fetchers {
+            fetcher.delayed.retain(|_, until| *until > ctx.now);
             if fetcher.in_flight.is_some() || fetcher.retry_at.is_some_and(|at| ctx.now < at) {
                 continue;
             }
-            fetcher.delayed.retain(|_, until| *until > ctx.now);
             let wanted = fetcher.following.iter().filter(|id| !fetcher.delayed.contains_key(*id));
             let mut asked = Vec::new();
             let mut partitions = Vec::new();

@@ -483,37 +483,68 @@ fn batches_that_a_leader_must_not_take_are_refused() {
     }
 }
 
+const NEIGHBOUR: TopicPartition = TopicPartition {
+    topic: TP.topic,
+    partition: PartitionIndex(1),
+};
+
+/// Broker 2 follows two partitions of broker 1, whose part the test plays.
+fn two_followed() -> Trio {
+    let mut trio = Trio::new(min_isr(1), Quirks::default());
+    let (config, state) = (trio.config.clone(), trio.state.clone());
+    trio.with(2, |replicas, ctx| replicas.apply(ctx, NEIGHBOUR, &config, state));
+    trio
+}
+
+/// Answers the fetch of broker 2 that is in flight, with an error for `failed`; returns what it asked for.
+fn answer_fetch(trio: &mut Trio, failed: Option<TopicPartition>) -> Vec<i32> {
+    let fetcher = &trio.brokers[&NodeId(2)].0.fetchers[&NodeId(1)];
+    let in_flight = fetcher.in_flight.as_ref().expect("it fetches");
+    let id = in_flight.id;
+    let asked: Vec<TopicPartition> = in_flight.asked.iter().map(|(id, ..)| *id).collect();
+    let answers = asked.iter().map(|id| match failed == Some(*id) {
+        true => FetchPartitionResponse::error(*id, ErrorCode::UnknownTopicOrPartition),
+        false => FetchPartitionResponse {
+            high_watermark: Offset(0),
+            log_start_offset: Offset(0),
+            ..FetchPartitionResponse::error(*id, ErrorCode::None)
+        },
+    });
+    let response = FetchResponse {
+        partitions: answers.collect(),
+    };
+    trio.with(2, |replicas, ctx| {
+        replicas.on_response(ctx, NodeId(1), id, response.into())
+    });
+    asked.iter().map(|id| id.partition.0).collect()
+}
+
 /// Neither an alarm nor a failed fetch may be needed for a partition to be asked for again after its pause: those of
 /// its neighbours are always on their way.
 #[test]
 fn a_partition_that_failed_is_asked_for_again_beside_busy_ones() {
-    let neighbour = TopicPartition {
-        partition: PartitionIndex(1),
-        ..TP
-    };
-    let mut trio = Trio::new(min_isr(1), Quirks::default());
-    let state = trio.state.clone();
-    let config = trio.config.clone();
-    trio.with(2, |replicas, ctx| replicas.apply(ctx, neighbour, &config, state));
-    let mut asked = Vec::new();
-    // The fetch that the trio's leader holds is answered by the test.
-    for (seconds, failed) in [(0, None), (0, Some(TP)), (0, None), (1, None), (0, None)] {
+    let mut trio = two_followed();
+    for (seconds, failed, asked) in [
+        (0, None, vec![0]),
+        (0, Some(TP), vec![0, 1]),
+        (0, None, vec![1]),
+        (1, None, vec![1]),
+        (0, None, vec![0, 1]),
+    ] {
         trio.now = trio.now + Duration::from_secs(seconds);
-        let in_flight = trio.brokers[&NodeId(2)].0.fetchers[&NodeId(1)].in_flight.as_ref().unwrap();
-        let (id, wanted) = (in_flight.id, in_flight.asked.clone());
-        asked.push(wanted.iter().map(|(id, ..)| id.partition.0).collect::<Vec<_>>());
-        let answers = wanted.into_iter().map(|(id, ..)| match failed {
-            Some(failed) if failed == id => FetchPartitionResponse::error(id, ErrorCode::UnknownTopicOrPartition),
-            _ => FetchPartitionResponse {
-                high_watermark: Offset(0),
-                log_start_offset: Offset(0),
-                ..FetchPartitionResponse::error(id, ErrorCode::None)
-            },
-        });
-        let response = FetchResponse {
-            partitions: answers.collect(),
-        };
-        trio.with(2, |replicas, ctx| replicas.on_response(ctx, NodeId(1), id, response.into()));
+        assert_eq!(answer_fetch(&mut trio, failed), asked);
     }
-    assert_eq!(asked, [vec![0], vec![0, 1], vec![1], vec![1], vec![0, 1]]);
+}
+
+#[test]
+fn a_pause_that_ends_while_the_leader_is_unreachable_wakes_nobody() {
+    let mut trio = two_followed();
+    answer_fetch(&mut trio, None);
+    answer_fetch(&mut trio, Some(TP));
+    trio.now = trio.now + Duration::from_millis(500);
+    trio.with(2, |replicas, ctx| replicas.on_unreachable(ctx, NodeId(1)));
+    trio.now = trio.now + Duration::from_millis(700);
+    trio.with(2, |replicas, ctx| replicas.on_wake(ctx));
+    let retry = trio.now + Duration::from_millis(300);
+    assert_eq!(trio.brokers[&NodeId(2)].0.fetchers_deadline(), Some(retry));
 }

@@ -14,9 +14,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Sends one record to each of the first `partitions` partitions of each topic, again and again until it has got there.
 pub(super) async fn run(topics: &[(TopicName, u32)], producer: &ProducerClient, clock: &Clock) {
     clock.topics_exist().await;
-    let all = topics
-        .iter()
-        .flat_map(|(topic, partitions)| (0..*partitions).map(move |partition| (topic, PartitionIndex(partition as i32))));
+    let all = topics.iter().flat_map(|(topic, partitions)| {
+        (0..*partitions).map(move |partition| (topic, PartitionIndex(partition as i32)))
+    });
     let mut left: Vec<_> = all.collect();
     loop {
         let mut sent: Vec<Delivery> = Vec::new();

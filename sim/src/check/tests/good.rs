@@ -397,10 +397,7 @@ fn the_cluster_has_settled_when_nothing_is_waited_for() {
             "send c\nfail c",
             "node 101 cannot send: uid 99, sent to orders after the heal, failed with MessageTooLarge",
         ),
-        (
-            "send d\nok d@1",
-            "",
-        ),
+        ("send d\nok d@1", ""),
         (
             "kill 2",
             "node 2 is not running; node 2 has not taken up its replica of orders/0",

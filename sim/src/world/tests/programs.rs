@@ -380,10 +380,12 @@ fn records_arrive_as_they_were_sent() {
     let probed = history(&play, 1004, 0);
     assert_eq!(probed.len(), 4, "the probe sends one record to each of two partitions");
     let healed = SimTime::after(S * 2).0;
-    let oks = history(&play, 1001, 0).into_iter().filter_map(|entry| match entry.what {
-        What::SendOk { partition, .. } if entry.at.time.0 > healed => Some(partition),
-        _ => None,
-    });
+    let oks = history(&play, 1001, 0)
+        .into_iter()
+        .filter_map(|entry| match entry.what {
+            What::SendOk { partition, .. } if entry.at.time.0 > healed => Some(partition),
+            _ => None,
+        });
     assert_eq!(oks.collect::<BTreeSet<_>>().len(), 2, "and so does the load");
 }
 
