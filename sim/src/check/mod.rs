@@ -450,6 +450,7 @@ impl Observer for Checks {
             What::SendUnknown { uid, .. } => self.sends.unknown(*uid),
             What::Polled(records) => {
                 self.reads.polled(scene, &mut self.model, entry, records);
+                self.groups.entry(scene, &self.model, &self.sends, entry);
             }
             What::Sought { partition, to } => {
                 let place = self.model.place(*partition);

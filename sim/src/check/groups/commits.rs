@@ -5,7 +5,7 @@
 //! predecessors.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 
@@ -25,7 +25,31 @@ const CLOCKS: Duration = Duration::from_secs(1);
 
 /// The committed positions of one group.
 #[derive(Default)]
-pub(super) struct Positions(BTreeMap<TopicPartition, Vec<Taken>>);
+pub(super) struct Positions {
+    taken: BTreeMap<TopicPartition, Vec<Taken>>,
+    asked: BTreeMap<TopicPartition, Asked>,
+}
+
+/// The positions that members asked to commit.
+#[derive(Default)]
+struct Asked {
+    positions: BTreeSet<Offset>,
+    /// Of those up to here some are forgotten.
+    forgotten: Option<Offset>,
+}
+
+impl Asked {
+    fn add(&mut self, position: Offset) {
+        self.positions.insert(position);
+        if self.positions.len() > KEPT {
+            self.forgotten = self.forgotten.max(self.positions.pop_first());
+        }
+    }
+
+    fn may_have(&self, position: Offset) -> bool {
+        self.positions.contains(&position) || self.forgotten.is_some_and(|forgotten| position <= forgotten)
+    }
+}
 
 /// A commit as its coordinator states it.
 pub(super) struct Commit {
@@ -66,6 +90,19 @@ impl Positions {
         self.push(scene, session, commit.partition, Some(commit.offset), commit.log);
     }
 
+    /// A member, or its consumer for it, asks to commit these.
+    pub fn asked(&mut self, offsets: &[(TopicPartition, Offset)]) {
+        for (partition, position) in offsets {
+            self.asked.entry(*partition).or_default().add(*position);
+        }
+    }
+
+    /// Whether anybody has asked to commit this.
+    pub fn was_asked(&self, commit: &Commit) -> bool {
+        let asked = self.asked.get(&commit.partition);
+        asked.is_some_and(|asked| asked.may_have(commit.offset))
+    }
+
     fn push(
         &mut self,
         scene: &Scene<'_>,
@@ -74,7 +111,7 @@ impl Positions {
         position: Option<Offset>,
         log: (TopicPartition, Offset),
     ) {
-        let taken = self.0.entry(partition).or_default();
+        let taken = self.taken.entry(partition).or_default();
         if taken.len() == 2 * KEPT {
             taken.drain(..KEPT);
         }
@@ -89,7 +126,7 @@ impl Positions {
 
     /// The position that was taken last, by whomever.
     pub fn last(&self, partition: TopicPartition) -> Option<Offset> {
-        self.0.get(&partition)?.last()?.position
+        self.taken.get(&partition)?.last()?.position
     }
 
     /// What a coordinator may truly tell now: the newest position that its log has, and those that it replaced only
@@ -97,7 +134,7 @@ impl Positions {
     fn truth(&self, at: At, model: &Model, session: Session, partition: TopicPartition) -> (Vec<Option<Offset>>, bool) {
         let mut truths = Vec::new();
         let since = SimTime(at.time.0.saturating_sub(WINDOW.as_nanos() as u64));
-        let taken = self.0.get(&partition).map_or(&[][..], |taken| taken);
+        let taken = self.taken.get(&partition).map_or(&[][..], |taken| taken);
         for taken in taken.iter().rev() {
             let its_own = taken.session == session.number;
             if taken.position.is_none() && !its_own {
@@ -181,7 +218,7 @@ pub(super) fn shown(position: Option<Offset>) -> String {
 /// A commit was answered ok: it must be in the committed log. lost-committed-offset.
 pub(super) fn check_acked(scene: &mut Scene<'_>, model: &Model, group: &Group, offsets: &[(TopicPartition, Offset)]) {
     for (partition, offset) in offsets {
-        let taken = group.positions.0.get(partition).map_or(&[][..], |taken| taken);
+        let taken = group.positions.taken.get(partition).map_or(&[][..], |taken| taken);
         let of_offset = taken.iter().rev().filter(|taken| taken.position == Some(*offset));
         let is_committed = |taken: &Taken| {
             let of_log = model.find(taken.log.0);
@@ -209,7 +246,7 @@ pub(super) fn expired(
     partition: TopicPartition,
     retention: Duration,
 ) {
-    let taken = group.positions.0.get(&partition).and_then(|taken| taken.last());
+    let taken = group.positions.taken.get(&partition).and_then(|taken| taken.last());
     let age = taken.map(|taken| Duration::from_nanos(scene.at.time.0.saturating_sub(taken.at.time.0)));
     let log = taken.map_or((partition, Offset::ZERO), |taken| taken.log);
     let id = &group.id;

@@ -4,7 +4,7 @@
 //! not certain: it may never have been committed. A violation is found only where both sides are certain.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::trace::{GroupState, RemovalCause};
 use broker_core::types::{GroupEpoch, GroupInstanceId, MemberId, TopicPartition};
@@ -26,6 +26,8 @@ pub(super) struct Members {
     /// The state that was stated last, by whomever.
     last: Option<GroupState>,
     members: BTreeMap<MemberId, Member>,
+    /// What any coordinator ever gave each member in each epoch.
+    given: BTreeMap<(MemberId, GroupEpoch), BTreeSet<TopicPartition>>,
     /// The group has called its members to join: it speaks the classic protocol.
     is_classic: bool,
     /// The largest epoch that a member was told.
@@ -95,6 +97,18 @@ impl Members {
     /// A member was told this epoch, so it is committed.
     pub fn told(&mut self, epoch: GroupEpoch) {
         self.told = self.told.max(epoch);
+    }
+
+    /// A coordinator, if only one that was deposed since, gave a member these in this epoch.
+    pub fn give(&mut self, stated: &Stated<'_>) {
+        let given = self.given.entry((stated.member.clone(), stated.epoch)).or_default();
+        given.extend(stated.assigned);
+    }
+
+    /// Whether any coordinator gave the member this partition in this epoch.
+    pub fn was_given(&self, member: &MemberId, epoch: GroupEpoch, partition: TopicPartition) -> bool {
+        let given = self.given.get(&(member.clone(), epoch));
+        given.is_some_and(|given| given.contains(&partition))
     }
 
     /// A coordinator stated this epoch.
@@ -279,7 +293,20 @@ pub(super) fn check_committer(
     commit: &Commit,
 ) {
     check_stable(scene, group, false);
-    let Group { members, notes, id, .. } = group;
+    let Group {
+        members,
+        positions,
+        notes,
+        id,
+        ..
+    } = group;
+    if !positions.was_asked(commit) {
+        let Commit { partition, offset, .. } = *commit;
+        let shape = "a position was taken that nobody had asked for";
+        scene.violation(Check::G3, shape, notes, || {
+            format!("group {id} took position {offset} of {partition}, which no member had asked it to")
+        });
+    }
     // A coordinator that was replaced cannot have anything committed.
     let Some(session) = session else { return };
     if !members.enter(session) {

@@ -189,6 +189,7 @@ impl Groups {
                     revoking,
                 };
                 group.note(scene, stated.to_string());
+                group.members.give(&stated);
                 if let Some(session) = session {
                     members::member_changed(scene, group, session, &stated);
                 }
@@ -251,7 +252,7 @@ impl Groups {
                 let node = scene.node;
                 group.note(scene, format!("node {node} owns {partitions:?} in epoch {epoch}"));
                 group.members.told(*epoch);
-                ownership::assigned(scene, group, member, partitions);
+                ownership::assigned(scene, group, (member, *epoch), partitions);
             }
             Event::PartitionsRevoked {
                 group: id, partitions, ..
@@ -314,7 +315,9 @@ impl Groups {
             }
             What::CommitInvoked { group: id, offsets } => {
                 let place = self.place(id);
-                self.list[place].lanes.commit_invoked(scene.at, model, offsets);
+                let group = &mut self.list[place];
+                group.positions.asked(offsets);
+                group.lanes.commit_invoked(scene.at, model, offsets);
             }
             What::CommitEnded {
                 group: id,
@@ -323,6 +326,20 @@ impl Groups {
             } => {
                 let place = self.place(id);
                 self.commit_ended(scene, model, place, offsets, *error);
+            }
+            What::Polled(records) => {
+                // Other programs than workers may leave their group, and read on without one.
+                let Some(workers) = self.contracts.of(entry.process) else {
+                    return;
+                };
+                let place = match self.of_node.get(&entry.process) {
+                    Some(place) => *place,
+                    None => {
+                        let id = workers.group.as_str().into();
+                        self.place(&id)
+                    }
+                };
+                ownership::check_polled(scene, model, &self.list[place], records);
             }
             What::Sought { partition, to } => {
                 if let Some(place) = self.of_node.get(&entry.process) {

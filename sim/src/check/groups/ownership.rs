@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::types::{MemberId, NodeId, TopicPartition};
+use broker_core::types::{GroupEpoch, MemberId, NodeId, TopicPartition};
 
-use super::{Group, short};
-use crate::check::model::{Nodes, Scene};
-use crate::history::At;
+use super::{Group, label, short};
+use crate::check::model::{Model, Nodes, Scene};
+use crate::history::{At, PolledRecord};
 use crate::verdict::{Check, Ruling};
 
 /// The owners of a group's partitions.
@@ -58,8 +58,13 @@ impl Owners {
     }
 }
 
-/// A consumer owns these from now on. overlapping-owners.
-pub(super) fn assigned(scene: &mut Scene<'_>, group: &mut Group, member: &MemberId, partitions: &[TopicPartition]) {
+/// A consumer owns these from now on, as that member in that epoch. G2 and overlapping-owners.
+pub(super) fn assigned(
+    scene: &mut Scene<'_>,
+    group: &mut Group,
+    (member, epoch): (&MemberId, GroupEpoch),
+    partitions: &[TopicPartition],
+) {
     let Group {
         id,
         members,
@@ -71,6 +76,13 @@ pub(super) fn assigned(scene: &mut Scene<'_>, group: &mut Group, member: &Member
     owners.began.get_or_insert(scene.at);
     for partition in partitions {
         lanes.owner_changed(*partition);
+        if !members.was_given(member, epoch, *partition) {
+            let (node, member) = (scene.node, short(&member.0));
+            let shape = "a member owns what no coordinator gave it";
+            scene.violation(Check::G2, shape, notes, || {
+                format!("node {node} owns {partition} of group {id} as member {member} in epoch {epoch}, which no coordinator gave it then")
+            });
+        }
         let owners = owners.owners.entry(*partition).or_default();
         owners.retain(|owner| owner.node != scene.node && owner.is_alive(scene.nodes));
         for other in owners.iter() {
@@ -98,6 +110,25 @@ pub(super) fn assigned(scene: &mut Scene<'_>, group: &mut Group, member: &Member
             life: scene.nodes.life(scene.node),
             member: member.clone(),
             since: scene.at,
+        });
+    }
+}
+
+/// A member got records: all of partitions that it owns? overlapping-owners.
+pub(super) fn check_polled(scene: &mut Scene<'_>, model: &Model, group: &Group, records: &[PolledRecord]) {
+    for of_one in records.chunk_by(|one, next| one.partition == next.partition) {
+        let partition = of_one[0].partition;
+        if group.owners.owns(scene.nodes, scene.node, partition) {
+            continue;
+        }
+        let (id, node) = (&group.id, scene.node);
+        let shape = "a member got records of a partition that it does not own";
+        scene.violation(Check::OverlappingOwners, shape, &group.notes, || {
+            format!(
+                "node {node} of group {id} got {} records of {}, which it does not own",
+                of_one.len(),
+                label(model, partition)
+            )
         });
     }
 }

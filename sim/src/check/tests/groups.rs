@@ -7,7 +7,7 @@ use super::{BEGIN, Story, tell};
 use crate::scenario::CommitMode;
 
 /// Workers that process at least once.
-const AFTER: Contract = Contract {
+pub(super) const AFTER: Contract = Contract {
     work: Some(WORK),
     ..PLAIN
 };
@@ -187,6 +187,7 @@ fn good_histories_pass() {
             AFTER,
             "w1 does a@0 b@1
              w1 commits 0 1 1
+             w1 asks 0 2
              w1 taken 0 2 1
              w2 told 0 1",
             "",
@@ -405,6 +406,13 @@ pub(super) const BROKEN: &[GroupStory] = &[
         "G3",
     ),
     (
+        "a coordinator takes a position that nobody asked for",
+        AFTER,
+        "w1 does a@0 b@1
+             w1 taken 0 2 1",
+        "G3",
+    ),
+    (
         "no member commits into a group with members",
         AFTER,
         "w1 does a@0 b@1
@@ -416,6 +424,14 @@ pub(super) const BROKEN: &[GroupStory] = &[
         AFTER,
         "member w2 1
              w2 owns 0",
+        "overlapping-owners G2",
+    ),
+    (
+        "a member gets records of a partition that it gave up",
+        AFTER,
+        "w1 does a@0 b@1
+             w1 gives 0
+             w1 polls c@2",
         "overlapping-owners",
     ),
     (
@@ -448,7 +464,8 @@ pub(super) const BROKEN: &[GroupStory] = &[
     (
         "a generation falls below what a member was told",
         AFTER,
-        "w1 owns 1 5
+        "member w1 5 0,1
+             w1 owns 1 5
              2 coordinates
              group Stable 4 1",
         "G2",
@@ -664,6 +681,7 @@ pub(super) const BROKEN: &[GroupStory] = &[
          w1 retried a@0 x
          w1 does b@1 c@2 d@3
          w1 commits 0 4 1
+         member w1 1 0,r
          w1 joins r -
          heal
          unsettled",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use broker_core::protocol::{Acks, BatchBuilder, ErrorCode, RecordBatch};
 use broker_core::trace::{Event, QuorumRole, ReplicaRole, ResetCause, TruncationCause};
 use broker_core::types::{
-    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch, ProducerId, Sequence,
-    Timestamp, TopicPartition,
+    BrokerEpoch, GroupEpoch, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch,
+    ProducerId, Sequence, Timestamp, TopicPartition,
 };
 
 use super::script::{Contract, Step};
@@ -25,6 +25,8 @@ pub struct Stage {
     pub steps: Vec<Step>,
     /// Who leads the offsets topic, and in which epoch.
     pub(super) coordinator: (NodeId, LeaderEpoch),
+    /// The newest epoch that a coordinator stated of each member.
+    pub(super) member_epochs: BTreeMap<MemberId, GroupEpoch>,
     contract: Contract,
     logs: BTreeMap<(NodeId, TopicPartition), Vec<RecordBatch>>,
     /// What each broker last cut from its log.
@@ -46,6 +48,7 @@ impl Stage {
         let mut stage = Stage {
             steps: Vec::new(),
             coordinator: (NodeId(0), LeaderEpoch(-1)),
+            member_epochs: BTreeMap::new(),
             contract,
             logs: BTreeMap::new(),
             cut: BTreeMap::new(),

@@ -178,6 +178,7 @@ impl Stage {
                 self.fact(coordinator, changed);
             }
             "member" => {
+                self.member_epochs.insert(words[0].into(), epoch(words[1]));
                 let changed = Event::MemberChanged {
                     group: group(),
                     member: words[0].into(),
@@ -216,6 +217,11 @@ impl Stage {
         }
     }
 
+    /// The newest epoch that a coordinator stated of a member.
+    fn epoch_of(&self, member: &MemberId) -> GroupEpoch {
+        self.member_epochs.get(member).copied().unwrap_or(GroupEpoch(1))
+    }
+
     fn worker(&mut self, name: &str, verb: &str, words: &[&str]) {
         let worker = node(&format!("30{}", &name[1..]));
         let member: MemberId = name.into();
@@ -231,7 +237,9 @@ impl Stage {
                 let assigned = Event::PartitionsAssigned {
                     group: group(),
                     member,
-                    epoch: words.get(1).map_or(GroupEpoch(1), |word| epoch(word)),
+                    epoch: words
+                        .get(1)
+                        .map_or_else(|| self.epoch_of(&name.into()), |word| epoch(word)),
                     partitions: partitions(words[0]),
                 };
                 self.fact(worker, assigned);
