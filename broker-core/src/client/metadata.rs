@@ -214,7 +214,6 @@ impl Metadata {
             self.leaders.retain(|partition, _| partition.topic != old.id);
         }
         for partition in answer.partitions {
-            self.stale |= !partition.error.is_ok() || partition.leader.is_none();
             let key = TopicPartition {
                 topic: id,
                 partition: partition.index,
@@ -228,6 +227,9 @@ impl Metadata {
                 self.leaders.insert(key, news);
                 changed = true;
             }
+            // An older answer may name a leader of which a newer one said that it is none any more.
+            let has_leader = self.leaders.get(&key).is_some_and(|known| known.leader.is_some());
+            self.stale |= !partition.error.is_ok() || !has_leader;
         }
         changed
     }

@@ -88,6 +88,24 @@ fn metadata_is_asked_for_ever_more_slowly_while_it_brings_nothing() {
     assert_eq!(bench.request().to, NodeId(2));
 }
 
+/// A broker that lags behind may name a leader of whom a newer answer said that it is none any more.
+#[test]
+fn metadata_is_asked_for_while_a_leader_is_missing() {
+    let mut bench = Bench::warm(config(), 1);
+    (bench.leaders[0], bench.epoch) = (None, 1);
+    bench.pass(ms(301_000));
+    bench.settle();
+    bench.send("a");
+    (bench.leaders[0], bench.epoch) = (Some(1), 0);
+    bench.pass(ms(1_200));
+    bench.settle();
+    assert!(bench.requests().is_empty(), "nobody leads");
+    (bench.leaders[0], bench.epoch) = (Some(2), 2);
+    bench.pass(ms(2_400));
+    bench.settle();
+    assert_eq!(bench.request().to, NodeId(2));
+}
+
 #[test]
 fn older_metadata_does_not_undo_newer() {
     let mut bench = Bench::warm(config(), 1);
