@@ -233,9 +233,11 @@ impl ClassicGroup {
 
     /// Calls all members to join: their next heartbeats, syncs and commits tell them.
     pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn<'_, '_>) {
-        for member in self.members.values_mut() {
+        for (id, member) in &mut self.members {
             if let Some(to) = member.syncing.take() {
                 turn.reply(to, refused_sync(ErrorCode::RebalanceInProgress));
+                // Its session may have ended while nothing was expected of it.
+                turn.start(Timer::Session(id.clone()), member.session_timeout);
             }
         }
         turn.stop(Timer::Sync);

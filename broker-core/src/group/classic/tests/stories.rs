@@ -201,6 +201,24 @@ fn who_does_not_sync_in_time_is_out() {
     }
 }
 
+/// Nothing is expected of a member that waits for its assignment, so that its session may end unseen. When the wait is
+/// broken off, it has to show that it lives.
+#[test]
+fn who_dies_while_it_waits_for_its_assignment_is_out() {
+    let mut club = Club::new();
+    club.bring_to(GroupState::CompletingRebalance);
+    let ghost = club.sync("b", &[]);
+    let fixed = club.sync("s", &[]);
+    club.bench.pass_ms(5 * SECOND);
+    assert_eq!(club.heartbeat("a"), ErrorCode::None);
+    club.bench.pass_ms(10 * SECOND);
+    assert_eq!(club.synced(ghost), Err(ErrorCode::RebalanceInProgress), "its leader is out");
+    assert_eq!(club.synced(fixed), Err(ErrorCode::RebalanceInProgress));
+    let fixed = club.join("s");
+    club.bench.pass_ms(10 * SECOND);
+    assert_eq!(club.joined("s", fixed).members.len(), 1);
+}
+
 #[test]
 fn an_id_that_is_never_used_expires() {
     let mut club = Club::new();
