@@ -37,6 +37,7 @@ use crate::types::{BrokerEpoch, NodeId, Offset, ProducerId};
 /// The active controller's logic; idle on a node that does not lead the quorum.
 pub struct Controller {
     session_timeout: Duration,
+    /// Off if zero.
     max_idle_interval: Duration,
     state: State,
 }
@@ -184,7 +185,7 @@ impl Controller {
                 return;
             }
         }
-        if ctx.now >= active.last_append + self.max_idle_interval {
+        if active.no_op_at(self.max_idle_interval).is_some_and(|at| ctx.now >= at) {
             // Without leadership there is nothing to show, and the fact that says so is on its way.
             let _ = active.commit(ctx, quorum, &[MetadataRecord::NoOp]);
         }
@@ -196,15 +197,20 @@ impl Controller {
         let State::Active(active) = &self.state else {
             return None;
         };
-        let no_op = active.last_append + self.max_idle_interval;
+        let no_op = active.no_op_at(self.max_idle_interval);
         let sessions = active.sessions.values();
         // A session expires strictly after its timeout.
         let expiries = sessions.map(|session| session.last_contact + self.session_timeout + Duration::from_nanos(1));
-        Some(expiries.fold(no_op, Instant::min))
+        expiries.chain(no_op).min()
     }
 }
 
 impl Active {
+    /// When a record is due that only shows that there is a leader.
+    fn no_op_at(&self, interval: Duration) -> Option<Instant> {
+        (!interval.is_zero()).then(|| self.last_append + interval)
+    }
+
     fn new(now: Instant, image: ClusterImage, committed_end: Offset) -> Active {
         let unfenced = image.brokers.iter().filter(|(_, broker)| !broker.fenced);
         let sessions = unfenced.map(|(id, _)| (*id, Session::new(now)));

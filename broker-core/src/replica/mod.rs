@@ -136,7 +136,7 @@ impl Replicas {
             facts: VecDeque::new(),
             coordinator_reads: Vec::new(),
             moved: Vec::new(),
-            next_isr_check: now + millis(config.replica_lag_time_max_ms / 2),
+            next_isr_check: now + isr_check_interval(config),
             next_checkpoint: now + millis(config.replica_high_watermark_checkpoint_interval_ms),
             checkpoint_is_stale: false,
         }
@@ -262,7 +262,7 @@ impl Replicas {
             self.answer_fetch(ctx, parked.reply_to, &parked.request);
         }
         if ctx.now >= self.next_isr_check {
-            self.next_isr_check = ctx.now + millis(self.config.replica_lag_time_max_ms / 2);
+            self.next_isr_check = ctx.now + isr_check_interval(&self.config);
             self.shrink_isrs(ctx);
         }
         if ctx.now >= self.next_checkpoint {
@@ -340,6 +340,11 @@ fn read_checkpoint(bytes: &Bytes) -> BTreeMap<TopicPartition, Offset> {
 }
 
 /// The error of a partition that is not here, or not led here.
+/// How often followers are looked at that may have fallen behind: twice in the time that they have.
+fn isr_check_interval(config: &BrokerConfig) -> Duration {
+    millis(config.replica_lag_time_max_ms.div_ceil(2))
+}
+
 fn not_led(hosted: Option<&Hosted>) -> ErrorCode {
     match hosted {
         None => ErrorCode::UnknownTopicOrPartition,

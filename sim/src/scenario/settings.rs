@@ -125,6 +125,7 @@ const AT_LEAST: &[(&str, i64)] = &[
     ("controller.quorum.election.timeout.ms", 1),
     ("controller.quorum.fetch.timeout.ms", 1),
     ("controller.quorum.request.timeout.ms", 1),
+    ("offsets.retention.check.interval.ms", 1),
     ("message.max.bytes", 1),
     ("fetch.max.bytes", 1),
     ("min.insync.replicas", 1),
