@@ -16,14 +16,15 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, output:
     let producer = hands.env.producer(hands.group.producer.clone());
     let mut counts = Counts {
         by_partition: BTreeMap::new(),
-        commits: hands.commits,
+        commits: Commits::new(hands.group.commit),
     };
     while !hands.are_done(consumer) {
         let records = consumer.poll_with(&mut counts, POLL).await;
         if records.is_empty() {
+            counts.commits.without_work(consumer).await;
             continue;
         }
-        hands.commits.before_work(consumer).await;
+        counts.commits.before_work(consumer).await;
         let mut sends = Vec::new();
         for record in &records {
             let work = hands.env.process(record);
@@ -43,7 +44,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, output:
             }
             work.done();
         }
-        hands.commits.after_work(consumer).await;
+        counts.commits.after_work(consumer).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::hands::Hands;
-use super::{POLL, give_back};
+use super::{Commits, POLL, give_back};
 use crate::history::ProcessOutcome;
 use crate::program::consumer::{ConsumerClient, ConsumerRecord};
 
@@ -12,10 +12,11 @@ const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Polls, processes in batches of at most `size`, commits.
 pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, size: usize) {
-    let mut commits = hands.commits;
+    let mut commits = Commits::new(hands.group.commit);
     while !hands.are_done(consumer) {
         let records = consumer.poll_with(&mut commits, POLL).await;
         if records.is_empty() {
+            commits.without_work(consumer).await;
             continue;
         }
         commits.before_work(consumer).await;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use broker_core::random::Random;
 
-use super::Commits;
 use crate::history::SimTime;
 use crate::program::consumer::{ConsumerClient, ConsumerRecord};
 use crate::program::env::Env;
@@ -16,7 +15,6 @@ use crate::scenario::WorkerGroup;
 pub(super) struct Hands {
     pub(super) env: Env,
     pub(super) group: Arc<WorkerGroup>,
-    pub(super) commits: Commits,
     service: Option<ServiceClient>,
 }
 
@@ -24,7 +22,6 @@ impl Hands {
     pub(super) fn new(group: Arc<WorkerGroup>, env: Env) -> Hands {
         Hands {
             service: group.service.as_deref().map(|name| env.service(name)),
-            commits: Commits(group.commit),
             group,
             env,
         }

@@ -44,24 +44,41 @@ pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) {
     consumer.close().await;
 }
 
-/// When positions are committed. A commit that fails is not tried again: the next one brings newer positions, and
-/// whether partitions have moved is told by the next poll.
-#[derive(Clone, Copy)]
-struct Commits(CommitMode);
+/// When positions are committed. A commit that fails is not tried again at once: the next one brings newer positions,
+/// and whether partitions have moved is told by the next poll. If that brings nothing, the commit is still owed.
+struct Commits {
+    mode: CommitMode,
+    owed: bool,
+}
 
 impl Commits {
+    fn new(mode: CommitMode) -> Commits {
+        Commits { mode, owed: false }
+    }
+
     /// Records were polled, and none of them is processed.
-    async fn before_work(self, consumer: &mut ConsumerClient) {
-        if self.0 == CommitMode::Before {
-            let _ = consumer.commit().await;
+    async fn before_work(&mut self, consumer: &mut ConsumerClient) {
+        if self.mode == CommitMode::Before {
+            self.commit(consumer).await;
         }
     }
 
     /// All that was polled is processed, or given back.
-    async fn after_work(self, consumer: &mut ConsumerClient) {
-        if self.0 == CommitMode::After {
-            let _ = consumer.commit().await;
+    async fn after_work(&mut self, consumer: &mut ConsumerClient) {
+        if self.mode == CommitMode::After {
+            self.commit(consumer).await;
         }
+    }
+
+    /// A poll brought nothing.
+    async fn without_work(&mut self, consumer: &mut ConsumerClient) {
+        if self.owed {
+            self.commit(consumer).await;
+        }
+    }
+
+    async fn commit(&mut self, consumer: &mut ConsumerClient) {
+        self.owed = consumer.commit().await.is_err();
     }
 }
 

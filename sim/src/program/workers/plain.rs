@@ -1,16 +1,17 @@
 //! The plain worker: a record that fails is skipped over.
 
-use super::POLL;
 use super::hands::Hands;
+use super::{Commits, POLL};
 use crate::history::ProcessOutcome;
 use crate::program::consumer::ConsumerClient;
 
 /// Polls, processes, commits.
 pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
-    let mut commits = hands.commits;
+    let mut commits = Commits::new(hands.group.commit);
     while !hands.are_done(consumer) {
         let records = consumer.poll_with(&mut commits, POLL).await;
         if records.is_empty() {
+            commits.without_work(consumer).await;
             continue;
         }
         commits.before_work(consumer).await;

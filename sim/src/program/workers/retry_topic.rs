@@ -19,7 +19,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
     let copies = Copies::new(&hands.env, &hands.group.producer);
     let mut waiting = Waiting {
         parked: BTreeMap::new(),
-        commits: hands.commits,
+        commits: Commits::new(hands.group.commit),
     };
     while !hands.are_done(consumer) {
         let now = hands.env.clock.now();
@@ -31,9 +31,10 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
             .poll_with(&mut waiting, until_due.map_or(POLL, |due| due.min(POLL)))
             .await;
         if records.is_empty() {
+            waiting.commits.without_work(consumer).await;
             continue;
         }
-        hands.commits.before_work(consumer).await;
+        waiting.commits.before_work(consumer).await;
         for record in &records {
             if waiting.has_parked(record.partition) {
                 continue;
@@ -49,7 +50,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
                 false => hand_on(&hands, &copies, consumer, record, work).await,
             }
         }
-        hands.commits.after_work(consumer).await;
+        waiting.commits.after_work(consumer).await;
     }
 }
 
