@@ -13,6 +13,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends one record to each of the first `partitions` partitions of each topic, again and again until it has got there.
 pub(super) async fn run(topics: &[(TopicName, u32)], producer: &ProducerClient, clock: &Clock) {
+    producer.set_probing(true);
     clock.topics_exist().await;
     let all = topics.iter().flat_map(|(topic, partitions)| {
         (0..*partitions).map(move |partition| (topic, PartitionIndex(partition as i32)))
@@ -33,6 +34,7 @@ pub(super) async fn run(topics: &[(TopicName, u32)], producer: &ProducerClient, 
             let _ = delivery.enqueued().await;
             sent.push(delivery);
         }
+        producer.flush().await;
         let mut failed = Vec::new();
         for (place, delivery) in left.into_iter().zip(sent) {
             if delivery.await.is_err() {
@@ -40,9 +42,10 @@ pub(super) async fn run(topics: &[(TopicName, u32)], producer: &ProducerClient, 
             }
         }
         if failed.is_empty() {
-            return;
+            break;
         }
         left = failed;
         clock.sleep(PAUSE).await;
     }
+    producer.set_probing(false);
 }

@@ -187,6 +187,11 @@ impl ProducerClient {
         .await;
     }
 
+    /// Whether the trial must wait for this producer although it may have no open sends.
+    pub(super) fn set_probing(&self, is_probing: bool) {
+        self.shared.lock().clients[self.client].is_probing = is_probing;
+    }
+
     /// How many sends have not ended.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -271,7 +276,8 @@ impl Delivery {
                 station.touch(producer.client);
                 self.state = DeliveryState::Sent(id);
             }
-            Err(SendRefused::BufferFull) => {}
+            // What lingers goes out now that others wait for its room.
+            Err(SendRefused::BufferFull) => station.touch(producer.client),
             Err(refused) => self.refuse(station, refused),
         }
     }

@@ -110,6 +110,8 @@ pub(crate) struct Client {
     pub(crate) machine: Option<ClientMachine>,
     sends: Sends,
     pub(crate) consuming: Consuming,
+    /// Its program wants a record in every partition before the trial ends ([`super::probe`]).
+    pub(crate) is_probing: bool,
     /// Whether it is in [`Station::touched`].
     is_touched: bool,
 }
@@ -156,6 +158,7 @@ impl Client {
             machine: None,
             sends: Sends::default(),
             consuming: Consuming::default(),
+            is_probing: false,
             is_touched: false,
         }
     }
@@ -226,6 +229,7 @@ impl Station {
     pub(crate) fn die(&mut self, index: usize) {
         let client = &mut self.clients[index];
         client.machine = None;
+        client.is_probing = false;
         client.consuming = Consuming::default();
         let sends = std::mem::take(&mut client.sends);
         for uid in sends.open_uids() {

@@ -309,9 +309,12 @@ impl<'a, O: Observer> World<'a, O> {
             return vec!["the topics were never created".to_owned()];
         }
         let named = self.cast.endpoints.iter().zip(&station.clients);
-        let sending = named.filter(|(_, client)| client.open_sends() > 0);
-        let unended: Vec<String> = sending
-            .map(|(endpoint, client)| format!("client {}: {} sends have not ended", endpoint.name, client.open_sends()))
+        let unended: Vec<String> = named
+            .filter_map(|(endpoint, client)| match client.open_sends() {
+                0 if client.is_probing => Some(format!("client {} cannot send everywhere", endpoint.name)),
+                0 => None,
+                open => Some(format!("client {}: {open} sends have not ended", endpoint.name)),
+            })
             .collect();
         drop(station);
         if !unended.is_empty() {

@@ -194,7 +194,7 @@ impl Producer {
     /// Takes a record. Its end comes from [`Producer::next_completion`]. Drain [`Machine::poll`] afterwards.
     ///
     /// # Errors
-    /// When the record cannot be taken; nothing changed then.
+    /// When the record cannot be taken. A full buffer sends what lingers in it: drain [`Machine::poll`] then, too.
     pub fn send(&mut self, now: Instant, record: ProducerRecord) -> Result<SendId, SendRefused> {
         if self.fatal.is_some() {
             return Err(SendRefused::Closed);

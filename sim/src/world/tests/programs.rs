@@ -421,6 +421,35 @@ fn a_delivery_tells_where_the_record_went() {
     assert!(matches!(last.last().unwrap().what, What::SendFailed { error: told, .. } if told == error));
 }
 
+/// What lingers goes out when others wait for its room.
+#[test]
+fn a_full_buffer_does_not_linger() {
+    let mut stage = one_broker();
+    let config = ProducerConfig {
+        buffer_memory: 1_000,
+        linger_ms: 600_000,
+        ..ProducerConfig::default()
+    };
+    let done = Arc::new(AtomicU32::new(0));
+    let theirs = Arc::clone(&done);
+    let main = program(move |props: Props| {
+        let done = Arc::clone(&theirs);
+        async move {
+            props.clock.topics_exist().await;
+            let producer = props.producer.clone().unwrap();
+            for _ in 0..100 {
+                producer.send_prepared(record(&props, 100)).enqueued().await.unwrap();
+                done.fetch_add(1, Ordering::Relaxed);
+                // The next send is the first thing that the program does at its time.
+                props.clock.sleep(MS).await;
+            }
+        }
+    });
+    stage.programs.push((Library::Producer(Box::new(config)), main));
+    stage.run_for_real(false);
+    assert_eq!(done.load(Ordering::Relaxed), 100);
+}
+
 #[test]
 fn a_full_buffer_is_waited_for() {
     let mut stage = one_broker();
