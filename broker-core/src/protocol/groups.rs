@@ -63,6 +63,8 @@ pub struct JoinGroupResponse {
     pub member: Option<MemberId>,
     /// For the leader: all members.
     pub members: Vec<JoinGroupMember>,
+    /// For the leader: the group has its assignment already (KIP-814).
+    pub skip_assignment: bool,
 }
 
 /// A member as the leader of a classic group sees it.

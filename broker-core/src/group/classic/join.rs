@@ -199,14 +199,24 @@ impl ClassicGroup {
     }
 
     fn replace_without_rebalance(&mut self, turn: &mut Turn<'_, '_>, to: ReplyTo, old: &MemberId, new: MemberId) {
-        // Its former self stays the leader in the answer, or it would think that it has to assign.
+        // If its former self led, it leads: it looks after the group's topics, and has nothing to assign (KIP-814).
+        let leads = self.leader.as_ref() == Some(old);
+        let renamed = |id: &MemberId| if id == old { new.clone() } else { id.clone() };
         let response = JoinGroupResponse {
             error: ErrorCode::None,
             generation: self.generation,
             protocol: self.protocol.clone(),
-            leader: self.leader.clone(),
+            leader: self.leader.as_ref().map(renamed),
             member: Some(new.clone()),
-            members: Vec::new(),
+            members: self
+                .described()
+                .filter(|_| leads)
+                .map(|described| JoinGroupMember {
+                    member: renamed(&described.member),
+                    ..described
+                })
+                .collect(),
+            skip_assignment: leads,
         };
         turn.reply(to, Response::JoinGroup(response));
         let member = &self.members[old];
@@ -356,24 +366,25 @@ impl ClassicGroup {
     /// Tells a member what it has joined. The leader is told who the others are, if there is something to assign.
     fn welcome(&self, turn: &mut Turn<'_, '_>, to: ReplyTo, id: &MemberId) {
         let assigns = self.leader.as_ref() == Some(id) && self.state == GroupState::CompletingRebalance;
-        let others = self
-            .members
-            .iter()
-            .filter(|_| assigns)
-            .map(|(id, member)| JoinGroupMember {
-                member: id.clone(),
-                instance: member.instance.clone(),
-                metadata: subscription(self.protocol.as_ref(), member),
-            });
         let response = JoinGroupResponse {
             error: ErrorCode::None,
             generation: self.generation,
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             member: Some(id.clone()),
-            members: others.collect(),
+            members: self.described().filter(|_| assigns).collect(),
+            skip_assignment: false,
         };
         turn.reply(to, Response::JoinGroup(response));
+    }
+
+    /// All members, as the leader is to see them.
+    fn described(&self) -> impl Iterator<Item = JoinGroupMember> + '_ {
+        self.members.iter().map(|(id, member)| JoinGroupMember {
+            member: id.clone(),
+            instance: member.instance.clone(),
+            metadata: subscription(self.protocol.as_ref(), member),
+        })
     }
 }
 

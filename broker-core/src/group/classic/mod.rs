@@ -412,6 +412,7 @@ pub(super) fn refused_join(error: ErrorCode, member: Option<MemberId>) -> Respon
         leader: None,
         member,
         members: Vec::new(),
+        skip_assignment: false,
     })
 }
 

@@ -35,6 +35,7 @@ pub(super) fn refusal(request: &Request, error: ErrorCode) -> Response {
             leader: None,
             member: body.member.clone(),
             members: Vec::new(),
+            skip_assignment: false,
         }
         .into(),
         Request::SyncGroup(_) => SyncGroupResponse {
@@ -78,6 +79,7 @@ pub(super) fn failed(response: Response, error: ErrorCode) -> Response {
             leader: None,
             member: body.member,
             members: Vec::new(),
+            skip_assignment: false,
         }
         .into(),
         Response::SyncGroup(_) => SyncGroupResponse {

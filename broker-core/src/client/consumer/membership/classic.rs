@@ -79,6 +79,8 @@ struct Leadership {
     members: Vec<AssignorMember>,
     /// The partition counts that the assignment was made from.
     assigned: Option<BTreeMap<TopicName, u32>>,
+    /// The group has its assignment already.
+    skips: bool,
 }
 
 impl Leadership {
@@ -361,6 +363,10 @@ impl Consumer {
         }
         let known = |topic: &TopicName| Some((topic.clone(), self.metadata.topic(topic)?.partitions));
         let counts: BTreeMap<_, _> = leadership.topics().filter_map(known).collect();
+        if leadership.skips {
+            leadership.assigned = Some(counts);
+            return self.sync(now, Vec::new());
+        }
         let Some(assignments) = assignor::assign(&leadership.strategy, &leadership.members, &counts) else {
             return self.fail_membership(ErrorCode::InconsistentGroupProtocol);
         };
@@ -585,6 +591,7 @@ fn leadership(answer: &JoinGroupResponse) -> Option<Leadership> {
         members: members.collect(),
         strategy,
         assigned: None,
+        skips: answer.skip_assignment,
     })
 }
 

@@ -378,6 +378,43 @@ fn a_leader_calls_for_another_assignment_when_a_topic_grows() {
     assert_eq!(bench.poll(), [revoked([0]), assigned([0, 1])]);
 }
 
+/// KIP-814: it takes what the group has, and looks after the topics from then on.
+#[test]
+fn a_static_leader_that_comes_back_assigns_nothing_until_a_topic_grows() {
+    let mut bench = Bench::with(config(), 1);
+    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    let sent = bench.next(ApiKey::JoinGroup, ms(0));
+    let body = bench.serve(&sent);
+    bench.respond(&sent, body);
+    let sent = bench.next(ApiKey::JoinGroup, ms(0));
+    let Response::JoinGroup(answer) = bench.serve(&sent) else {
+        panic!("an answer to a join")
+    };
+    let answer = JoinGroupResponse {
+        skip_assignment: true,
+        ..answer
+    };
+    bench.respond(&sent, answer.into());
+    let sent = bench.next(ApiKey::SyncGroup, ms(0));
+    match &sent.body {
+        Request::SyncGroup(request) => assert!(request.assignments.is_empty()),
+        other => panic!("{other:?}"),
+    }
+    let answer = SyncGroupResponse {
+        error: ErrorCode::None,
+        assignment: assignment([0]),
+    };
+    bench.respond(&sent, answer.into());
+    let log = bench.logs[0].clone();
+    bench.logs.push(log);
+    for _ in 0..100 {
+        bench.pass(ms(3_000));
+        bench.settle();
+        bench.consumer.polled(bench.now);
+    }
+    assert_eq!(bench.poll(), [assigned([0]), revoked([0]), assigned([0, 1])]);
+}
+
 #[test]
 fn a_leader_waits_for_the_metadata_of_topics_that_others_subscribe_to() {
     let mut bench = Bench::with(config(), 2);
@@ -437,6 +474,7 @@ fn a_follower_takes_what_it_is_given() {
         leader: Some(MemberId::from("other")),
         member: Some(me()),
         members: Vec::new(),
+        skip_assignment: false,
     };
     bench.respond(&sent, answer.into());
     let sent = bench.next(ApiKey::SyncGroup, ms(0));

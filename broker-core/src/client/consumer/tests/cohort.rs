@@ -369,6 +369,7 @@ impl World {
                 leader: None,
                 member: None,
                 members: Vec::new(),
+                skip_assignment: false,
             }
             .into(),
             Request::SyncGroup(_) => crate::protocol::SyncGroupResponse {

@@ -85,6 +85,7 @@ impl Coordinator {
                     leader: None,
                     member: request.member.clone(),
                     members: Vec::new(),
+                    skip_assignment: false,
                 };
                 if error.is_ok() && request.member.is_none() && request.instance.is_none() {
                     answer.error = ErrorCode::MemberIdRequired;

@@ -212,7 +212,11 @@ fn who_dies_while_it_waits_for_its_assignment_is_out() {
     club.bench.pass_ms(5 * SECOND);
     assert_eq!(club.heartbeat("a"), ErrorCode::None);
     club.bench.pass_ms(10 * SECOND);
-    assert_eq!(club.synced(ghost), Err(ErrorCode::RebalanceInProgress), "its leader is out");
+    assert_eq!(
+        club.synced(ghost),
+        Err(ErrorCode::RebalanceInProgress),
+        "its leader is out"
+    );
     assert_eq!(club.synced(fixed), Err(ErrorCode::RebalanceInProgress));
     let fixed = club.join("s");
     club.bench.pass_ms(10 * SECOND);
@@ -299,21 +303,27 @@ fn a_static_member_comes_back_without_a_rebalance() {
     assert_eq!(club.heartbeat("s"), ErrorCode::UnknownMemberId);
 }
 
-/// The leader that comes back is not told that it leads: it would have to assign in the middle of a generation.
+/// The leader that comes back leads, and has nothing to assign in the middle of a generation (KIP-814).
 #[test]
-fn a_static_leader_comes_back_as_a_follower() {
+fn a_static_leader_comes_back_as_the_leader() {
     let mut club = Club::new();
     let join = club.join("s1");
     club.bench.pass_ms(3 * SECOND);
-    let old = club.joined("s1", join).leader;
+    let answer = club.joined("s1", join);
+    assert!(!answer.skip_assignment);
+    let old = answer.leader;
     let sync = club.sync("s1", &[("s1", &[0, 1, 2, 3])]);
     assert!(club.synced(sync).is_ok());
     club.ids.remove("s1");
     let join = club.join("s1");
     let answer = club.joined("s1", join);
-    assert_eq!(answer.leader, old);
-    assert_ne!(answer.leader, answer.member);
-    // It leads all the same when it asks again.
+    assert_ne!(answer.leader, old);
+    assert_eq!(answer.leader, answer.member);
+    assert_eq!(answer.members.len(), 1);
+    assert_eq!(answer.members[0].member, answer.member.unwrap());
+    assert!(answer.skip_assignment);
+    let sync = club.sync("s1", &[]);
+    assert_eq!(club.synced(sync), Ok([0, 1, 2, 3].into()));
     let rejoin = club.join("s1");
     let answer = club.joined("s1", rejoin);
     assert_eq!((answer.leader, answer.members.len()), (answer.member, 1));
