@@ -7,7 +7,7 @@ use std::sync::Arc;
 use broker_core::client::consumer::Consumer;
 use broker_core::client::producer::Producer;
 use broker_core::config::{AcksSetting, ConsumerConfig, ProducerConfig, Quirks};
-use broker_core::protocol::{Acks, NewTopic};
+use broker_core::protocol::{Acks, ErrorCode, NewTopic};
 use broker_core::random::Random;
 use broker_core::types::{NodeId, PartitionIndex, TopicName};
 
@@ -29,6 +29,9 @@ const FIRST_CLIENT: u32 = 1001;
 
 /// How many clients (producers and consumers together) a program of a user may have.
 pub const MOST_CLIENTS: usize = 4;
+
+/// The pause before a worker is started again that its group had no room for.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// Everybody.
 pub(crate) struct Cast {
@@ -311,7 +314,13 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
         Role::Worker { group, number } => {
             clock.topics_exist().await;
             clock.sleep_until(SimTime::after(group.start_of(*number))).await;
-            workers::run(Arc::clone(group), *number, env(random)).await;
+            let failure = workers::run(Arc::clone(group), *number, env(random)).await;
+            // The session of a static member's former process goes on: what supervises the process starts it again
+            // until the group has room for it.
+            if failure == Some(ErrorCode::UnreleasedInstanceId) {
+                clock.sleep(RESTART_PAUSE).await;
+                shared.lock().programs[program].is_restarting = true;
+            }
         }
         Role::Own { main, start } => {
             clock.sleep_until(SimTime::after(*start)).await;

@@ -57,7 +57,10 @@ impl<O: Observer> World<'_, O> {
 
     /// A program came to its end by itself, and its process with it.
     pub(super) fn program_ended(&mut self, program: usize) {
-        let was_asked = self.shared.lock().programs[program].is_stopping;
+        let goes_on = {
+            let running = &self.shared.lock().programs[program];
+            running.is_stopping || running.is_restarting
+        };
         let servers = self.roles.len();
         let nodes: Vec<usize> = self.cast.members[program]
             .endpoints
@@ -71,9 +74,9 @@ impl<O: Observer> World<'_, O> {
                 self.note(*index, Environment::Ended);
             }
         }
-        // The fault that asked for it is over already.
+        // The fault that asked for its end is over already, or it is to be tried again.
         for index in nodes {
-            if was_asked && self.nodes[index].kept_down == 0 {
+            if goes_on && self.nodes[index].kept_down == 0 {
                 self.start(index);
             }
         }

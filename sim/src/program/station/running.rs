@@ -15,6 +15,8 @@ pub(crate) struct Running {
     pub(crate) opened: usize,
     /// Whether it was asked to end in good order.
     pub(crate) is_stopping: bool,
+    /// Whether it is to be started again when it ends.
+    pub(crate) is_restarting: bool,
     /// How many times as long its work takes, for each fault that slows it.
     pub(crate) slowness: Vec<f64>,
     awaiting_stop: Vec<Waker>,
@@ -35,6 +37,7 @@ impl Running {
             endpoints,
             opened: 0,
             is_stopping: false,
+            is_restarting: false,
             slowness: Vec::new(),
             awaiting_stop: Vec::new(),
         }
@@ -44,6 +47,7 @@ impl Running {
     pub(crate) fn start(&mut self) {
         self.opened = 0;
         self.is_stopping = false;
+        self.is_restarting = false;
         self.awaiting_stop.clear();
     }
 

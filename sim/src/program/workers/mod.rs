@@ -17,6 +17,7 @@ mod tests;
 use core::time::Duration;
 use std::sync::Arc;
 
+use broker_core::protocol::ErrorCode;
 use broker_core::types::{Offset, TopicPartition};
 
 use self::hands::Hands;
@@ -28,7 +29,8 @@ use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 const POLL: Duration = Duration::from_millis(500);
 
 /// Runs program `number` of `group` until it is asked to end, its time is over, or its group has no place for it.
-pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) {
+/// Returns why it has none.
+pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) -> Option<ErrorCode> {
     let mut consumer = env.consumer(group.consumer_of(number));
     let topics: Vec<&str> = group.subscription().collect();
     consumer.subscribe(&topics);
@@ -41,7 +43,9 @@ pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) {
         (WorkerProgram::Batch { size }, _) => batch::run(hands, &mut consumer, *size as usize).await,
         (WorkerProgram::Aggregator { output_topic }, _) => aggregator::run(hands, &mut consumer, output_topic).await,
     }
+    let failure = consumer.failure();
     consumer.close().await;
+    failure
 }
 
 /// When positions are committed. A commit that fails is not tried again at once: the next one brings newer positions,

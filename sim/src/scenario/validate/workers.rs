@@ -9,7 +9,7 @@ use super::Judge;
 use crate::fault::{Fault, Target};
 use crate::scenario::nearest::nearest;
 use crate::scenario::units::{show_count, show_duration};
-use crate::scenario::{WorkerGroup, WorkerProgram};
+use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 
 /// The assignors of the classic protocol.
 const CLASSIC: [&str; 4] = ["range", "roundrobin", "sticky", "cooperative-sticky"];
@@ -23,6 +23,13 @@ impl Judge<'_> {
             let path = format!("workers.{index}");
             self.worker_topics(&path, group);
             self.worker_times(&path, group);
+            if matches!(group.commit, CommitMode::AsyncPool { .. }) && group.program != WorkerProgram::Plain {
+                self.add(
+                    &format!("{path}.commit"),
+                    "only `plain` programs have a pool",
+                    "another `commit`, or `program = \"plain\"`",
+                );
+            }
             if let Some(service) = &group.service {
                 self.service_exists(&format!("{path}.service"), service);
             }
