@@ -108,6 +108,7 @@ impl RebalanceListener for () {}
 enum Woken {
     Records(Vec<ConsumerRecord>),
     Rebalance(Rebalance),
+    Renewed,
     TimedOut,
 }
 
@@ -155,11 +156,16 @@ impl ConsumerClient {
         timeout: Duration,
     ) -> Vec<ConsumerRecord> {
         let is_member = self.has_group();
-        if is_member {
-            self.with(|consumer, now| consumer.polled(now));
-        }
-        let mut given_up = pin!(Clock::new(self.shared.clone()).sleep(timeout));
+        let clock = Clock::new(self.shared.clone());
+        let mut given_up = pin!(clock.sleep(timeout));
+        // Who waits in a poll is alive, however long that takes.
+        let renewal = self.shared.lock().consumer(self.client).max_poll_interval() / 2;
         loop {
+            if is_member {
+                self.with(|consumer, now| consumer.polled(now));
+            }
+            let renews = is_member && renewal < timeout;
+            let mut renewed = pin!(renews.then(|| clock.sleep(renewal)));
             let woken = poll_fn(|context| {
                 if is_member && let Some(rebalance) = self.rebalance() {
                     return Poll::Ready(Woken::Rebalance(rebalance));
@@ -171,6 +177,10 @@ impl ConsumerClient {
                 if given_up.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Woken::TimedOut);
                 }
+                let renewed = renewed.as_mut().as_pin_mut();
+                if renewed.is_some_and(|renewed| renewed.poll(context).is_ready()) {
+                    return Poll::Ready(Woken::Renewed);
+                }
                 self.shared.lock().await_consumer(self.client, context.waker());
                 Poll::Pending
             })
@@ -178,6 +188,7 @@ impl ConsumerClient {
             match woken {
                 Woken::Records(records) => return records,
                 Woken::Rebalance(rebalance) => self.hear(listener, rebalance).await,
+                Woken::Renewed => {}
                 Woken::TimedOut => return Vec::new(),
             }
         }

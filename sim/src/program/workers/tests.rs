@@ -10,15 +10,21 @@ use crate::nemesis;
 use crate::scenario::parse::parse;
 use crate::world::{self, Setup};
 
-/// An observer that keeps the history, and lets the trial end a while after the heal.
+/// An observer that keeps the history, counts how often partitions were given out, and lets the trial end a while after
+/// the heal.
 #[derive(Default)]
-struct Scribe(Vec<Entry>);
+struct Scribe {
+    history: Vec<Entry>,
+    assignments: u32,
+}
 
 impl Observer for Scribe {
-    fn fact(&mut self, _: At, _: NodeId, _: &Event) {}
+    fn fact(&mut self, _: At, _: NodeId, event: &Event) {
+        self.assignments += u32::from(matches!(event, Event::PartitionsAssigned { .. }));
+    }
 
     fn entry(&mut self, entry: &Entry) {
-        self.0.push(entry.clone());
+        self.history.push(entry.clone());
     }
 
     fn settled(&self, now: At) -> Result<(), Vec<String>> {
@@ -31,6 +37,10 @@ impl Observer for Scribe {
 
 /// What was written in a trial of 20 seconds with 20 records a second of forty keys, and 15 seconds to settle.
 fn history(worker: &str) -> Vec<Entry> {
+    held(worker).history
+}
+
+fn held(worker: &str) -> Scribe {
     let text = format!(
         "duration = \"20s\"\nsettle = \"20s\"\n[cluster]\nbrokers = 1\nconfig = {{ \"offsets.topic.num.partitions\" = 1, \
          \"group.initial.rebalance.delay.ms\" = 0 }}\n[[topics]]\nname = \"orders\"\npartitions = 2\n[[topics]]\n\
@@ -47,7 +57,7 @@ fn history(worker: &str) -> Vec<Entry> {
         seed: 1,
         trace: false,
     };
-    world::run(setup, Scribe::default()).1.0
+    world::run(setup, Scribe::default()).1
 }
 
 fn sent(history: &[Entry]) -> impl Iterator<Item = &SentRecord> {
@@ -363,4 +373,11 @@ fn more_partitions_are_read_too() {
             "{protocol}"
         );
     }
+}
+
+/// A poll that waits for records is not silence (`max.poll.interval.ms`), even one that is longer than that.
+#[test]
+fn who_waits_in_a_poll_stays_a_member() {
+    let scribe = held("consumer = { \"max.poll.interval.ms\" = 100 }\n");
+    assert_eq!(scribe.assignments, 1);
 }

@@ -180,6 +180,12 @@ impl Consumer {
         self.closing == Closing::Closed
     }
 
+    /// An application that does not poll for longer than this is taken for dead (`max.poll.interval.ms`).
+    #[must_use]
+    pub fn max_poll_interval(&self) -> Duration {
+        millis(self.config.max_poll_interval_ms)
+    }
+
     /// The application polls: it is alive, takes part in rebalances, and is done with what it got before, so that
     /// positions may be committed by the way (`enable.auto.commit`). One that waits in its poll for longer than
     /// `max.poll.interval.ms` says so again in between.
