@@ -27,8 +27,7 @@ pub enum Verb {
     Replay(ReplayArgs),
     /// List scenarios with what they teach, checks, quirks and faults
     List {
-        /// Scenario files or folders
-        #[arg(default_value = "scenarios")]
+        /// Scenario files or folders [default: scenarios, if it is there]
         paths: Vec<PathBuf>,
     },
     /// Tell what a check, a quirk, a fault, or a key of a scenario file means

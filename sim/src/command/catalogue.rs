@@ -8,17 +8,30 @@ use broker_core::config::Quirks;
 use super::exit::Exit;
 use super::plan::PlanError;
 use super::voice::Voice;
+use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{find, load};
 use crate::scenario::keys::{FAULT, SECTIONS};
 use crate::scenario::nearest::nearest;
 use crate::scenario::{FAULT_KINDS, settings_sections};
 use crate::verdict::Check;
 
-/// Lists the scenarios of `paths`, and all checks, quirks and faults.
+/// Where scenarios are looked for if nobody says where.
+const SCENARIOS: &str = "scenarios";
+
+/// Lists the scenarios of `paths`, and all checks, quirks and faults. Without paths there need not be scenarios: all else
+/// is known everywhere.
 pub fn list(paths: &[PathBuf]) -> Exit {
     let mut voice = Voice::new(false, false);
-    let found = match find(paths) {
+    let found = match paths {
+        [] => find(&[PathBuf::from(SCENARIOS)]),
+        paths => find(paths),
+    };
+    let found = match found {
         Ok(found) => found,
+        Err(error @ (ScenarioError::Missing { .. } | ScenarioError::NothingThere { .. })) if paths.is_empty() => {
+            voice.tell(format!("note: no scenarios are listed: {error}"));
+            Vec::new()
+        }
         Err(error) => {
             voice.tell(error.render(voice.terminal));
             return voice.end(PlanError::from(error).exit());
@@ -52,6 +65,7 @@ pub fn list(paths: &[PathBuf]) -> Exit {
     ];
     let parts: Vec<String> = parts
         .into_iter()
+        .filter(|(_, entries)| !entries.is_empty())
         .map(|(title, entries)| columns(title, entries))
         .collect();
     voice.say(parts.join("\n"));
@@ -89,7 +103,12 @@ fn explanation(name: &str) -> Result<String, String> {
         }
     }
     for section in SECTIONS {
-        if section.name == name || (section.name.is_empty() && name == "scenario") {
+        let known_as = if section.name.is_empty() {
+            "scenario"
+        } else {
+            section.name
+        };
+        if known_as == name {
             let entries: Vec<(&str, &str)> = section.keys.iter().map(|key| (key.name, key.meaning)).collect();
             texts.push(columns(&format!("{name}: {}", section.meaning), &entries));
         }

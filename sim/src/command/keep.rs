@@ -1,7 +1,7 @@
 //! What is kept of a trial: `<folder of the run>/<scenario>/<seed>/` with the scenario as it was
 //! understood (defaults and planted defects included), the record and its plots.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -37,7 +37,7 @@ pub enum KeepError {
     Plots(#[from] PlotError),
 }
 
-/// Where the files of one run go. Nothing is made before the first trial is kept.
+/// Where the files of one run go. Its own folder is not made before the first trial is kept.
 #[derive(Debug)]
 pub struct Store {
     folder: Mutex<Folder>,
@@ -98,6 +98,23 @@ impl Store {
         Path::new(RUNS).join("sweeps").join(hash)
     }
 
+    /// Makes the folder above all that will be kept, and tries whether it takes files.
+    ///
+    /// # Errors
+    /// When it cannot be made or written.
+    pub fn prepare(&self) -> Result<(), KeepError> {
+        let folder = self.folder.lock().expect("no thread panics while it holds the folder");
+        let place = match &*folder {
+            Folder::ByTime => Path::new(RUNS),
+            Folder::Known { path, .. } => path,
+        };
+        fs::create_dir_all(place).map_err(at(place))?;
+        let probe = place.join(format!(".{}.part", std::process::id()));
+        File::create(&probe)
+            .and_then(|_| fs::remove_file(&probe))
+            .map_err(at(place))
+    }
+
     /// Where the files of a trial are, if it was kept.
     #[must_use]
     pub fn kept(&self, scenario: &str, seed: u64) -> Option<PathBuf> {
@@ -116,12 +133,8 @@ impl Store {
         let parent = self.folder()?.join(&loaded.scenario.name);
         let folder = parent.join(outcome.seed.to_string());
         let unfinished = parent.join(format!(".{}.{}.part", outcome.seed, std::process::id()));
-        let written = write(&unfinished, loaded, outcome).and_then(|()| {
-            if folder.is_dir() {
-                fs::remove_dir_all(&folder).map_err(at(&folder))?;
-            }
-            fs::rename(&unfinished, &folder).map_err(at(&folder))
-        });
+        let written = write(&unfinished, loaded, outcome);
+        let written = written.and_then(|()| replace(&folder, &unfinished).map_err(at(&folder)));
         if let Err(error) = written {
             // The first error is the one to tell.
             let _ = fs::remove_dir_all(&unfinished);
@@ -211,6 +224,22 @@ fn write(folder: &Path, loaded: &Loaded, outcome: &Outcome) -> Result<(), KeepEr
         write_plots(record, folder)?;
     }
     Ok(())
+}
+
+/// Puts `new` into the place of `folder`. Two commands may keep the same trial in one place at the same time: the last
+/// one stays.
+fn replace(folder: &Path, new: &Path) -> io::Result<()> {
+    loop {
+        let replaced = match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => fs::rename(new, folder),
+        };
+        match replaced {
+            // The other one has put its files there in between.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            done => return done,
+        }
+    }
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> KeepError {

@@ -9,21 +9,24 @@ use super::plan::PlanError;
 use super::summary::counted;
 use super::voice::Voice;
 use crate::scenario::error::render_problems;
-use crate::scenario::files::{find, load};
+use crate::scenario::files::{Survey, load, survey};
 use crate::scenario::lint::warnings;
 
-/// Validates the scenarios of `paths`.
+/// Validates the scenarios of `paths`: all that there are, whatever is wrong with other paths.
 pub fn lint(paths: &[PathBuf]) -> Exit {
     let mut voice = Voice::new(false, false);
-    let files = match find(paths) {
-        Ok(files) => files,
-        Err(error) => {
-            voice.tell(error.render(voice.terminal));
-            return voice.end(PlanError::from(error).exit());
-        }
-    };
+    let Survey { found, errors } = survey(paths);
+    let unusable = errors.len() as u64;
+    let mut exit = Exit::AsExpected;
+    for error in errors {
+        voice.tell(error.render(voice.terminal));
+        exit = exit.or_worse(PlanError::from(error).exit());
+    }
+    if found.is_empty() {
+        return voice.end(exit);
+    }
     let (mut wrong, mut doubtful) = (0, 0);
-    for file in &files {
+    for file in &found {
         match load(file) {
             Ok(loaded) => {
                 let doubts = warnings(&loaded.scenario, &loaded.marks);
@@ -41,13 +44,18 @@ pub fn lint(paths: &[PathBuf]) -> Exit {
             }
             Err(error) => {
                 wrong += 1;
+                exit = exit.or_worse(Exit::Usage);
                 voice.tell(error.render(voice.terminal));
             }
         }
     }
+    let unused = match unusable {
+        0 => String::new(),
+        count => format!("; {} cannot be used", counted(count, "path")),
+    };
     voice.say(format!(
-        "{}: {wrong} wrong, {doubtful} doubtful",
-        counted(files.len() as u64, "scenario")
+        "{}: {wrong} wrong, {doubtful} doubtful{unused}",
+        counted(found.len() as u64, "scenario")
     ));
-    voice.end(if wrong > 0 { Exit::Usage } else { Exit::AsExpected })
+    voice.end(exit)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::args::{RunArgs, Seed, SeedError};
 use super::exit::Exit;
+use super::keep::KeepError;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{self, Loaded};
 use crate::scenario::parse::{quirk_hint, quirk_set};
@@ -24,7 +25,7 @@ pub struct RunPlan {
     pub fail_fast: bool,
     /// Where results go, if it was said.
     pub out: Option<PathBuf>,
-    /// Defects planted from the command line.
+    /// Defects planted from the command line, each once.
     pub quirks: Vec<String>,
     /// Whether the files of passing trials are kept too.
     pub keep: bool,
@@ -69,6 +70,9 @@ pub enum PlanError {
     /// `A..A`.
     #[error("the range of seeds {0}..{0} is empty")]
     NoSeeds(u64),
+    /// The place of the results takes no files.
+    #[error("failed to {0}")]
+    Place(#[from] KeepError),
 }
 
 impl PlanError {
@@ -77,9 +81,11 @@ impl PlanError {
     pub fn exit(&self) -> Exit {
         match self {
             PlanError::Scenario(ScenarioError::NothingThere { .. }) | PlanError::NoSeeds(_) => Exit::NothingSelected,
-            PlanError::Scenario(_) | PlanError::Quirk(_) | PlanError::SeedVariable(..) | PlanError::NoSeed => {
-                Exit::Usage
-            }
+            PlanError::Scenario(_)
+            | PlanError::Quirk(_)
+            | PlanError::SeedVariable(..)
+            | PlanError::NoSeed
+            | PlanError::Place(_) => Exit::Usage,
         }
     }
 
@@ -92,6 +98,7 @@ impl PlanError {
             PlanError::SeedVariable(..) => "unset it, or give `--seed`, which goes before it".to_owned(),
             PlanError::NoSeed => "give `--seed N`, or set TRIAL_SEED".to_owned(),
             PlanError::NoSeeds(_) => "A..B goes from A up to, but not including, B".to_owned(),
+            PlanError::Place(_) => "choose another place with `--out DIR`".to_owned(),
         };
         format!("error: {self}\n  hint: {hint}\n")
     }
@@ -124,7 +131,7 @@ pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, Plan
         jobs: args.jobs.map_or(cores, usize::from),
         fail_fast: args.fail_fast && !args.no_fail_fast,
         out: args.out.clone(),
-        quirks: args.quirks.clone(),
+        quirks: once_each(&args.quirks),
         keep: args.keep,
     })
 }
@@ -155,6 +162,12 @@ pub fn with_quirks(mut loaded: Loaded, quirks: &[String]) -> Result<Loaded, Plan
     }
     loaded.scenario.quirk_set = quirk_set(&loaded.scenario.quirks);
     Ok(loaded)
+}
+
+fn once_each(names: &[String]) -> Vec<String> {
+    let numbered = names.iter().enumerate();
+    let first = numbered.filter(|(index, name)| !names[..*index].contains(name));
+    first.map(|(_, name)| name.clone()).collect()
 }
 
 fn variable_seed(variable: Option<&str>) -> Result<Option<Seed>, PlanError> {

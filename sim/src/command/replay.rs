@@ -42,6 +42,9 @@ pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
 fn prepare(args: &ReplayArgs, host: &Host) -> Result<(Loaded, u64), PlanError> {
     let loaded = with_quirks(load_one(&args.file)?, &args.quirks)?;
     let seed = one_seed(args.seed, host.seed_variable.as_deref())?;
+    if let Some(out) = &args.out {
+        Store::at(out).prepare()?;
+    }
     Ok((loaded, seed))
 }
 

@@ -156,11 +156,15 @@ impl SweepFile {
     }
 
     /// Removes the file, and of the folders that were made for it those with nothing else in them: the sweep is complete.
+    /// Another command that swept into the same folder may have removed it before.
     ///
     /// # Errors
     /// What the file system says.
     pub fn complete(self) -> io::Result<()> {
-        fs::remove_file(&self.path)?;
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         // A folder with results in it stays, which is what the error says.
         let _ = self.made.iter().try_for_each(fs::remove_dir);
         Ok(())
@@ -233,6 +237,19 @@ mod tests {
         SweepFile::open(&inner).expect("opens").complete().expect("is removed");
         assert!(folder.is_dir() && !folder.join("a").exists());
         fs::remove_dir(&folder).expect("is empty");
+    }
+
+    #[test]
+    fn of_two_sweeps_in_one_folder_both_complete() {
+        let folder = scratch("two");
+        let mut fast = SweepFile::open(&folder).expect("opens");
+        let mut slow = SweepFile::open(&folder).expect("opens too");
+        fast.note("a", 0, one()).expect("is written");
+        fast.complete().expect("is removed");
+        slow.note("a", 0, one()).expect("is written");
+        slow.flush().expect("is written");
+        slow.complete().expect("has nothing left to remove");
+        assert!(!folder.exists());
     }
 
     #[test]

@@ -12,9 +12,9 @@ use super::exit::Exit;
 use super::hold::{Runner, hold};
 use super::identity::{self, Hash};
 use super::judge::{Came, Ruled, judge};
-use super::keep::Store;
+use super::keep::{KeepError, Store};
 use super::line::TrialLine;
-use super::plan::{Mode, RunPlan, plan};
+use super::plan::{Mode, PlanError, RunPlan, plan};
 use super::pool::in_order;
 use super::progress::Progress;
 use super::resume::SweepFile;
@@ -36,16 +36,12 @@ pub fn run(args: &RunArgs, host: &Host) -> Exit {
             return voice.end(error.exit());
         }
     };
-    let (store, folder) = store(&plan);
-    let sweep_file = match folder.as_deref().map(SweepFile::open).transpose() {
-        Ok(file) => file,
+    let (store, sweep_file) = match open(&plan) {
+        Ok(opened) => opened,
         Err(error) => {
-            let folder = folder.unwrap_or_default();
-            voice.tell(format!(
-                "error: {} cannot be written: {error}\n  hint: choose another place with `--out DIR`",
-                folder.display()
-            ));
-            return voice.end(Exit::Usage);
+            let error = PlanError::from(error);
+            voice.tell(error.render(voice.terminal));
+            return voice.end(error.exit());
         }
     };
     voice.remark(format!(
@@ -63,6 +59,20 @@ pub fn run(args: &RunArgs, host: &Host) -> Exit {
     }
     .hold_all(sweep_file);
     voice.end(exit)
+}
+
+/// Where files go, and for a sweep its progress. Both are tried before the first trial: results without a place would be
+/// held for nothing.
+fn open(plan: &RunPlan) -> Result<(Store, Option<SweepFile>), KeepError> {
+    let (store, folder) = store(plan);
+    let Some(path) = folder else {
+        store.prepare()?;
+        return Ok((store, None));
+    };
+    match SweepFile::open(&path) {
+        Ok(file) => Ok((store, Some(file))),
+        Err(cause) => Err(KeepError::Io { path, cause }),
+    }
 }
 
 /// Where files go, and for a sweep the folder of its progress.
@@ -188,9 +198,10 @@ impl Run<'_> {
             |job, held: Held| {
                 progress.trial(&held.ruled);
                 let failed = held.ruled.came != Came::AsExpected;
-                self.voice.json(&TrialLine::new(&job.loaded.scenario, &held.ruled));
+                let is_told = self.voice.json(&TrialLine::new(&job.loaded.scenario, &held.ruled));
                 let tally = Tally::of(&held.ruled);
-                if let Some(file) = file.as_deref_mut()
+                // A noted trial is not held again, so nobody would ever get a line that is not out before.
+                if let Some(file) = file.as_deref_mut().filter(|_| is_told)
                     && let Err(error) = file.note(&keys[job.scenario], job.seed, tally.clone())
                 {
                     troubles.push((

@@ -249,11 +249,16 @@ fn quirk_flags(quirks: &[String]) -> String {
     quirks.iter().map(|quirk| format!(" --quirk {quirk}")).collect()
 }
 
-/// The path as a shell takes it.
+/// The path as a shell and then the command take it: one that begins with `-` would be a flag.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
+    let text = if text.starts_with('-') {
+        format!("./{text}")
+    } else {
+        text
+    };
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '=' | ',' | '@' | ':');
-    let safe = !text.is_empty() && text.chars().all(plain) && !text.starts_with('-');
+    let safe = !text.is_empty() && text.chars().all(plain);
     if safe {
         text
     } else {

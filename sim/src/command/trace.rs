@@ -1,19 +1,23 @@
 //! Prints the events of a trial as they happen, all of them or those of one node or partition.
 //!
-//! The world states its events through `tracing`, each with the fields `step`, `time`, `node` (a node's name) and a
-//! message that calls partitions `orders/0`.
+//! The world states its events through `tracing`, each with the target `trial`, the fields `step`, `time`, `node` (a
+//! node's name) and a message that calls partitions `orders/0`. What libraries state about themselves is no event of a
+//! trial.
 
 use core::fmt::{self, Write as _};
 use std::io::{self, BufWriter, Write};
 use std::sync::Mutex;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::scenario::Scenario;
 use crate::scenario::nearest::nearest;
 use crate::world;
+
+/// The target of the world's events.
+const TARGET: &str = "trial";
 
 /// Which events are printed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +30,7 @@ pub struct Follow {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Followed {
+    /// A server by its name, a client by its name without the word `client`.
     Node(String),
     Partition(String),
 }
@@ -40,8 +45,8 @@ pub struct Unknown {
 }
 
 impl Follow {
-    /// The events up to a step, of what `name` names in the scenario: a node (`broker 2`, `controller 1`, `checkout/1`) or
-    /// a partition (`orders/0`).
+    /// The events up to a step, of what `name` names in the scenario: a node (`broker 2`, `controller 1`, `checkout/1` or
+    /// `client checkout/1`) or a partition (`orders/0`).
     ///
     /// # Errors
     /// When the scenario has nothing of that name.
@@ -53,7 +58,7 @@ impl Follow {
 
 fn followed(scenario: &Scenario, text: &str) -> Result<Followed, Unknown> {
     let mut nodes = world::names(scenario).into_values();
-    let plain = text.strip_prefix("client ").unwrap_or(text);
+    let plain = without_client(text);
     if nodes.any(|name| name == plain) {
         return Ok(Followed::Node(plain.to_owned()));
     }
@@ -77,6 +82,11 @@ fn followed(scenario: &Scenario, text: &str) -> Result<Followed, Unknown> {
     })
 }
 
+/// A client is `client checkout/1` in events and `checkout/1` in its scenario.
+fn without_client(name: &str) -> &str {
+    name.strip_prefix("client ").unwrap_or(name)
+}
+
 /// Does `work` with its events printed to standard output, or to standard error.
 pub fn with_trace<T>(follow: Follow, to_stderr: bool, work: impl FnOnce() -> T) -> T {
     let out: Box<dyn Write + Send> = if to_stderr {
@@ -97,6 +107,10 @@ struct Printer {
 }
 
 impl<S: Subscriber> Layer<S> for Printer {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() == TARGET
+    }
+
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
@@ -113,7 +127,7 @@ impl Follow {
         self.until.is_none_or(|until| line.step <= until)
             && match &self.what {
                 None => true,
-                Some(Followed::Node(name)) => line.node == *name,
+                Some(Followed::Node(name)) => without_client(&line.node) == name,
                 Some(Followed::Partition(name)) => contains(&line.text, name),
             }
     }

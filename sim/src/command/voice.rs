@@ -44,11 +44,14 @@ impl Voice {
         }
     }
 
-    /// A line for machines, only with `--json`.
-    pub fn json(&mut self, line: &impl serde::Serialize) {
-        if self.json {
-            self.print(&serde_json::to_string(line).expect("numbers and texts are JSON"));
+    /// A line for machines, only with `--json`. It is handed to the system at once; false when such a line was lost.
+    pub fn json(&mut self, line: &impl serde::Serialize) -> bool {
+        if !self.json {
+            return true;
         }
+        self.print(&serde_json::to_string(line).expect("numbers and texts are JSON"));
+        self.flush();
+        self.failed.is_none()
     }
 
     /// Something that is wrong, on standard error.

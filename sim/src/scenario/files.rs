@@ -1,6 +1,6 @@
 //! Finds and reads scenario files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -39,39 +39,82 @@ pub struct Loaded {
 /// A file that is named twice is found once.
 ///
 /// # Errors
-/// When a path does not exist, a folder holds no scenario, or two files have one name.
+/// When a path does not exist, a folder holds no scenario, or two files have one name: the first such error.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, ScenarioError> {
-    let mut all = Vec::new();
-    let mut seen: BTreeMap<PathBuf, ()> = BTreeMap::new();
+    let Survey { found, errors } = survey(paths);
+    match errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(found),
+    }
+}
+
+/// What [`find`] finds, and every error on the way.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The files.
+    pub found: Vec<Found>,
+    /// Why there are not more.
+    pub errors: Vec<ScenarioError>,
+}
+
+/// Looks through all of `paths`, whatever is wrong with some of them.
+#[must_use]
+pub fn survey(paths: &[PathBuf]) -> Survey {
+    let mut survey = Survey::default();
+    let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
     let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
     for path in paths {
-        let kind = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-        let mut files = Vec::new();
-        if kind.is_dir() {
-            walk(path, &mut files)?;
-            if files.is_empty() {
-                return Err(ScenarioError::NothingThere { path: show(path) });
-            }
-        } else {
-            files.push(path.clone());
-        }
-        for file in files {
-            let canonical = fs::canonicalize(&file).map_err(|error| unreadable(&file, &error))?;
-            if seen.insert(canonical.clone(), ()).is_some() {
+        let is_folder = match fs::metadata(path) {
+            Ok(kind) => kind.is_dir(),
+            Err(error) => {
+                survey.errors.push(unreadable(path, &error));
                 continue;
             }
-            let name = name_of(&canonical, if kind.is_dir() { Some(path) } else { None });
-            if let Some(first) = names.insert(name.clone(), file.clone()) {
-                return Err(ScenarioError::SameName {
+        };
+        let files = if is_folder {
+            survey.folder(path)
+        } else {
+            vec![path.clone()]
+        };
+        for file in files {
+            let canonical = canonical(&file);
+            if !seen.insert(canonical.clone()) {
+                continue;
+            }
+            let name = name_of(&canonical, is_folder.then_some(path));
+            if let Some(first) = names.get(&name) {
+                survey.errors.push(ScenarioError::SameName {
                     name,
-                    first: show(&first),
+                    first: show(first),
                     second: show(&file),
                 });
+                continue;
             }
-            all.push(Found { name, path: file });
+            names.insert(name.clone(), file.clone());
+            survey.found.push(Found { name, path: file });
         }
     }
-    Ok(all)
+    survey
+}
+
+impl Survey {
+    /// The files below a folder.
+    fn folder(&mut self, path: &Path) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        match walk(path, &mut files) {
+            Err(error) => self.errors.push(error),
+            Ok(()) if files.is_empty() => self.errors.push(ScenarioError::NothingThere { path: show(path) }),
+            Ok(()) => {}
+        }
+        files
+    }
+}
+
+/// The file without links on its path. One that leads nowhere stands for itself: its reading says what is wrong.
+fn canonical(file: &Path) -> PathBuf {
+    let beside = |file: &Path| Some(fs::canonicalize(file.parent()?).ok()?.join(file.file_name()?));
+    let followed = fs::canonicalize(file).ok();
+    followed.or_else(|| beside(file)).unwrap_or_else(|| file.to_owned())
 }
 
 /// Reads one scenario file.
@@ -160,7 +203,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ScenarioError> {
 
 /// The path below the last folder called `scenarios`, else below the folder that was given, else the file's own name;
 /// without the ending.
-fn name_of(file: &Path, given: Option<&Path>) -> String {
+fn name_of(file: &Path, given: Option<&PathBuf>) -> String {
     let parts: Vec<Component<'_>> = file.components().collect();
     let root = parts.iter().rposition(|part| part.as_os_str() == "scenarios");
     let below: PathBuf = match (root, given.and_then(|given| fs::canonicalize(given).ok())) {
@@ -178,6 +221,10 @@ fn name_of(file: &Path, given: Option<&Path>) -> String {
 
 fn unreadable(path: &Path, error: &io::Error) -> ScenarioError {
     match error.kind() {
+        io::ErrorKind::NotFound if path.is_symlink() => ScenarioError::Unreadable {
+            path: show(path),
+            cause: "it is a link to what does not exist".to_owned(),
+        },
         io::ErrorKind::NotFound => ScenarioError::Missing { path: show(path) },
         _ => ScenarioError::Unreadable {
             path: show(path),

@@ -103,10 +103,11 @@ impl Lint<'_> {
     fn topics(&mut self) {
         for (index, topic) in self.scenario.topics.iter().enumerate() {
             let path = format!("topics.{index}");
-            if topic.config.min_insync_replicas > u32::from(topic.replication_factor) {
+            let (wanted, replicas) = (topic.config.min_insync_replicas, topic.replication_factor);
+            if wanted > u32::from(replicas) {
                 let message = format!(
-                    "`{}` needs {} replicas in sync but has {}: no acks=all write can ever succeed",
-                    topic.name, topic.config.min_insync_replicas, topic.replication_factor
+                    "`{}` wants {wanted} replicas in sync but has {replicas}: it counts as {replicas}",
+                    topic.name
                 );
                 self.add(
                     &format!("{path}.config.min.insync.replicas"),
@@ -238,7 +239,6 @@ impl Lint<'_> {
     }
 
     fn never_fires(&self, fault: &Fault) -> Option<String> {
-        let brokers = self.scenario.cluster.brokers;
         match fault {
             Fault::Kill(target) | Fault::PowerLoss(target) | Fault::Restart(target) | Fault::Pause(target) => {
                 self.no_follower(target)
@@ -256,7 +256,7 @@ impl Lint<'_> {
             | Fault::Link { from, to, .. }
             | Fault::Hold { from, to, .. }
             | Fault::Drop { from, to, .. }
-                if from == to =>
+                if from == to && *from != Target::All =>
             {
                 Some("both ends are the same node".to_owned())
             }
@@ -269,11 +269,39 @@ impl Lint<'_> {
             | Fault::Link { from, to, .. }
             | Fault::Hold { from, to, .. }
             | Fault::Drop { from, to, .. } => self.no_follower(from).or_else(|| self.no_follower(to)),
-            Fault::Partition(_) if brokers == 1 && self.scenario.producers.is_empty() => {
-                Some("there is one node".to_owned())
+            Fault::Partition(groups) => {
+                let mut members = groups.iter().flatten();
+                members
+                    .find_map(|target| self.no_follower(target))
+                    .or_else(|| self.nothing_between(groups))
             }
-            Fault::Partition(groups) => groups.iter().flatten().find_map(|target| self.no_follower(target)),
         }
+    }
+
+    /// Why no link crosses the borders of a partition. What a role falls on is known in a cluster of one node alone.
+    fn nothing_between(&self, groups: &[Vec<Target>]) -> Option<String> {
+        let cluster = &self.scenario.cluster;
+        let servers = cluster.brokers + cluster.dedicated_controllers;
+        let mut members: Vec<&Target> = Vec::new();
+        for member in groups.iter().flatten() {
+            if !members.contains(&member) {
+                members.push(member);
+            }
+        }
+        let is_client = |target: &&Target| matches!(target, Target::Client(_));
+        let numbered = |target: &&&Target| matches!(target, Target::Broker(_) | Target::ControllerNode(_));
+        if let [_] = groups {
+            let all = members.contains(&&Target::All)
+                || members.iter().filter(numbered).count() as u32 == servers
+                || (servers == 1 && !members.iter().all(is_client));
+            return all.then(|| "no broker or controller is outside its group".to_owned());
+        }
+        let same = match members.as_slice() {
+            [Target::All] => servers == 1,
+            [_] => true,
+            members => servers == 1 && !members.iter().any(is_client),
+        };
+        same.then(|| "all sides are the same node".to_owned())
     }
 
     fn no_follower(&self, target: &Target) -> Option<String> {
