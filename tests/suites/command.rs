@@ -74,6 +74,15 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("a_killed_sweep_resumes", a_killed_sweep_resumes),
     (
+        "a_killed_sweep_has_told_every_trial_that_it_does_not_hold_again",
+        a_killed_sweep_has_told_every_trial_that_it_does_not_hold_again,
+    ),
+    ("two_sweeps_in_one_folder_both_end", two_sweeps_in_one_folder_both_end),
+    (
+        "a_place_that_takes_no_files_is_told_before_the_first_trial",
+        a_place_that_takes_no_files_is_told_before_the_first_trial,
+    ),
+    (
         "another_scenario_or_quirk_does_not_resume",
         another_scenario_or_quirk_does_not_resume,
     ),
@@ -96,6 +105,15 @@ const TESTS: &[(&str, Test)] = &[
     ("quiet_says_the_summary_alone", quiet_says_the_summary_alone),
     ("faults_that_never_fired_are_told", faults_that_never_fired_are_told),
     ("list_explain_and_lint", list_explain_and_lint),
+    (
+        "without_scenarios_all_else_is_listed",
+        without_scenarios_all_else_is_listed,
+    ),
+    ("lint_judges_all_that_is_there", lint_judges_all_that_is_there),
+    (
+        "the_real_trace_is_of_the_trial_alone",
+        the_real_trace_is_of_the_trial_alone,
+    ),
     (
         "a_reader_that_is_gone_is_no_error_but_a_full_disk_is",
         a_reader_that_is_gone_is_no_error_but_a_full_disk_is,
@@ -174,9 +192,11 @@ fn stand_in(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
             (2, "broker 2", "Appended { partition: orders/0 }"),
             (3, "broker 1", "Appended { partition: orders/0 }"),
             (4, "broker 1", "Appended { partition: orders/1 }"),
+            (5, "client app/1", "sends"),
         ] {
-            tracing::debug!(step, time = "0.1s", node, message);
+            tracing::debug!(target: "trial", step, time = "0.1s", node, message);
         }
+        tracing::debug!("a library speaks of itself");
     }
     Outcome {
         seed,
@@ -467,6 +487,11 @@ fn a_failing_run_ends_with_the_command_that_replays_it(place: &Place) {
     )
     .ended(1);
     assert_eq!(said.last_line(), "trial replay 'scenarios/two words.toml' --seed 2");
+    // One that would be a flag is not.
+    fs::copy(place.0.join("scenarios/bad.toml"), place.0.join("-dash.toml")).expect("a file");
+    let said = place.trial("run --seed 2 -- -dash.toml").ended(1);
+    assert_eq!(said.last_line(), "trial replay ./-dash.toml --seed 2");
+    place.trial(&said.last_line()["trial ".len()..]).ended(1);
 }
 
 fn failures_are_grouped_by_signature(place: &Place) {
@@ -487,6 +512,13 @@ fn a_quirk_from_the_command_line_is_planted_and_replayed(place: &Place) {
     assert_eq!(said.last_line(), replay);
     place.trial(&replay["trial ".len()..]).ended(1);
     place.trial(&format!("{} --verify", &replay["trial ".len()..])).ended(1);
+    let twice = place
+        .trial("run scenarios --quirk ack-before-isr --quirk ack-before-isr")
+        .ended(1);
+    assert_eq!(
+        twice.last_line(),
+        "trial replay scenarios/clean.toml --seed 0 --quirk ack-before-isr"
+    );
     // The kept file needs no flags: what was planted is in it.
     place
         .trial("replay trial-runs/latest/clean/0/scenario.toml --seed 0")
@@ -821,6 +853,88 @@ fn a_killed_sweep_resumes(place: &Place) {
     assert!(place.0.join("sweep/slow/0/record.json").is_file());
 }
 
+/// Whoever reads the lines gets every trial: those of the killed sweeps and of the last one together.
+fn a_killed_sweep_has_told_every_trial_that_it_does_not_hold_again(place: &Place) {
+    place.scenario("slow", "slow", "");
+    let sweep = "run scenarios --seeds 0..1500 --out sweep --jobs 2 --json";
+    let mut seeds = Vec::new();
+    let mut told = |lines: &str| {
+        // The last line may be torn.
+        let lines = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        seeds.extend(lines.map(|line| line["seed"].as_u64().expect("a seed")));
+    };
+    for round in 0..3 {
+        let path = place.0.join(format!("lines-{round}"));
+        let mut child = place
+            .command(sweep)
+            .stdout(fs::File::create(&path).expect("a file"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        wait_for_growth(&place.0.join("sweep/sweep.jsonl"), &mut child);
+        child.kill().expect("is killed");
+        child.wait().expect("ends");
+        told(&fs::read_to_string(&path).expect("lines"));
+    }
+    let said = place.trial(sweep).ended(0);
+    assert!(said.err.contains("skipped"), "{}", said.err);
+    told(&said.out);
+    seeds.sort_unstable();
+    seeds.dedup();
+    let missing: Vec<u64> = (0..1_500).filter(|seed| seeds.binary_search(seed).is_err()).collect();
+    assert_eq!(missing, [0; 0]);
+}
+
+fn two_sweeps_in_one_folder_both_end(place: &Place) {
+    place.scenario("slow", "slow loses/100", "");
+    let sweep = "run scenarios --seeds 0..150 --out sweep --jobs 1 --quiet";
+    let start = || {
+        let mut command = place.command(sweep);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("starts")
+    };
+    let both = [start(), start()];
+    for child in both {
+        let said = Said::of(child.wait_with_output().expect("ends")).ended(1);
+        assert_eq!(said.err, "");
+    }
+    for seed in [0, 100] {
+        assert!(place.0.join(format!("sweep/slow/{seed}/record.json")).is_file());
+    }
+    assert!(!place.0.join("sweep/sweep.jsonl").exists());
+}
+
+fn a_place_that_takes_no_files_is_told_before_the_first_trial(place: &Place) {
+    place.scenario("a", "panics", "");
+    place.write("taken", "a file");
+    for arguments in [
+        "run scenarios",
+        "run scenarios --seed 1",
+        "run scenarios --seeds 0..9",
+        "replay scenarios/a.toml --seed 1",
+    ] {
+        for out in ["taken", "taken/below"] {
+            let said = place.trial(&format!("{arguments} --out {out}")).ended(64);
+            assert_eq!(said.out, "", "{arguments}");
+            assert!(
+                said.err.starts_with(&format!("error: failed to write to {out}: "))
+                    && said.err.ends_with("\n  hint: choose another place with `--out DIR`\n"),
+                "{arguments}: {}",
+                said.err
+            );
+        }
+    }
+    place.write("trial-runs", "a file");
+    let said = place.trial("run scenarios").ended(64);
+    assert!(
+        said.err.starts_with("error: failed to write to trial-runs: "),
+        "{}",
+        said.err
+    );
+}
+
 fn wait_for_growth(path: &Path, child: &mut Child) {
     let size = || fs::metadata(path).map_or(0, |file| file.len());
     let before = size();
@@ -978,7 +1092,7 @@ fn replay_follows_a_node_or_a_partition(place: &Place) {
             .ended(0);
         said.out
             .lines()
-            .filter(|line| line.contains("broker"))
+            .filter(|line| line.starts_with("  "))
             .map(|line| line.trim().to_owned())
             .collect()
     };
@@ -989,10 +1103,11 @@ fn replay_follows_a_node_or_a_partition(place: &Place) {
             .collect()
     };
     assert_eq!(steps(""), Vec::<String>::new());
-    assert_eq!(steps("--trace"), ["1", "2", "3", "4"]);
+    assert_eq!(steps("--trace"), ["1", "2", "3", "4", "5"]);
     assert_eq!(steps("--until 2"), ["1", "2"]);
     assert_eq!(steps("--follow orders/0"), ["2", "3"]);
     assert_eq!(steps("--follow orders/1"), ["4"]);
+    assert_eq!(steps("--follow app/1"), ["5"]);
     let followed = Said::of(
         place
             .command("replay scenarios/a.toml --seed 1 --follow")
@@ -1009,6 +1124,13 @@ fn replay_follows_a_node_or_a_partition(place: &Place) {
         followed.out
     );
     assert!(!followed.out.contains("broker 1:"), "{}", followed.out);
+    let mut client = place.command("replay scenarios/a.toml --seed 1 --follow");
+    let followed = Said::of(client.arg("client app/1").output().expect("starts")).ended(0);
+    assert!(
+        followed.out.contains("       5         0.1s client app/1: sends\n"),
+        "{}",
+        followed.out
+    );
     let said = place
         .trial("replay scenarios/a.toml --seed 1 --follow order/0")
         .ended(64);
@@ -1083,6 +1205,12 @@ fn list_explain_and_lint(place: &Place) {
         unknown.err,
         "error: nothing is called `lost-wriet`\n  hint: did you mean `lost-write`?\n"
     );
+    let nameless = Said::of(place.command("explain").arg("").output().expect("starts")).ended(64);
+    assert!(
+        nameless.err.starts_with("error: nothing is called ``\n  hint: "),
+        "{}",
+        nameless.err
+    );
     let lint = place.trial("lint scenarios").ended(0);
     assert_eq!(
         (lint.out.as_str(), lint.err.as_str()),
@@ -1107,6 +1235,48 @@ fn list_explain_and_lint(place: &Place) {
     );
 }
 
+fn without_scenarios_all_else_is_listed(place: &Place) {
+    fs::remove_dir(place.0.join("scenarios")).expect("it is empty");
+    let list = place.trial("list").ended(0);
+    assert_eq!(list.err, "note: no scenarios are listed: scenarios does not exist\n");
+    assert!(list.out.starts_with("checks\n  lost-write"), "{}", list.out);
+    for what in ["ack-before-isr", "power_loss"] {
+        assert!(list.out.contains(&format!("\n  {what}")), "{what}");
+    }
+    let named = place.trial("list scenarios").ended(64);
+    assert_eq!(named.out, "");
+}
+
+fn lint_judges_all_that_is_there(place: &Place) {
+    place.scenario("one", "the first thing", "");
+    place.write("broken.toml", "topics = 3");
+    let lint = place.trial("lint missing.toml broken.toml scenarios").ended(64);
+    assert_eq!(lint.out, "2 scenarios: 1 wrong, 0 doubtful; 1 path cannot be used\n");
+    assert!(
+        lint.err.starts_with("error: missing.toml does not exist\n") && lint.err.contains("[broken.toml:1:"),
+        "{}",
+        lint.err
+    );
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", place.0.join("scenarios/link.toml")).expect("a link");
+        let error = "error: scenarios/link.toml cannot be read: it is a link to what does not exist\n";
+        let lint = place.trial("lint scenarios").ended(64);
+        assert_eq!(
+            (lint.out.as_str(), lint.err.as_str()),
+            ("2 scenarios: 1 wrong, 0 doubtful\n", error)
+        );
+        let list = place.trial("list").ended(64);
+        assert!(
+            list.out.starts_with("scenarios\n  one  the first thing\n\nchecks"),
+            "{}",
+            list.out
+        );
+        assert_eq!(list.err, error);
+        assert_eq!(place.trial("run scenarios").ended(64).err, error);
+    }
+}
+
 fn a_reader_that_is_gone_is_no_error_but_a_full_disk_is(place: &Place) {
     place.scenario("a", "nothing", "seeds = \"0..2000\"");
     let mut child = place
@@ -1129,10 +1299,33 @@ fn a_reader_that_is_gone_is_no_error_but_a_full_disk_is(place: &Place) {
         assert!(said.err.contains("standard output cannot be written"), "{}", said.err);
     }
     // Results that cannot be written are told, and the verdict is too.
-    place.write("taken", "a file");
+    place.write("taken/a", "a file");
     let said = place.trial("run scenarios --seed 1 --out taken").ended(70);
-    assert!(said.err.contains("error: failed to write to taken"), "{}", said.err);
+    assert!(said.err.contains("error: failed to write to taken/a"), "{}", said.err);
     assert!(said.out.contains("1 pass"), "{}", said.out);
+}
+
+/// Every line of a trace is an event, and a client's are found under both of its names.
+fn the_real_trace_is_of_the_trial_alone(place: &Place) {
+    place.scenario("short", "nothing", "duration = \"2s\"");
+    let trace = |flag: &str, name: &str| -> Vec<String> {
+        let mut command = place.command("replay scenarios/short.toml --seed 1 --quiet --until 500");
+        let output = command.arg(flag).args(Some(name).filter(|name| !name.is_empty()));
+        let said = Said::of(output.env("TRIAL_STAND_IN", "real").output().expect("starts")).ended(0);
+        said.out.lines().map(str::to_owned).collect()
+    };
+    let all = trace("--trace", "");
+    for line in &all {
+        let mut words = line.split_whitespace();
+        let step = words.next().and_then(|step| step.parse::<u64>().ok());
+        let time = words.next().is_some_and(|time| time.ends_with('s'));
+        assert!(step.is_some() && time, "{line}");
+    }
+    let followed = trace("--follow", "app/1");
+    assert_eq!(followed, trace("--follow", "client app/1"));
+    let of_client = all.into_iter().filter(|line| line.contains("s client app/1: "));
+    assert_eq!(followed, of_client.collect::<Vec<_>>());
+    assert!(!followed.is_empty());
 }
 
 /// A second process holds the very same trial: nothing of the first one's address space, threads or clock is in it.

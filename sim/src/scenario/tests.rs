@@ -446,6 +446,7 @@ fn doubts_of_lint() {
         format!("{head}{TOPIC}replication_factor = 1\n{load}[[faults]]\nat = \"1s\"\nkill = \"a follower of orders/0\"\n"),
         format!("{head}{TOPIC}{load}[[faults]]\nat = \"1s\"\nfor = \"1s\"\nrestart = \"broker 1\"\n[[faults]]\nat = \"50s\"\nfor = \"20s\"\nlink = {{ from = \"broker 1\", to = \"broker 2\" }}\n[[faults]]\nat = \"1s\"\none_way = {{ from = \"broker 1\", to = \"broker 1\" }}\n"),
         format!("{head}{TOPIC}{load}[nemesis]\ninterval = \"2m\"\n"),
+        format!("{head}{TOPIC}{load}[[faults]]\nat = \"1s\"\npartition = [[\"broker 1\"], [\"broker 1\"]]\n"),
     ]
     .into();
     insta::assert_snapshot!(
@@ -458,6 +459,46 @@ fn doubts_of_lint() {
         )),
         ""
     );
+}
+
+#[test]
+fn lint_tells_a_partition_that_cuts_nothing() {
+    let cuts_nothing = |cluster: &str, groups: &str| {
+        let text = format!(
+            "teaches = \"something\"\n[cluster]\n{cluster}\n{TOPIC}replication_factor = 1\n\
+             [[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\n\
+             [[consumers]]\nname = \"reader\"\ntopic = \"orders\"\n\
+             [[faults]]\nat = \"1s\"\npartition = {groups}\n"
+        );
+        let parsed = parse("test", "test.toml", &text).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let warnings = super::lint::warnings(&parsed.scenario, &parsed.marks);
+        warnings
+            .iter()
+            .any(|problem| problem.message.contains("can never fire"))
+    };
+    let (three, one, both) = (
+        "brokers = 3",
+        "brokers = 1\ncontrollers = 1",
+        "brokers = 1\ndedicated_controllers = 1",
+    );
+    for (cluster, groups, nothing) in [
+        (three, "[[\"broker 1\"], [\"broker 1\"]]", true),
+        (three, "[[\"leader of orders/0\"], [\"leader of orders/0\"]]", true),
+        (three, "[[\"all\"]]", true),
+        (three, "[[\"broker 1\", \"broker 2\", \"broker 3\"]]", true),
+        (three, "[[\"broker 1\"]]", false),
+        (three, "[[\"broker 1\"], [\"broker 2\"]]", false),
+        (three, "[[\"broker 1\", \"broker 2\"], [\"broker 1\"]]", false),
+        (three, "[[\"all\"], [\"all\"]]", false),
+        (three, "[[\"client app/1\"]]", false),
+        (one, "[[\"broker 1\"]]", true),
+        (one, "[[\"broker 1\"], [\"the controller\"]]", true),
+        (one, "[[\"broker 1\"], [\"client app/1\"]]", false),
+        (both, "[[\"broker 1\"]]", false),
+        (both, "[[\"broker 1\", \"controller 1\"]]", true),
+    ] {
+        assert_eq!(cuts_nothing(cluster, groups), nothing, "{cluster}: {groups}");
+    }
 }
 
 #[test]
