@@ -106,7 +106,7 @@ impl Lint<'_> {
             let (wanted, replicas) = (topic.config.min_insync_replicas, topic.replication_factor);
             if wanted > u32::from(replicas) {
                 let message = format!(
-                    "`{}` wants {wanted} replicas in sync but has {replicas}: it counts as {replicas}",
+                    "`{}` wants {wanted} replicas in sync but has {replicas}: the setting counts as {replicas}",
                     topic.name
                 );
                 self.add(
