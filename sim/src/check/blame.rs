@@ -10,7 +10,7 @@ use broker_core::types::{LeaderEpoch, Offset};
 use super::ledger::Commit;
 use super::mirror::Batch;
 use super::model::{Nodes, Partition};
-use crate::history::At;
+use crate::history::{At, SimTime};
 use crate::verdict::Ruling;
 
 /// The clauses of the contract.
@@ -116,12 +116,12 @@ pub(super) fn committed_loss(
 impl Partition {
     /// What follows from a loss between the two moments, if there was one that the contract allows: with the records
     /// the leader lost what it knew of their producers, and nothing tells it of an attempt that came twice or late.
-    pub fn ruling_of_loss_between(&self, from: At, to: At) -> Ruling {
+    pub fn ruling_of_loss_between(&self, from: SimTime, to: SimTime) -> Ruling {
         let losses = self
             .ledger
             .versions
             .iter()
-            .filter(|version| from <= version.at && version.at <= to);
+            .filter(|version| from <= version.at.time && version.at.time <= to);
         let mut rulings = losses.map(|version| &version.rulings[0]);
         rulings
             .find(|ruling| **ruling != Ruling::Violation)

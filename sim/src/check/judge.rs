@@ -129,7 +129,9 @@ impl Sends {
         let ruling = if !commit.idempotent && self.loose(send).retries {
             Clause::RetryWithoutIdempotence.into()
         } else {
-            finds.partition.ruling_of_loss_between(send.invoked, commit.at)
+            finds
+                .partition
+                .ruling_of_loss_between(send.invoked.time, commit.at.time)
         };
         finds.add(
             findings,
@@ -146,7 +148,9 @@ impl Sends {
         let ruling = match (commit.idempotent, send.outcome) {
             (false, _) if self.loose(send).in_flight => Clause::InFlightWithoutIdempotence.into(),
             (false, Outcome::Unknown | Outcome::Pending) => Clause::LateAttempt.into(),
-            _ => finds.partition.ruling_of_loss_between(send.invoked, commit.at),
+            _ => finds
+                .partition
+                .ruling_of_loss_between(send.invoked.time, commit.at.time),
         };
         let shape = "records stand in another order than they were sent in";
         finds.add(findings, Check::NonmonotonicSend, ruling, shape, || {

@@ -84,6 +84,11 @@ impl Checks {
             let Some(topic) = partition.topic.map(|topic| self.model.topics[topic].name.as_str()) else {
                 continue;
             };
+            // Consumers that are assigned by hand have what there was when they were.
+            let given = partition.topic.and_then(|topic| self.model.topics[topic].partitions);
+            if given.is_some_and(|given| partition.id.partition.0 >= given as i32) {
+                continue;
+            }
             let Some((_, wanted)) = wanted.iter().find(|(wanted, _)| *wanted == topic) else {
                 continue;
             };

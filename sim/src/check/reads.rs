@@ -33,6 +33,8 @@ pub(super) struct Stream {
     position: Option<Offset>,
     /// Where its machine moved to meanwhile, oldest first; records that it had fetched before may still come.
     resets: Vec<Offset>,
+    /// Where its program moved to; its machine has not yet done so, and no record has come since.
+    sought: Option<Offset>,
 }
 
 /// A record that was read where it was never committed.
@@ -58,6 +60,7 @@ impl Stream {
     fn begin_again(&mut self) {
         self.position = None;
         self.resets.clear();
+        self.sought = None;
     }
 }
 
@@ -85,6 +88,7 @@ impl Reads {
                     incarnation: None,
                     position,
                     resets,
+                    sought: None,
                 });
                 self.streams.len() - 1
             }),
@@ -101,6 +105,12 @@ impl Reads {
     /// A consumer's machine moved its position.
     pub fn reset(&mut self, scene: &Scene<'_>, partition: usize, from: Option<Offset>, to: Offset) {
         let stream = self.stream(scene.node, partition, scene.nodes.life(scene.node));
+        if stream.sought == Some(to) {
+            // The program has said so already.
+            stream.sought = None;
+            stream.resets.clear();
+            return;
+        }
         if from.is_none() {
             stream.begin_again();
         }
@@ -119,6 +129,7 @@ impl Reads {
         let stream = self.stream(scene.node, partition, scene.nodes.life(scene.node));
         stream.begin_again();
         stream.position = Some(to);
+        stream.sought = Some(to);
     }
 
     /// A poll returned records.
@@ -159,6 +170,7 @@ impl Reads {
 fn follow(scene: &mut Scene<'_>, partition: &Partition, stream: &mut Stream, record: &PolledRecord) {
     let expected = stream.position;
     stream.position = Some(record.offset.next());
+    stream.sought = None;
     if stream.resets.is_empty() {
         // The plain case: the very next one, or the first that is known of this stream.
         if expected.is_none_or(|expected| expected == record.offset) {

@@ -1,6 +1,7 @@
 //! Every send and how it ended. What became of it is judged at the end ([`super::judge`]), when every unknown outcome
 //! has shown itself.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::config::{AcksSetting, ProducerConfig};
@@ -30,8 +31,14 @@ pub(super) struct Sends {
     pending: u64,
     /// The nodes that send until every partition has taken a record after the heal: loads and the probe.
     loads: BTreeSet<NodeId>,
-    /// Those of them whose last send since the heal did not end well, and that send.
-    unheard: BTreeMap<NodeId, usize>,
+    /// How many partitions of each topic they must reach.
+    partitions: BTreeMap<String, u32>,
+    /// The partitions of each topic that each of them has reached since the heal.
+    heard: BTreeMap<(NodeId, u32), BTreeSet<usize>>,
+    /// A send since the heal that did not end well, if some partition of its topic was not reached since either.
+    unheard: BTreeMap<(NodeId, u32), usize>,
+    /// The shortest time after which a producer gives up an attempt.
+    patience: Duration,
 }
 
 /// One send.
@@ -122,7 +129,14 @@ impl Sends {
             healed: None,
             pending: 0,
             loads: loads(scenario, names),
+            partitions: scenario
+                .topics
+                .iter()
+                .map(|topic| (topic.name.clone(), topic.partitions))
+                .collect(),
+            heard: BTreeMap::new(),
             unheard: BTreeMap::new(),
+            patience: patience(scenario),
         }
     }
 
@@ -206,10 +220,18 @@ impl Sends {
         send.outcome = outcome;
         let node = self.nodes[send.program as usize];
         if self.healed.is_some_and(|healed| send.invoked >= healed) && self.loads.contains(&node) {
-            match outcome {
-                Outcome::Ok { .. } => self.unheard.remove(&node),
-                _ => self.unheard.insert(node, place),
-            };
+            // Where a failed send went to is not known: each partition must be reached then.
+            let at = (node, send.topic);
+            if let Outcome::Ok { partition, .. } = outcome {
+                let heard = self.heard.entry(at).or_default();
+                heard.insert(partition);
+                let topic = &*self.topics[send.topic as usize].0.0;
+                if heard.len() >= self.partitions.get(topic).map_or(1, |all| *all as usize) {
+                    self.unheard.remove(&at);
+                }
+            } else {
+                self.unheard.insert(at, place);
+            }
         }
     }
 
@@ -262,7 +284,7 @@ impl Sends {
 
     /// The loads that cannot send although everything is healed, for people.
     pub fn unheard(&self) -> impl Iterator<Item = String> + '_ {
-        self.unheard.iter().map(|(node, place)| {
+        self.unheard.iter().map(|((node, _), place)| {
             let send = &self.sends[*place];
             let how = match send.outcome {
                 Outcome::Failed(error) => format!("failed with {error:?}"),
@@ -272,6 +294,21 @@ impl Sends {
             format!("node {node} cannot send: uid {uid}, sent to {topic} after the heal, {how}")
         })
     }
+
+    /// Whether all that has not ended began only just now, so that its first attempt may still be answered.
+    pub fn may_still_end(&self, now: At) -> bool {
+        let age = |send: &Send| Duration::from_nanos(now.time.0.saturating_sub(send.invoked.time.0));
+        let mut pending = self.sends.iter().filter(|send| send.outcome == Outcome::Pending);
+        self.unheard.is_empty() && pending.all(|send| age(send) < self.patience)
+    }
+}
+
+/// The shortest `request.timeout.ms` of all that send.
+fn patience(scenario: &Scenario) -> Duration {
+    let producers = scenario.producers.iter().map(|group| &group.config);
+    let configs = producers.chain(scenario.workers.iter().map(|workers| &workers.producer));
+    let shortest = configs.map(|config| config.request_timeout_ms).min();
+    Duration::from_millis(shortest.unwrap_or(ProducerConfig::default().request_timeout_ms))
 }
 
 /// The programs that do nothing but send.

@@ -241,6 +241,7 @@ pub(super) fn check_acked(scene: &mut Scene<'_>, model: &Model, group: &Group, o
 /// A position was given up as too old. G5.
 pub(super) fn expired(
     scene: &mut Scene<'_>,
+    model: &Model,
     group: &mut Group,
     session: Option<Session>,
     partition: TopicPartition,
@@ -249,9 +250,13 @@ pub(super) fn expired(
     let taken = group.positions.taken.get(&partition).and_then(|taken| taken.last());
     let age = taken.map(|taken| Duration::from_nanos(scene.at.time.0.saturating_sub(taken.at.time.0)));
     let log = taken.map_or((partition, Offset::ZERO), |taken| taken.log);
+    let since = taken.map_or(scene.at, |taken| taken.at);
     let id = &group.id;
     if let Some(age) = age.filter(|age| *age + CLOCKS < retention) {
-        scene.violation(Check::G5, "a position expired before its time", &group.notes, || {
+        // An older position is the one that expired if the newest is lost.
+        let ruling = group.log.forgotten(model, since, scene.at);
+        let shape = "a position expired before its time";
+        scene.rule(Check::G5, ruling, shape, &group.notes, || {
             format!(
                 "group {id} lost its position in {partition} {age:?} after its commit, but it is kept for {retention:?}"
             )

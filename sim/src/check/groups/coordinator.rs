@@ -77,7 +77,7 @@ impl Coordinators {
 
     /// The partition of the offsets topic that a group belongs to: the absolute value of Java's hash of its id, modulo
     /// their number.
-    fn partition_of(&self, group: &GroupId) -> PartitionIndex {
+    pub fn partition_of(&self, group: &GroupId) -> PartitionIndex {
         let units = group.0.encode_utf16();
         let hash = units.fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
         let hash = if hash == i32::MIN { 0 } else { hash.unsigned_abs() };

@@ -1,13 +1,14 @@
-//! Copies of records in retry and dead-letter topics: hop-before-commit, duplicate-hop, provenance, early-retry, and
-//! what in the end became of each record, terminal-outcome.
+//! Copies of records in retry and dead-letter topics: hop-before-commit, duplicate-hop, provenance and early-retry.
+//!
+//! Each group is judged alone: a copy belongs to the group whose member made it, even if others read its topic.
 
 use std::collections::BTreeMap;
 
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::contract::{copies_late, may_skip};
-use super::processing::Ends;
-use super::{Group, Groups, label};
+use super::processing::{Ends, Lane};
+use super::{Groups, label};
 use crate::check::model::{Model, Scene};
 use crate::check::reads::name;
 use crate::check::sends::{Outcome, Sends};
@@ -21,21 +22,23 @@ use crate::verdict::{Check, Ruling};
 pub(super) struct Hops {
     copies: Vec<Copied>,
     by_uid: BTreeMap<Uid, usize>,
-    /// How work on the copies of each first record ended.
-    origins: BTreeMap<Uid, Ends>,
+    /// How work of each group on its copies of each first record ended.
+    origins: BTreeMap<(usize, Uid), Ends>,
 }
 
 /// One copy.
-struct Copied {
-    uid: Uid,
-    hop: Hop,
+pub(super) struct Copied {
+    /// Its name.
+    pub uid: Uid,
+    /// What it says of itself.
+    pub hop: Hop,
     /// Where the first record of the chain was read.
     root: (TopicPartition, Offset),
     /// The node and the run of the program that made it.
     by: (NodeId, u32),
     at: At,
     /// The group whose member made it.
-    group: Option<usize>,
+    pub group: Option<usize>,
     /// The attempt that its maker was at.
     attempt: Option<u32>,
 }
@@ -61,16 +64,23 @@ impl Hops {
         }
     }
 
-    /// How work on the copies of a first record ended.
-    pub fn ends(&self, origin: Uid) -> Ends {
-        self.origins.get(&origin).copied().unwrap_or_default()
+    /// Every copy, in the order of sending.
+    pub fn copies(&self) -> &[Copied] {
+        &self.copies
     }
 
-    /// Work on a record ended; it counts if the record is a copy.
-    pub fn ended(&mut self, uid: Uid, ends: Ends) {
-        if let Some(copy) = self.by_uid.get(&uid) {
-            let origin = self.copies[*copy].hop.origin;
-            self.origins.entry(origin).or_default().add(ends);
+    /// How work of a group on its copies of a first record ended.
+    pub fn ends(&self, group: usize, origin: Uid) -> Ends {
+        self.origins.get(&(group, origin)).copied().unwrap_or_default()
+    }
+
+    /// Work of a group on a record ended; it counts if the record is a copy that the group made.
+    pub fn ended(&mut self, group: usize, uid: Uid, ends: Ends) {
+        let Some(copy) = self.by_uid.get(&uid).map(|copy| &self.copies[*copy]) else {
+            return;
+        };
+        if copy.group == Some(group) {
+            self.origins.entry((group, copy.hop.origin)).or_default().add(ends);
         }
     }
 
@@ -99,7 +109,7 @@ impl Groups {
         let contract = self.contracts.of(entry.process);
         let group = match contract {
             Some(workers) => self.named(&workers.group),
-            None => self.list.iter().position(|group| group.lanes.get(from).is_some()),
+            None => self.maker(entry.process, hop.from),
         };
         let attempt = group.and_then(|group| {
             let mark = self.list[group].lanes.get(from)?.mark(offset)?;
@@ -119,6 +129,19 @@ impl Groups {
             group,
             attempt,
         });
+    }
+
+    /// The group of a program that is no worker of the scenario's: the one in which it works on what it copies, or else
+    /// the first that has ever read there.
+    fn maker(&self, node: NodeId, (from, offset): (TopicPartition, Offset)) -> Option<usize> {
+        let lanes = || self.list.iter().map(|group| group.lanes.get(from));
+        let works = |lane: Option<&Lane>| {
+            let mark = lane.and_then(|lane| lane.mark(offset));
+            mark.is_some_and(|mark| self.contracts.is_one_program(mark.node(), node))
+        };
+        lanes()
+            .position(works)
+            .or_else(|| lanes().position(|lane| lane.is_some()))
     }
 
     /// A send took effect. hop-before-commit, if it is a copy.
@@ -161,7 +184,6 @@ impl Groups {
         }
         self.check_strangers(scene, sends);
         self.check_duplicates(scene, sends);
-        self.check_outcomes(scene, model, sends);
     }
 
     /// provenance of one copy.
@@ -256,17 +278,19 @@ impl Groups {
 
     /// duplicate-hop.
     fn check_duplicates(&mut self, scene: &mut Scene<'_>, sends: &Sends) {
-        let mut first: BTreeMap<(TopicPartition, Offset, u32), usize> = BTreeMap::new();
+        // Each attempt of each group at each record; another may stand at an offset after a loss.
+        let mut first: BTreeMap<(Option<usize>, TopicPartition, Offset, Uid, u32), usize> = BTreeMap::new();
         let mut twice = Vec::new();
         for (place, copy) in self.hops.copies.iter().enumerate() {
             if sends.find(copy.uid).is_none_or(|sent| sent.place.is_none()) {
                 continue;
             }
             let (from, offset) = copy.hop.from;
-            let Some(before) = first.insert((from, offset, copy.hop.attempts), place) else {
+            let attempt = (copy.group, from, offset, copy.hop.origin, copy.hop.attempts);
+            let Some(before) = first.insert(attempt, place) else {
                 continue;
             };
-            twice.push(copy.hop.origin);
+            twice.extend(copy.group.map(|group| (group, copy.hop.origin)));
             let before = &self.hops.copies[before];
             let group = copy.group.map(|group| &self.list[group]);
             let worked_again = group.is_none_or(|group| {
@@ -300,43 +324,6 @@ impl Groups {
         }
     }
 
-    /// terminal-outcome.
-    fn check_outcomes(&self, scene: &mut Scene<'_>, model: &Model, sends: &Sends) {
-        let mut copies_of: BTreeMap<Uid, Vec<&Copied>> = BTreeMap::new();
-        for copy in &self.hops.copies {
-            copies_of.entry(copy.hop.origin).or_default().push(copy);
-        }
-        for workers in self.contracts.workers() {
-            let Some(group) = self.named(&workers.group).map(|group| &self.list[group]) else {
-                continue;
-            };
-            if copy_topics(workers).is_empty() {
-                continue;
-            }
-            let main = workers.topics.iter().flat_map(|topic| model.partitions_of(topic));
-            for partition in main {
-                let id = partition.id;
-                let (Some(lane), Some(committed)) = (group.lanes.get(id), group.positions.last(id)) else {
-                    continue;
-                };
-                for offset in (lane.start().0..committed.min(partition.ledger.end()).0).map(Offset) {
-                    let record = partition.ledger.at(offset).filter(|record| record.visible);
-                    let Some(uid) = record.and_then(|record| record.uid) else {
-                        continue;
-                    };
-                    if lane.is_excused(offset) {
-                        continue;
-                    }
-                    let mut ends = lane.mark(offset).map_or(Ends::default(), |mark| mark.ends);
-                    ends.add(self.hops.ends(uid));
-                    let is_waiting = |copy: &&Copied| is_pending(group, model, sends, copy);
-                    let waits = copies_of.get(&uid).is_some_and(|copies| copies.iter().any(is_waiting));
-                    check_outcome(scene, (group, workers), (id, offset, uid), (ends, waits), model);
-                }
-            }
-        }
-    }
-
     fn rule_copy(
         &self,
         scene: &mut Scene<'_>,
@@ -362,62 +349,9 @@ impl Groups {
 }
 
 /// The topics that copies go to.
-fn copy_topics(workers: &WorkerGroup) -> Vec<&str> {
+pub(super) fn copy_topics(workers: &WorkerGroup) -> Vec<&str> {
     match &workers.program {
         WorkerProgram::RetryTopic { .. } | WorkerProgram::BlockingRetry { .. } => workers.program.output_topics(),
         _ => Vec::new(),
     }
-}
-
-/// Whether a copy is committed and nobody has ended work on it yet.
-fn is_pending(group: &Group, model: &Model, sends: &Sends, copy: &Copied) -> bool {
-    let Some((partition, offset)) = sends.find(copy.uid).and_then(|sent| sent.place) else {
-        return false;
-    };
-    let lane = group.lanes.get(model.partitions[partition].id);
-    let mark = lane.and_then(|lane| lane.mark(offset));
-    !copy.hop.dead_letter && !mark.is_some_and(|mark| mark.ends.is_done())
-}
-
-/// What became of one record: it has one end, or waits for it.
-fn check_outcome(
-    scene: &mut Scene<'_>,
-    (group, workers): (&Group, &WorkerGroup),
-    (partition, offset, uid): (TopicPartition, Offset, Uid),
-    (ends, waits): (Ends, bool),
-    model: &Model,
-) {
-    let is_dead = ends.has(Ends::DEAD);
-    let has_end = is_dead || ends.has(Ends::PROCESSED) || ends.has(Ends::SKIPPED);
-    let (ruling, shape, what) = if !has_end && !waits {
-        let ruling = match may_skip(Some(workers)) {
-            _ if copies_late(Some(workers)) => {
-                Ruling::Allowed("the program commits the position before it hands the record on".to_owned())
-            }
-            Some(clause) => Ruling::Allowed(clause.to_owned()),
-            None => Ruling::Violation,
-        };
-        (ruling, "a record has no outcome", "was neither processed nor handed on")
-    } else if is_dead && ends.has(Ends::PROCESSED) {
-        let ruling = if ends.has(Ends::AGAIN) {
-            Ruling::Allowed("at least once: it was worked on again after its owner had changed".to_owned())
-        } else {
-            Ruling::Violation
-        };
-        (
-            ruling,
-            "a record has two outcomes",
-            "was processed, and is a dead letter as well",
-        )
-    } else {
-        return;
-    };
-    scene.rule(Check::TerminalOutcome, ruling, shape, &group.notes, || {
-        format!(
-            "uid {} at {} offset {offset}, below the committed position of group {}, {what}",
-            uid.0,
-            label(model, partition),
-            group.id
-        )
-    });
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::hops::Root;
+use super::losses;
 use crate::check::model::{Model, Scene};
 use crate::check::sends::Send;
 use crate::check::witness::Notes;
@@ -20,6 +21,8 @@ struct Latest {
     /// The run of the program that sent it, and the number of the send.
     sent: (u32, usize),
     by: NodeId,
+    /// When, by the changes of owner and position of its partition.
+    stint: u32,
 }
 
 impl Keys {
@@ -31,13 +34,14 @@ impl Keys {
         contract: Option<&WorkerGroup>,
         notes: &Notes,
         (send, number): (&Send, usize),
-        root: Root,
+        (root, stint): (Root, u32),
     ) {
         let Some(key) = send.key else { return };
         let latest = Latest {
             place: root.place,
             sent: (send.program, number),
             by: scene.node,
+            stint,
         };
         let Some(before) = self.0.get_mut(&(send.topic, key)) else {
             self.0.insert((send.topic, key), latest);
@@ -69,7 +73,10 @@ impl Keys {
             _ if before.by != scene.node => {
                 Ruling::Allowed("a member that had lost the partition and was not told yet worked on".to_owned())
             }
-            _ => Ruling::Violation,
+            _ if before.stint != stint => {
+                Ruling::Allowed("at least once: its owner had gone back to an earlier position".to_owned())
+            }
+            _ => losses::at(model, root.place.0, before.place.1),
         };
         let (later, node) = (before.place, scene.node);
         let shape = "records of one key were processed in another order";

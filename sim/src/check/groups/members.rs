@@ -12,9 +12,9 @@ use broker_core::types::{GroupEpoch, GroupInstanceId, MemberId, TopicPartition};
 use super::commits::Commit;
 use super::coordinator::Session;
 use super::{Group, short};
-use crate::check::model::Scene;
+use crate::check::model::{Model, Scene};
 use crate::history::At;
-use crate::verdict::Check;
+use crate::verdict::{Check, Ruling};
 
 /// A group's members.
 #[derive(Default)]
@@ -32,6 +32,8 @@ pub(super) struct Members {
     is_classic: bool,
     /// The largest epoch that a member was told.
     told: GroupEpoch,
+    /// When it was.
+    told_at: At,
     /// Became stable then; judged when everything of that step is known.
     stable: Option<At>,
     epoch: Option<GroupEpoch>,
@@ -95,8 +97,10 @@ impl Members {
     }
 
     /// A member was told this epoch, so it is committed.
-    pub fn told(&mut self, epoch: GroupEpoch) {
-        self.told = self.told.max(epoch);
+    pub fn told(&mut self, at: At, epoch: GroupEpoch) {
+        if epoch >= self.told {
+            (self.told, self.told_at) = (epoch, at);
+        }
     }
 
     /// A coordinator, if only one that was deposed since, gave a member these in this epoch.
@@ -153,11 +157,10 @@ impl Members {
 /// A group's state or epoch changed. G2.
 pub(super) fn group_changed(
     scene: &mut Scene<'_>,
+    model: &Model,
     group: &mut Group,
     session: Session,
-    state: GroupState,
-    epoch: GroupEpoch,
-    count: u32,
+    (state, epoch, count): (GroupState, GroupEpoch, u32),
 ) {
     check_stable(scene, group, false);
     let members = &mut group.members;
@@ -177,7 +180,12 @@ pub(super) fn group_changed(
     }
     if epoch < floor && !begins_anew {
         let (id, node) = (&group.id, scene.node);
-        scene.violation(Check::G2, "a group's epoch fell", &group.notes, || {
+        // What a coordinator has stated itself it cannot have lost.
+        let ruling = match before.is_some_and(|before| epoch < before) {
+            true => Ruling::Violation,
+            false => group.log.forgotten(model, group.members.told_at, scene.at),
+        };
+        scene.rule(Check::G2, ruling, "a group's epoch fell", &group.notes, || {
             format!("node {node} put group {id} at epoch {epoch} after {floor}")
         });
     }
@@ -286,10 +294,10 @@ pub(super) fn check_stable(scene: &mut Scene<'_>, group: &mut Group, at_end: boo
 /// A commit was taken: was its committer a member, and current? G3 and stale-owner-commit.
 pub(super) fn check_committer(
     scene: &mut Scene<'_>,
+    model: &Model,
     group: &mut Group,
     session: Option<Session>,
-    member: Option<&MemberId>,
-    epoch: GroupEpoch,
+    (member, epoch): (Option<&MemberId>, GroupEpoch),
     commit: &Commit,
 ) {
     check_stable(scene, group, false);
@@ -298,6 +306,7 @@ pub(super) fn check_committer(
         positions,
         notes,
         id,
+        log,
         ..
     } = group;
     if !positions.was_asked(commit) {
@@ -332,15 +341,16 @@ pub(super) fn check_committer(
         });
         return;
     };
-    let stale = if known.session != members.session {
+    let (ruling, stale) = if known.session != members.session {
         // What an earlier coordinator stated need not have been committed, a removal neither; a generation that some
         // member was told was.
         if !members.is_classic || epoch >= members.told {
             return;
         }
-        format!("after a member was told of {}", members.told)
+        let ruling = log.forgotten(model, members.told_at, scene.at);
+        (ruling, format!("after a member was told of {}", members.told))
     } else if let Some(cause) = known.removed {
-        format!("which was removed ({cause:?})")
+        (Ruling::Violation, format!("which was removed ({cause:?})"))
     } else {
         let current = match members.state {
             Some((_, generation, _)) if members.is_classic => generation,
@@ -350,10 +360,10 @@ pub(super) fn check_committer(
         if current == epoch {
             return;
         }
-        format!("whose epoch is {current}")
+        (Ruling::Violation, format!("whose epoch is {current}"))
     };
     let shape = "a commit was taken from a member that was not current";
-    scene.violation(Check::StaleOwnerCommit, shape, notes, || {
+    scene.rule(Check::StaleOwnerCommit, ruling, shape, notes, || {
         format!("group {id} took position {offset} of {partition} in epoch {epoch} from member {shown}, {stale}")
     });
 }

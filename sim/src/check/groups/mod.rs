@@ -9,7 +9,9 @@
 //! | [`ownership`] | who owns what, as the members themselves state it | overlapping-owners |
 //! | [`positions`] | where members begin to read | unexplained-reset, poll-skip |
 //! | [`processing`] | what programs did with each record | skipped-processing, reprocessed, unexplained-reprocess |
-//! | [`hops`] | copies in retry and dead-letter topics | terminal-outcome, hop-before-commit, duplicate-hop, provenance, early-retry |
+//! | [`hops`] | copies in retry and dead-letter topics | hop-before-commit, duplicate-hop, provenance, early-retry |
+//! | [`outcomes`] | what in the end became of each record | terminal-outcome |
+//! | [`losses`] | what follows from committed records that a log lost | |
 //! | [`keys`] | the order of each key | retry-key-order |
 //! | [`progress`] | what healed groups must come to | L7, L8, L9, L11 |
 //!
@@ -22,7 +24,9 @@ pub(super) mod contract;
 pub(super) mod coordinator;
 pub(super) mod hops;
 pub(super) mod keys;
+pub(super) mod losses;
 pub(super) mod members;
+pub(super) mod outcomes;
 pub(super) mod ownership;
 pub(super) mod positions;
 pub(super) mod processing;
@@ -45,6 +49,7 @@ use contract::Contracts;
 use coordinator::{Coordinators, Session};
 use hops::Hops;
 use keys::Keys;
+use losses::OffsetsLog;
 use members::Members;
 use ownership::Owners;
 use positions::Told;
@@ -70,6 +75,8 @@ pub(super) struct Groups {
 pub(super) struct Group {
     /// Its id.
     pub id: GroupId,
+    /// Where its coordinator keeps what it knows.
+    log: OffsetsLog,
     /// Its members, as its coordinator states them.
     members: Members,
     /// Its committed positions.
@@ -116,9 +123,11 @@ impl Groups {
             return self.last;
         }
         let is_told = self.contracts.of_group(id).next().is_some();
+        let log = OffsetsLog(self.coordinators.partition_of(id));
         self.last = *self.index.entry(id.clone()).or_insert_with(|| {
             self.list.push(Group {
                 id: id.clone(),
+                log,
                 members: Members::default(),
                 positions: Positions::default(),
                 owners: Owners::default(),
@@ -169,7 +178,7 @@ impl Groups {
                 group.note(scene, what);
                 group.members.count_rebalance(*epoch, healed);
                 if let Some(session) = session {
-                    members::group_changed(scene, group, session, *state, *epoch, *members);
+                    members::group_changed(scene, model, group, session, (*state, *epoch, *members));
                 }
             }
             Event::MemberChanged {
@@ -219,7 +228,7 @@ impl Groups {
                     offset: *offset,
                     log: *at,
                 };
-                members::check_committer(scene, group, session, member.as_ref(), *epoch, &taken);
+                members::check_committer(scene, model, group, session, (member.as_ref(), *epoch), &taken);
                 group.positions.taken(scene, session, &taken);
                 let contract = self.contracts.of_group(id).next();
                 let group = &mut self.list[self.last];
@@ -238,7 +247,7 @@ impl Groups {
             Event::OffsetExpired { group: id, partition } => {
                 let retention = self.coordinators.retention;
                 let (group, session) = self.stated(scene, id);
-                commits::expired(scene, group, session, *partition, retention);
+                commits::expired(scene, model, group, session, *partition, retention);
             }
             Event::PartitionsAssigned {
                 group: id,
@@ -251,8 +260,8 @@ impl Groups {
                 let group = &mut self.list[place];
                 let node = scene.node;
                 group.note(scene, format!("node {node} owns {partitions:?} in epoch {epoch}"));
-                group.members.told(*epoch);
-                ownership::assigned(scene, group, (member, *epoch), partitions);
+                group.members.told(scene.at, *epoch);
+                ownership::assigned(scene, model, group, (member, *epoch), partitions);
             }
             Event::PartitionsRevoked {
                 group: id, partitions, ..
@@ -374,16 +383,18 @@ impl Groups {
         let Some(uid) = processing.uid else { return };
         let root = self.hops.root(uid, (processing.partition, processing.offset));
         let has = |ends: Ends| ends.has(Ends::PROCESSED);
-        let of_root = group.lanes.get(root.place.0).and_then(|lane| lane.mark(root.place.1));
+        let of_root = group.lanes.get(root.place.0);
+        let of_root = of_root.and_then(|lane| lane.mark_of(root.place.1, root.uid));
         let was_processed = has(before)
-            || has(self.hops.ends(root.uid))
+            || has(self.hops.ends(place, root.uid))
             || root.uid != uid && of_root.is_some_and(|mark| has(mark.ends));
-        self.hops.ended(uid, after);
+        self.hops.ended(place, uid, after);
         if was_processed || !has(after) {
             return;
         }
         if let Some((send, number)) = sends.numbered(root.uid) {
             let contract = self.contracts.of(scene.node);
+            let root = (root, group.lanes.stint(root.place.0));
             group
                 .keys
                 .processed(scene, model, contract, &group.notes, (send, number), root);
@@ -427,6 +438,7 @@ impl Groups {
         }
         self.check_rest(scene);
         self.judge_hops(scene, model, sends);
+        self.check_outcomes(scene, model, sends);
     }
 }
 

@@ -61,6 +61,7 @@ impl Owners {
 /// A consumer owns these from now on, as that member in that epoch. G2 and overlapping-owners.
 pub(super) fn assigned(
     scene: &mut Scene<'_>,
+    model: &Model,
     group: &mut Group,
     (member, epoch): (&MemberId, GroupEpoch),
     partitions: &[TopicPartition],
@@ -71,6 +72,7 @@ pub(super) fn assigned(
         owners,
         lanes,
         notes,
+        log,
         ..
     } = group;
     owners.began.get_or_insert(scene.at);
@@ -93,7 +95,10 @@ pub(super) fn assigned(
                     )),
                     "a member that was removed has not been told yet",
                 ),
-                None => (Ruling::Violation, "two live members own one partition"),
+                None => (
+                    log.forgotten(model, other.since, scene.at),
+                    "two live members own one partition",
+                ),
             };
             let (node, since) = (scene.node, other.since.time);
             scene.rule(Check::OverlappingOwners, ruling, shape, notes, || {

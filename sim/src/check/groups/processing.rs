@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::contract::{copies_late, may_skip};
-use super::{Group, label};
+use super::{Group, label, losses};
 use crate::check::model::{Model, Partition, Scene};
 use crate::check::reads::name;
-use crate::history::{At, ProcessOutcome, Processing};
+use crate::history::{At, ProcessOutcome, Processing, Uid};
 use crate::scenario::{CommitMode, WorkerGroup};
 use crate::verdict::{Check, Ruling};
 
@@ -52,6 +52,8 @@ struct Undone {
 /// What became of one record.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Mark {
+    /// The record: another may have stood at its offset before a loss.
+    uid: Option<Uid>,
     /// Who worked on it last.
     node: u32,
     /// When, by [`Lane::stint`].
@@ -113,7 +115,12 @@ impl Lane {
         self.marks.get(usize::try_from(offset.0 - self.base.0).ok()?)
     }
 
-    fn mark_mut(&mut self, offset: Offset) -> &mut Mark {
+    /// What became of this record at `offset`.
+    pub fn mark_of(&self, offset: Offset, uid: Uid) -> Option<&Mark> {
+        self.mark(offset).filter(|mark| mark.uid == Some(uid))
+    }
+
+    fn mark_mut(&mut self, offset: Offset, uid: Option<Uid>) -> &mut Mark {
         if self.marks.is_empty() {
             self.base = offset;
         }
@@ -126,7 +133,11 @@ impl Lane {
         if index >= self.marks.len() {
             self.marks.resize(index + 1, Mark::default());
         }
-        &mut self.marks[index]
+        let mark = &mut self.marks[index];
+        if mark.uid != uid {
+            *mark = Mark { uid, ..Mark::default() };
+        }
+        mark
     }
 
     fn is_done(&self, partition: Option<&Partition>, offset: Offset) -> bool {
@@ -174,6 +185,11 @@ impl Lanes {
         })
     }
 
+    /// How often a partition's owner or position had changed.
+    pub fn stint(&self, partition: TopicPartition) -> u32 {
+        self.lanes.get(&partition).map_or(0, |lane| lane.stint)
+    }
+
     /// The partition has another owner, or none.
     pub fn owner_changed(&mut self, partition: TopicPartition) {
         if let Some(lane) = self.lanes.get_mut(&partition) {
@@ -203,7 +219,7 @@ impl Lanes {
     ) -> Option<(Ends, Ends)> {
         let lane = self.lanes.entry(processing.partition).or_default();
         let stint = lane.stint;
-        let mark = lane.mark_mut(processing.offset);
+        let mark = lane.mark_mut(processing.offset, processing.uid);
         let end = match outcome {
             ProcessOutcome::WillRetry => return None,
             ProcessOutcome::Processed => Ends::PROCESSED,
@@ -254,7 +270,9 @@ pub(super) fn begun(
     contract: Option<&WorkerGroup>,
     processing: &Processing,
 ) {
-    let Group { id, lanes, notes, .. } = group;
+    let Group {
+        id, lanes, notes, log, ..
+    } = group;
     let Processing {
         partition,
         offset,
@@ -269,7 +287,7 @@ pub(super) fn begun(
         lane.frontier = offset;
     }
     let (node, stint, is_acked) = (scene.node, lane.stint, offset < lane.acked);
-    let mark = lane.mark_mut(offset);
+    let mark = lane.mark_mut(offset, uid);
     let (by, since) = (NodeId(mark.node), mark.stint);
     mark.attempt = attempt;
     if !mark.ends.is_done() {
@@ -287,12 +305,17 @@ pub(super) fn begun(
     // A process gets a record twice only if its position moved, or it owned the partition twice.
     if by == node && since == stint {
         let shape = "a record was processed again although nothing had happened";
-        scene.violation(Check::UnexplainedReprocess, shape, notes, what);
+        // Unless a loss took the record and its producer brought it back to the same offset.
+        let ruling = losses::at(model, partition, offset);
+        scene.rule(Check::UnexplainedReprocess, ruling, shape, notes, what);
         return;
     }
     let at_most_once = contract.is_some_and(|contract| contract.commit == CommitMode::Before);
     let ruling = if at_most_once && is_acked {
-        Ruling::Violation
+        match losses::at(model, partition, offset) {
+            Ruling::Violation => log.forgotten(model, At::default(), scene.at),
+            ruling => ruling,
+        }
     } else {
         Ruling::Allowed("at least once: its owner changed before the position behind it was committed".to_owned())
     };

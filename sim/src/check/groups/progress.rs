@@ -1,5 +1,7 @@
 //! What healed groups must come to: L7, L8, L9, L11.
 
+use broker_core::config::AutoOffsetReset;
+
 use super::{Group, Groups};
 use crate::check::model::{Model, Nodes, Partition, Scene};
 use crate::check::reads::Reads;
@@ -82,6 +84,10 @@ fn partition_waits(
         stream.next()
     });
     if by_reading && read.is_some_and(|next| partition.is_drained(next)) {
+        return;
+    }
+    // Without a position to begin at, such a program has to be told one by hand.
+    if committed.or(read).is_none() && workers.consumer.auto_offset_reset == AutoOffsetReset::None {
         return;
     }
     let end = partition.ledger.end();

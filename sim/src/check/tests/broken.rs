@@ -618,6 +618,7 @@ const STORIES: &[Story<'_>] = &[
             1 appends b
             ok a@0
             heal
+            wait 40
             reset - 0
             unsettled",
         finds: "L1 L2 L5 L8",
@@ -642,6 +643,38 @@ const STORIES: &[Story<'_>] = &[
             heal
             unsettled",
         finds: "L8",
+    },
+    Story {
+        name: "a consumer does not read the second of its partitions",
+        contract: Contract {
+            consumers: 1,
+            partitions: 2,
+            ..PLAIN
+        },
+        script: "
+            meta 1 leader 1
+            send a b
+            commit a
+            ok a@0
+            keep 1 b
+            unknown b
+            heal
+            reset - 0
+            poll a@0
+            unsettled",
+        finds: "L8",
+    },
+    Story {
+        name: "a load cannot send to one of two partitions after the heal",
+        contract: Contract { partitions: 2, ..PLAIN },
+        script: "
+            meta 1 leader 1
+            heal
+            send a b
+            fail b
+            commit a
+            ok a@0",
+        finds: "L5",
     },
     Story {
         name: "a load cannot send after the heal",

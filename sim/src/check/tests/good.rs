@@ -342,6 +342,22 @@ fn good_histories_pass() {
             finds: "",
         },
         Story {
+            name: "a consumer need not read a partition that was added",
+            contract: Contract { consumers: 1, ..PLAIN },
+            script: "
+                meta 1 leader 1
+                send a b
+                commit a
+                ok a@0
+                keep 1 b
+                unknown b
+                heal
+                reset - 0
+                poll a@0
+                unsettled",
+            finds: "",
+        },
+        Story {
             name: "the healed cluster drains",
             contract: Contract { consumers: 1, ..PLAIN },
             script: "

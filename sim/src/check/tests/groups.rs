@@ -1,6 +1,6 @@
 //! Stories of consumer groups.
 
-use broker_core::config::GroupProtocol;
+use broker_core::config::{AutoOffsetReset, GroupProtocol};
 
 use super::script::{Contract, PLAIN, Program, WORK, Work, steps, watch};
 use super::{BEGIN, Story, tell};
@@ -38,6 +38,18 @@ const fn working(program: Program) -> Contract {
 const RETRY: Contract = working(Program::Retry { copy_first: true });
 /// Workers that commit before they hand a record on.
 const LATE: Contract = working(Program::Retry { copy_first: false });
+/// Two groups of workers with a retry topic.
+const RIVALS: Contract = Contract { rival: true, ..RETRY };
+/// Two groups of workers that commit before they hand a record on.
+const LATE_RIVALS: Contract = Contract { rival: true, ..LATE };
+/// Workers that have to be told where to begin.
+const NOWHERE: Contract = Contract {
+    work: Some(Work {
+        resets: AutoOffsetReset::None,
+        ..WORK
+    }),
+    ..PLAIN
+};
 /// Workers that try again before they go on.
 const BLOCKING: Contract = working(Program::Blocking);
 /// Workers of the classic protocol.
@@ -61,6 +73,94 @@ const ONE: &str = "
     group Stable 1 1
     w1 joins 0 -
     w1 polls a@0 b@1";
+
+/// Everybody loses power, and the offsets topic all that it had.
+const FORGOTTEN: &str = "
+    w1 does a@0 b@1
+    w1 commits 0 2 1
+    power 1 2 3
+    start 1 2 3
+    1 recovers
+    2 recovers
+    3 recovers
+    1 regains 0
+    2 regains 0
+    3 regains 0
+    elect 1 isr 1,2,3
+    1 leads
+    2 follows
+    3 follows
+    1 coordinates
+    group Stable 0 1
+    member w2 1 0
+    w2 joins 0 -
+    w2 polls a@0 b@1
+    w2 does a@0";
+
+/// The only replica of `retry` loses a copy.
+const COPY_LOST: &str = "
+    w1 works a@0
+    w1 copies x a@0 1
+    w1 copied x@0
+    w1 retried a@0 x
+    w1 commits 0 1 1
+    power 1
+    start 1
+    1 recovers
+    elect 2 isr 2,3
+    2 leads
+    3 follows
+    1 follows
+    1 regains r 0";
+
+#[test]
+fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
+    let stories = [
+        (
+            "a coordinator forgets a group because every replica lost it",
+            AFTER,
+            FORGOTTEN.to_owned(),
+            "(overlapping-owners) (reprocessed) (R3) (G2)",
+        ),
+        (
+            "a coordinator forgets a group although nobody lost power",
+            AFTER,
+            FORGOTTEN.replace("power", "kill"),
+            "overlapping-owners (reprocessed) R3 G2",
+        ),
+        (
+            "a coordinator forgets a group, and nobody had been told of it since",
+            AFTER,
+            FORGOTTEN
+                .replace("Stable 0 1", "Stable 2 1")
+                .replace("w2 joins", "remove w1 Left\n w1 loses 0\n w2 joins"),
+            "(reprocessed) (R3)",
+        ),
+        (
+            "a loss long before does not excuse a generation that falls",
+            AFTER,
+            format!("{FORGOTTEN}\nwait 60\nw2 gives 0\nmember w2 7 0\nw2 joins 0 -\n2 coordinates\ngroup Stable 6 1"),
+            "(overlapping-owners) (reprocessed) R3 G2 (G2)",
+        ),
+        (
+            "a copy is lost, and with it the record's outcome",
+            RETRY,
+            COPY_LOST.to_owned(),
+            "(lost-write) (terminal-outcome) (R3)",
+        ),
+        (
+            "a copy is lost although its broker did not lose power",
+            RETRY,
+            COPY_LOST.replace("power", "kill"),
+            "lost-write terminal-outcome R3",
+        ),
+    ];
+    let stories: Vec<(&'static str, Contract, &str, &'static str)> = stories
+        .iter()
+        .map(|(name, contract, script, finds)| (*name, *contract, &**script, *finds))
+        .collect();
+    tell_scripts(&stories);
+}
 
 fn after_one(rest: &str) -> String {
     format!("{ONE}\n{rest}")
@@ -280,6 +380,36 @@ fn good_histories_pass() {
              w1 copies z y@r1 3 of a dead
              w1 copied z@0 dead
              w1 buried y@r1 z",
+            "",
+        ),
+        (
+            "one group processes what another gives up",
+            RIVALS,
+            "member v1 1 0
+             v1 joins 0 -
+             w1 does a@0
+             w1 works b@1
+             w1 copies u b@1 1
+             w1 copied u@0
+             w1 retried b@1 u
+             w1 commits 0 2 1
+             v1 works a@0
+             v1 copies x a@0 1
+             v1 copied x@1
+             v1 retried a@0 x
+             v1 works b@1
+             v1 copies t b@1 1
+             v1 copied t@2
+             v1 retried b@1 t
+             v1 commits 0 2 1
+             v1 works x@r1 2
+             v1 copies y x@r1 2 of a
+             v1 copied y@3
+             v1 retried x@r1 y
+             v1 works y@r3 3
+             v1 copies z y@r3 3 of a dead
+             v1 copied z@0 dead
+             v1 buried y@r3 z",
             "",
         ),
         (
@@ -616,6 +746,19 @@ pub(super) const BROKEN: &[GroupStory] = &[
         "skipped-processing terminal-outcome",
     ),
     (
+        "a copy that another group made is no outcome",
+        RIVALS,
+        "member v1 1 0
+             v1 joins 0 -
+             v1 works a@0
+             v1 copies x a@0 1
+             v1 copied x@0
+             v1 retried a@0 x
+             v1 commits 0 1 1
+             w1 commits 0 1 1",
+        "skipped-processing terminal-outcome",
+    ),
+    (
         "a record is processed, and is a dead letter",
         BLOCKING,
         "w1 works a@0 3
@@ -690,6 +833,16 @@ pub(super) const BROKEN: &[GroupStory] = &[
     (
         "a group is behind",
         AFTER,
+        "meta 1 leader 1
+         w1 does a@0 b@1
+         w1 commits 0 2 1
+         heal
+         unsettled",
+        "L8",
+    ),
+    (
+        "a group that cannot begin by itself has begun, and is behind",
+        NOWHERE,
         "meta 1 leader 1
          w1 does a@0 b@1
          w1 commits 0 2 1
@@ -780,6 +933,34 @@ fn what_the_contract_allows_is_no_violation() {
             "(terminal-outcome)",
         ),
         (
+            "a program of one of two groups ends between commit and copy",
+            LATE_RIVALS,
+            "member v1 1 0
+             v1 joins 0 -
+             w1 works a@0
+             w1 commits 0 1 1
+             kill 301
+             v1 works a@0
+             v1 commits 0 1 1
+             v1 copies x a@0 1
+             v1 copied x@0
+             v1 retried a@0 x",
+            "(terminal-outcome) (hop-before-commit)",
+        ),
+        (
+            "a record is skipped, and processed when its owner has gone back behind later ones of its key",
+            BLOCKING,
+            "send e=k f=k
+             commit e f
+             w1 works e@4
+             w1 drops e@4
+             w1 does f@5
+             w1 gives 0
+             w1 joins 0 -
+             w1 does e@4",
+            "(reprocessed) (retry-key-order)",
+        ),
+        (
             "a program ends between copy and commit",
             RETRY,
             "w1 works a@0
@@ -857,13 +1038,62 @@ fn groups_have_settled_when_nothing_is_waited_for() {
         ("w2 owns 0", "orders/0 has 2 owners in group g"),
         ("kill 302\nstart 302", ""),
     ];
+    tell_waits(AFTER, &story);
+}
+
+#[test]
+fn a_retry_topic_is_drained_by_who_reads_it_to_its_end_without_commits() {
+    let none = Contract {
+        work: Some(Work {
+            commit: CommitMode::None,
+            program: Program::Retry { copy_first: true },
+            ..WORK
+        }),
+        ..PLAIN
+    };
+    let story = [
+        (
+            "meta 1 leader 1
+             w1 polls c@2 d@3
+             w1 works a@0
+             w1 copies x a@0 1
+             w1 copied x@0
+             w1 retried a@0 x
+             w1 does b@1 c@2 d@3
+             member w1 1 0,r
+             w1 joins r -",
+            "group g stands at 0 of 1 in retry/0",
+        ),
+        // It came before its time: the program goes back to it and waits.
+        ("w1 polls x@r0", ""),
+        ("w1 seeks r 0", "group g stands at 0 of 1 in retry/0"),
+        ("w1 moves r 1 0", "group g stands at 0 of 1 in retry/0"),
+        ("w1 polls x@r0", ""),
+    ];
+    tell_waits(none, &story);
+}
+
+#[test]
+fn a_group_that_cannot_begin_by_itself_is_not_waited_for() {
+    let begun = ONE.replace("w1 joins 0 -\n    w1 polls a@0 b@1", "w1 owns 0\n    w1 told 0 -");
+    let script = format!("{BEGIN}{begun}\nmeta 1 leader 1");
+    let waits = |contract| watch(&steps(&script, contract), contract).settled();
+    assert_eq!(
+        waits(AFTER),
+        Err(vec!["group g has no position, of 4 in orders/0".to_owned()])
+    );
+    assert_eq!(waits(NOWHERE), Ok(()));
+}
+
+/// What happens next after [`ONE`], and what is waited for then.
+fn tell_waits(contract: Contract, story: &[(&str, &str)]) {
     let mut script = format!("{BEGIN}{ONE}\n");
     for (next, waits) in story {
         script.push_str(next);
         script.push('\n');
-        let settled = watch(&steps(&script, AFTER), AFTER).settled();
+        let settled = watch(&steps(&script, contract), contract).settled();
         let found = settled.err().unwrap_or_default().join("; ");
-        assert_eq!(found, waits, "after {next}");
+        assert_eq!(found, *waits, "after {next}");
     }
 }
 
@@ -871,6 +1101,10 @@ fn groups_have_settled_when_nothing_is_waited_for() {
 pub(super) type GroupStory = (&'static str, Contract, &'static str, &'static str);
 
 fn tell_all(stories: &[GroupStory]) {
+    tell_scripts(stories);
+}
+
+fn tell_scripts(stories: &[(&'static str, Contract, &str, &'static str)]) {
     let scripts: Vec<String> = stories.iter().map(|(_, _, script, _)| after_one(script)).collect();
     let stories = stories.iter().zip(&scripts);
     let stories: Vec<Story<'_>> = stories

@@ -49,6 +49,7 @@
 //! w1 told 0 5 / w1 told 0 -          the coordinator tells it the position in partition 0
 //! w1 at 0 5 / w1 begins 0 5 / w1 thrown 0 7 5       it takes that position, begins at 5 without, is reset from 7
 //! w1 joins 0 5            owns, told, at: all of it
+//! w1 seeks 0 3 / w1 moves 0 5 3         its program goes to 3, and so does its consumer, from 5
 //! w1 polls a@0
 //! w1 works a@0            begins (`2`: attempt 2); `w1 done a@0` processed, `w1 drops a@0` skipped, `w1 again a@0` fails
 //! w1 does a@0             works and done
@@ -60,6 +61,9 @@
 //! w1 asks 0 5             a commit begins (`w1 hears 0 5`: ends well, `w1 hears 0 5 NotCoordinator`: does not)
 //! w1 taken 0 5 3          the coordinator takes it from the member in epoch 3; it is committed (`lost`: not yet)
 //! w1 commits 0 5 3        asks, taken, hears
+//! member v1 1 0 / v1 …    the same of the worker of group `h`, if the contract has that
+//! 1 regains 0             broker 1 recovers the offsets topic with the batches below 0 (`1 regains r 0`: `retry`, and
+//!                         leads that again)
 //! ```
 
 use core::time::Duration;
@@ -90,6 +94,8 @@ pub struct Contract {
     /// How many partitions `orders` has by the scenario.
     pub partitions: u32,
     pub work: Option<Work>,
+    /// A group `h` with one worker `v1` does the same beside group `g`.
+    pub rival: bool,
 }
 
 /// What two worker programs of group `g` promise, `w1` and `w2`, that read `orders`.
@@ -98,6 +104,7 @@ pub struct Work {
     pub commit: CommitMode,
     pub program: Program,
     pub protocol: GroupProtocol,
+    pub resets: AutoOffsetReset,
 }
 
 /// What they do with records.
@@ -120,6 +127,7 @@ pub const PLAIN: Contract = Contract {
     consumers: 0,
     partitions: 1,
     work: None,
+    rival: false,
 };
 
 /// Workers that process at least once.
@@ -127,6 +135,7 @@ pub const WORK: Work = Work {
     commit: CommitMode::After,
     program: Program::Plain,
     protocol: GroupProtocol::Consumer,
+    resets: AutoOffsetReset::Latest,
 };
 
 /// What the nodes of clients are called.
@@ -138,6 +147,8 @@ pub fn names() -> BTreeMap<NodeId, String> {
         (302, "w/2"),
         (311, "w/1 producer"),
         (312, "w/2 producer"),
+        (321, "v/1"),
+        (331, "v/1 producer"),
     ];
     names
         .into_iter()
@@ -281,7 +292,12 @@ pub fn scenario(contract: Contract) -> Scenario {
             };
             contract.consumers as usize
         ],
-        workers: contract.work.into_iter().map(workers).collect(),
+        workers: contract
+            .work
+            .into_iter()
+            .flat_map(|work| [("w", "g"), ("v", "h")].map(|(name, group)| workers(work, name, group)))
+            .take(1 + usize::from(contract.rival))
+            .collect(),
         services: Vec::new(),
         faults: Vec::new(),
         nemesis: None,
@@ -310,7 +326,7 @@ fn topic(name: &str, contract: Contract) -> Topic {
     }
 }
 
-fn workers(work: Work) -> WorkerGroup {
+fn workers(work: Work, name: &str, group: &str) -> WorkerGroup {
     let ms = Duration::from_millis(1);
     let program = match work.program {
         Program::Plain => WorkerProgram::Plain,
@@ -328,9 +344,9 @@ fn workers(work: Work) -> WorkerGroup {
         },
     };
     WorkerGroup {
-        name: "w".to_owned(),
+        name: name.to_owned(),
         count: 2,
-        group: "g".to_owned(),
+        group: group.to_owned(),
         topics: vec!["orders".to_owned()],
         program,
         commit: work.commit,
@@ -343,6 +359,7 @@ fn workers(work: Work) -> WorkerGroup {
         stop: None,
         consumer: ConsumerConfig {
             group_protocol: work.protocol,
+            auto_offset_reset: work.resets,
             ..ConsumerConfig::default()
         },
         producer: ProducerConfig::default(),

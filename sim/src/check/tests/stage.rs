@@ -134,7 +134,8 @@ impl Stage {
             "heal" => self.entry(NodeId(0), What::Environment(Environment::Healed)),
             "meta" => self.metadata(node(rest[0]), rest[1], &rest[2..]),
             "keep" => self.keep(rest[0], rest[1]),
-            "group" | "member" | "remove" | "expire" | "w1" | "w2" => self.group(first, rest),
+            "group" | "member" | "remove" | "expire" | "w1" | "w2" | "v1" => self.group(first, rest),
+            broker if rest[0] == "regains" => self.regain(node(broker), &rest[1..]),
             broker if matches!(rest[0], "coordinates" | "loads" | "loaded" | "unloads") => {
                 self.coordinator(node(broker), rest[0], &rest[1..]);
             }
@@ -432,7 +433,7 @@ impl Stage {
         );
     }
 
-    fn recover(&mut self, node: NodeId, partition: TopicPartition, words: &[&str]) {
+    pub(super) fn recover(&mut self, node: NodeId, partition: TopicPartition, words: &[&str]) {
         if let Some(below) = words.first().filter(|word| **word != "cut") {
             let below = offset(below);
             self.log(node, partition).retain(|batch| batch.next_offset() <= below);

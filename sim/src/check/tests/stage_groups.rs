@@ -41,6 +41,11 @@ fn group() -> GroupId {
     "g".into()
 }
 
+/// The group of a member: `h` is that of `v1`.
+fn group_of(member: &str) -> GroupId {
+    if member.starts_with('v') { "h".into() } else { group() }
+}
+
 impl Stage {
     /// A line about the offsets topic's leader.
     pub fn coordinator(&mut self, node: NodeId, verb: &str, words: &[&str]) {
@@ -180,7 +185,7 @@ impl Stage {
             "member" => {
                 self.member_epochs.insert(words[0].into(), epoch(words[1]));
                 let changed = Event::MemberChanged {
-                    group: group(),
+                    group: group_of(words[0]),
                     member: words[0].into(),
                     instance: option(words, "as").map(Into::into),
                     epoch: epoch(words[1]),
@@ -197,7 +202,7 @@ impl Stage {
                     other => panic!("no cause {other}"),
                 };
                 let removed = Event::MemberRemoved {
-                    group: group(),
+                    group: group_of(words[0]),
                     member: words[0].into(),
                     cause,
                 };
@@ -223,7 +228,8 @@ impl Stage {
     }
 
     fn worker(&mut self, name: &str, verb: &str, words: &[&str]) {
-        let worker = node(&format!("30{}", &name[1..]));
+        let first = if name.starts_with('v') { 320 } else { 300 };
+        let worker = NodeId(first + node(&name[1..]).0);
         let member: MemberId = name.into();
         let (coordinator, _) = self.coordinator;
         let moved = |from: Option<&str>, to: &str, cause| Event::PositionReset {
@@ -235,7 +241,7 @@ impl Stage {
         match verb {
             "owns" => {
                 let assigned = Event::PartitionsAssigned {
-                    group: group(),
+                    group: group_of(name),
                     member,
                     epoch: words
                         .get(1)
@@ -246,7 +252,7 @@ impl Stage {
             }
             "gives" => {
                 let revoked = Event::PartitionsRevoked {
-                    group: group(),
+                    group: group_of(name),
                     member,
                     epoch: GroupEpoch(1),
                     partitions: partitions(words[0]),
@@ -255,7 +261,7 @@ impl Stage {
             }
             "loses" => {
                 let lost = Event::PartitionsLost {
-                    group: group(),
+                    group: group_of(name),
                     member,
                     partitions: partitions(words[0]),
                 };
@@ -264,7 +270,7 @@ impl Stage {
             "told" => {
                 let position = (words[1] != "-").then(|| offset(words[1]));
                 let fetched = Event::OffsetsFetched {
-                    group: group(),
+                    group: group_of(name),
                     client: worker,
                     partitions: vec![(partition(words[0]), position)],
                 };
@@ -274,6 +280,11 @@ impl Stage {
             "at" => self.fact(worker, moved(None, words[1], ResetCause::Committed)),
             "begins" => self.fact(worker, moved(None, words[1], ResetCause::NoPosition)),
             "thrown" => self.fact(worker, moved(Some(words[1]), words[2], ResetCause::OutOfRange)),
+            "seeks" => {
+                let (partition, to) = (partition(words[0]), offset(words[1]));
+                self.entry(worker, What::Sought { partition, to });
+            }
+            "moves" => self.fact(worker, moved(Some(words[1]), words[2], ResetCause::Seek)),
             "joins" => {
                 self.worker(name, "owns", &words[..1]);
                 self.worker(name, "told", words);
@@ -292,7 +303,7 @@ impl Stage {
                 }
             }
             "works" => {
-                let processing = processing(words);
+                let processing = processing(name, words);
                 self.entry(worker, What::ProcessBegun(processing));
             }
             "done" | "drops" | "again" | "retried" | "buried" => {
@@ -303,7 +314,7 @@ impl Stage {
                     "drops" => ProcessOutcome::Skipped,
                     _ => ProcessOutcome::WillRetry,
                 };
-                let processing = processing(words);
+                let processing = processing(name, words);
                 self.entry(worker, What::ProcessEnded { processing, outcome });
             }
             "copies" => self.copies(NodeId(worker.0 + 10), words),
@@ -321,7 +332,7 @@ impl Stage {
             }
             "asks" => {
                 let offsets = vec![(partition(words[0]), offset(words[1]))];
-                let group = group();
+                let group = group_of(name);
                 self.entry(worker, What::CommitInvoked { group, offsets });
             }
             "hears" => {
@@ -331,7 +342,7 @@ impl Stage {
                     _ => ErrorCode::None,
                 };
                 let ended = What::CommitEnded {
-                    group: group(),
+                    group: group_of(name),
                     offsets: vec![(partition(words[0]), offset(words[1]))],
                     error,
                 };
@@ -345,7 +356,7 @@ impl Stage {
                     self.offsets_write(&words[..2]);
                 }
                 let taken = Event::OffsetCommitted {
-                    group: group(),
+                    group: group_of(name),
                     member: Some(member).filter(|_| words[2] != "-1"),
                     epoch: epoch(words[2]),
                     partition: partition(words[0]),
@@ -441,6 +452,36 @@ impl Stage {
         self.fact(node, moved);
     }
 
+    /// A broker comes back with what it still has of the offsets topic, or of `retry`, which it leads again.
+    pub fn regain(&mut self, node: NodeId, words: &[&str]) {
+        let [index, below] = words else {
+            return self.recover(node, OFFSETS, words);
+        };
+        let partition = partition(index);
+        self.recover(node, partition, &[below]);
+        self.metadata += 1;
+        let (leader_epoch, partition_epoch) = (LeaderEpoch(1), PartitionEpoch(1));
+        let state = Event::PartitionChanged {
+            offset: Offset(self.metadata),
+            partition,
+            replicas: vec![node],
+            isr: vec![node],
+            leader: Some(node),
+            leader_epoch,
+            partition_epoch,
+        };
+        self.fact(NodeId(9), state);
+        let leads = Event::BecameLeader {
+            partition,
+            leader_epoch,
+            partition_epoch,
+            epoch_start_offset: offset(below),
+            high_watermark: offset(below),
+            isr: vec![node],
+        };
+        self.fact(node, leads);
+    }
+
     /// The coordinator writes to its log.
     fn offsets_write(&mut self, words: &[&str]) {
         let (leader, epoch) = self.coordinator;
@@ -481,11 +522,11 @@ impl Stage {
 }
 
 /// `a@0`, or `a@r0` of `retry`, and the number of the attempt.
-fn processing(words: &[&str]) -> Processing {
+fn processing(worker: &str, words: &[&str]) -> Processing {
     let (name, at) = words[0].split_once('@').expect("`a@0`");
     let (of, at) = at.strip_prefix('r').map_or(("0", at), |at| ("r", at));
     Processing {
-        group: Some(group()),
+        group: Some(group_of(worker)),
         partition: partition(of),
         offset: offset(at),
         uid: Some(content(name).0),
