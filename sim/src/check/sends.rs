@@ -1,7 +1,6 @@
 //! Every send and how it ended. What became of it is judged at the end ([`super::judge`]), when every unknown outcome
 //! has shown itself.
 
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::config::{AcksSetting, ProducerConfig};
@@ -37,8 +36,6 @@ pub(super) struct Sends {
     heard: BTreeMap<(NodeId, u32), BTreeSet<usize>>,
     /// A send since the heal that did not end well, if some partition of its topic was not reached since either.
     unheard: BTreeMap<(NodeId, u32), usize>,
-    /// The shortest time after which a producer gives up an attempt.
-    patience: Duration,
 }
 
 /// One send.
@@ -136,7 +133,6 @@ impl Sends {
                 .collect(),
             heard: BTreeMap::new(),
             unheard: BTreeMap::new(),
-            patience: patience(scenario),
         }
     }
 
@@ -294,21 +290,6 @@ impl Sends {
             format!("node {node} cannot send: uid {uid}, sent to {topic} after the heal, {how}")
         })
     }
-
-    /// Whether all that has not ended began only just now, so that its first attempt may still be answered.
-    pub fn may_still_end(&self, now: At) -> bool {
-        let age = |send: &Send| Duration::from_nanos(now.time.0.saturating_sub(send.invoked.time.0));
-        let mut pending = self.sends.iter().filter(|send| send.outcome == Outcome::Pending);
-        self.unheard.is_empty() && pending.all(|send| age(send) < self.patience)
-    }
-}
-
-/// The shortest `request.timeout.ms` of all that send.
-fn patience(scenario: &Scenario) -> Duration {
-    let producers = scenario.producers.iter().map(|group| &group.config);
-    let configs = producers.chain(scenario.workers.iter().map(|workers| &workers.producer));
-    let shortest = configs.map(|config| config.request_timeout_ms).min();
-    Duration::from_millis(shortest.unwrap_or(ProducerConfig::default().request_timeout_ms))
 }
 
 /// The programs that do nothing but send.

@@ -255,16 +255,6 @@ const STORIES: &[Story<'_>] = &[
         finds: "(nonmonotonic-send)",
     },
     Story {
-        name: "a send of a moment ago when the trial ends",
-        contract: PLAIN,
-        script: "
-            meta 1 leader 1
-            heal
-            send a
-            unsettled",
-        finds: "(L5?)",
-    },
-    Story {
         name: "progress when the trial is cut off",
         contract: PLAIN,
         script: "

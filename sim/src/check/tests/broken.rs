@@ -618,7 +618,6 @@ const STORIES: &[Story<'_>] = &[
             1 appends b
             ok a@0
             heal
-            wait 40
             reset - 0
             unsettled",
         finds: "L1 L2 L5 L8",

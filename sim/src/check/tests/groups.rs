@@ -126,7 +126,7 @@ fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
             "a coordinator forgets a group although nobody lost power",
             AFTER,
             FORGOTTEN.replace("power", "kill"),
-            "overlapping-owners (reprocessed) R3 G2",
+            "overlapping-owners (reprocessed) R3 D2 G2",
         ),
         (
             "a coordinator forgets a group, and nobody had been told of it since",
@@ -140,7 +140,7 @@ fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
             "a loss long before does not excuse a generation that falls",
             AFTER,
             format!("{FORGOTTEN}\nwait 60\nw2 gives 0\nmember w2 7 0\nw2 joins 0 -\n2 coordinates\ngroup Stable 6 1"),
-            "(overlapping-owners) (reprocessed) R3 G2 (G2)",
+            "(overlapping-owners) (reprocessed) (R3) G2 (G2)",
         ),
         (
             "a copy is lost, and with it the record's outcome",
@@ -152,7 +152,7 @@ fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
             "a copy is lost although its broker did not lose power",
             RETRY,
             COPY_LOST.replace("power", "kill"),
-            "lost-write terminal-outcome R3",
+            "lost-write terminal-outcome R3 D2",
         ),
     ];
     let stories: Vec<(&'static str, Contract, &str, &'static str)> = stories

@@ -607,6 +607,7 @@ impl Stage {
 
     pub(super) fn polled(&mut self, item: &str) -> PolledRecord {
         let (name, at) = item.split_once('@').expect("`a@0`");
+        let (of, at) = at.strip_prefix('r').map_or(("0", at), |at| ("r", at));
         let (at, (_, value)) = (offset(at), content(name));
         let fingerprint = fingerprint(None, Some(&value), &[]);
         let stored = self.logs.values().flatten().find(|batch| {
@@ -615,7 +616,7 @@ impl Stage {
         });
         let leader_epoch = stored.map_or(LeaderEpoch(0), RecordBatch::leader_epoch);
         PolledRecord {
-            partition: ORDERS,
+            partition: super::stage_groups::partition(of),
             offset: at,
             leader_epoch,
             uid: Some(uid(name)),

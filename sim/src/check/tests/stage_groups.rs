@@ -17,7 +17,7 @@ pub(super) const OFFSETS: TopicPartition = TopicPartition {
 const BROKERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
 /// Partition `index` of `orders`, `r` the one of `retry`, `d` that of `dead`.
-fn partition(index: &str) -> TopicPartition {
+pub(super) fn partition(index: &str) -> TopicPartition {
     match index {
         "r" => TopicPartition::new(TopicId(101), 0),
         "d" => TopicPartition::new(TopicId(102), 0),
