@@ -147,7 +147,7 @@ impl Consumer {
 
     /// What the member owns has become less or more, or it has reached its target: the coordinator hears it at once.
     fn tell_progress(&mut self, is_underway: bool) {
-        let owned: BTreeSet<TopicPartition> = self.owned().into_iter().collect();
+        let owned = self.held();
         let Some(member) = self.heartbeating() else {
             return;
         };
@@ -158,7 +158,7 @@ impl Consumer {
     }
 
     fn send_heartbeat(&mut self, now: Instant, to: NodeId) {
-        let owned: BTreeSet<TopicPartition> = self.owned().into_iter().collect();
+        let owned = self.held();
         let instance = self.instance();
         let is_settled = self.membership.as_ref().is_some_and(|m| m.is_idle() && !m.is_dirty);
         let Some(Membership {

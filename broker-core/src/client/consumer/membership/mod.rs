@@ -691,4 +691,9 @@ impl Consumer {
             .filter(|partition| partition.tenure != Tenure::Coming);
         owned.filter_map(|partition| partition.id).collect()
     }
+
+    /// The same with what the application is about to hear of: the coordinator may not give it away meanwhile.
+    fn held(&self) -> BTreeSet<TopicPartition> {
+        self.assigned.iter().filter_map(|partition| partition.id).collect()
+    }
 }

@@ -101,8 +101,8 @@ fn what_must_go_is_committed_told_and_acknowledged_before_anything_comes() {
     bench.settle();
     assert_eq!(
         told(&mut bench),
-        [(2, Some(vec![1]))],
-        "at once, before the application hears more"
+        [(2, Some(vec![1, 2]))],
+        "at once, with what the application is about to hear of"
     );
     assert_eq!(bench.poll(), [assigned([2])]);
     assert_eq!(told(&mut bench), [(2, Some(vec![1, 2]))]);
