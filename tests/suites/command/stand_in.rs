@@ -1,0 +1,142 @@
+//! A stand-in for the trial, so that a test decides how each one comes out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use reports::record::{GroupTotals, RunRecord, SCHEMA_VERSION, Throughput, Totals};
+use sim::history::{At, SimTime};
+use sim::scenario::Scenario;
+use sim::trial::{Outcome, Verdict, Wanted};
+use sim::verdict::{Check, Finding, Findings, Ruling};
+
+/// An outcome that follows from the scenario's `teaches` line.
+pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let calls = CALLS.fetch_add(1, Ordering::SeqCst);
+    let mut findings = Findings::default();
+    let mut digest = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1;
+    let mut verdict = Verdict::Pass;
+    let mut idle = 0;
+    for word in scenario.teaches.split_whitespace() {
+        let (what, every) = word.split_once('/').unwrap_or((word, "1"));
+        if !seed.is_multiple_of(every.parse().expect("a number")) {
+            continue;
+        }
+        match what {
+            "loses" => find(
+                &mut findings,
+                Check::LostWrite,
+                Ruling::Violation,
+                "the only copy died",
+                seed,
+            ),
+            "doubles" => find(&mut findings, Check::Duplicate, Ruling::Violation, "", seed),
+            "may-lose" => {
+                let clause = "acks=1 promises the leader's log alone".to_owned();
+                find(
+                    &mut findings,
+                    Check::LostWrite,
+                    Ruling::Allowed(clause),
+                    "the only copy died",
+                    seed,
+                );
+            }
+            "buggy" if scenario.quirk_set.ack_before_isr => {
+                find(
+                    &mut findings,
+                    Check::LostWrite,
+                    Ruling::Violation,
+                    "answered too early",
+                    seed,
+                );
+            }
+            "endless" => {
+                verdict = Verdict::Inconclusive {
+                    reason: "the limit of 5 events".to_owned(),
+                }
+            }
+            "panics" => panic!("seed {seed} broke it"),
+            "slow" => thread::sleep(Duration::from_millis(4)),
+            "idle" => idle = scenario.faults.len(),
+            "idle-one" => idle = 1,
+            "differs-by-process" => digest ^= u64::from(std::process::id()),
+            "differs-by-call" => digest ^= calls,
+            _ => {}
+        }
+    }
+    if let Some(worst) = findings.worst() {
+        verdict = Verdict::Violation {
+            signature: worst.signature(),
+        };
+    }
+    if wanted.trace {
+        for (step, node, message) in [
+            (1_u64, "broker 1", "wake"),
+            (2, "broker 2", "Appended { partition: orders/0 }"),
+            (3, "broker 1", "Appended { partition: orders/0 }"),
+            (4, "broker 1", "Appended { partition: orders/1 }"),
+            (5, "client app/1", "sends"),
+        ] {
+            tracing::debug!(target: "trial", step, time = "0.1s", node, message);
+        }
+        tracing::debug!("a library speaks of itself");
+    }
+    Outcome {
+        seed,
+        record: wanted.record.then(|| record(scenario, seed, &verdict, digest)),
+        verdict,
+        findings,
+        plan: scenario.faults.clone(),
+        idle_faults: (1..=idle).map(|fault| format!("fault {fault}")).collect(),
+        digest,
+        events: 1_000 + seed % 7,
+        sim_seconds: 60.5,
+        records_acked: 100,
+        records_consumed: 99,
+        groups: GroupTotals::default(),
+    }
+}
+
+fn find(findings: &mut Findings, check: Check, ruling: Ruling, shape: &str, seed: u64) {
+    let at = At {
+        step: 17,
+        time: SimTime(1_500_000_000),
+    };
+    let evidence = format!("uid {seed} is gone");
+    findings.add(Finding {
+        check,
+        ruling,
+        shape: shape.to_owned(),
+        evidence,
+        at,
+        witness: vec!["broker 1 died".to_owned()],
+    });
+}
+
+fn record(scenario: &Scenario, seed: u64, verdict: &Verdict, digest: u64) -> RunRecord {
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        build: "0.0.0".to_owned(),
+        scenario: scenario.name.clone(),
+        teaches: scenario.teaches.clone(),
+        seed,
+        verdict: if *verdict == Verdict::Pass { "pass" } else { "violation" }.to_owned(),
+        signature: None,
+        digest: format!("{digest:016x}"),
+        sim_seconds: 2.0,
+        events: 1,
+        totals: Totals::default(),
+        findings: Vec::new(),
+        faults: Vec::new(),
+        bucket_seconds: 1.0,
+        healed_at: None,
+        throughput: Throughput {
+            produced: vec![1.0, 2.0],
+            committed: vec![1.0, 2.0],
+            consumed: vec![1.0, 2.0],
+        },
+        lag: Vec::new(),
+        groups: Vec::new(),
+    }
+}
