@@ -339,12 +339,12 @@ fn read_checkpoint(bytes: &Bytes) -> BTreeMap<TopicPartition, Offset> {
     text.lines().filter_map(line).collect()
 }
 
-/// The error of a partition that is not here, or not led here.
 /// How often followers are looked at that may have fallen behind: twice in the time that they have.
 fn isr_check_interval(config: &BrokerConfig) -> Duration {
     millis(config.replica_lag_time_max_ms.div_ceil(2))
 }
 
+/// The error of a partition that is not here, or not led here.
 fn not_led(hosted: Option<&Hosted>) -> ErrorCode {
     match hosted {
         None => ErrorCode::UnknownTopicOrPartition,

@@ -24,18 +24,24 @@ pub(super) struct Sends {
     pub nodes: Vec<NodeId>,
     last_program: Option<((NodeId, u32), u32)>,
     keys: BTreeMap<Bytes, u32>,
-    /// Every topic that anything was sent to, and what producers without idempotence may do there.
-    topics: Vec<(TopicName, Loose)>,
+    /// The scenario's topics, then others that something was sent to.
+    topics: Vec<Topic>,
     healed: Option<At>,
     pending: u64,
     /// The nodes that send until every partition has taken a record after the heal: loads and the probe.
     loads: BTreeSet<NodeId>,
-    /// How many partitions of each topic they must reach.
-    partitions: BTreeMap<String, u32>,
     /// The partitions of each topic that each of them has reached since the heal.
     heard: BTreeMap<(NodeId, u32), BTreeSet<usize>>,
     /// A send since the heal that did not end well, if some partition of its topic was not reached since either.
     unheard: BTreeMap<(NodeId, u32), usize>,
+}
+
+struct Topic {
+    name: TopicName,
+    /// What producers without idempotence may do there.
+    loose: Loose,
+    /// How many partitions the scenario gives it.
+    partitions: usize,
 }
 
 /// One send.
@@ -96,7 +102,12 @@ pub(super) struct Loose {
 impl Sends {
     /// No sends yet, from nodes that people call so.
     pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Sends {
-        let mut topics: Vec<(TopicName, Loose)> = Vec::new();
+        let topics = scenario.topics.iter().map(|topic| Topic {
+            name: topic.name.as_str().into(),
+            loose: Loose::default(),
+            partitions: topic.partitions as usize,
+        });
+        let mut topics: Vec<Topic> = topics.collect();
         let of_producers = scenario.producers.iter().map(|group| (&*group.topic, &group.config));
         let of_workers = scenario.workers.iter().flat_map(|workers| {
             let topics = workers.program.output_topics().into_iter();
@@ -110,7 +121,7 @@ impl Sends {
             } = *config;
             let topic = topic_place(&mut topics, &topic.into());
             if !(config.enable_idempotence && config.acks == AcksSetting::All) {
-                let of_topic = &mut topics[topic].1;
+                let of_topic = &mut topics[topic].loose;
                 of_topic.retries |= retries > 0;
                 of_topic.in_flight |= retries > 0 && in_flight > 1;
             }
@@ -126,11 +137,6 @@ impl Sends {
             healed: None,
             pending: 0,
             loads: loads(scenario, names),
-            partitions: scenario
-                .topics
-                .iter()
-                .map(|topic| (topic.name.clone(), topic.partitions))
-                .collect(),
             heard: BTreeMap::new(),
             unheard: BTreeMap::new(),
         }
@@ -221,8 +227,7 @@ impl Sends {
             if let Outcome::Ok { partition, .. } = outcome {
                 let heard = self.heard.entry(at).or_default();
                 heard.insert(partition);
-                let topic = &*self.topics[send.topic as usize].0.0;
-                if heard.len() >= self.partitions.get(topic).map_or(1, |all| *all as usize) {
+                if heard.len() >= self.topics[send.topic as usize].partitions {
                     self.unheard.remove(&at);
                 }
             } else {
@@ -247,7 +252,7 @@ impl Sends {
         let is_wanted: Vec<bool> = self
             .topics
             .iter()
-            .map(|(topic, _)| topics.contains(&&*topic.0))
+            .map(|topic| topics.contains(&&*topic.name.0))
             .collect();
         let wanted = self.sends.iter().filter(move |send| is_wanted[send.topic as usize]);
         wanted.map(move |send| (self.nodes[send.program as usize], send))
@@ -255,12 +260,12 @@ impl Sends {
 
     /// The name of a topic that something was sent to.
     pub fn topic(&self, send: &Send) -> &TopicName {
-        &self.topics[send.topic as usize].0
+        &self.topics[send.topic as usize].name
     }
 
     /// What producers without idempotence may do to the topic of a send.
     pub fn loose(&self, send: &Send) -> Loose {
-        self.topics[send.topic as usize].1
+        self.topics[send.topic as usize].loose
     }
 
     /// Everything is healed.
@@ -312,9 +317,13 @@ fn expected(scenario: &Scenario) -> usize {
     (records * 1.1).min(1e6) as usize
 }
 
-fn topic_place(topics: &mut Vec<(TopicName, Loose)>, name: &TopicName) -> usize {
-    topics.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-        topics.push((name.clone(), Loose::default()));
+fn topic_place(topics: &mut Vec<Topic>, name: &TopicName) -> usize {
+    topics.iter().position(|known| known.name == *name).unwrap_or_else(|| {
+        topics.push(Topic {
+            name: name.clone(),
+            loose: Loose::default(),
+            partitions: 1,
+        });
         topics.len() - 1
     })
 }

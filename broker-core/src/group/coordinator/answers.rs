@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
-
+use crate::group::classic::{refused_join, refused_sync};
 use crate::protocol::{
-    ConsumerGroupHeartbeatResponse, ErrorCode, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse,
-    OffsetCommitResponse, OffsetFetchResponse, Request, Response, SyncGroupResponse,
+    ConsumerGroupHeartbeatResponse, ErrorCode, HeartbeatResponse, LeaveGroupResponse, OffsetCommitResponse,
+    OffsetFetchResponse, Request, Response,
 };
 use crate::types::{GroupEpoch, GroupId};
 
@@ -28,21 +27,8 @@ pub(super) fn group_of(request: &Request) -> &GroupId {
 /// The answer to a request that is refused.
 pub(super) fn refusal(request: &Request, error: ErrorCode) -> Response {
     match request {
-        Request::JoinGroup(body) => JoinGroupResponse {
-            error,
-            generation: GroupEpoch::NONE,
-            protocol: None,
-            leader: None,
-            member: body.member.clone(),
-            members: Vec::new(),
-            skip_assignment: false,
-        }
-        .into(),
-        Request::SyncGroup(_) => SyncGroupResponse {
-            error,
-            assignment: Bytes::new(),
-        }
-        .into(),
+        Request::JoinGroup(body) => refused_join(error, body.member.clone()),
+        Request::SyncGroup(_) => refused_sync(error),
         Request::Heartbeat(_) => HeartbeatResponse { error }.into(),
         Request::LeaveGroup(_) => LeaveGroupResponse { error }.into(),
         Request::ConsumerGroupHeartbeat(_) => ConsumerGroupHeartbeatResponse {
@@ -72,21 +58,8 @@ pub(super) fn refusal(request: &Request, error: ErrorCode) -> Response {
 /// What is said instead of an answer that may not be given any more: nothing of it, but an error.
 pub(super) fn failed(response: Response, error: ErrorCode) -> Response {
     match response {
-        Response::JoinGroup(body) => JoinGroupResponse {
-            error,
-            generation: GroupEpoch::NONE,
-            protocol: None,
-            leader: None,
-            member: body.member,
-            members: Vec::new(),
-            skip_assignment: false,
-        }
-        .into(),
-        Response::SyncGroup(_) => SyncGroupResponse {
-            error,
-            assignment: Bytes::new(),
-        }
-        .into(),
+        Response::JoinGroup(body) => refused_join(error, body.member),
+        Response::SyncGroup(_) => refused_sync(error),
         Response::Heartbeat(_) => HeartbeatResponse { error }.into(),
         Response::LeaveGroup(_) => LeaveGroupResponse { error }.into(),
         Response::ConsumerGroupHeartbeat(body) => ConsumerGroupHeartbeatResponse {

@@ -238,7 +238,8 @@ pub(super) fn member_changed(scene: &mut Scene<'_>, group: &mut Group, session: 
 }
 
 /// A stable group's assignment has every partition once, but for a partition that moves by the cooperative way of the
-/// classic protocol: its old owner gives it up in one generation, and the next one hands it out. G2. Judged at the first fact of a later step, or at the end.
+/// classic protocol: its old owner gives it up in one generation, and the next one hands it out. G2. Judged at the
+/// first fact of a later step, or at the end.
 pub(super) fn check_stable(scene: &mut Scene<'_>, group: &mut Group, at_end: bool) {
     let Some(at) = group.members.stable.filter(|at| at_end || at.step < scene.at.step) else {
         return;

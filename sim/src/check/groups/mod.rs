@@ -6,7 +6,7 @@
 //! | [`coordinator`] | who coordinates a partition of the offsets topic, and since when | G1 |
 //! | [`members`] | groups and members as coordinators state them | G2, G3, G4, stale-owner-commit |
 //! | [`commits`] | every position that a coordinator took, and what it tells | lost-committed-offset, G5 |
-//! | [`ownership`] | who owns what, as the members themselves state it | overlapping-owners |
+//! | [`ownership`] | who owns what, as the members themselves state it | overlapping-owners, G2 |
 //! | [`positions`] | where members begin to read | unexplained-reset, poll-skip |
 //! | [`processing`] | what programs did with each record | skipped-processing, reprocessed, unexplained-reprocess |
 //! | [`hops`] | copies in retry and dead-letter topics | hop-before-commit, duplicate-hop, provenance, early-retry |
