@@ -2,7 +2,8 @@
 //! `broker-core`, with faults, a history, checkers, and the `trial` command.
 //!
 //! A run goes scenario file + seed → [`scenario::Scenario`] → fault plan ([`nemesis`]) → [`world`] →
-//! [`history`] → [`check`] → record. [`trial`] holds one such run together; [`command`] is what a person types.
+//! [`history`] → [`check`] → record. [`trial`] holds one such run together, [`sweep`] many of them;
+//! [`command`] is what a person types.
 #![forbid(unsafe_code)]
 
 #[cfg(not(madsim))]
@@ -19,6 +20,7 @@ pub mod metrics;
 pub mod nemesis;
 pub mod program;
 pub mod scenario;
+pub mod sweep;
 pub mod trial;
 pub mod verdict;
 pub mod world;

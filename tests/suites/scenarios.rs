@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sim::command::{Came, judge};
 use sim::scenario::Expectation;
 use sim::scenario::files::{self, Found, Loaded};
+use sim::sweep::{Came, judge};
 use sim::trial::{Wanted, run};
 
 fn main() -> ExitCode {

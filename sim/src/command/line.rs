@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Came, Ruled};
 use crate::scenario::Scenario;
+use crate::sweep::{Came, Ruled};
 
 /// The line that `--json` prints for each trial.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

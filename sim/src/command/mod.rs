@@ -1,26 +1,22 @@
 //! The `trial` command.
 //!
-//! In layers: [`args`] is what is typed, [`plan`] what exactly is to be held, [`pool`] and [`hold`] hold it,
-//! [`judge`] and [`tally`] fold outcomes into counters, [`summary`] says what came out, [`keep`] and [`resume`] write
-//! files. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list and explain), [`lint`].
+//! In layers: [`args`] is what is typed, [`plan`] what exactly is to be held, [`hold`] holds it on the threads of
+//! [`crate::sweep`], which folds outcomes into counters and keeps files, [`summary`] says what came out, [`resume`]
+//! remembers what is done. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list and explain), [`lint`].
 
 mod args;
 mod catalogue;
 mod exit;
 mod hold;
 mod identity;
-mod judge;
-mod keep;
 mod line;
 mod lint;
 mod plan;
-mod pool;
 mod progress;
 mod replay;
 mod resume;
 mod run;
 mod summary;
-mod tally;
 mod trace;
 mod voice;
 mod wall;
@@ -30,10 +26,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+pub use crate::sweep::{Came, Panic, Ruled, judge};
 use args::{CommandLine, Verb};
 pub use exit::Exit;
 pub use hold::Runner;
-pub use judge::{Came, Panic, Ruled, judge};
 pub use line::TrialLine;
 
 /// Columns of the table of results: it is the same in a terminal, a log and a file.
@@ -55,7 +51,6 @@ pub fn main() -> ExitCode {
 /// The command with another runner in the place of [`crate::trial::run`].
 #[must_use]
 pub fn main_with(runner: Runner) -> ExitCode {
-    hold::catch_panics();
     let seed_variable = std::env::var_os("TRIAL_SEED").map(|seed| seed.to_string_lossy().into_owned());
     let host = Host { runner, seed_variable };
     let line = match CommandLine::try_parse() {

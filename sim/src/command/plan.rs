@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::args::{RunArgs, Seed, SeedError};
 use super::exit::Exit;
-use super::keep::KeepError;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{self, Loaded};
 use crate::scenario::parse::{quirk_hint, quirk_set};
+use crate::sweep::keep::KeepError;
 use broker_core::config::UnknownQuirk;
 
 /// The trials of one `trial run`.

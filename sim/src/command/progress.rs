@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::judge::{Came, Ruled};
 use super::wall::Stopwatch;
 use crate::scenario::units::show_count;
+use crate::sweep::{Came, Ruled};
 
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);

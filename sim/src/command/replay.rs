@@ -8,8 +8,6 @@ use super::args::ReplayArgs;
 use super::exit::Exit;
 use super::hold::hold;
 use super::identity;
-use super::judge::{Came, Ruled, judge};
-use super::keep::Store;
 use super::line::TrialLine;
 use super::plan::{PlanError, one_seed, with_quirks};
 use super::trace::{Follow, with_trace};
@@ -17,6 +15,8 @@ use super::voice::Voice;
 use crate::scenario::files::{Loaded, load_one};
 use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
+use crate::sweep::keep::Store;
+use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted};
 use crate::verdict::{Finding, Ruling};
 
@@ -115,7 +115,7 @@ impl Replay<'_> {
         }
         let mut exit = Exit::AsExpected;
         if let (Some(out), Some(outcome)) = (&self.args.out, outcome) {
-            match Store::at(out).keep(&self.loaded, outcome) {
+            match Store::at(out).keep(&self.loaded.scenario, outcome) {
                 Ok(folder) => voice.remark(format!("files: {}", folder.display())),
                 Err(error) => {
                     voice.tell(format!("error: failed to {error}"));

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::tally::Tally;
 use super::wall::Stopwatch;
+use crate::sweep::tally::Tally;
 
 /// How long, and for how many trials, finished seeds may wait until they are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);

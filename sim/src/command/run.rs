@@ -11,19 +11,20 @@ use super::args::RunArgs;
 use super::exit::Exit;
 use super::hold::{Runner, hold};
 use super::identity::{self, Hash};
-use super::judge::{Came, Ruled, judge};
-use super::keep::{KeepError, Store};
 use super::line::TrialLine;
 use super::plan::{Mode, PlanError, RunPlan, plan};
-use super::pool::in_order;
 use super::progress::Progress;
 use super::resume::SweepFile;
 use super::summary::{Standing, counted, failures};
-use super::tally::Tally;
 use super::voice::Voice;
+use super::wall;
 use super::{Host, TABLE_WIDTH};
 use crate::scenario::files::Loaded;
 use crate::scenario::units::show_count;
+use crate::sweep::keep::{KeepError, Store};
+use crate::sweep::pool::in_order;
+use crate::sweep::tally::{self, Tally};
+use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted};
 
 /// Holds what the command line asks for.
@@ -86,7 +87,7 @@ fn store(plan: &RunPlan) -> (Store, Option<PathBuf>) {
             let folder = Store::sweep_folder(&hash.hex());
             (Store::of_sweep(folder.clone()), Some(folder))
         }
-        None => (Store::by_time(), None),
+        None => (Store::by_time(wall::now), None),
     }
 }
 
@@ -244,7 +245,7 @@ impl Run<'_> {
         }
         let jobs = wanted
             .into_values()
-            .flat_map(|trials| trials.into_iter().take(super::tally::Group::KEPT));
+            .flat_map(|trials| trials.into_iter().take(tally::Group::KEPT));
         let jobs: Vec<Job> = jobs
             .map(|(scenario, seed)| Job {
                 scenario,
@@ -378,7 +379,7 @@ fn keep_again(runner: Runner, job: &Job, store: &Store, before: Option<&Outcome>
 }
 
 fn keep(job: &Job, outcome: &Outcome, store: &Store) -> Vec<(Exit, String)> {
-    match store.keep(&job.loaded, outcome) {
+    match store.keep(&job.loaded.scenario, outcome) {
         Ok(_) => Vec::new(),
         Err(error) => vec![(Exit::Internal, format!("error: failed to {error}"))],
     }

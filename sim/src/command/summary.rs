@@ -8,12 +8,12 @@ use std::path::Path;
 use reports::summary::{AllowedCount, RowVerdict, SummaryRow};
 
 use super::exit::Exit;
-use super::keep::Store;
 use super::plan::Mode;
-use super::tally::{FailureKind, Tally};
 use crate::scenario::Expectation;
 use crate::scenario::files::Loaded;
 use crate::scenario::units::show_count;
+use crate::sweep::keep::Store;
+use crate::sweep::tally::{FailureKind, Tally};
 use crate::verdict::Check;
 
 /// One scenario's trials and what they are judged by.

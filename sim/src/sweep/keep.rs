@@ -10,8 +10,7 @@ use reports::plot::{PlotError, compare, write_plots};
 use reports::record::{RunRecord, SaveError, save};
 use reports::whole;
 
-use super::wall;
-use crate::scenario::files::Loaded;
+use crate::scenario::Scenario;
 use crate::scenario::write::to_toml;
 use crate::trial::Outcome;
 
@@ -45,8 +44,8 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Folder {
-    /// It will be named by the time of its making.
-    ByTime,
+    /// It will be named by the time of its making, which this gives.
+    ByTime(fn() -> String),
     /// It is known; `latest` is set once something is in it.
     Known { path: PathBuf, latest: Latest },
 }
@@ -62,11 +61,11 @@ enum Latest {
 }
 
 impl Store {
-    /// A new folder below `trial-runs`, called by the time.
+    /// A new folder below `trial-runs`, called by the time that `now` gives when the folder is made.
     #[must_use]
-    pub fn by_time() -> Store {
+    pub fn by_time(now: fn() -> String) -> Store {
         Store {
-            folder: Mutex::new(Folder::ByTime),
+            folder: Mutex::new(Folder::ByTime(now)),
         }
     }
 
@@ -105,7 +104,7 @@ impl Store {
     pub fn prepare(&self) -> Result<(), KeepError> {
         let folder = self.folder.lock().expect("no thread panics while it holds the folder");
         let place = match &*folder {
-            Folder::ByTime => Path::new(RUNS),
+            Folder::ByTime(_) => Path::new(RUNS),
             Folder::Known { path, .. } => path,
         };
         fs::create_dir_all(place).map_err(at(place))?;
@@ -129,11 +128,11 @@ impl Store {
     ///
     /// # Errors
     /// When something cannot be written.
-    pub fn keep(&self, loaded: &Loaded, outcome: &Outcome) -> Result<PathBuf, KeepError> {
-        let parent = self.folder()?.join(&loaded.scenario.name);
+    pub fn keep(&self, scenario: &Scenario, outcome: &Outcome) -> Result<PathBuf, KeepError> {
+        let parent = self.folder()?.join(&scenario.name);
         let folder = parent.join(outcome.seed.to_string());
         let unfinished = parent.join(format!(".{}.{}.part", outcome.seed, std::process::id()));
-        let written = write(&unfinished, loaded, outcome);
+        let written = write(&unfinished, scenario, outcome);
         let written = written.and_then(|()| replace(&folder, &unfinished).map_err(at(&folder)));
         if let Err(error) = written {
             // The first error is the one to tell.
@@ -155,9 +154,9 @@ impl Store {
     /// The folder of the run, made now if it is not there, with `trial-runs/latest` pointing to it.
     fn folder(&self) -> Result<PathBuf, KeepError> {
         let mut folder = self.folder.lock().expect("no thread panics while it holds the folder");
-        if let Folder::ByTime = *folder {
+        if let Folder::ByTime(now) = *folder {
             *folder = Folder::Known {
-                path: make_by_time()?,
+                path: make_by_time(&now())?,
                 latest: Latest::Wanted,
             };
         }
@@ -174,13 +173,12 @@ impl Store {
 }
 
 /// Two runs of one second get different folders.
-fn make_by_time() -> Result<PathBuf, KeepError> {
+fn make_by_time(time: &str) -> Result<PathBuf, KeepError> {
     let runs = Path::new(RUNS);
     fs::create_dir_all(runs).map_err(at(runs))?;
-    let time = wall::now();
     for number in 1_u32.. {
         let name = if number == 1 {
-            time.clone()
+            time.to_owned()
         } else {
             format!("{time}-{number}")
         };
@@ -215,10 +213,10 @@ fn link(target: &Path, link: &Path) -> io::Result<()> {
     fs::write(link, target.to_string_lossy().as_bytes())
 }
 
-fn write(folder: &Path, loaded: &Loaded, outcome: &Outcome) -> Result<(), KeepError> {
+fn write(folder: &Path, scenario: &Scenario, outcome: &Outcome) -> Result<(), KeepError> {
     fs::create_dir_all(folder).map_err(at(folder))?;
-    let scenario = folder.join("scenario.toml");
-    whole::write(&scenario, to_toml(&loaded.scenario).as_bytes()).map_err(at(&scenario))?;
+    let file = folder.join("scenario.toml");
+    whole::write(&file, to_toml(scenario).as_bytes()).map_err(at(&file))?;
     if let Some(record) = &outcome.record {
         save(record, &folder.join("record.json"))?;
         write_plots(record, folder)?;

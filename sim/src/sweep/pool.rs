@@ -2,7 +2,9 @@
 
 use core::ops::ControlFlow;
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 
 /// How far the fastest may run ahead of the slowest, in trials: it bounds the memory for results that wait their turn.
 const WINDOW: u64 = 1_024;
@@ -18,10 +20,6 @@ pub fn in_order<J: Send, R: Send>(
     work: impl Fn(&J) -> R + Sync,
     mut each: impl FnMut(J, R) -> ControlFlow<()>,
 ) {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .expect("the system has threads");
     let desk = Desk {
         line: Mutex::new(Line {
             jobs,
@@ -32,10 +30,11 @@ pub fn in_order<J: Send, R: Send>(
         moved: Condvar::new(),
     };
     let (sender, receiver) = mpsc::channel();
-    pool.in_place_scope(|scope| {
+    thread::scope(|scope| {
+        let mut workers = Vec::new();
         for _ in 0..threads.max(1) {
             let (sender, desk, work) = (sender.clone(), &desk, &work);
-            scope.spawn(move |_| {
+            workers.push(scope.spawn(move || {
                 let _closing = Closing(desk);
                 while let Some((number, job)) = desk.next() {
                     let result = work(&job);
@@ -43,21 +42,24 @@ pub fn in_order<J: Send, R: Send>(
                         break;
                     }
                 }
-            });
+            }));
         }
         drop(sender);
         let mut waiting = BTreeMap::new();
         let mut taken = 0;
-        for (number, job, result) in receiver {
+        'results: for (number, job, result) in receiver {
             waiting.insert(number, (job, result));
             while let Some((job, result)) = waiting.remove(&taken) {
                 taken += 1;
                 desk.advance(taken);
                 if each(job, result).is_break() {
                     desk.close();
-                    return;
+                    break 'results;
                 }
             }
+        }
+        for worker in workers {
+            worker.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
     });
 }
@@ -114,7 +116,7 @@ struct Closing<'a, I>(&'a Desk<I>);
 
 impl<I> Drop for Closing<'_, I> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             self.0.close();
         }
     }
