@@ -3,6 +3,8 @@
 //! What members have and still subscribe to stays. The rest goes, topic by topic, to the subscriber with the fewest
 //! partitions; topics with many partitions per subscriber come first, because they leave the least choice. Then, topic
 //! by topic, partitions move from the subscriber with most to the one with fewest while that makes them more equal.
+//! Among subscribers with equally many, the order that they had at the start of the topic's turn decides (Kafka
+//! `UniformHeterogeneousAssignmentBuilder.MemberAssignmentBalancer`): who began with fewer gets first and gives last.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -80,10 +82,10 @@ impl Balance {
 
     fn assign_rest(&mut self) {
         for (topic, count, subscribers) in &self.topics {
+            let order = by_count(subscribers, &self.counts);
             for partition in partitions(*topic, *count) {
                 if !self.owners.contains_key(&partition) {
-                    let least = subscribers.iter().min_by_key(|&&member| (self.counts[member], member));
-                    let least = *least.expect("the topic has subscribers");
+                    let least = taker(&order, &self.counts);
                     self.owners.insert(partition, least);
                     self.counts[least] += 1;
                 }
@@ -95,9 +97,7 @@ impl Balance {
         for _ in 0..MAX_ROUNDS {
             let mut moved = false;
             for at in 0..self.topics.len() {
-                while self.move_one(at) {
-                    moved = true;
-                }
+                moved |= self.even_out_topic(at);
             }
             if !moved {
                 return;
@@ -105,24 +105,52 @@ impl Balance {
         }
     }
 
-    /// Moves one partition of a topic from the subscriber that has most to the one that has fewest, if that has at
-    /// least two fewer.
-    fn move_one(&mut self, at: usize) -> bool {
+    /// A topic's turn: moves its partitions from the subscriber that has most to the one that has fewest, while that
+    /// has at least two fewer. Returns whether any moved.
+    fn even_out_topic(&mut self, at: usize) -> bool {
         let (topic, count, subscribers) = &self.topics[at];
-        let least = subscribers.iter().min_by_key(|&&member| (self.counts[member], member));
-        let least = *least.expect("the topic has subscribers");
-        let owned = partitions(*topic, *count).map(|partition| (self.owners[&partition], partition));
-        // Of members with equally many, the last gives, and it gives its last partition.
-        let Some((most, partition)) = owned.max_by_key(|&(owner, partition)| (self.counts[owner], owner, partition))
-        else {
-            return false;
-        };
-        if self.counts[most] < self.counts[least] + 2 {
+        let mut order = by_count(subscribers, &self.counts);
+        let most = order.last().expect("the topic has subscribers");
+        if self.counts[*most] < self.counts[order[0]] + 2 {
             return false;
         }
-        self.owners.insert(partition, least);
-        self.counts[most] -= 1;
-        self.counts[least] += 1;
-        true
+        // What each subscriber has of this topic as the turn begins, its last partition at the end.
+        let mut own: BTreeMap<usize, Vec<TopicPartition>> = BTreeMap::new();
+        for partition in partitions(*topic, *count) {
+            own.entry(self.owners[&partition]).or_default().push(partition);
+        }
+        let mut moved = false;
+        // Those from here on have nothing of the topic to give.
+        let mut end = order.len();
+        while let Some(place) = (0..end).max_by_key(|&place| (self.counts[order[place]], place)) {
+            let giver = order[place];
+            let Some(partition) = own.get_mut(&giver).and_then(Vec::pop) else {
+                end -= 1;
+                order.swap(place, end);
+                continue;
+            };
+            let taker = taker(&order, &self.counts);
+            if self.counts[giver] < self.counts[taker] + 2 {
+                break;
+            }
+            self.owners.insert(partition, taker);
+            self.counts[giver] -= 1;
+            self.counts[taker] += 1;
+            moved = true;
+        }
+        moved
     }
+}
+
+/// A topic's subscribers at the start of its turn: by what they have, then by id.
+fn by_count(subscribers: &[usize], counts: &[usize]) -> Vec<usize> {
+    let mut order = subscribers.to_vec();
+    order.sort_by_key(|&member| (counts[member], member));
+    order
+}
+
+/// Who gets the next partition: the first in the order of those that have fewest.
+fn taker(order: &[usize], counts: &[usize]) -> usize {
+    let first_with_fewest = order.iter().min_by_key(|&&member| counts[member]);
+    *first_with_fewest.expect("the topic has subscribers")
 }

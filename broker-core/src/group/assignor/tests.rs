@@ -70,7 +70,7 @@ fn targets_are_those_of_kafka() {
             }
         }
     }
-    assert_eq!(compared, 16);
+    assert_eq!(compared, 19);
 }
 
 /// Up to 5 topics of up to 8 partitions, up to 8 members, alike or not, with any targets before.
