@@ -212,6 +212,7 @@ impl Running {
             broker: plays_broker.then(|| BrokerRole {
                 replicas: Replicas::new(
                     ctx.now,
+                    ctx.rng,
                     identity.id,
                     &identity.config,
                     identity.quirks,

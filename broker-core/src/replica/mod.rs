@@ -36,6 +36,7 @@ use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::log::{Log, LogConfig};
 use crate::machine::{ConnectionId, Context, Instant, RequestId, earliest};
 use crate::protocol::{ErrorCode, Response};
+use crate::random::Random;
 use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 
 use coordinated::CoordinatorRead;
@@ -105,10 +106,13 @@ struct Hosted {
 }
 
 impl Replicas {
-    /// A broker without partitions, with the segment files and the checkpoint file that its disk holds.
+    /// A broker without partitions, with the segment files and the checkpoint file that its disk holds. It looks at its
+    /// followers from a random moment of the first interval on: brokers do not start in the same instant, so their
+    /// checks are out of phase.
     #[must_use]
     pub fn new(
         now: Instant,
+        rng: &mut Random,
         id: NodeId,
         config: &BrokerConfig,
         quirks: Quirks,
@@ -136,7 +140,7 @@ impl Replicas {
             facts: VecDeque::new(),
             coordinator_reads: Vec::new(),
             moved: Vec::new(),
-            next_isr_check: now + isr_check_interval(config),
+            next_isr_check: now + rng.duration(Duration::ZERO, isr_check_interval(config)),
             next_checkpoint: now + millis(config.replica_high_watermark_checkpoint_interval_ms),
             checkpoint_is_stale: false,
         }

@@ -45,9 +45,11 @@ impl Trio {
         let broker_config = BrokerConfig::default();
         let brokers = [1, 2, 3].map(|id| {
             let found = BTreeMap::new();
-            let mut replicas = Replicas::new(Instant(0), NodeId(id), &broker_config, quirks, found, &Bytes::new());
-            replicas.set_registration(BrokerEpoch(i64::from(id)));
-            (NodeId(id), (replicas, Outbox::default(), Random::new(1, "story")))
+            let mut rng = Random::new(u64::from(id), "story");
+            let (now, id) = (Instant(0), NodeId(id));
+            let mut replicas = Replicas::new(now, &mut rng, id, &broker_config, quirks, found, &Bytes::new());
+            replicas.set_registration(BrokerEpoch(i64::from(id.0)));
+            (id, (replicas, Outbox::default(), rng))
         });
         let mut trio = Trio {
             now: Instant(0),
@@ -547,4 +549,14 @@ fn a_pause_that_ends_while_the_leader_is_unreachable_wakes_nobody() {
     trio.with(2, |replicas, ctx| replicas.on_wake(ctx));
     let retry = trio.now + Duration::from_millis(300);
     assert_eq!(trio.brokers[&NodeId(2)].0.fetchers_deadline(), Some(retry));
+}
+
+#[test]
+fn brokers_look_at_their_followers_out_of_phase() {
+    let interval = isr_check_interval(&BrokerConfig::default());
+    let trio = Trio::new(TopicConfig::default(), Quirks::default());
+    let checks = trio.brokers.values().map(|(replicas, ..)| replicas.next_isr_check);
+    let distinct: BTreeSet<Instant> = checks.clone().collect();
+    assert_eq!(distinct.len(), 3, "{distinct:?}");
+    assert!(checks.clone().all(|at| at <= Instant(0) + interval), "{distinct:?}");
 }

@@ -76,7 +76,9 @@ impl Desk {
     /// A broker that does not lead yet.
     fn idle(config: BrokerConfig, quirks: Quirks, topic_config: TopicConfig) -> Desk {
         let found = BTreeMap::new();
-        let mut replicas = Replicas::new(Instant(0), NodeId(1), &config, quirks, found, &Bytes::new());
+        let mut rng = Random::new(1, "desk");
+        let (start, id) = (Instant(0), NodeId(1));
+        let mut replicas = Replicas::new(start, &mut rng, id, &config, quirks, found, &Bytes::new());
         replicas.set_registration(BrokerEpoch(1));
         replicas.watch(OFFSETS.topic);
         let mut groups = GroupCoordinator::new(&config, quirks);
@@ -94,7 +96,7 @@ impl Desk {
             },
             topic_config,
             out: Outbox::default(),
-            rng: Random::new(1, "desk"),
+            rng,
             files: BTreeMap::new(),
             reads: Some(Ok(())),
             waiting: Vec::new(),
