@@ -60,6 +60,8 @@ config! {
         broker_heartbeat_interval_ms: u64 = 2_000, "broker.heartbeat.interval.ms";
         /// A broker silent for longer is fenced by the controller.
         broker_session_timeout_ms: u64 = 9_000, "broker.session.timeout.ms";
+        /// Whether a broker that is asked to stop first lets the controller move its leaderships away.
+        controlled_shutdown_enable: bool = true, "controlled.shutdown.enable";
         /// A voter that waits longer than this (times 1 to 2) for a vote to end stands again.
         controller_quorum_election_timeout_ms: u64 = 1_000, "controller.quorum.election.timeout.ms";
         /// A voter that hears nothing from the leader for this long stands; a leader that hears from no majority

@@ -118,6 +118,9 @@ pub enum Input {
     },
     /// The deadline has passed.
     Wake,
+    /// The process is asked to end in good order, as SIGTERM does. A broker or controller answers with
+    /// [`Output::Halt`] once it has; clients are closed by their programs and ignore it.
+    Stop,
 }
 
 /// What a machine asks of its host.
@@ -164,6 +167,8 @@ pub enum HaltReason {
     CorruptState(alloc::string::String),
     /// Another process registered under this broker's id.
     DuplicateBrokerId,
+    /// It was asked to, by [`Input::Stop`], and has put everything in order.
+    Stopped,
 }
 
 /// A pure state machine with time, input and randomness as arguments.

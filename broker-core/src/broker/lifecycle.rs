@@ -1,5 +1,5 @@
-//! A broker's standing with the controller: registration, then heartbeats for as long as it runs (KIP-631; Kafka
-//! `BrokerLifecycleManager`).
+//! A broker's standing with the controller: registration, then heartbeats for as long as it runs, and leave to go at the
+//! end (KIP-631; Kafka `BrokerLifecycleManager`).
 
 use core::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::types::{BrokerEpoch, NodeId, Offset};
 /// The pause between heartbeats while the broker is not yet unfenced for the first time.
 const STARTING_INTERVAL: Duration = Duration::from_millis(10);
 
+/// The pause after the first heartbeat that asks for a controlled shutdown: the leaders may have moved by then.
+const LEAVING_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Registration and heartbeats of one run of a broker.
 pub(super) struct Lifecycle {
     id: NodeId,
@@ -22,9 +25,22 @@ pub(super) struct Lifecycle {
     broker_epoch: Option<BrokerEpoch>,
     /// It has been unfenced since it started.
     has_started: bool,
+    shutdown: ControlledShutdown,
     controller: Option<NodeId>,
     in_flight: Option<(RequestId, Instant)>,
     next_at: Instant,
+}
+
+/// How far the broker is on its way out (Kafka `PENDING_CONTROLLED_SHUTDOWN`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ControlledShutdown {
+    NotWanted,
+    /// Its heartbeats say that it wants to shut down.
+    Wanted,
+    /// The controller has heard it, and moves its leaderships away.
+    Pending,
+    /// The controller lets it go.
+    Granted,
 }
 
 impl Lifecycle {
@@ -36,6 +52,7 @@ impl Lifecycle {
             request_timeout: millis(identity.config.broker_session_timeout_ms),
             broker_epoch: None,
             has_started: false,
+            shutdown: ControlledShutdown::NotWanted,
             controller: None,
             in_flight: None,
             next_at: Instant::default(),
@@ -81,12 +98,30 @@ impl Lifecycle {
                 broker_epoch,
                 current_metadata_offset: applied,
                 want_fence: false,
-                want_shut_down: false,
+                want_shut_down: self.shutdown != ControlledShutdown::NotWanted,
             }
             .into(),
         };
         let id = ctx.out.request(controller, request);
         self.in_flight = Some((id, ctx.now + self.request_timeout));
+    }
+
+    /// Asks the controller for leave to shut down, beginning now. False if there is nobody to ask and nothing to move: the
+    /// broker has not been unfenced yet.
+    pub fn begin_controlled_shutdown(&mut self, ctx: &mut Context<'_>) -> bool {
+        if !self.has_started {
+            return false;
+        }
+        self.shutdown = ControlledShutdown::Wanted;
+        // An answer that is still to come speaks of an earlier wish.
+        self.in_flight = None;
+        self.next_at = ctx.now;
+        true
+    }
+
+    /// The controller has moved the broker's leaderships away, and everybody knows.
+    pub fn may_shut_down(&self) -> bool {
+        self.shutdown == ControlledShutdown::Granted
     }
 
     pub fn on_response(&mut self, ctx: &mut Context<'_>, id: RequestId, response: &Response) {
@@ -103,6 +138,12 @@ impl Lifecycle {
                 self.has_started |= !body.is_fenced;
                 if !self.has_started {
                     self.next_at = ctx.now + STARTING_INTERVAL;
+                }
+                if body.should_shut_down {
+                    self.shutdown = ControlledShutdown::Granted;
+                } else if self.shutdown == ControlledShutdown::Wanted {
+                    self.shutdown = ControlledShutdown::Pending;
+                    self.next_at = ctx.now + LEAVING_INTERVAL;
                 }
             }
             _ => {}

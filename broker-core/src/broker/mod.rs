@@ -9,6 +9,7 @@ mod coordinators;
 mod lifecycle;
 mod metadata;
 mod producer_ids;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use crate::broker::boot::{Boot, Disk};
 use crate::broker::coordinators::OffsetsTopic;
 use crate::broker::lifecycle::Lifecycle;
 use crate::broker::producer_ids::ProducerIds;
+use crate::broker::shutdown::Shutdown;
 use crate::config::{BrokerConfig, Quirks};
 use crate::controller::image::ClusterImage;
 use crate::controller::records::MetadataRecord;
@@ -126,6 +128,8 @@ impl Machine for Broker {
         };
         let result = match (&mut self.state, input) {
             (State::Stopped, _) => return,
+            // It has not begun anything that would have to be put in order.
+            (State::Starting { .. }, Input::Stop) => Err(HaltReason::Stopped),
             (State::Running(running), input) => running.handle(&mut ctx, &self.identity, input),
             (State::Starting { boot, early }, Input::Disk { op, file, result }) => {
                 match boot.on_disk(&mut ctx, op, file, result) {
@@ -174,6 +178,8 @@ struct Running {
     image: ClusterImage,
     applied: Offset,
     broker: Option<BrokerRole>,
+    /// Once it is asked to end.
+    shutdown: Option<Shutdown>,
 }
 
 /// What only brokers have.
@@ -227,6 +233,7 @@ impl Running {
                 follows_metadata: false,
                 forwarded: BTreeMap::new(),
             }),
+            shutdown: None,
         };
         running.follow_up(ctx)?;
         for input in early {
@@ -248,8 +255,10 @@ impl Running {
             Input::Unreachable { peer } => self.on_unreachable(ctx, peer),
             Input::Disk { op, file, result } => self.on_disk(ctx, op, file, &result)?,
             Input::Wake => self.on_wake(ctx)?,
+            Input::Stop => self.begin_shutdown(ctx, identity),
         }
-        self.follow_up(ctx)
+        self.follow_up(ctx)?;
+        self.continue_shutdown(ctx)
     }
 
     fn on_request(&mut self, ctx: &mut Context<'_>, identity: &Identity, reply_to: ReplyTo, request: Request) {
@@ -365,8 +374,9 @@ impl Running {
                 outcome.map_err(HaltReason::MetadataLogOffline)?;
             }
             FileName::Segment { .. } | FileName::HighWatermarkCheckpoint => {
-                if let Some(broker) = &mut self.broker {
-                    broker.replicas.on_disk(ctx, op, file, result);
+                let replicas = self.broker.as_mut().map(|broker| &mut broker.replicas);
+                if let Some(replicas) = replicas.or_else(|| self.shutdown.as_mut()?.flushing()) {
+                    replicas.on_disk(ctx, op, file, result);
                 }
             }
         }
@@ -405,6 +415,7 @@ impl Running {
             broker.and_then(|broker| broker.groups.deadline()),
             broker.and_then(|broker| broker.lifecycle.deadline()),
             broker.and_then(|broker| broker.producer_ids.deadline()),
+            self.shutdown.as_ref().and_then(Shutdown::deadline),
         ])
     }
 

@@ -143,6 +143,15 @@ impl Quorum {
         self.become_role(ctx, self.election, resigned);
     }
 
+    /// The process is about to end: a leader resigns and says so, so that nobody has to wait for its silence to become
+    /// suspicious (Kafka `KafkaRaftClient.GracefulShutdown`).
+    pub fn shut_down(&mut self, ctx: &mut Context<'_>) {
+        if self.is_leader() {
+            self.resign(ctx);
+            self.drive(ctx);
+        }
+    }
+
     /// The only way from one role to another. Requests of the old role are given up, and fetches that wait for its
     /// entries are refused.
     pub(super) fn become_role(&mut self, ctx: &mut Context<'_>, election: ElectionState, role: Role) {

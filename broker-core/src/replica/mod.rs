@@ -75,6 +75,8 @@ pub struct Replicas {
     next_isr_check: Instant,
     next_checkpoint: Instant,
     checkpoint_is_stale: bool,
+    /// The last write of the checkpoint file, until the disk has answered.
+    checkpoint_op: Option<OpId>,
 }
 
 /// This broker, and what it knows of the others.
@@ -143,6 +145,7 @@ impl Replicas {
             next_isr_check: now + rng.duration(Duration::ZERO, isr_check_interval(config)),
             next_checkpoint: now + millis(config.replica_high_watermark_checkpoint_interval_ms),
             checkpoint_is_stale: false,
+            checkpoint_op: None,
         }
     }
 
@@ -240,6 +243,7 @@ impl Replicas {
     pub fn on_disk(&mut self, ctx: &mut Context<'_>, op: OpId, file: FileName, result: &Result<DiskReply, DiskError>) {
         let FileName::Segment { partition: id, .. } = file else {
             // The checkpoint is a hint: a failed write costs nothing but a lower hint.
+            self.checkpoint_op.take_if(|writing| *writing == op);
             return;
         };
         if self.on_read(ctx, op, result) || self.on_coordinator_read(op, result) {
@@ -323,10 +327,30 @@ impl Replicas {
             let offset = hosted.partition.high_watermark();
             writeln!(text, "{} {} {offset}", id.topic, id.partition).expect("a string takes everything");
         }
-        ctx.out.disk(DiskOp::Replace {
+        let op = ctx.out.disk(DiskOp::Replace {
             file: FileName::HighWatermarkCheckpoint,
             bytes: text.into(),
         });
+        self.checkpoint_op = Some(op);
+    }
+
+    /// Follows nobody any more, proposes nothing, and makes durable whatever it has (Kafka `ReplicaManager.shutdown`,
+    /// `LogManager.shutdown`). From now on only disk results are of interest, until [`Replicas::is_flushed`].
+    pub fn shut_down(&mut self, ctx: &mut Context<'_>) {
+        self.fetchers.clear();
+        self.alter = AlterPartitions::default();
+        self.write_checkpoint(ctx);
+        for hosted in self.partitions.values_mut() {
+            hosted.partition.log.flush(ctx);
+        }
+    }
+
+    /// Whether the disk has everything that it can still take.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        let mut logs = self.partitions.values().map(|hosted| &hosted.partition.log);
+        let is_flushed = |log: &Log| log.is_offline() || log.flushed_end() == log.log_end_offset();
+        self.checkpoint_op.is_none() && logs.all(is_flushed)
     }
 }
 

@@ -3,6 +3,7 @@
 mod groups;
 mod members;
 mod random;
+mod shutdown;
 mod topics;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,7 +13,7 @@ use core::time::Duration;
 use super::{Broker, Roles};
 use crate::config::{BrokerConfig, Quirks};
 use crate::disk::{DiskOp, DiskReply, FileName, OpId};
-use crate::machine::{ConnectionId, Input, Instant, Machine, Output, ReplyTo, RequestId};
+use crate::machine::{ConnectionId, HaltReason, Input, Instant, Machine, Output, ReplyTo, RequestId};
 use crate::protocol::{
     ErrorCode, FindCoordinatorRequest, OffsetAndMetadata, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
 };
@@ -112,6 +113,18 @@ impl Cluster {
         }
     }
 
+    /// Asks a node to end, and says how long that takes; none if it does not end within a minute.
+    fn stop(&mut self, id: u32) -> Option<Duration> {
+        let begin = self.now;
+        self.post(id, None, Input::Stop);
+        while self.nodes[&id].machine.is_some() {
+            if !self.step(begin + 60 * SECOND) {
+                return None;
+            }
+        }
+        Some(self.now.since(begin))
+    }
+
     /// Nothing leaves the node and nothing reaches it.
     fn isolate(&mut self, id: u32) {
         for other in BROKERS.into_iter().chain([CLIENT.0]).filter(|other| *other != id) {
@@ -161,6 +174,9 @@ impl Cluster {
             }
             Output::Disk { op, what } => self.disk(from, op, what),
             Output::Trace(event) => self.events.push((from, event)),
+            Output::Halt {
+                reason: HaltReason::Stopped,
+            } => self.kill(from),
             Output::Halt { reason } => panic!("node {from}: {reason:?}"),
         }
     }

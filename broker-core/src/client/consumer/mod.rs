@@ -429,7 +429,7 @@ impl Machine for Consumer {
                 self.connection_lost(now, lost);
             }
             // A client serves nobody and has no disk.
-            Input::Request { .. } | Input::Closed { .. } | Input::Disk { .. } | Input::Wake => {}
+            Input::Request { .. } | Input::Closed { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
         }
         self.time_out_requests(now);
         self.pump(now);

@@ -301,7 +301,7 @@ impl Machine for Producer {
                 self.connection_lost(now, lost);
             }
             // A client serves nobody and has no disk.
-            Input::Request { .. } | Input::Closed { .. } | Input::Disk { .. } | Input::Wake => {}
+            Input::Request { .. } | Input::Closed { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
         }
         self.keep_time(now);
         self.pump(now);
