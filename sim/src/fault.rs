@@ -97,12 +97,16 @@ pub enum Fault {
         /// Its responses instead of its requests.
         response: bool,
     },
-    /// Asks a program to end in good order, as SIGTERM does. When the fault ends, it starts again.
+    /// Asks a program, a broker or a controller to end in good order, as SIGTERM does. When the fault ends, it starts
+    /// again.
     Stop(Target),
-    /// Stops the programs of a group one after the other, each for a while.
+    /// The same as soon as no broker is down or about to be, and every ISR is complete. The fault lasts as long as it
+    /// would have from its time on.
+    StopInSync(Target),
+    /// Stops the programs of a group, or the brokers, one after the other, each for a while.
     RollingRestart {
-        /// The group's name in the scenario.
-        workers: String,
+        /// Whose.
+        of: Rolling,
         /// The time between the stops of two of them.
         every: Duration,
         /// How long each is down, counted from when it is asked to end.
@@ -127,6 +131,18 @@ pub enum Fault {
         topic: String,
         /// Whose answers.
         on: Target,
+    },
+}
+
+/// Who is restarted one after the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rolling {
+    /// The programs of the group with this name in the scenario.
+    Workers(String),
+    /// All brokers, in order of their numbers.
+    Brokers {
+        /// Each waits until every ISR is complete.
+        wait_for_isr: bool,
     },
 }
 

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use broker_core::random::Random;
 
-use crate::fault::{Fault, FaultPlan, PlannedFault, Target};
+use crate::fault::{Fault, FaultPlan, PlannedFault, Rolling, Target};
 use crate::scenario::Scenario;
 use strike::{Draws, Occupied, strike};
 
@@ -61,6 +61,7 @@ pub struct Weights {
     pub kill_worker: u32,
     pub restart_worker: u32,
     pub pause_worker: u32,
+    pub stop: u32,
 }
 
 impl Default for Weights {
@@ -78,6 +79,7 @@ impl Default for Weights {
             kill_worker: 0,
             restart_worker: 0,
             pause_worker: 0,
+            stop: 0,
         }
     }
 }
@@ -91,7 +93,7 @@ impl Weights {
 
     /// Each kind, by its key in a scenario file, with its weight.
     #[must_use]
-    pub fn by_kind(&self) -> [(&'static str, u32); 11] {
+    pub fn by_kind(&self) -> [(&'static str, u32); 12] {
         [
             ("kill", self.kill),
             ("power_loss", self.power_loss),
@@ -104,6 +106,7 @@ impl Weights {
             ("kill_worker", self.kill_worker),
             ("restart_worker", self.restart_worker),
             ("pause_worker", self.pause_worker),
+            ("stop", self.stop),
         ]
     }
 }
@@ -115,8 +118,8 @@ pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
     let mut plan: FaultPlan = Vec::new();
     for planned in &scenario.faults {
         match &planned.fault {
-            Fault::RollingRestart { workers, every, down } => {
-                plan.extend(rolling_restart(scenario, planned.at, workers, *every, *down));
+            Fault::RollingRestart { of, every, down } => {
+                plan.extend(rolling_restart(scenario, planned.at, of, *every, *down));
             }
             _ => plan.push(planned.clone()),
         }
@@ -129,24 +132,40 @@ pub fn plan(scenario: &Scenario, seed: u64) -> FaultPlan {
     plan
 }
 
-/// One stop for each worker of a group.
+/// One stop for each worker of a group, or each broker.
 fn rolling_restart(
     scenario: &Scenario,
     at: Duration,
-    workers: &str,
+    of: &Rolling,
     every: Duration,
     down: Duration,
 ) -> Vec<PlannedFault> {
-    let group = scenario.workers.iter().find(|group| group.name == workers);
+    let fault = |number: u32| match of {
+        Rolling::Workers(name) => Fault::Stop(Target::Client(format!("{name}/{number}"))),
+        Rolling::Brokers { wait_for_isr: true } => Fault::StopInSync(Target::Broker(number)),
+        Rolling::Brokers { wait_for_isr: false } => Fault::Stop(Target::Broker(number)),
+    };
     let stop = |number: u32| {
         let at = at.saturating_add(every.saturating_mul(number - 1));
         PlannedFault {
             at,
             until: Some(at.saturating_add(down)),
-            fault: Fault::Stop(Target::Client(format!("{workers}/{number}"))),
+            fault: fault(number),
         }
     };
-    (1..=group.map_or(0, |group| group.count)).map(stop).collect()
+    (1..=rolled(scenario, of)).map(stop).collect()
+}
+
+/// How many are restarted.
+#[must_use]
+pub fn rolled(scenario: &Scenario, of: &Rolling) -> u32 {
+    match of {
+        Rolling::Workers(name) => {
+            let group = scenario.workers.iter().find(|group| group.name == *name);
+            group.map_or(0, |group| group.count)
+        }
+        Rolling::Brokers { .. } => scenario.cluster.brokers,
+    }
 }
 
 fn strikes(scenario: &Scenario, spec: &NemesisSpec, seed: u64) -> Vec<PlannedFault> {

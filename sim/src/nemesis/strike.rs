@@ -5,7 +5,7 @@ use core::time::Duration;
 use broker_core::random::Random;
 
 use super::{NemesisSpec, Weights};
-use crate::fault::{Fault, PlannedFault, Target};
+use crate::fault::{Fault, PlannedFault, Rolling, Target};
 use crate::scenario::Scenario;
 use crate::scenario::validate::targets;
 
@@ -127,6 +127,11 @@ pub fn struck(fault: &Fault, everybody: u32) -> (u32, Vec<Target>) {
                 .collect();
             (outside.iter().map(|target| size(target)).sum(), known(outside))
         }
+        // One broker after the other.
+        Fault::RollingRestart {
+            of: Rolling::Brokers { .. },
+            ..
+        } => (1, Vec::new()),
         _ => match targets(fault).first() {
             // Programs are no nodes of the cluster.
             Some((_, Target::Client(_))) | None => (0, Vec::new()),
@@ -185,6 +190,7 @@ pub fn strike(
                 "power_loss" => Fault::PowerLoss(target),
                 "restart" => Fault::Restart(target),
                 "pause" => Fault::Pause(target),
+                "stop" => Fault::Stop(target),
                 "slow_disk" => Fault::SlowDisk(target, libm::exp2(1.0 + draws.degree * 5.6)),
                 other => unreachable!("{other} has no weight"),
             }

@@ -7,11 +7,11 @@ use broker_core::protocol::ApiKey;
 use super::keys;
 use super::nearest::nearest;
 use super::reader::{Table, Value};
-use crate::fault::{Fault, PlannedFault, Target};
+use crate::fault::{Fault, PlannedFault, Rolling, Target};
 use crate::nemesis::{NemesisSpec, Weights};
 
 /// The keys that say what a fault does.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 18] = [
     "kill",
     "power_loss",
     "restart",
@@ -23,6 +23,7 @@ pub const KINDS: [&str; 17] = [
     "hold",
     "drop",
     "stop",
+    "stop_in_sync",
     "rolling_restart",
     "slow_program",
     "stuck_poll",
@@ -154,9 +155,10 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
             })
         }
         "stop" => target(value).map(Fault::Stop),
+        "stop_in_sync" => target(value).map(Fault::StopInSync),
         "rolling_restart" => {
             let table = value.table(&keys::ROLLING_RESTART)?;
-            let workers = table.required("workers").and_then(|value| value.text());
+            let of = rolling(&table);
             let time = |name: &str, default| {
                 let value = table.get(name);
                 value.map_or(Some(default), |value| value.positive_duration())
@@ -166,7 +168,7 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
                 time("down", Duration::from_secs(2)),
             );
             Some(Fault::RollingRestart {
-                workers: workers?.to_owned(),
+                of: of?,
                 every: every?,
                 down: down?,
             })
@@ -198,6 +200,43 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
             })
         }
         other => unreachable!("{other} is not among the kinds"),
+    }
+}
+
+/// Who is restarted one after the other: workers or brokers.
+fn rolling(table: &Table<'_>) -> Option<Rolling> {
+    let workers = table.get("workers").map(|value| value.text().map(str::to_owned));
+    let brokers = table.get("brokers").map(|value| value.boolean());
+    let wait_for_isr = table.get("wait_for_isr");
+    match (workers, brokers) {
+        (Some(name), None | Some(Some(false))) => {
+            if let Some(value) = wait_for_isr {
+                value.problem(
+                    "workers wait for no ISR",
+                    "remove `wait_for_isr`, or write `brokers = true`",
+                );
+                return None;
+            }
+            name.map(Rolling::Workers)
+        }
+        (None, Some(Some(true))) => {
+            let wait_for_isr = wait_for_isr.map_or(Some(true), |value| value.boolean())?;
+            Some(Rolling::Brokers { wait_for_isr })
+        }
+        (_, Some(None)) => None,
+        (Some(_), Some(_)) => {
+            let hint = "write a `[[faults]]` for each";
+            table.problem(
+                "a rolling restart is of workers or of brokers, but this one is of both",
+                hint,
+            );
+            None
+        }
+        (None, None | Some(Some(false))) => {
+            let hint = "add `workers = \"<name>\"`, or `brokers = true`";
+            table.problem("the rolling restart does not say of what", hint);
+            None
+        }
     }
 }
 
@@ -343,6 +382,7 @@ fn weights(value: &Value<'_>) -> Option<Weights> {
         kill_worker: weight("kill_worker")?,
         restart_worker: weight("restart_worker")?,
         pause_worker: weight("pause_worker")?,
+        stop: weight("stop")?,
     };
     if weights.total() == 0 {
         if table.has_unknown_key {

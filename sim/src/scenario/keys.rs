@@ -549,13 +549,19 @@ pub const FAULT: Section = Section {
             "stop",
             "target",
             "none",
-            "asks a worker to end in good order, as SIGTERM does; afterwards it starts again",
+            "asks a worker, broker or controller to end in good order, as SIGTERM does; afterwards it starts again",
+        ),
+        key(
+            "stop_in_sync",
+            "target",
+            "none",
+            "the same, as soon as no broker is down and every ISR is complete",
         ),
         key(
             "rolling_restart",
             "table",
             "none",
-            "stops the workers of a group one after the other, each for a while",
+            "stops the workers of a group, or the brokers, one after the other, each for a while",
         ),
         key(
             "slow_program",
@@ -625,9 +631,16 @@ pub const SLOW_PROGRAM: Section = Section {
 /// `rolling_restart = {…}`
 pub const ROLLING_RESTART: Section = Section {
     name: "faults.rolling_restart",
-    meaning: "stops the workers of a group one after the other, each for a while",
+    meaning: "stops the workers of a group, or the brokers, one after the other, each for a while",
     keys: &[
-        key("workers", "string", "", "the name of the workers"),
+        key("workers", "string", "none", "the name of the workers"),
+        key("brokers", "true or false", "false", "all brokers, instead of workers"),
+        key(
+            "wait_for_isr",
+            "true or false",
+            "true",
+            "a broker is stopped only when no other is down and every ISR is complete",
+        ),
         key(
             "every",
             "duration",
@@ -777,6 +790,12 @@ pub const WEIGHTS: Section = Section {
             "number",
             "0",
             "stop a worker and its consumer for a while",
+        ),
+        key(
+            "stop",
+            "number",
+            "0",
+            "ask a node to end in good order, and start it after a while",
         ),
     ],
 };

@@ -246,8 +246,8 @@ impl Lint<'_> {
             Fault::SlowDisk(_, 1.0) => Some("a factor of 1 changes nothing".to_owned()),
             Fault::SlowDisk(target, _) | Fault::OmitTopic { on: target, .. } => self.no_follower(target),
             Fault::SlowProgram(_, 1.0) => Some("a factor of 1 changes nothing".to_owned()),
-            Fault::Stop(_)
-            | Fault::SlowProgram(..)
+            Fault::Stop(target) | Fault::StopInSync(target) => self.no_follower(target),
+            Fault::SlowProgram(..)
             | Fault::StuckPoll(_)
             | Fault::ServiceDown(_)
             | Fault::CreatePartitions { .. }

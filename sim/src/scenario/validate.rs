@@ -74,6 +74,7 @@ pub fn targets(fault: &Fault) -> Vec<(String, &Target)> {
         Fault::Hold { from, to, .. } => vec![("hold.from".to_owned(), from), ("hold.to".to_owned(), to)],
         Fault::Drop { from, to, .. } => vec![("drop.from".to_owned(), from), ("drop.to".to_owned(), to)],
         Fault::Stop(target) => one("stop", target),
+        Fault::StopInSync(target) => one("stop_in_sync", target),
         Fault::SlowProgram(target, _) => one("slow_program.target", target),
         Fault::StuckPoll(target) => one("stuck_poll", target),
         Fault::OmitTopic { on, .. } => one("omit_topic.on", on),

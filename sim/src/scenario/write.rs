@@ -12,7 +12,7 @@ use super::{
     Backpressure, Cluster, CommitMode, Expectation, Hardware, KeyStrategy, Keys, Limits, Network, Scenario,
     WorkerGroup, WorkerProgram,
 };
-use crate::fault::{Fault, PlannedFault, Target};
+use crate::fault::{Fault, PlannedFault, Rolling, Target};
 use crate::nemesis::NemesisSpec;
 
 /// The text of a scenario file with every key of the scenario, also where it has its default; of Kafka's settings only
@@ -260,12 +260,14 @@ impl File {
                 response,
             } => self.put("drop", messages(from, to, *api, *response)),
             Fault::Stop(on) => self.put("stop", target(on)),
-            Fault::RollingRestart { workers, every, down } => {
+            Fault::StopInSync(on) => self.put("stop_in_sync", target(on)),
+            Fault::RollingRestart { of, every, down } => {
+                let of = match of {
+                    Rolling::Workers(workers) => format!("workers = {}", text(workers)),
+                    Rolling::Brokers { wait_for_isr } => format!("brokers = true, wait_for_isr = {wait_for_isr}"),
+                };
                 let pace = format!("every = {}, down = {}", duration(*every), duration(*down));
-                self.put(
-                    "rolling_restart",
-                    format_args!("{{ workers = {}, {pace} }}", text(workers)),
-                );
+                self.put("rolling_restart", format_args!("{{ {of}, {pace} }}"));
             }
             Fault::SlowProgram(on, factor) => {
                 self.put(

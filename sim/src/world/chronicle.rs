@@ -139,6 +139,7 @@ impl<O: Observer> World<'_, O> {
                 format!("disk operation {}{file}: {result}", op.0)
             }
             Input::Wake => "wake".to_owned(),
+            Input::Stop => "is asked to stop".to_owned(),
         }
     }
 }

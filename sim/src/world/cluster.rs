@@ -17,6 +17,7 @@ struct Partition {
     offset: Offset,
     leader: Option<NodeId>,
     replicas: Vec<NodeId>,
+    in_sync: usize,
 }
 
 impl Cluster {
@@ -30,6 +31,7 @@ impl Cluster {
                 offset,
                 partition,
                 replicas,
+                isr,
                 leader,
                 ..
             } => {
@@ -39,6 +41,7 @@ impl Cluster {
                         offset: *offset,
                         leader: *leader,
                         replicas: replicas.clone(),
+                        in_sync: isr.len(),
                     };
                     self.partitions.insert(*partition, state);
                 }
@@ -75,6 +78,12 @@ impl Cluster {
         followers
     }
 
+    /// Whether every partition has a leader, and all of its replicas in its ISR.
+    pub(super) fn is_in_sync(&self) -> bool {
+        let mut partitions = self.partitions.values();
+        partitions.all(|partition| partition.leader.is_some() && partition.in_sync == partition.replicas.len())
+    }
+
     /// The active controller, if there ever was one.
     pub(super) fn controller(&self) -> Option<NodeId> {
         self.controller.map(|(_, node)| node)
@@ -99,15 +108,17 @@ mod tests {
     fn the_newest_state_counts_whoever_states_it() {
         let mut cluster = Cluster::default();
         let partition = TopicPartition::new(TopicId(100), 0);
-        let changed = |offset: i64, leader: Option<u32>| Event::PartitionChanged {
+        let in_sync = |count: usize| [NodeId(3), NodeId(1), NodeId(2)][..count].to_vec();
+        let with_isr = |offset: i64, leader: Option<u32>, isr: usize| Event::PartitionChanged {
             offset: Offset(offset),
             partition,
-            replicas: vec![NodeId(3), NodeId(1), NodeId(2)],
-            isr: vec![NodeId(1)],
+            replicas: in_sync(3),
+            isr: in_sync(isr),
             leader: leader.map(NodeId),
             leader_epoch: LeaderEpoch(0),
             partition_epoch: PartitionEpoch(0),
         };
+        let changed = |offset, leader| with_isr(offset, leader, 1);
         let created = Event::TopicCreated {
             offset: Offset(4),
             name: "orders".into(),
@@ -134,5 +145,10 @@ mod tests {
         cluster.observe(NodeId(1), &leads(4));
         cluster.observe(NodeId(2), &leads(3));
         assert_eq!(cluster.controller(), Some(NodeId(1)));
+        for (offset, leader, isr, is_in_sync) in [(10, Some(1), 2, false), (11, Some(1), 3, true), (12, None, 3, false)]
+        {
+            cluster.observe(NodeId(1), &with_isr(offset, leader, isr));
+            assert_eq!(cluster.is_in_sync(), is_in_sync, "at {offset}");
+        }
     }
 }

@@ -219,7 +219,7 @@ impl<'a, O: Observer> World<'a, O> {
             Happening::Told(connection) => self.tell(connection),
             Happening::Ring(sleeper) => self.ring(sleeper),
             Happening::Begin(fault) => self.begin_fault(fault),
-            Happening::End(fault) => self.end_fault(fault),
+            Happening::End(fault) => self.time_is_up(fault),
             Happening::Heal => self.heal(),
             Happening::Settle => self.ask_whether_settled(),
         }

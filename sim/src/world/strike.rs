@@ -1,5 +1,8 @@
 //! The fault plan: who is struck is decided when a fault begins, and all is undone when it ends.
 
+use std::time::Duration;
+
+use broker_core::machine::Input;
 use broker_core::protocol::{ErrorCode, Response};
 
 use super::FiredFault;
@@ -11,6 +14,9 @@ use super::queue::Queue;
 use super::target::describe;
 use crate::fault::{Fault, FaultPlan, PlannedFault};
 use crate::history::{Environment, Observer, SimTime};
+
+/// How often a stop that waits for complete ISRs looks.
+const SYNC_CHECK: Duration = Duration::from_millis(100);
 
 /// The plan and what has become of it.
 pub(super) struct Strikes<'a> {
@@ -28,6 +34,8 @@ struct Strike {
     name: String,
     began: Option<SimTime>,
     ended: Option<SimTime>,
+    /// When it ends, if it began later than planned.
+    ends_at: Option<u64>,
     fired: bool,
     /// What its end has to do.
     undo: Vec<Undo>,
@@ -185,9 +193,21 @@ impl<O: Observer> World<'_, O> {
         if self.strikes.healed {
             return;
         }
+        let PlannedFault { at, until, fault } = &self.strikes.plan[number];
+        if matches!(fault, Fault::StopInSync(_)) {
+            if !self.is_in_sync() {
+                let again = self.now + SimTime::after(SYNC_CHECK).0;
+                return self.queue.push(again, Happening::Begin(number));
+            }
+            // It lasts from now on, not from when it was to begin.
+            if let Some(until) = until {
+                let ends_at = self.now + SimTime::after(until.saturating_sub(*at)).0;
+                self.strikes.strikes[number].ends_at = Some(ends_at);
+                self.queue.push(ends_at, Happening::End(number));
+            }
+        }
         self.count(Kind::FaultBegins, NOWHERE, fold(number));
         self.strikes.strikes[number].began = Some(SimTime(self.now));
-        let fault = &self.strikes.plan[number].fault;
         // A target that cannot be found leaves the fault unfired, with the name that the plan gives it.
         let Some(name) = self.name(fault) else { return };
         self.strikes.strikes[number].name = name;
@@ -199,6 +219,13 @@ impl<O: Observer> World<'_, O> {
             .iter()
             .any(|undo| !matches!(undo, Undo::Release | Undo::Arrive | Undo::Tell))
             || strike.fired;
+    }
+
+    /// Whether no server is down or about to be, and every ISR is complete.
+    fn is_in_sync(&self) -> bool {
+        let servers = &self.nodes[..self.roles.len()];
+        let all_run = servers.iter().all(|node| node.is_alive() && node.kept_down == 0);
+        all_run && self.cluster.is_in_sync()
     }
 
     /// Does it, and returns how it is undone; nothing if it had no effect.
@@ -345,7 +372,7 @@ impl<O: Observer> World<'_, O> {
                 self.tell_began(number);
                 vec![Undo::Arrive, Undo::Tell]
             }
-            Fault::Stop(target) => {
+            Fault::Stop(target) | Fault::StopInSync(target) => {
                 let mut victims = self.resolve(target);
                 victims.retain(|victim| self.nodes[*victim].is_alive());
                 let programs: Vec<usize> = victims.iter().filter_map(|victim| self.headed_by(*victim)).collect();
@@ -354,6 +381,10 @@ impl<O: Observer> World<'_, O> {
                 }
                 for program in programs {
                     self.ask_to_stop(program);
+                }
+                let servers = self.roles.len();
+                for victim in victims.iter().filter(|victim| **victim < servers) {
+                    self.accept(*victim, Input::Stop, 0);
                 }
                 self.told(number, victims.into_iter().map(Undo::Start).collect())
             }
@@ -386,7 +417,7 @@ impl<O: Observer> World<'_, O> {
                 self.strikes.strikes[number].fired = true;
                 Vec::new()
             }
-            Fault::RollingRestart { .. } => unreachable!("the plan has a stop for each program"),
+            Fault::RollingRestart { .. } => unreachable!("the plan has a stop for each"),
         }
     }
 
@@ -415,6 +446,14 @@ impl<O: Observer> World<'_, O> {
     }
 
     // ---- ending
+
+    /// A fault's time may be over: not yet, if it began later than planned.
+    pub(super) fn time_is_up(&mut self, number: usize) {
+        let ends_at = self.strikes.strikes[number].ends_at;
+        if ends_at.is_none_or(|ends_at| ends_at <= self.now) {
+            self.end_fault(number);
+        }
+    }
 
     pub(super) fn end_fault(&mut self, number: usize) {
         let strike = &mut self.strikes.strikes[number];

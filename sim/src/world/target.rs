@@ -7,7 +7,7 @@ use broker_core::types::{NodeId, TopicName};
 
 use super::FIRST_CONTROLLER;
 use super::engine::World;
-use crate::fault::{Fault, Target};
+use crate::fault::{Fault, Rolling, Target};
 use crate::history::Observer;
 
 impl<O: Observer> World<'_, O> {
@@ -116,7 +116,11 @@ pub(super) fn describe(fault: &Fault, name: impl Fn(&Target) -> String) -> Strin
             format!("drop {api:?} {kind} from {} to {}", name(from), name(to))
         }
         Fault::Stop(target) => format!("stop {}", name(target)),
-        Fault::RollingRestart { workers, .. } => format!("rolling restart of {workers}"),
+        Fault::StopInSync(target) => format!("stop {} in sync", name(target)),
+        Fault::RollingRestart { of, .. } => match of {
+            Rolling::Workers(workers) => format!("rolling restart of {workers}"),
+            Rolling::Brokers { .. } => "rolling restart of the brokers".to_owned(),
+        },
         Fault::SlowProgram(target, factor) => format!("slow {}, {factor} times", name(target)),
         Fault::StuckPoll(target) => format!("{} does not poll", name(target)),
         Fault::ServiceDown(service) => format!("service {service} down"),

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use broker_core::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
-use broker_core::machine::{Input, Output};
+use broker_core::machine::{HaltReason, Input, Output};
 
 use super::chronicle;
 use super::engine::{DiskDone, Happening, World};
@@ -134,10 +134,13 @@ impl<O: Observer> World<'_, O> {
 
     fn carry_out_all(&mut self, index: usize, mut machine: Taken) {
         while let Some(output) = machine.as_machine().poll() {
-            let goes_on = self.carry_out(index, output);
-            if !goes_on {
+            if let Some(halt) = self.carry_out(index, output) {
                 self.die(index, State::Dead);
-                self.note(index, Environment::Halted);
+                self.note(index, halt.clone());
+                // The fault that asked for its end may be over already.
+                if halt == Environment::Ended && self.nodes[index].kept_down == 0 {
+                    self.start(index);
+                }
                 return;
             }
         }
@@ -203,8 +206,8 @@ impl<O: Observer> World<'_, O> {
 
     // ---- outputs
 
-    /// Carries out one output; false if it is a halt.
-    fn carry_out(&mut self, index: usize, output: Output) -> bool {
+    /// Carries out one output; if it is a halt, says how the process ends.
+    fn carry_out(&mut self, index: usize, output: Output) -> Option<Environment> {
         match output {
             Output::Request { to, id, body } => self.send_request(index, to, id, body),
             Output::Response { to, body } => self.send_response(index, to, body),
@@ -212,10 +215,13 @@ impl<O: Observer> World<'_, O> {
             Output::Trace(event) => self.state_fact(index, &event),
             Output::Halt { reason } => {
                 self.say_halt(self.nodes[index].id, &reason);
-                return false;
+                return Some(match reason {
+                    HaltReason::Stopped => Environment::Ended,
+                    _ => Environment::Halted,
+                });
             }
         }
-        true
+        None
     }
 
     // ---- the disk

@@ -105,7 +105,8 @@ fn messages_about_workers() {
 fn messages_about_faults_on_programs() {
     let faults = [
         "stop = \"client app/1\"",
-        "stop = \"broker 1\"",
+        "stop = \"broker 7\"",
+        "stop_in_sync = \"client billing/1\"",
         "stop = \"client billing/2\"",
         "stuck_poll = \"the controller\"",
         "slow_program = { target = \"client billing/1\", factor = 0.5 }",
@@ -119,6 +120,10 @@ fn messages_about_faults_on_programs() {
         "rolling_restart = { workers = \"biling\" }",
         "rolling_restart = { workers = \"billing\", every = \"0s\" }",
         "rolling_restart = { workers = \"billing\", down = \"2m\" }",
+        "rolling_restart = { every = \"5s\" }",
+        "rolling_restart = { workers = \"billing\", brokers = true }",
+        "rolling_restart = { workers = \"billing\", wait_for_isr = true }",
+        "rolling_restart = { brokers = true, every = \"25s\", down = \"20s\" }",
         "kill = \"the coordinator of biling\"",
         "kill = \"coordinator\"",
     ];
@@ -179,6 +184,24 @@ fn a_rolling_restart_is_a_stop_for_each() {
             (18, until(20), &stop(3))
         ]
     );
+}
+
+#[test]
+fn a_rolling_restart_of_brokers_waits_for_complete_isrs_or_not() {
+    for (key, stop) in [
+        ("", Fault::StopInSync as fn(Target) -> Fault),
+        (", wait_for_isr = true", Fault::StopInSync),
+        (", wait_for_isr = false", Fault::Stop),
+    ] {
+        let text = format!("[[faults]]\nat = \"10s\"\nrolling_restart = {{ brokers = true, every = \"4s\"{key} }}");
+        let plan = nemesis::plan(&read(&worker(&text)), 1);
+        let stops: Vec<_> = plan
+            .iter()
+            .map(|planned| (planned.at.as_secs(), planned.fault.clone()))
+            .collect();
+        let stop = |number| stop(Target::Broker(number));
+        assert_eq!(stops, [(10, stop(1)), (14, stop(2)), (18, stop(3))], "{key}");
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use broker_core::config::{ConsumerConfig, GroupProtocol};
 
 use super::Judge;
-use crate::fault::{Fault, Target};
+use crate::fault::{Fault, Rolling, Target};
+use crate::nemesis::rolled;
 use crate::scenario::nearest::nearest;
 use crate::scenario::units::{show_count, show_duration};
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
@@ -257,7 +258,10 @@ impl Judge<'_> {
                     );
                 }
             }
-            Fault::RollingRestart { workers, .. } => {
+            Fault::RollingRestart {
+                of: Rolling::Workers(workers),
+                ..
+            } => {
                 let groups = self.scenario.workers.iter().map(|group| group.name.as_str());
                 let names: Vec<&str> = groups.chain(self.own.iter().map(|(name, _)| name.as_str())).collect();
                 if !names.contains(&workers.as_str()) {
@@ -269,7 +273,12 @@ impl Judge<'_> {
                     self.add(&path, format!("there are no workers called `{workers}`"), hint);
                 }
             }
-            Fault::Stop(target) => self.is_program(&format!("{path}.stop"), target),
+            Fault::Stop(target @ Target::Client(_)) => self.is_program(&format!("{path}.stop"), target),
+            Fault::StopInSync(target @ Target::Client(_)) => self.add(
+                &format!("{path}.stop_in_sync"),
+                format!("`{target}` is no broker"),
+                "a program waits for no ISR: use `stop`",
+            ),
             Fault::StuckPoll(target) => self.is_program(&format!("{path}.stuck_poll"), target),
             Fault::SlowProgram(target, _) => self.is_program(&format!("{path}.slow_program.target"), target),
             _ => {}
@@ -299,11 +308,10 @@ impl Judge<'_> {
     /// The end of the last stop of a rolling restart.
     pub(super) fn rolling_restarts(&mut self) {
         for (index, planned) in self.scenario.faults.iter().enumerate() {
-            let Fault::RollingRestart { workers, every, down } = &planned.fault else {
+            let Fault::RollingRestart { of, every, down } = &planned.fault else {
                 continue;
             };
-            let group = self.scenario.workers.iter().find(|group| group.name == *workers);
-            let rounds = group.map_or(0, |group| group.count.saturating_sub(1));
+            let rounds = rolled(self.scenario, of).saturating_sub(1);
             let end: Duration = planned.at + *every * rounds + *down;
             if end > self.scenario.duration && planned.at < self.scenario.duration {
                 let message = format!(

@@ -243,3 +243,47 @@ fn all_faults_end_with_the_safety_phase() {
     assert_eq!(play.report.end, End::Settled);
     assert_eq!(play.report.sim_time, SimTime(2_500_000_000));
 }
+
+#[test]
+fn a_server_that_is_asked_to_stop_ends_by_itself_and_starts_when_the_fault_is_over() {
+    let stop = Fault::Stop(Target::Broker(2));
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 750), stop)
+        .run();
+    assert_eq!(play.marks(2, MS * 350, MS * 800), ["Ended"]);
+    assert_eq!(answered(&play), [1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(play.report.faults[0].name, "stop broker 2");
+    assert!(play.report.faults[0].fired);
+}
+
+#[test]
+fn a_server_that_ends_after_the_fault_is_over_starts_at_once() {
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 340, Some(MS * 960), Fault::Pause(Target::Broker(2)))
+        .fault(MS * 350, Some(MS * 750), Fault::Stop(Target::Broker(2)))
+        .run();
+    assert_eq!(play.marks(2, MS * 340, MS * 961), ["Paused", "Resumed", "Ended"]);
+    let starts = play.entries.iter().filter(|entry| {
+        let is_start = matches!(entry.what, What::Environment(Environment::Started));
+        entry.process == NodeId(2) && is_start && entry.at.time.0 > 0
+    });
+    let starts: Vec<u64> = starts.map(|entry| entry.at.time.0 / 1_000_000).collect();
+    assert_eq!(starts, [960]);
+}
+
+/// The cluster of puppets has no partitions: only who is down keeps the second from stopping.
+#[test]
+fn a_stop_in_sync_waits_and_lasts_as_long_as_planned() {
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 850), Fault::Stop(Target::Broker(2)))
+        .fault(MS * 400, Some(MS * 700), Fault::StopInSync(Target::Broker(3)))
+        .run();
+    let ended: Vec<&Seen> = play.seen.iter().filter(|seen| seen.what == "Ended").collect();
+    assert_eq!(ended.iter().map(|seen| seen.node).collect::<Vec<_>>(), [2, 3]);
+    let [first, second] = &play.report.faults[..] else {
+        panic!("two faults")
+    };
+    assert_eq!(second.name, "stop broker 3 in sync");
+    assert!(second.from >= first.to, "{first:?} {second:?}");
+    assert_eq!(second.to.0 - second.from.0, (MS * 300).as_nanos() as u64);
+}

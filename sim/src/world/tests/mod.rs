@@ -148,6 +148,7 @@ impl Machine for Puppet {
                     self.act(act);
                 }
             }
+            Input::Stop => self.out.halt(HaltReason::Stopped),
             // Clients ask for metadata, topics and the like; puppets know nothing of it.
             Input::Request { .. } | Input::Response { .. } => {}
         }
