@@ -51,7 +51,7 @@ impl fmt::Display for Clause {
             Clause::Unclean => f.write_str("unclean.leader.election.enable=true: a replica outside the ISR was elected"),
             Clause::EveryReplica => f.write_str("every in-sync replica of the commit lost it to a power loss before a flush"),
             Clause::LastStanding => f.write_str(
-                "last replica standing: the ISR had shrunk to one replica, which lost power before a flush (no ELR)",
+                "last replica standing: the ISR had shrunk to one replica, which lost power before a flush. Kafka 4.1 would have elected an eligible leader replica (KIP-966, on by default in new clusters), which Trial does not model yet",
             ),
             Clause::Budget(min) => write!(
                 f,

@@ -141,8 +141,8 @@ struct Signature<'a> {
     evidence: &'a str,
 }
 
-/// Failures by signature, the most telling first, and as the last line the command that replays the first of them;
-/// nothing when all is as expected.
+/// Failures by signature, the most telling first, each with the command that replays it, and as the last line the one
+/// for the first of them; nothing when all is as expected.
 #[must_use]
 pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) -> String {
     let mut text = String::new();
@@ -175,6 +175,10 @@ pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) ->
         }
         if let Some(folder) = store.kept(name, group.seed) {
             let _ = writeln!(text, "  {}", folder.display());
+        }
+        // Of a single signature the last line of all says it.
+        if signatures.len() > 1 {
+            let _ = writeln!(text, "  {}", replay_command(&group.first.path, group.seed, quirks));
         }
     }
     for standing in standings.iter().filter(|standing| !standing.missing().is_empty()) {
