@@ -8,11 +8,13 @@ use broker_core::types::Offset;
 use reports::record::Totals;
 
 use super::blame::{self, Clause};
+use super::causes::Lost;
 use super::groups::contract::Contracts;
 use super::ledger::{Commit, Committed};
-use super::model::{Model, Partition};
+use super::model::{Model, Nodes, Partition};
 use super::reads::{Reads, Strange, name};
 use super::sends::{Outcome, Send, Sends};
+use super::witness::{Evidence, Line, shown};
 use crate::history::At;
 use crate::verdict::{Check, Finding, Findings, Ruling};
 
@@ -24,12 +26,14 @@ pub(super) struct Quiescence<'a> {
     pub reads: &'a Reads,
     /// What workers promise.
     pub contracts: &'a Contracts,
+    /// The nodes by their names.
+    pub nodes: &'a Nodes,
 }
 
 impl Sends {
     /// Judges everything.
     pub fn judge(&mut self, model: &mut Model, end: &Quiescence<'_>, findings: &mut Findings) -> Totals {
-        let committed = self.place(model, end.contracts, findings);
+        let committed = self.place(model, end, findings);
         self.mark_lost(model);
         self.mark_acked(model);
         let mut totals = Totals {
@@ -48,11 +52,11 @@ impl Sends {
                 } => {
                     totals.acked += 1;
                     let partition = &model.partitions[partition];
-                    judge_ok(send, (at, offset, acks), partition, end, findings);
+                    judge_ok(self, send, (at, offset, acks), partition, end, findings);
                 }
                 Outcome::Failed(error) => {
                     totals.failed += 1;
-                    judge_failed(send, error, model, findings);
+                    judge_failed(self, send, error, (model, end), findings);
                 }
                 Outcome::Unknown => totals.unknown += 1,
                 Outcome::Pending => {}
@@ -60,21 +64,21 @@ impl Sends {
         }
         self.judge_strange(model, end, findings);
         for partition in &model.partitions {
-            judge_offsets(partition, findings);
+            judge_offsets(partition, end, findings);
         }
         totals
     }
 
     /// Walks through all that is committed and gives each send its place: phantom, corruption, duplicate,
     /// nonmonotonic-send. Returns how many records are committed.
-    fn place(&mut self, model: &Model, contracts: &Contracts, findings: &mut Findings) -> u64 {
+    fn place(&mut self, model: &Model, end: &Quiescence<'_>, findings: &mut Findings) -> u64 {
         let mut count = 0;
         // Per topic and key: the partition of its last record.
         let mut homes: BTreeMap<(u32, u32), usize> = BTreeMap::new();
         let by_key: Vec<bool> = self
             .nodes
             .iter()
-            .map(|node| contracts.is_partitioned_by_key(*node))
+            .map(|node| end.contracts.is_partitioned_by_key(*node))
             .collect();
         let partitions = model.partitions.iter().enumerate();
         for (place, partition) in partitions.filter(|(_, partition)| !partition.is_internal) {
@@ -85,7 +89,12 @@ impl Sends {
                 let records = (batch.base.0..batch.next.0).map(|offset| (offset, &ledger.records[offset as usize]));
                 for (offset, record) in records.filter(|(_, record)| record.visible) {
                     let (offset, at) = (Offset(offset), commit.at);
-                    let finds = Found { partition, offset, at };
+                    let finds = Found {
+                        partition,
+                        offset,
+                        at,
+                        nodes: end.nodes,
+                    };
                     count += 1;
                     let Some(sent) = record.uid.and_then(|uid| self.index.get(uid)) else {
                         finds.violation(
@@ -110,7 +119,7 @@ impl Sends {
                         && let Some(home) = homes.insert((send.topic, key), place)
                         && home != place
                     {
-                        judge_home(send, model, home, &finds, findings);
+                        judge_home(self, send, (model, home), &finds, findings);
                     }
                     let latest = &mut latest[self.sends[sent].program as usize];
                     match *latest {
@@ -138,7 +147,10 @@ impl Sends {
             Check::Duplicate,
             ruling,
             "one record stands at two offsets",
-            || format!("uid {} is already committed at offset {first}", send.uid.0),
+            || {
+                let text = format!("{} is already committed at offset {first}", self.record(send));
+                by_send(self, send, finds.nodes, text).and(finds.stood(first))
+            },
         );
     }
 
@@ -154,10 +166,16 @@ impl Sends {
         };
         let shape = "records stand in another order than they were sent in";
         finds.add(findings, Check::NonmonotonicSend, ruling, shape, || {
-            format!(
-                "uid {} was sent before uid {}, which stands before it",
-                send.uid.0, self.sends[later].uid.0
-            )
+            let later = &self.sends[later];
+            let text = format!(
+                "{} was sent before {}, which stands before it",
+                self.record(send),
+                self.record(later)
+            );
+            let before = later.place.into_iter().flat_map(|(_, place)| finds.stood(place));
+            by_send(self, send, finds.nodes, text)
+                .and([sending(self, later, finds.nodes)])
+                .and(before)
         });
     }
 
@@ -203,6 +221,7 @@ impl Sends {
                 partition,
                 offset: strange.offset,
                 at: strange.at,
+                nodes: end.nodes,
             };
             let send = strange
                 .uid
@@ -263,16 +282,20 @@ impl Sends {
             return;
         };
         finds.violation(findings, Check::Corruption, shape, || {
-            format!(
-                "uid {} was sent to {} with fingerprint {:08x} and is here with {:08x}",
-                send.uid.0, sent_to, send.fingerprint, fingerprint
-            )
+            let text = format!(
+                "{} was sent to {} with fingerprint {:08x} and is here with {:08x}",
+                self.record(send),
+                sent_to,
+                send.fingerprint,
+                fingerprint
+            );
+            by_send(self, send, finds.nodes, text)
         });
     }
 }
 
 /// key-moved: the key of `send` has records in partition `home` as well.
-fn judge_home(send: &Send, model: &Model, home: usize, finds: &Found<'_>, findings: &mut Findings) {
+fn judge_home(sends: &Sends, send: &Send, (model, home): (&Model, usize), finds: &Found<'_>, findings: &mut Findings) {
     let ruling = match model.was_raised(finds.partition.id.topic) {
         true => {
             Ruling::Allowed("the number of partitions was raised, and with it the partition of most keys".to_owned())
@@ -282,12 +305,14 @@ fn judge_home(send: &Send, model: &Model, home: usize, finds: &Found<'_>, findin
     let shape = "records of one key are in two partitions";
     finds.add(findings, Check::KeyMoved, ruling, shape, || {
         let home = &model.partitions[home].label;
-        format!("other records of the key of uid {} are in {home}", send.uid.0)
+        let text = format!("other records of the key of {} are in {home}", sends.record(send));
+        by_send(sends, send, finds.nodes, text)
     });
 }
 
 /// lost-write and false-ack-offset for a send that was answered ok.
 fn judge_ok(
+    sends: &Sends,
     send: &Send,
     (acked, offset, acks): (At, Option<Offset>, Acks),
     partition: &Partition,
@@ -310,6 +335,7 @@ fn judge_ok(
         partition,
         offset: offset.unwrap_or_default(),
         at: acked,
+        nodes: end.nodes,
     };
     if send.place.is_none() {
         let (ruling, shape) = match send.lost {
@@ -334,22 +360,32 @@ fn judge_ok(
                 (ruling, "an acked write was never committed")
             }
         };
-        findings.add_with(Check::LostWrite, ruling, |check, ruling| Finding {
-            check,
-            evidence: format!(
-                "uid {} was acked under acks={} {told} of {} and is not in the committed log: {}",
-                send.uid.0,
-                acks_name(acks),
-                partition.label,
-                why(&ruling)
-            ),
-            ruling,
-            shape: shape.to_owned(),
-            at: acked,
-            witness: match send.lost {
-                Some((_, version, _)) => partition.ledger.versions[version].witness.clone(),
-                None => partition.notes.since(acked),
-            },
+        findings.add_with(Check::LostWrite, ruling, |check, ruling| {
+            let lost = Lost {
+                sends,
+                send,
+                acked,
+                acks,
+                offset: send.lost.map(|(_, _, offset)| offset).or(offset),
+                partition,
+                version: send.lost.map(|(_, version, _)| version),
+                nodes: end.nodes,
+            };
+            let (at, causes) = lost.causes();
+            Finding {
+                check,
+                evidence: format!(
+                    "{} was acked under acks={} {told} of {} and is not in the committed log: {}",
+                    sends.record(send),
+                    acks_name(acks),
+                    partition.label,
+                    why(&ruling)
+                ),
+                ruling,
+                shape: shape.to_owned(),
+                at,
+                witness: shown(causes),
+            }
         });
     }
     // The offset that the producer was told. Where nothing is committed, something may still come to be.
@@ -374,7 +410,13 @@ fn judge_ok(
 }
 
 /// failed-write-visible.
-fn judge_failed(send: &Send, error: ErrorCode, model: &Model, findings: &mut Findings) {
+fn judge_failed(
+    sends: &Sends,
+    send: &Send,
+    error: ErrorCode,
+    (model, end): (&Model, &Quiescence<'_>),
+    findings: &mut Findings,
+) {
     let place = send
         .place
         .or(send.lost.map(|(partition, _, offset)| (partition, offset)));
@@ -383,17 +425,25 @@ fn judge_failed(send: &Send, error: ErrorCode, model: &Model, findings: &mut Fin
         partition: &model.partitions[partition],
         offset,
         at: send.invoked,
+        nodes: end.nodes,
     };
     finds.violation(
         findings,
         Check::FailedWriteVisible,
         "a failed write is committed",
-        || format!("uid {} failed with {error:?} but was committed", send.uid.0),
+        || {
+            by_send(
+                sends,
+                send,
+                end.nodes,
+                format!("{} failed with {error:?} but was committed", sends.record(send)),
+            )
+        },
     );
 }
 
 /// inconsistent-offset: what was observed before a loss and what was observed since.
-fn judge_offsets(partition: &Partition, findings: &mut Findings) {
+fn judge_offsets(partition: &Partition, end: &Quiescence<'_>, findings: &mut Findings) {
     for (number, version) in partition.ledger.versions.iter().enumerate() {
         for (offset, before) in (version.base.0..).map(Offset).zip(&version.records) {
             let later = partition.ledger.versions[number + 1..]
@@ -409,6 +459,7 @@ fn judge_offsets(partition: &Partition, findings: &mut Findings) {
                 partition,
                 offset,
                 at: version.at,
+                nodes: end.nodes,
             };
             finds.add(
                 findings,
@@ -427,39 +478,84 @@ fn judge_offsets(partition: &Partition, findings: &mut Findings) {
     }
 }
 
+/// Evidence with the send that it is about.
+fn by_send(sends: &Sends, send: &Send, nodes: &Nodes, text: String) -> Evidence {
+    Evidence::from(text).and([sending(sends, send, nodes)])
+}
+
+fn sending(sends: &Sends, send: &Send, nodes: &Nodes) -> Line {
+    let (sender, record, topic) = (sends.sender(send, nodes), sends.record(send), sends.topic(send));
+    Line {
+        at: send.invoked,
+        text: format!("{sender} sent {record} to {topic}"),
+    }
+}
+
 /// Where something was found.
 struct Found<'a> {
     partition: &'a Partition,
     offset: Offset,
     at: At,
+    nodes: &'a Nodes,
 }
 
 impl Found<'_> {
-    fn violation(&self, findings: &mut Findings, check: Check, shape: &str, evidence: impl FnOnce() -> String) {
+    /// How the record at an offset came to stand there.
+    fn stood(&self, offset: Offset) -> impl Iterator<Item = Line> {
+        let (partition, label) = (self.partition, &self.partition.label);
+        let commit = partition.ledger.commits.get(partition.ledger.count_below(offset));
+        let append = partition.append_of(offset, commit.map_or(self.at, |commit| commit.at));
+        let append = append.map(|append| {
+            let leader = self.nodes.named(partition.replicas[append.slot as usize].node);
+            let text = format!(
+                "{leader} appended the record at offset {offset} of {label}, as the leader of epoch {}",
+                append.epoch
+            );
+            Line { at: append.at, text }
+        });
+        let commit = commit.map(|commit| Line {
+            at: commit.at,
+            text: format!("the record at offset {offset} of {label} was committed"),
+        });
+        append.into_iter().chain(commit)
+    }
+
+    fn violation<E: Into<Evidence>>(
+        &self,
+        findings: &mut Findings,
+        check: Check,
+        shape: &str,
+        evidence: impl FnOnce() -> E,
+    ) {
         self.add(findings, check, Ruling::Violation, shape, evidence);
     }
 
-    fn add(
+    fn add<E: Into<Evidence>>(
         &self,
         findings: &mut Findings,
         check: Check,
         ruling: Ruling,
         shape: &str,
-        evidence: impl FnOnce() -> String,
+        evidence: impl FnOnce() -> E,
     ) {
-        findings.add_with(check, ruling, |check, ruling| Finding {
-            check,
-            evidence: format!(
-                "{} offset {}: {}; {}",
-                self.partition.label,
-                self.offset,
-                evidence(),
-                why(&ruling)
-            ),
-            ruling,
-            shape: shape.to_owned(),
-            at: self.at,
-            witness: self.partition.notes.since(self.at),
+        findings.add_with(check, ruling, |check, ruling| {
+            let mut evidence = evidence().into().and(self.stood(self.offset));
+            let at = evidence.latest().map_or(self.at, |latest| latest.max(self.at));
+            let witness = self.partition.notes.witness(check, at, &mut evidence, self.nodes);
+            Finding {
+                check,
+                evidence: format!(
+                    "{} offset {}: {}; {}",
+                    self.partition.label,
+                    self.offset,
+                    evidence.text,
+                    why(&ruling)
+                ),
+                ruling,
+                shape: shape.to_owned(),
+                at,
+                witness,
+            }
         });
     }
 }
@@ -473,7 +569,7 @@ fn why(ruling: &Ruling) -> &str {
     }
 }
 
-fn acks_name(acks: Acks) -> &'static str {
+pub(super) fn acks_name(acks: Acks) -> &'static str {
     match acks {
         Acks::None => "0",
         Acks::Leader => "1",

@@ -9,6 +9,7 @@ use broker_core::types::{LeaderEpoch, Offset};
 
 use super::mirror::{Batch, count_below};
 use super::model::ReplicaSet;
+use super::witness::Note;
 use crate::history::{At, Uid, fingerprint, uid_of};
 use crate::verdict::Ruling;
 
@@ -67,10 +68,12 @@ pub(super) struct Version {
     pub rulings: Vec<Ruling>,
     /// Its records; the index is the offset less `base`.
     pub records: Vec<Committed>,
-    /// When it was lost.
+    /// How the first of them were committed; later ones only by a leader that was deposed already.
+    pub commits: Vec<Commit>,
+    /// When it was lost: a leader began without it.
     pub at: At,
-    /// The events that led to it.
-    pub witness: Vec<String>,
+    /// What happened to the logs that had it.
+    pub notes: Vec<Note>,
 }
 
 impl Ledger {
@@ -110,7 +113,7 @@ impl Ledger {
     }
 
     /// Takes all batches from index `first` on out of what is committed.
-    pub fn lose(&mut self, first: usize, rulings: Vec<Ruling>, at: At, witness: Vec<String>, epoch: LeaderEpoch) {
+    pub fn lose(&mut self, first: usize, rulings: Vec<Ruling>, at: At, notes: Vec<Note>, epoch: LeaderEpoch) {
         let base = self.batches[first].base;
         self.versions.push(Version {
             first,
@@ -118,10 +121,10 @@ impl Ledger {
             batches: self.batches.split_off(first),
             rulings,
             records: self.records.split_off(base.0 as usize),
+            commits: self.commits.split_off(first),
             at,
-            witness,
+            notes,
         });
-        self.commits.truncate(first);
         self.floor = self.floor.max(epoch);
     }
 
@@ -183,6 +186,11 @@ impl Version {
     /// The record that it had at `offset`, to mark it as observed.
     pub fn at_mut(&mut self, offset: Offset) -> Option<&mut Committed> {
         self.records.get_mut(usize::try_from(offset.0 - self.base.0).ok()?)
+    }
+
+    /// How the record that it had at `offset` was committed.
+    pub fn commit(&self, offset: Offset) -> Option<&Commit> {
+        self.commits.get(count_below(&self.batches, offset))
     }
 
     /// Whether the record that it had at `offset` may be lost.

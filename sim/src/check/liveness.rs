@@ -3,44 +3,79 @@
 use broker_core::config::AutoOffsetReset;
 
 use super::Checks;
+use broker_core::types::{NodeId, TopicPartition};
+
 use super::model::Partition;
+use super::witness::{Evidence, Line, Notes};
 use crate::verdict::Check;
+
+/// Something that is still waited for.
+pub(super) struct Wait {
+    /// By which check.
+    pub check: Check,
+    /// What, for people.
+    pub text: String,
+    /// What it depends on: there the cause is looked for.
+    pub on: On,
+}
+
+/// What a wait depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum On {
+    /// The metadata quorum.
+    Quorum,
+    /// A node that is down.
+    Node(NodeId),
+    /// A partition, by its place in the model.
+    Partition(usize),
+    /// A group, by its place, and one of its partitions, if it is about a single one.
+    Group(Option<usize>, Option<TopicPartition>),
+    /// A send, by its place among all of them.
+    Send(usize),
+    /// A plain consumer's way through a partition, by its place in the model.
+    Reader(usize),
+}
 
 impl Checks {
     /// What is still waited for, and by which check. Empty when the cluster has recovered and drained.
-    pub(super) fn waits(&self) -> Vec<(Check, String)> {
-        let mut waits: Vec<(Check, String)> = self
-            .quorum
-            .waits_for(&self.nodes)
-            .map(|wait| (Check::L1, wait))
+    pub(super) fn waits(&self) -> Vec<Wait> {
+        let wait = |check, on, text| Wait { check, text, on };
+        let of_quorum = self.quorum.waits_for(&self.nodes);
+        let mut waits: Vec<Wait> = of_quorum
+            .map(|text| wait(Check::L1, On::Quorum, text))
             .into_iter()
             .collect();
         for node in self.nodes.down() {
-            waits.push((Check::L8, format!("node {node} is not running")));
+            let text = format!("{} is not running", self.nodes.named(node));
+            waits.push(wait(Check::L8, On::Node(node), text));
         }
-        for partition in &self.model.partitions {
-            self.partition_waits(partition, &mut waits);
+        for (place, partition) in self.model.partitions.iter().enumerate() {
+            let found = self.partition_waits(partition).into_iter();
+            waits.extend(found.map(|(check, text)| wait(check, On::Partition(place), text)));
         }
-        if self.sends.pending() > 0 {
-            waits.push((Check::L5, format!("{} sends have not ended", self.sends.pending())));
+        if let Some(oldest) = self.sends.oldest_pending() {
+            let text = format!("{} sends have not ended", self.sends.pending());
+            waits.push(wait(Check::L5, On::Send(oldest), text));
         }
-        waits.extend(self.sends.unheard().map(|wait| (Check::L5, wait)));
+        let unheard = self.sends.unheard(&self.nodes);
+        waits.extend(unheard.map(|(text, send)| wait(Check::L5, On::Send(send), text)));
         self.consumer_waits(&mut waits);
         self.groups.waits(&self.nodes, &self.model, &self.reads, &mut waits);
         waits
     }
 
     /// L2 and the replicas' half of L8.
-    fn partition_waits(&self, partition: &Partition, waits: &mut Vec<(Check, String)>) {
+    fn partition_waits(&self, partition: &Partition) -> Vec<(Check, String)> {
+        let mut waits = Vec::new();
         let label = &partition.label;
-        let Some(state) = &partition.state else { return };
+        let Some(state) = &partition.state else { return waits };
         let leader = state.leader.filter(|leader| {
             let replica = &partition.replicas[*leader];
             partition.is_live(*leader, &self.nodes) && replica.leading.is_some() && replica.epoch == state.leader_epoch
         });
         let Some(leader) = leader else {
             waits.push((Check::L2, format!("{label} has no leader that leads")));
-            return;
+            return waits;
         };
         let (end, high_watermark) = {
             let leader = &partition.replicas[leader];
@@ -53,22 +88,20 @@ impl Checks {
             ));
         }
         for slot in state.replicas.iter() {
-            let node = partition.replicas[slot].node;
+            let node = self.nodes.named(partition.replicas[slot].node);
             if !partition.is_live(slot, &self.nodes) {
-                waits.push((
-                    Check::L8,
-                    format!("node {node} has not taken up its replica of {label}"),
-                ));
+                waits.push((Check::L8, format!("{node} has not taken up its replica of {label}")));
             } else if !partition.holds_all(slot) {
-                waits.push((Check::L8, format!("node {node} lacks committed records of {label}")));
+                waits.push((Check::L8, format!("{node} lacks committed records of {label}")));
             } else if !state.isr.contains(slot) {
-                waits.push((Check::L8, format!("node {node} is not in sync for {label}")));
+                waits.push((Check::L8, format!("{node} is not in sync for {label}")));
             }
         }
+        waits
     }
 
     /// The consumers' half of L8.
-    fn consumer_waits(&self, waits: &mut Vec<(Check, String)>) {
+    fn consumer_waits(&self, waits: &mut Vec<Wait>) {
         let reading = self
             .readers
             .iter()
@@ -102,11 +135,48 @@ impl Checks {
                 .count();
             if done < *wanted {
                 let end = partition.ledger.end();
-                waits.push((
-                    Check::L8,
-                    format!("{done} of {wanted} consumers have read {} up to {end}", partition.label),
-                ));
+                waits.push(Wait {
+                    check: Check::L8,
+                    text: format!("{done} of {wanted} consumers have read {} up to {end}", partition.label),
+                    on: On::Reader(place),
+                });
             }
+        }
+    }
+}
+
+impl Checks {
+    /// Why something is still waited for, at most eight events.
+    pub(super) fn why(&self, wait: &Wait) -> Vec<String> {
+        let (at, nodes) = (self.now, &self.nodes);
+        let of = |notes: &Notes, mut evidence: Evidence| notes.witness(wait.check, at, &mut evidence, nodes);
+        match wait.on {
+            On::Quorum => of(self.quorum.notes(), Evidence::default()),
+            On::Node(node) => {
+                let since = nodes.down_since(node).unwrap_or(at);
+                let ended = format!("the process of {} ended", nodes.named(node));
+                super::witness::shown(vec![Line { at: since, text: ended }])
+            }
+            On::Partition(place) | On::Reader(place) => of(&self.model.partitions[place].notes, Evidence::default()),
+            On::Send(place) => {
+                let send = &self.sends.sends[place];
+                let (sender, record) = (self.sends.sender(send, nodes), self.sends.record(send));
+                let topic = &*self.sends.topic(send).0;
+                let sent = format!("{sender} sent {record} to {topic}");
+                let mut lines = vec![Line {
+                    at: send.invoked,
+                    text: sent,
+                }];
+                // It waits for the leader of one of these.
+                for partition in self.model.partitions_of(topic) {
+                    let elected = partition.notes.newest_first().find(|note| note.what.is_election());
+                    lines.extend(elected.map(|note| partition.notes.line(note, nodes)));
+                }
+                super::witness::shown(lines)
+            }
+            On::Group(group, partition) => self
+                .groups
+                .why(&self.model, nodes, (wait.check, at), (group, partition)),
         }
     }
 }

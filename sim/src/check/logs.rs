@@ -4,7 +4,8 @@ use broker_core::protocol::RecordBatch;
 use broker_core::trace::{ReplicaRole, TruncationCause};
 use broker_core::types::{LeaderEpoch, Offset};
 
-use super::model::{Loss, Partition, Scene};
+use super::mirror::span;
+use super::model::{LeaderAppend, Loss, Partition, Scene};
 use super::storage;
 use super::witness::Noted;
 use crate::verdict::Check;
@@ -43,7 +44,7 @@ impl Partition {
     /// A batch was appended.
     pub fn appended(&mut self, scene: &mut Scene<'_>, role: ReplicaRole, batch: &RecordBatch) {
         let slot = self.speaker(scene);
-        let node = scene.node;
+        let node = scene.name();
         let replica = &mut self.replicas[slot];
         let last = replica.mirror.batches().last().map(|last| last.epoch);
         let end = replica.mirror.end();
@@ -54,7 +55,8 @@ impl Partition {
                 &self.notes,
                 || {
                     format!(
-                        "node {node} appended {batch:?} to {} whose log ended at {end}",
+                        "{node} appended {} to {} whose log ended at {end}",
+                        span(batch),
                         self.label
                     )
                 },
@@ -63,13 +65,22 @@ impl Partition {
         if last.is_some_and(|last| last > batch.leader_epoch()) {
             scene.violation(Check::R9, "epochs fall along a log", &self.notes, || {
                 format!(
-                    "node {node} appended {batch:?} to {} after a batch of a later epoch",
+                    "{node} appended {} to {} after a batch of a later epoch",
+                    span(batch),
                     self.label
                 )
             });
         }
         match role {
-            ReplicaRole::Leader => self.claim(scene, slot, batch.leader_epoch()),
+            ReplicaRole::Leader => {
+                self.leader_appends.push(LeaderAppend {
+                    at: scene.at,
+                    slot: slot as u32,
+                    epoch: batch.leader_epoch(),
+                    base: batch.base_offset(),
+                });
+                self.claim(scene, slot, batch.leader_epoch());
+            }
             ReplicaRole::Follower => self.replicas[slot].mirror.forget_records(&self.ledger.batches),
         }
     }
@@ -77,14 +88,14 @@ impl Partition {
     /// A log was cut. R11.
     pub fn truncated(&mut self, scene: &mut Scene<'_>, to: Offset, epoch: LeaderEpoch, cause: TruncationCause) {
         let slot = self.speaker(scene);
-        let node = scene.node;
+        let node = scene.name();
         let replica = &mut self.replicas[slot];
         let from = replica.mirror.end();
         let held = replica.mirror.common(&self.ledger.batches);
         let stay = replica.mirror.truncate(to);
         replica.high_watermark = replica.high_watermark.min(to);
         self.notes
-            .add(scene.at, node, Noted::Truncated { from, to, epoch, cause });
+            .add(scene.at, scene.node, Noted::Truncated { from, to, epoch, cause });
         let shape = if replica.leading.is_some() {
             "a leader cut its own log"
         } else if epoch != replica.epoch {
@@ -101,7 +112,7 @@ impl Partition {
         scene.violation(Check::R11, shape, &self.notes, || {
             let committed = self.ledger.end();
             format!(
-                "node {node} cut {} from {from} to {to} in epoch {epoch}; committed up to {committed}",
+                "{node} cut {} from {from} to {to} in epoch {epoch}; committed up to {committed}",
                 self.label
             )
         });
@@ -112,14 +123,14 @@ impl Partition {
 
     /// Part of the log is durable.
     pub fn flushed(&mut self, scene: &mut Scene<'_>, end: Offset) {
-        let (slot, node) = (self.speaker(scene), scene.node);
+        let (slot, node) = (self.speaker(scene), scene.name());
         let mirror = &mut self.replicas[slot].mirror;
         let written = mirror.end();
         mirror.flushed = end.min(written);
         if end > written {
             scene.violation(Check::R2, "a flushed end passed its log's end", &self.notes, || {
                 format!(
-                    "node {node} flushed {} up to {end}, but its log ends at {written}",
+                    "{node} flushed {} up to {end}, but its log ends at {written}",
                     self.label
                 )
             });
@@ -130,6 +141,7 @@ impl Partition {
     pub fn went_offline(&mut self, scene: &mut Scene<'_>) {
         let slot = self.speaker(scene);
         self.replicas[slot].mirror.offline = true;
+        self.notes.add(scene.at, scene.node, Noted::WentOffline);
     }
 
     /// At the end: live replicas agree on everything that all of them take for committed.
@@ -154,14 +166,14 @@ impl Partition {
             if at >= count || self.ledger.was_committed(at, other) {
                 continue;
             }
-            let node = replica.node;
+            let node = scene.nodes.named(replica.node);
             scene.violation(
                 Check::ReplicaDivergence,
                 "replicas differ below the high watermark",
                 &self.notes,
                 || {
                     format!(
-                        "node {node} ends with other records at offset {} of {} than were committed",
+                        "{node} ends with other records at offset {} of {} than were committed",
                         other.base, self.label
                     )
                 },

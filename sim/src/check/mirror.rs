@@ -46,6 +46,12 @@ impl Batch {
     }
 }
 
+/// A batch for people: its offsets and its epoch.
+pub(super) fn span(batch: &RecordBatch) -> String {
+    let (first, last, epoch) = (batch.base_offset(), batch.last_offset(), batch.leader_epoch());
+    format!("offsets {first}..={last} of epoch {epoch}")
+}
+
 /// The round of a multiplicative hash, with the high half folded back so that every bit counts.
 fn mix(state: u64, part: u64) -> u64 {
     let product = (state.rotate_left(23) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);

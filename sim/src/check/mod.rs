@@ -8,6 +8,7 @@
 //! The cost of a fact does not depend on the length of any log.
 
 mod blame;
+mod causes;
 mod groups;
 mod judge;
 mod ledger;
@@ -100,7 +101,7 @@ impl Checks {
             .filter(|group| group.start < scenario.duration);
         Checks {
             model: Model::new(scenario),
-            nodes: Nodes::default(),
+            nodes: Nodes::new(names),
             quorum: Quorum::default(),
             sends: Sends::new(scenario, names),
             reads: Reads::default(),
@@ -126,7 +127,7 @@ impl Checks {
         if waits.is_empty() {
             return Ok(());
         }
-        Err(waits.into_iter().map(|(_, wait)| wait).collect())
+        Err(waits.into_iter().map(|wait| wait.text).collect())
     }
 
     /// The findings, once nothing more will happen.
@@ -147,6 +148,7 @@ impl Checks {
             settled,
             reads: &self.reads,
             contracts: &self.groups.contracts,
+            nodes: &self.nodes,
         };
         let totals = self.sends.judge(&mut self.model, &quiescence, &mut self.findings);
         let scene = &mut Scene {
@@ -165,7 +167,7 @@ impl Checks {
 
     /// The environment struck a node, or let go of it.
     fn strike(&mut self, at: At, node: NodeId, blow: &Environment) {
-        let Some(power_lost) = self.nodes.strike(node, blow) else {
+        let Some(power_lost) = self.nodes.strike(at, node, blow) else {
             return;
         };
         let crashed = Noted::Crashed { power_lost };
@@ -175,6 +177,13 @@ impl Checks {
                 partition.notes.add(at, node, crashed.clone());
             }
         }
+        let scene = Scene {
+            at,
+            node,
+            nodes: &self.nodes,
+            findings: &mut self.findings,
+        };
+        self.groups.died(&scene);
     }
 
     /// L1, L2, L5, L8.
@@ -183,13 +192,13 @@ impl Checks {
             return;
         }
         let mut waits = self.waits();
-        waits.retain(|(check, _)| !end.settled || *check == Check::L5);
+        waits.retain(|wait| !end.settled || wait.check == Check::L5);
         let ruling = match &end.cut_off {
             None => Ruling::Violation,
             Some(limit) => Ruling::Unknown(format!("the trial was cut off: {limit}")),
         };
-        for (check, wait) in waits {
-            let shape = match check {
+        for wait in waits {
+            let shape = match wait.check {
                 Check::L1 => "no single controller after the heal",
                 Check::L2 => "a partition does not work after the heal",
                 Check::L5 => "a send did not end well after the heal",
@@ -198,12 +207,12 @@ impl Checks {
                 _ => "a replica or a consumer did not catch up after the heal",
             };
             let finding = Finding {
-                check,
+                check: wait.check,
                 ruling: ruling.clone(),
                 shape: shape.to_owned(),
-                evidence: wait,
+                witness: self.why(&wait),
+                evidence: wait.text,
                 at: self.now,
-                witness: self.quorum.notes().last(),
             };
             self.findings.add(finding);
         }

@@ -1,5 +1,6 @@
 //! What the checks know about the cluster: nodes, partitions, replicas, and the controller's committed state.
 
+use core::fmt;
 use std::collections::BTreeMap;
 
 use broker_core::protocol::RecordBatch;
@@ -9,7 +10,7 @@ use broker_core::types::{
 
 use super::ledger::Ledger;
 use super::mirror::Mirror;
-use super::witness::Notes;
+use super::witness::{Evidence, Notes};
 use crate::history::{At, Environment};
 use crate::scenario::Scenario;
 use crate::verdict::{Check, Finding, Findings, Ruling};
@@ -38,50 +39,111 @@ pub(super) struct Scene<'a> {
 /// Bytes that the power loss took which ended a process; none if only the process ended.
 pub(super) type PowerLost = Option<u64>;
 
-/// The nodes that the environment struck.
+/// The nodes by their names, and what the environment did to them.
 #[derive(Default)]
-pub(super) struct Nodes(BTreeMap<NodeId, Node>);
+pub(super) struct Nodes {
+    names: BTreeMap<NodeId, String>,
+    struck: BTreeMap<NodeId, Node>,
+    /// The faults that strike no single process, in the order of their beginnings: when, what, and when they ended.
+    faults: Vec<(At, String, Option<At>)>,
+}
+
+/// A node as people call it: `broker 3`, `billing/1`.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    node: NodeId,
+    name: Option<&'a String>,
+}
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => f.write_str(name),
+            None => write!(f, "node {}", self.node),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Node {
     crashes: Vec<PowerLost>,
     down: bool,
+    struck_at: At,
     /// Its program came to its end: nobody waits for it.
     ended: bool,
 }
 
 impl Nodes {
+    /// Nodes that people call so.
+    pub fn new(names: &BTreeMap<NodeId, String>) -> Nodes {
+        Nodes {
+            names: names.clone(),
+            ..Nodes::default()
+        }
+    }
+
+    /// The newest fault that began by `until` and had not ended by `from`.
+    pub fn newest_fault(&self, from: At, until: At) -> Option<(At, &str)> {
+        let mut faults = self.faults.iter().rev();
+        let found = faults.find(|(began, _, ended)| *began <= until && ended.is_none_or(|ended| ended >= from))?;
+        Some((found.0, &found.1))
+    }
+
+    /// Since when the node is down, if it is.
+    pub fn down_since(&self, node: NodeId) -> Option<At> {
+        let node = self.struck.get(&node).filter(|node| node.down)?;
+        Some(node.struck_at)
+    }
+
+    /// A node as people call it.
+    pub fn named(&self, node: NodeId) -> Named<'_> {
+        let name = self.names.get(&node);
+        Named { node, name }
+    }
+
     /// Takes a line of the environment; returns how a process ended, if one did.
-    pub fn strike(&mut self, node: NodeId, what: &Environment) -> Option<PowerLost> {
+    pub fn strike(&mut self, at: At, node: NodeId, what: &Environment) -> Option<PowerLost> {
         let power_lost = match what {
             Environment::Killed | Environment::Halted | Environment::Ended => None,
             Environment::PowerLost { lost_bytes } => Some(*lost_bytes),
             Environment::Started => {
-                self.0.entry(node).or_default().down = false;
+                self.struck.entry(node).or_default().down = false;
+                return None;
+            }
+            Environment::FaultBegan(name) => {
+                self.faults.push((at, name.clone(), None));
+                return None;
+            }
+            Environment::FaultEnded(name) => {
+                let mut faults = self.faults.iter_mut().rev();
+                if let Some(fault) = faults.find(|(_, began, ended)| began == name && ended.is_none()) {
+                    fault.2 = Some(at);
+                }
                 return None;
             }
             _ => return None,
         };
-        let node = self.0.entry(node).or_default();
+        let node = self.struck.entry(node).or_default();
         node.crashes.push(power_lost);
         node.down = true;
+        node.struck_at = at;
         node.ended = *what == Environment::Ended;
         Some(power_lost)
     }
 
     /// Which run of the node's process this is.
     pub fn life(&self, node: NodeId) -> usize {
-        self.0.get(&node).map_or(0, |node| node.crashes.len())
+        self.struck.get(&node).map_or(0, |node| node.crashes.len())
     }
 
     /// Whether its process runs.
     pub fn is_up(&self, node: NodeId) -> bool {
-        self.0.get(&node).is_none_or(|node| !node.down)
+        self.struck.get(&node).is_none_or(|node| !node.down)
     }
 
     /// How each of its runs since number `life` ended.
     pub fn crashes_since(&self, node: NodeId, life: usize) -> &[PowerLost] {
-        self.0
+        self.struck
             .get(&node)
             .and_then(|node| node.crashes.get(life..))
             .unwrap_or(&[])
@@ -89,7 +151,7 @@ impl Nodes {
 
     /// Every node that is down, and whose work is not done.
     pub fn down(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.0
+        self.struck
             .iter()
             .filter(|(_, node)| node.down && !node.ended)
             .map(|(id, _)| *id)
@@ -162,8 +224,23 @@ pub(super) struct Partition {
     pub losses: Vec<Loss>,
     /// What leaders answered to `acks=1`.
     pub leader_acks: Vec<LeaderAck>,
+    /// The batches that leaders appended, in the order of appending: where, when and whose.
+    pub leader_appends: Vec<LeaderAppend>,
     /// What a person may want to see.
     pub notes: Notes,
+}
+
+/// A leader appended a batch.
+#[derive(Clone, Copy)]
+pub(super) struct LeaderAppend {
+    /// When.
+    pub at: At,
+    /// Which leader.
+    pub slot: u32,
+    /// In which epoch.
+    pub epoch: LeaderEpoch,
+    /// The first record's offset.
+    pub base: Offset,
 }
 
 /// A power loss took records of one log.
@@ -239,12 +316,14 @@ impl Partition {
             min_insync_replicas: 1,
             unclean_election: false,
         };
+        let label = topic.map_or_else(
+            || id.to_string(),
+            |(_, topic)| format!("{}/{}", topic.name, id.partition),
+        );
         Partition {
             id,
-            label: topic.map_or_else(
-                || id.to_string(),
-                |(_, topic)| format!("{}/{}", topic.name, id.partition),
-            ),
+            notes: Notes::about(&label),
+            label,
             topic: topic.map(|(index, _)| index),
             is_internal: topic.is_some_and(|(_, topic)| topic.name == TopicName::CONSUMER_OFFSETS),
             promise: topic.map_or(none, |(_, topic)| topic.promise),
@@ -255,7 +334,7 @@ impl Partition {
             ledger: Ledger::default(),
             losses: Vec::new(),
             leader_acks: Vec::new(),
-            notes: Notes::default(),
+            leader_appends: Vec::new(),
         }
     }
 
@@ -273,6 +352,13 @@ impl Partition {
             lacking: false,
         });
         self.replicas.len() - 1
+    }
+
+    /// The newest append of the record at `offset` that a leader made until then.
+    pub fn append_of(&self, offset: Offset, until: At) -> Option<&LeaderAppend> {
+        let mut appends = self.leader_appends.iter().rev();
+        // A leader writes upwards: going back in time, the first batch that begins below the offset has it.
+        appends.find(|append| append.at <= until && append.base <= offset)
     }
 
     /// The places of the replicas on `nodes`.
@@ -450,6 +536,7 @@ impl Model {
         self.ids.insert(id, index);
         for partition in self.partitions.iter_mut().filter(|partition| partition.id.topic == id) {
             partition.label = format!("{name}/{}", partition.id.partition);
+            partition.notes.about.clone_from(&partition.label);
             partition.topic = Some(index);
             partition.is_internal = name == TopicName::CONSUMER_OFFSETS;
             partition.promise = self.topics[index].promise;
@@ -481,29 +568,43 @@ impl Model {
     }
 }
 
-impl Scene<'_> {
-    /// Adds a finding with the newest of `notes` as its witness.
-    pub fn rule(
+impl<'a> Scene<'a> {
+    /// Who stated the fact, as people call it.
+    pub fn name(&self) -> Named<'a> {
+        self.nodes.named(self.node)
+    }
+
+    /// Adds a finding. Its witness are the causes that the evidence names, and those of `notes` that bear on the check.
+    pub fn rule<E: Into<Evidence>>(
         &mut self,
         check: Check,
         ruling: Ruling,
         shape: &str,
         notes: &Notes,
-        evidence: impl FnOnce() -> String,
+        evidence: impl FnOnce() -> E,
     ) {
-        let at = self.at;
-        self.findings.add_with(check, ruling, |check, ruling| Finding {
-            check,
-            ruling,
-            shape: shape.to_owned(),
-            evidence: evidence(),
-            at,
-            witness: notes.last(),
+        let (at, nodes) = (self.at, self.nodes);
+        self.findings.add_with(check, ruling, |check, ruling| {
+            let mut evidence = evidence().into();
+            Finding {
+                check,
+                ruling,
+                shape: shape.to_owned(),
+                at,
+                witness: notes.witness(check, at, &mut evidence, nodes),
+                evidence: evidence.text,
+            }
         });
     }
 
-    /// Adds a violation with the newest of `notes` as its witness.
-    pub fn violation(&mut self, check: Check, shape: &str, notes: &Notes, evidence: impl FnOnce() -> String) {
+    /// Adds a violation, as [`Scene::rule`] does.
+    pub fn violation<E: Into<Evidence>>(
+        &mut self,
+        check: Check,
+        shape: &str,
+        notes: &Notes,
+        evidence: impl FnOnce() -> E,
+    ) {
         self.rule(check, Ruling::Violation, shape, notes, evidence);
     }
 }

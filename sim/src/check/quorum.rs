@@ -6,7 +6,7 @@ use broker_core::protocol::RecordBatch;
 use broker_core::trace::{QuorumRole, ReplicaRole, TruncationCause};
 use broker_core::types::{LeaderEpoch, NodeId, Offset};
 
-use super::mirror::{Batch, Mirror, count_below};
+use super::mirror::{Batch, Mirror, count_below, span};
 use super::model::Scene;
 use super::storage;
 use super::witness::{Noted, Notes};
@@ -64,7 +64,7 @@ impl Quorum {
 
     /// A batch was appended. Q3.
     pub fn appended(&mut self, scene: &mut Scene<'_>, batch: &RecordBatch) {
-        let node = scene.node;
+        let node = scene.name();
         let voter = self.speaker(scene);
         let end = voter.mirror.end();
         let last = voter.mirror.batches().last().map(|last| last.epoch);
@@ -75,12 +75,15 @@ impl Quorum {
                 Check::R2,
                 "a batch was not appended at the log's end",
                 &self.notes,
-                || format!("node {node} appended {batch:?} to {LABEL} whose log ended at {end}"),
+                || format!("{node} appended {} to {LABEL} whose log ended at {end}", span(batch)),
             );
         }
         if last.is_some_and(|last| last > batch.leader_epoch()) {
             scene.violation(Check::R9, "epochs fall along a log", &self.notes, || {
-                format!("node {node} appended {batch:?} to {LABEL} after a batch of a later epoch")
+                format!(
+                    "{node} appended {} to {LABEL} after a batch of a later epoch",
+                    span(batch)
+                )
             });
         }
         let known = *self
@@ -88,22 +91,32 @@ impl Quorum {
             .entry((batch.leader_epoch(), batch.base_offset()))
             .or_insert(chain);
         if known != chain {
-            scene.violation(Check::Q3, "logs differ below an entry that they share", &self.notes, || {
-                format!("node {node} appended {batch:?} to {LABEL} behind other entries, or with other content, than another node")
-            });
+            scene.violation(
+                Check::Q3,
+                "logs differ below an entry that they share",
+                &self.notes,
+                || {
+                    format!(
+                        "{node} appended {} to {LABEL} behind other entries, or with other content, than another node",
+                        span(batch)
+                    )
+                },
+            );
         }
     }
 
     /// A metadata log was cut. R11.
     pub fn truncated(&mut self, scene: &mut Scene<'_>, to: Offset, epoch: LeaderEpoch, cause: TruncationCause) {
-        let node = scene.node;
+        let node = scene.name();
         self.speaker(scene);
-        let Some(voter) = self.nodes.get_mut(&node) else { return };
+        let Some(voter) = self.nodes.get_mut(&scene.node) else {
+            return;
+        };
         let from = voter.mirror.end();
         let held = voter.mirror.common(&self.committed);
         let stay = voter.mirror.truncate(to);
         self.notes
-            .add(scene.at, node, Noted::Truncated { from, to, epoch, cause });
+            .add(scene.at, scene.node, Noted::Truncated { from, to, epoch, cause });
         let shape = if voter.role == QuorumRole::Leader {
             "a quorum leader cut its own log"
         } else if stay < held {
@@ -115,19 +128,19 @@ impl Quorum {
         };
         let committed = self.committed.last().map_or(Offset::ZERO, |batch| batch.next);
         scene.violation(Check::R11, shape, &self.notes, || {
-            format!("node {node} cut {LABEL} from {from} to {to} in epoch {epoch}; committed up to {committed}")
+            format!("{node} cut {LABEL} from {from} to {to} in epoch {epoch}; committed up to {committed}")
         });
     }
 
     /// Part of the metadata log is durable.
     pub fn flushed(&mut self, scene: &mut Scene<'_>, end: Offset) {
-        let node = scene.node;
+        let node = scene.name();
         let voter = self.speaker(scene);
         let written = voter.mirror.end();
         voter.mirror.flushed = end.min(written);
         if end > written {
             scene.violation(Check::R2, "a flushed end passed its log's end", &self.notes, || {
-                format!("node {node} flushed {LABEL} up to {end}, but its log ends at {written}")
+                format!("{node} flushed {LABEL} up to {end}, but its log ends at {written}")
             });
         }
     }
@@ -140,32 +153,33 @@ impl Quorum {
         epoch: LeaderEpoch,
         leader: Option<NodeId>,
     ) {
-        let node = scene.node;
+        let node = scene.name();
         let voter = self.speaker(scene);
         let before = voter.epoch;
         voter.role = role;
         voter.epoch = epoch;
         if epoch < before {
             scene.violation(Check::Q6, "a node's quorum epoch fell", &self.notes, || {
-                format!("node {node} became {role:?} in epoch {epoch} after epoch {before}")
+                format!("{node} became {role:?} in epoch {epoch} after epoch {before}")
             });
         }
-        let leads = (role == QuorumRole::Leader).then_some(node);
+        let leads = (role == QuorumRole::Leader).then_some(scene.node);
         let Some(leader) = leads.or(leader) else { return };
         let known = *self.leaders.entry(epoch).or_insert(leader);
         if known != leader {
             scene.violation(Check::Q1, "two quorum leaders in one epoch", &self.notes, || {
-                format!("nodes {known} and {leader} both were the quorum's leader in epoch {epoch}")
+                let (known, leader) = (scene.nodes.named(known), scene.nodes.named(leader));
+                format!("{known} and {leader} both were the quorum's leader in epoch {epoch}")
             });
         }
         if role != QuorumRole::Leader {
             return;
         }
-        let mirror = &self.nodes[&node].mirror;
-        let (end, high_watermark) = (mirror.end(), self.nodes[&node].high_watermark);
+        let mirror = &self.nodes[&scene.node].mirror;
+        let (end, high_watermark) = (mirror.end(), self.nodes[&scene.node].high_watermark);
         self.notes.add(
             scene.at,
-            node,
+            scene.node,
             Noted::BecameLeader {
                 epoch,
                 end,
@@ -178,11 +192,7 @@ impl Quorum {
                 Check::Q4,
                 "a quorum leader lacks committed metadata",
                 &self.notes,
-                || {
-                    format!(
-                        "node {node} leads the quorum in epoch {epoch} without the committed metadata offset {missing}"
-                    )
-                },
+                || format!("{node} leads the quorum in epoch {epoch} without the committed metadata offset {missing}"),
             );
             // It decides from now on.
             self.committed.truncate(mirror.common(&self.committed));
@@ -191,13 +201,13 @@ impl Quorum {
 
     /// Epoch and vote are durable. Q1, Q6.
     pub fn vote_stored(&mut self, scene: &mut Scene<'_>, epoch: LeaderEpoch, voted_for: Option<NodeId>) {
-        let node = scene.node;
+        let node = scene.name();
         let voter = self.speaker(scene);
         let before = voter.durable_epoch;
         voter.durable_epoch = epoch;
         if epoch < before {
             scene.violation(Check::Q6, "a durable epoch fell", &self.notes, || {
-                format!("node {node} stored epoch {epoch} after epoch {before}")
+                format!("{node} stored epoch {epoch} after epoch {before}")
             });
         }
         if let Some(candidate) = voted_for {
@@ -207,11 +217,12 @@ impl Quorum {
 
     /// A vote was given. Q1.
     pub fn vote_granted(&mut self, scene: &mut Scene<'_>, epoch: LeaderEpoch, candidate: NodeId) {
-        let node = scene.node;
-        let first = *self.votes.entry((node, epoch)).or_insert(candidate);
+        let node = scene.name();
+        let first = *self.votes.entry((scene.node, epoch)).or_insert(candidate);
         if first != candidate {
             scene.violation(Check::Q1, "a voter voted twice in one epoch", &self.notes, || {
-                format!("node {node} voted for node {first} and for node {candidate} in epoch {epoch}")
+                let (first, candidate) = (scene.nodes.named(first), scene.nodes.named(candidate));
+                format!("{node} voted for {first} and for {candidate} in epoch {epoch}")
             });
         }
     }
@@ -225,7 +236,7 @@ impl Quorum {
         from: Offset,
         to: Offset,
     ) {
-        let node = scene.node;
+        let node = scene.name();
         let voter = self.speaker(scene);
         let before = from.max(voter.high_watermark);
         voter.high_watermark = to;
@@ -235,7 +246,7 @@ impl Quorum {
             .map(|last| voter.mirror.batches()[last].epoch);
         if to > end {
             scene.violation(Check::R2, "a high watermark passed its log's end", &self.notes, || {
-                format!("node {node}'s high watermark of {LABEL} rose to {to}, but its log ends at {end}")
+                format!("{node}'s high watermark of {LABEL} rose to {to}, but its log ends at {end}")
             });
         }
         if role == ReplicaRole::Follower {
@@ -252,14 +263,14 @@ impl Quorum {
             return self.commit(scene, to);
         };
         scene.violation(Check::Q7, shape, &self.notes, || {
-            format!("node {node}, leader in epoch {epoch}, moved the high watermark of {LABEL} from {before} to {to}, whose last entry is of epoch {last:?}")
+            format!("{node}, leader in epoch {epoch}, moved the high watermark of {LABEL} from {before} to {to}, whose last entry is of epoch {last:?}")
         });
         self.commit(scene, to);
     }
 
     /// A node applied committed metadata. Q5.
     pub fn applied(&mut self, scene: &mut Scene<'_>, end: Offset, digest: u64) {
-        let node = scene.node;
+        let node = scene.name();
         self.speaker(scene);
         self.commit(scene, end);
         let known = *self.digests.entry(end).or_insert(digest);
@@ -268,37 +279,33 @@ impl Quorum {
                 Check::Q5,
                 "two nodes applied the same metadata to different states",
                 &self.notes,
-                || format!("node {node}'s state at metadata offset {end} has digest {digest:016x}, not {known:016x}"),
+                || format!("{node}'s state at metadata offset {end} has digest {digest:016x}, not {known:016x}"),
             );
         }
     }
 
     /// Two nodes read different records at one metadata offset.
     pub fn disagreed(&mut self, scene: &mut Scene<'_>, offset: Offset) {
-        let node = scene.node;
+        let node = scene.name();
         scene.violation(
             Check::Q5,
             "two nodes applied different metadata at one offset",
             &self.notes,
-            || {
-                format!(
-                    "node {node} applied another record at metadata offset {offset} than the first node that got there"
-                )
-            },
+            || format!("{node} applied another record at metadata offset {offset} than the first node that got there"),
         );
     }
 
     /// What a node takes for committed is frozen, or must be what is frozen. Q3.
     fn commit(&mut self, scene: &mut Scene<'_>, to: Offset) {
-        let node = scene.node;
-        let mirror = &self.nodes[&node].mirror;
+        let node = scene.name();
+        let mirror = &self.nodes[&scene.node].mirror;
         let shared = count_below(&self.committed, to);
         if !mirror.shares(&self.committed, shared) {
             scene.violation(
                 Check::Q3,
                 "an applied entry is not the committed one",
                 &self.notes,
-                || format!("node {node} took other entries of {LABEL} below offset {to} for committed than were"),
+                || format!("{node} took other entries of {LABEL} below offset {to} for committed than were"),
             );
             return;
         }
@@ -325,7 +332,14 @@ impl Quorum {
         match leaders.as_slice() {
             [_] => None,
             [] => Some("no node leads the metadata quorum".to_owned()),
-            several => Some(format!("{} nodes lead the metadata quorum: {several:?}", several.len())),
+            several => {
+                let names: Vec<String> = several.iter().map(|node| nodes.named(*node).to_string()).collect();
+                Some(format!(
+                    "{} nodes lead the metadata quorum: {}",
+                    several.len(),
+                    names.join(", ")
+                ))
+            }
         }
     }
 
@@ -336,7 +350,7 @@ impl Quorum {
         }
     }
 
-    /// The quorum's notes.
+    /// What a person may want to see.
     pub fn notes(&self) -> &Notes {
         &self.notes
     }

@@ -191,14 +191,14 @@ fn follow(scene: &mut Scene<'_>, partition: &Partition, stream: &mut Stream, rec
     let Some(from) = expected.or(stream.resets.first().copied()) else {
         return;
     };
-    let node = scene.node;
+    let node = scene.name();
     match skipped(partition, from, record.offset) {
         None => scene.violation(Check::NonmonotonicPoll, "a consumer went backwards", &partition.notes, || {
-            format!("consumer {node} got offset {} of {} when offset {from} was next", record.offset, partition.label)
+            format!("{node} got offset {} of {} when offset {from} was next", record.offset, partition.label)
         }),
         Some(skipped) => scene.violation(Check::PollSkip, "a consumer jumped over visible records", &partition.notes, || {
             format!(
-                "consumer {node} got offset {} of {} when offset {from} was next: {skipped} visible records were jumped over",
+                "{node} got offset {} of {} when offset {from} was next: {skipped} visible records were jumped over",
                 record.offset, partition.label
             )
         }),
@@ -239,7 +239,7 @@ fn compare(scene: &mut Scene<'_>, partition: &mut Partition, record: &PolledReco
         committed.observed = true;
         return true;
     }
-    let node = scene.node;
+    let node = scene.name();
     let (shape, committed) = match partition.ledger.at(record.offset) {
         Some(_) => (
             "a consumer got another record than the committed one",
@@ -252,7 +252,7 @@ fn compare(scene: &mut Scene<'_>, partition: &mut Partition, record: &PolledReco
     };
     scene.violation(Check::UncommittedRead, shape, &partition.notes, || {
         format!(
-            "consumer {node} got {} of leader epoch {} at {} offset {}, but {committed}",
+            "{node} got {} of leader epoch {} at {} offset {}, but {committed}",
             name(record.uid),
             record.leader_epoch,
             partition.label,
@@ -273,14 +273,14 @@ pub(super) fn served(scene: &mut Scene<'_>, partition: &Partition, from: Offset,
     if to <= from || to <= limit {
         return;
     }
-    let node = scene.node;
+    let node = scene.name();
     scene.violation(
         Check::UncommittedRead,
         "a leader served records above the high watermark",
         &partition.notes,
         || {
             format!(
-                "node {node} served {} from {from} to {to}, but only offsets below {limit} are committed",
+                "{node} served {} from {from} to {to}, but only offsets below {limit} are committed",
                 partition.label
             )
         },

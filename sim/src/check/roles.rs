@@ -74,14 +74,14 @@ impl Partition {
         isr: &[NodeId],
     ) {
         let slot = self.speaker(scene);
-        let node = scene.node;
+        let node = scene.name();
         self.claim(scene, slot, epoch);
         let isr = self.set(isr);
         let replica = &mut self.replicas[slot];
         let end = replica.mirror.end();
         self.notes.add(
             scene.at,
-            node,
+            scene.node,
             Noted::BecameLeader {
                 epoch,
                 end,
@@ -92,14 +92,14 @@ impl Partition {
         if replica.epoch > epoch {
             scene.violation(Check::R9, "a replica's leader epoch fell", &self.notes, || {
                 format!(
-                    "node {node} began to lead {} in epoch {epoch} after epoch {}",
+                    "{node} began to lead {} in epoch {epoch} after epoch {}",
                     self.label, replica.epoch
                 )
             });
         }
         if begins && start != end || high_watermark > end {
             scene.violation(Check::R2, "a new leader's offsets are not those of its log", &self.notes, || {
-                format!("node {node} began to lead {} at {start} with high watermark {high_watermark}, but its log ends at {end}", self.label)
+                format!("{node} began to lead {} at {start} with high watermark {high_watermark}, but its log ends at {end}", self.label)
             });
         }
         replica.epoch = epoch;
@@ -128,7 +128,7 @@ impl Partition {
             .map(|(batch, commit)| blame::committed_loss(self, scene.nodes, slot, batch, commit))
             .collect();
         let (from, to) = (self.ledger.batches[held].base, self.ledger.end());
-        let node = scene.node;
+        let node = scene.name();
         let worst = rulings
             .iter()
             .find(|ruling| **ruling == Ruling::Violation)
@@ -141,12 +141,14 @@ impl Partition {
             &self.notes,
             || {
                 format!(
-                    "node {node} began to lead {} in epoch {epoch} without the committed offsets {from}..{to}",
+                    "{node} began to lead {} in epoch {epoch} without the committed offsets {from}..{to}",
                     self.label
                 )
             },
         );
-        self.ledger.lose(held, rulings, scene.at, self.notes.last(), epoch);
+        let since = self.ledger.commits[held].at;
+        let notes = self.notes.since(since).cloned().collect();
+        self.ledger.lose(held, rulings, scene.at, notes, epoch);
         for replica in &mut self.replicas {
             // What is not committed any more cannot be missing in any log.
             if let Some(lost) = replica.mirror.lost.take() {
@@ -163,14 +165,14 @@ impl Partition {
             return;
         }
         if high_watermark > self.ledger.ever_end {
-            let node = scene.node;
+            let node = scene.name();
             scene.violation(
                 Check::R6,
                 "a leader began with a high watermark beyond the committed log",
                 &self.notes,
                 || {
                     format!(
-                        "node {node} began to lead {} with high watermark {high_watermark}, committed were {}",
+                        "{node} began to lead {} with high watermark {high_watermark}, committed were {}",
                         self.label,
                         self.ledger.end()
                     )
@@ -183,12 +185,12 @@ impl Partition {
     /// A replica began to follow.
     pub fn became_follower(&mut self, scene: &mut Scene<'_>, epoch: LeaderEpoch, end: Offset, high_watermark: Offset) {
         let slot = self.speaker(scene);
-        let node = scene.node;
+        let node = scene.name();
         let replica = &mut self.replicas[slot];
         if replica.epoch > epoch {
             scene.violation(Check::R9, "a replica's leader epoch fell", &self.notes, || {
                 format!(
-                    "node {node} followed {} in epoch {epoch} after epoch {}",
+                    "{node} followed {} in epoch {epoch} after epoch {}",
                     self.label, replica.epoch
                 )
             });
@@ -196,7 +198,7 @@ impl Partition {
         let mirrored = replica.mirror.end();
         if end != mirrored || high_watermark > end {
             scene.violation(Check::R2, "a new follower's offsets are not those of its log", &self.notes, || {
-                format!("node {node} began to follow {} with log end {end} and high watermark {high_watermark}, but its log ends at {mirrored}", self.label)
+                format!("{node} began to follow {} with log end {end} and high watermark {high_watermark}, but its log ends at {mirrored}", self.label)
             });
         }
         replica.epoch = epoch;
@@ -211,8 +213,9 @@ impl Partition {
         let leader = *self.leaders.entry(epoch).or_insert(slot);
         if leader != slot {
             scene.violation(Check::R9, "two leaders in one epoch", &self.notes, || {
-                let (one, other) = (self.replicas[leader].node, self.replicas[slot].node);
-                format!("nodes {one} and {other} both led {} in epoch {epoch}", self.label)
+                let name = |slot: usize| scene.nodes.named(self.replicas[slot].node);
+                let (one, other) = (name(leader), name(slot));
+                format!("{one} and {other} both led {} in epoch {epoch}", self.label)
             });
         }
     }
@@ -233,14 +236,15 @@ impl Partition {
         if replica.mirror.has_lost(missing.base) {
             return;
         }
+        let name = scene.nodes.named(replica.node);
         scene.violation(
             Check::R3,
             "a running in-sync replica lacks committed records",
             &self.notes,
             || {
                 format!(
-                    "node {} is in sync for {} but lacks committed offset {}",
-                    replica.node, self.label, missing.base
+                    "{} is in sync for {} but lacks committed offset {}",
+                    name, self.label, missing.base
                 )
             },
         );

@@ -8,6 +8,7 @@ use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::{NodeId, Offset, TopicName};
 use bytes::Bytes;
 
+use super::model::{Named, Nodes};
 use super::uids::UidIndex;
 use crate::history::{At, Entry, SentRecord, Uid};
 use crate::scenario::{ProducerGroup, Scenario};
@@ -263,6 +264,31 @@ impl Sends {
         &self.topics[send.topic as usize].name
     }
 
+    /// The record of a send, for people: its uid, and its key if it has one.
+    pub fn record(&self, send: &Send) -> String {
+        let uid = send.uid.0;
+        let key = send
+            .key
+            .and_then(|place| self.keys.iter().find(|(_, of)| **of == place));
+        match key {
+            Some((key, _)) => format!("uid {uid} (key {})", shown_key(key)),
+            None => format!("uid {uid}"),
+        }
+    }
+
+    /// Who made a send, for people.
+    pub fn sender<'a>(&self, send: &Send, nodes: &'a Nodes) -> Named<'a> {
+        nodes.named(self.nodes[send.program as usize])
+    }
+
+    /// The place of the oldest send that has not ended.
+    pub fn oldest_pending(&self) -> Option<usize> {
+        if self.pending == 0 {
+            return None;
+        }
+        self.sends.iter().position(|send| send.outcome == Outcome::Pending)
+    }
+
     /// What producers without idempotence may do to the topic of a send.
     pub fn loose(&self, send: &Send) -> Loose {
         self.topics[send.topic as usize].loose
@@ -284,16 +310,27 @@ impl Sends {
     }
 
     /// The loads that cannot send although everything is healed, for people.
-    pub fn unheard(&self) -> impl Iterator<Item = String> + '_ {
-        self.unheard.iter().map(|((node, _), place)| {
+    pub fn unheard<'a>(&'a self, nodes: &'a Nodes) -> impl Iterator<Item = (String, usize)> + 'a {
+        self.unheard.iter().map(move |((node, _), place)| {
             let send = &self.sends[*place];
             let how = match send.outcome {
                 Outcome::Failed(error) => format!("failed with {error:?}"),
                 _ => "ended without an answer that tells".to_owned(),
             };
-            let (uid, topic) = (send.uid.0, self.topic(send));
-            format!("node {node} cannot send: uid {uid}, sent to {topic} after the heal, {how}")
+            let (node, record, topic) = (nodes.named(*node), self.record(send), self.topic(send));
+            (
+                format!("{node} cannot send: {record}, sent to {topic} after the heal, {how}"),
+                *place,
+            )
         })
+    }
+}
+
+/// A key for people: as text, if it is some.
+pub(crate) fn shown_key(key: &[u8]) -> String {
+    match core::str::from_utf8(key) {
+        Ok(text) if text.chars().all(|c| !c.is_control()) => text.to_owned(),
+        _ => format!("0x{}", key.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
     }
 }
 

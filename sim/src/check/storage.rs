@@ -23,30 +23,30 @@ pub(super) fn recovered(
     found: &[RecordBatch],
     cut_bytes: u64,
 ) -> Option<Range<Offset>> {
-    let node = scene.node;
-    let crashes = scene.nodes.crashes_since(node, mirror.life);
+    let node = scene.name();
+    let crashes = scene.nodes.crashes_since(scene.node, mirror.life);
     let power_lost = crashes.iter().any(|crash| crash.is_some());
     let (before, flushed) = (mirror.end(), mirror.flushed);
     let kept = kept_batches(scene, label, notes, mirror, found, power_lost);
     let end = found.last().map_or(Offset::ZERO, RecordBatch::next_offset);
     if (end, before) != (Offset::ZERO, Offset::ZERO) {
-        notes.add(scene.at, node, Noted::Recovered { end, before });
+        notes.add(scene.at, scene.node, Noted::Recovered { end, before });
     }
     if !power_lost && (kept < mirror.batches().len() || cut_bytes > 0) {
         scene.violation(Check::D2, "a log lost records although only the process ended", notes, || {
-            format!("node {node} recovered {label} up to offset {end} with {cut_bytes} bytes cut; it had reached {before} and lost no power")
+            format!("{node} recovered {label} up to offset {end} with {cut_bytes} bytes cut; it had reached {before} and lost no power")
         });
     }
     let kept_end = mirror.batches()[..kept].last().map_or(Offset::ZERO, |batch| batch.next);
     if power_lost && kept_end < flushed {
         scene.violation(Check::D2, "a log lost flushed records", notes, || {
-            format!("node {node} recovered {label} up to offset {kept_end}, but everything below {flushed} was flushed before the power loss")
+            format!("{node} recovered {label} up to offset {kept_end}, but everything below {flushed} was flushed before the power loss")
         });
     }
     let earlier = mirror.lost.take();
     mirror.replace(found);
     mirror.flushed = flushed.min(kept_end);
-    mirror.life = scene.nodes.life(node);
+    mirror.life = scene.nodes.life(scene.node);
     mirror.offline = false;
     let lost = (power_lost && kept_end.max(flushed) < before).then(|| kept_end.max(flushed)..before);
     mirror.lost = match (earlier, &lost) {
@@ -79,14 +79,14 @@ fn kept_batches(
             continue;
         }
         if !(power_lost && (mirror.was_cut(&batch) || mirror.batches().iter().any(|written| written.same(&batch)))) {
-            let node = scene.node;
+            let node = scene.name();
             scene.violation(
                 Check::D2,
                 "a log recovered records that were never written to it",
                 notes,
                 || {
                     format!(
-                        "node {node} recovered {label} with other records at offset {} than it had written",
+                        "{node} recovered {label} with other records at offset {} than it had written",
                         batch.base
                     )
                 },

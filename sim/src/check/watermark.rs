@@ -31,13 +31,13 @@ impl Partition {
         to: Offset,
     ) {
         let slot = self.speaker(scene);
-        let node = scene.node;
+        let node = scene.name();
         let replica = &mut self.replicas[slot];
         let end = replica.mirror.end();
         if to > end {
             scene.violation(Check::R2, "a high watermark passed its log's end", &self.notes, || {
                 format!(
-                    "node {node}'s high watermark of {} rose to {to}, but its log ends at {end}",
+                    "{node}'s high watermark of {} rose to {to}, but its log ends at {end}",
                     self.label
                 )
             });
@@ -45,8 +45,11 @@ impl Partition {
         let before = from.max(replica.high_watermark);
         replica.high_watermark = to;
         if to < before {
-            self.notes
-                .add(scene.at, node, Noted::HighWatermarkFell { role, from: before, to });
+            self.notes.add(
+                scene.at,
+                scene.node,
+                Noted::HighWatermarkFell { role, from: before, to },
+            );
             if role == ReplicaRole::Leader {
                 scene.violation(
                     Check::R2,
@@ -54,7 +57,7 @@ impl Partition {
                     &self.notes,
                     || {
                         format!(
-                            "node {node}'s high watermark of {} fell from {before} to {to} in epoch {epoch}",
+                            "{node}'s high watermark of {} fell from {before} to {to} in epoch {epoch}",
                             self.label
                         )
                     },
@@ -71,7 +74,7 @@ impl Partition {
 
     /// A leader's high watermark rose. R6.
     fn advance(&mut self, scene: &mut Scene<'_>, slot: usize, epoch: LeaderEpoch, to: Offset) {
-        let (node, min) = (scene.node, self.effective_min_isr());
+        let (node, min) = (scene.name(), self.effective_min_isr());
         let replica = &self.replicas[slot];
         let (mirror, leading) = (&replica.mirror, replica.leading.as_ref());
         let leading = leading.filter(|_| replica.epoch == epoch);
@@ -82,7 +85,7 @@ impl Partition {
                 &self.notes,
                 || {
                     format!(
-                        "node {node} moved the high watermark of {} to {to} in epoch {epoch} without leading it",
+                        "{node} moved the high watermark of {} to {to} in epoch {epoch} without leading it",
                         self.label
                     )
                 },
@@ -91,7 +94,7 @@ impl Partition {
         };
         if leading.isr.len() < min {
             scene.violation(Check::R6, "a high watermark advanced under min.insync.replicas", &self.notes, || {
-                format!("node {node} moved the high watermark of {} to {to} with in-sync replicas {} but min.insync.replicas={min}", self.label, self.names(leading.isr))
+                format!("{node} moved the high watermark of {} to {to} with in-sync replicas {} but min.insync.replicas={min}", self.label, self.names(leading.isr))
             });
         }
         let newest = self.state.as_ref().filter(|state| state.leader_epoch == epoch);
@@ -100,7 +103,7 @@ impl Partition {
             let shape = "a high watermark advanced without regard to a committed in-sync replica";
             scene.violation(Check::R6, shape, &self.notes, || {
                 format!(
-                    "node {node} moved the high watermark of {} to {to} and left out in-sync {}",
+                    "{node} moved the high watermark of {} to {to} and left out in-sync {}",
                     self.label,
                     self.names(unasked)
                 )
@@ -128,8 +131,9 @@ impl Partition {
                 continue;
             };
             scene.violation(Check::R6, shape, &self.notes, || {
-                let (member, end) = (follower.node, follower.mirror.end());
-                format!("node {node} moved the high watermark of {} to {to}; in-sync node {member} ends at {end} and was known to have fetched up to {fetched:?}", self.label)
+                let (member, end) = (scene.nodes.named(follower.node), follower.mirror.end());
+                let fetched = fetched.map_or_else(|| "nothing in this epoch".to_owned(), |to| format!("up to {to}"));
+                format!("{node} moved the high watermark of {} to {to}; in-sync {member} ends at {end} and was known to have fetched {fetched}", self.label)
             });
         }
         if !given_up && epoch < self.newest_epoch() && !self.heirs_hold(scene, slot, to) {
@@ -153,8 +157,9 @@ impl Partition {
         };
         if !self.replicas[lacks].mirror.has_lost(to.plus(-1)) {
             scene.violation(Check::R6, "a deposed leader moved the high watermark alone", &self.notes, || {
-                let (node, heir) = (self.replicas[slot].node, self.replicas[lacks].node);
-                format!("node {node}, leader of {} in an earlier epoch than {}, moved its high watermark to {to}, but node {heir}, which is in sync now, has other records or none", self.label, state.leader_epoch)
+                let name = |slot: usize| scene.nodes.named(self.replicas[slot].node);
+                let (node, heir) = (name(slot), name(lacks));
+                format!("{node}, leader of {} in an earlier epoch than {}, moved its high watermark to {to}, but {heir}, which is in sync now, has other records or none", self.label, state.leader_epoch)
             });
         }
         false
@@ -227,6 +232,7 @@ impl Partition {
             high_watermark: to,
             ..
         } = &self.replicas[slot];
+        let node = scene.nodes.named(*node);
         let committed = self.ledger.ever_end;
         if *to > committed {
             scene.violation(
@@ -235,7 +241,7 @@ impl Partition {
                 &self.notes,
                 || {
                     format!(
-                        "node {node}'s high watermark of {} is {to}, committed were {committed}",
+                        "{node}'s high watermark of {} is {to}, committed were {committed}",
                         self.label
                     )
                 },
@@ -258,14 +264,14 @@ impl Partition {
         if self.ledger.was_committed(at, other) {
             return;
         }
-        let node = replica.node;
+        let node = scene.nodes.named(replica.node);
         scene.violation(
             Check::R1,
             "an entry below the high watermark is not the committed one",
             &self.notes,
             || {
                 format!(
-                    "node {node} has other records at offset {} of {} than were committed, below its high watermark {}",
+                    "{node} has other records at offset {} of {} than were committed, below its high watermark {}",
                     other.base, self.label, replica.high_watermark
                 )
             },
@@ -309,7 +315,7 @@ impl Partition {
     /// A leader answered a producer. R13.
     pub fn produce_answered(&mut self, scene: &mut Scene<'_>, answer: &Answer) {
         let slot = self.speaker(scene);
-        let node = scene.node;
+        let node = scene.name();
         let Some((first, last)) = answer.offsets else { return };
         if answer.acks == Acks::Leader && answer.error.is_ok() {
             let ack = LeaderAck {
@@ -339,7 +345,7 @@ impl Partition {
         };
         scene.violation(Check::R13, shape, &self.notes, || {
             format!(
-                "node {node} answered {:?} for {} offsets {first}..={last} with high watermark {known}, {} in-sync replicas at the append and min.insync.replicas={min}",
+                "{node} answered {:?} for {} offsets {first}..={last} with high watermark {known}, {} in-sync replicas at the append and min.insync.replicas={min}",
                 answer.error, self.label, answer.isr_at_append
             )
         });

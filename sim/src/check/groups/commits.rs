@@ -13,7 +13,9 @@ use super::coordinator::Session;
 use super::{Group, label};
 use crate::check::mirror::{Batch, count_below};
 use crate::check::model::{Model, Scene};
+use crate::check::witness::{Evidence, Line};
 use crate::history::{At, SimTime};
+use crate::scenario::units::show_duration;
 use crate::verdict::Check;
 
 /// How long an answer may be on its way from what it was read from to the fact that states it.
@@ -124,6 +126,41 @@ impl Positions {
         });
     }
 
+    /// The commits of a partition until then, the newest first, as lines.
+    pub fn lines(&self, model: &Model, partition: TopicPartition, until: At) -> impl Iterator<Item = Line> {
+        let taken = self.taken.get(&partition).map_or(&[][..], |taken| taken);
+        let label = label(model, partition);
+        let committed = taken.iter().rev().filter(move |taken| taken.at <= until);
+        committed.filter_map(move |taken| {
+            let position = taken.position?;
+            Some(Line {
+                at: taken.at,
+                text: format!("the group's position in {label} was committed: {position}"),
+            })
+        })
+    }
+
+    /// The newest commit of a partition until then of a position that had not passed `offset`.
+    pub fn line_below(&self, model: &Model, partition: TopicPartition, offset: Offset, until: At) -> Option<Line> {
+        let taken = self.taken.get(&partition).map_or(&[][..], |taken| taken);
+        let mut before = taken.iter().rev().filter(|taken| taken.at <= until);
+        let newest = before.next()?;
+        let label = label(model, partition);
+        let text = match newest.position {
+            None => return self.line(model, partition, until),
+            Some(position) if position <= offset => {
+                format!("the group's position in {label} was committed: {position}, not behind offset {offset}")
+            }
+            Some(position) => format!("the group's position in {label} was committed: {position}"),
+        };
+        Some(Line { at: newest.at, text })
+    }
+
+    /// The newest commit of a partition until then.
+    pub fn line(&self, model: &Model, partition: TopicPartition, until: At) -> Option<Line> {
+        self.lines(model, partition, until).next()
+    }
+
     /// The position that was taken last, by whomever.
     pub fn last(&self, partition: TopicPartition) -> Option<Offset> {
         self.taken.get(&partition)?.last()?.position
@@ -193,18 +230,20 @@ pub(super) fn check_told(
         if right {
             continue;
         }
-        let (node, id) = (scene.node, &group.id);
+        let (node, id, scene_at) = (scene.name(), &group.id, scene.at);
         let shape = match position {
             None => "a coordinator told of no position where one was committed",
             Some(_) => "a coordinator told another position than the last one committed",
         };
         scene.violation(Check::LostCommittedOffset, shape, &group.notes, || {
-            format!(
-                "node {node} told group {id} {} for {}, where {} is committed",
+            let text = format!(
+                "{node} told group {id} {} for {}, where {} is committed",
                 shown(position),
                 label(model, partition),
                 shown(truths.first().copied().flatten())
-            )
+            );
+            let lines = group.positions.lines(model, partition, scene_at);
+            Evidence::from(text).on(partition).and(lines.take(3))
         });
     }
     answers
@@ -227,13 +266,13 @@ pub(super) fn check_acked(scene: &mut Scene<'_>, model: &Model, group: &Group, o
         if taken.len() >= KEPT || of_offset.into_iter().any(is_committed) {
             continue;
         }
-        let (id, node) = (&group.id, scene.node);
+        let (id, node, scene_at) = (&group.id, scene.name(), scene.at);
         let shape = "a commit was answered ok before it was committed";
         scene.violation(Check::LostCommittedOffset, shape, &group.notes, || {
-            format!(
-                "node {node} was told that position {offset} of {} is stored for group {id}, but no coordinator has it in its committed log",
-                label(model, *partition)
-            )
+            let label = label(model, *partition);
+            let text = format!("{node} was told that position {offset} of {label} is stored for group {id}, but no coordinator has it in its committed log");
+            let lines = group.positions.lines(model, *partition, scene_at);
+            Evidence::from(text).on(*partition).and(lines.take(3))
         });
     }
 }
@@ -252,18 +291,25 @@ pub(super) fn expired(
     let log = taken.map_or((partition, Offset::ZERO), |taken| taken.log);
     let since = taken.map_or(scene.at, |taken| taken.at);
     let id = &group.id;
+    let lines = group.positions.line(model, partition, scene.at);
     if let Some(age) = age.filter(|age| *age + CLOCKS < retention) {
         // An older position is the one that expired if the newest is lost.
         let ruling = group.log.forgotten(model, since, scene.at);
         let shape = "a position expired before its time";
         scene.rule(Check::G5, ruling, shape, &group.notes, || {
-            format!(
-                "group {id} lost its position in {partition} {age:?} after its commit, but it is kept for {retention:?}"
-            )
+            let (age, kept) = (show_duration(age), show_duration(retention));
+            let label = label(model, partition);
+            let text =
+                format!("group {id} lost its position in {label} {age} after its commit, but it is kept for {kept}");
+            Evidence::from(text).on(partition).and(lines)
         });
     } else if group.owners.owner(scene.nodes, partition).is_some() {
         scene.violation(Check::G5, "a position expired that was in use", &group.notes, || {
-            format!("group {id} lost its position in {partition} while a member owned that")
+            let text = format!(
+                "group {id} lost its position in {} while a member owned that",
+                label(model, partition)
+            );
+            Evidence::from(text).on(partition).and(lines)
         });
     }
     group.positions.push(scene, session, partition, None, log);

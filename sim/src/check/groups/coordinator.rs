@@ -95,8 +95,9 @@ impl Coordinators {
         let first = *self.of_epoch.entry((partition.partition, leader_epoch)).or_insert(node);
         if first != node {
             scene.violation(Check::G1, "two coordinators of one epoch", &Notes::default(), || {
+                let (first, node) = (scene.nodes.named(first), scene.nodes.named(node));
                 format!(
-                    "nodes {first} and {node} both coordinate {}-{} in epoch {leader_epoch}",
+                    "{first} and {node} both coordinate {}-{} in epoch {leader_epoch}",
                     TopicName::CONSUMER_OFFSETS,
                     partition.partition
                 )
@@ -121,7 +122,7 @@ impl Coordinators {
         leader_epoch: LeaderEpoch,
         (end, digest): (Offset, u64),
     ) {
-        let (node, index) = (scene.node, partition.partition);
+        let (node, name, index) = (scene.node, scene.name(), partition.partition);
         if self
             .running(scene, index)
             .is_none_or(|running| running.leader_epoch != leader_epoch)
@@ -138,7 +139,7 @@ impl Coordinators {
             let shape = "a coordinator loaded something else than its log";
             scene.violation(Check::G1, shape, &Notes::default(), || {
                 format!(
-                    "node {node} loaded {}-{index} up to {end} with digest {digest:016x}, but its log comes to {expected:016x}",
+                    "{name} loaded {}-{index} up to {end} with digest {digest:016x}, but its log comes to {expected:016x}",
                     TopicName::CONSUMER_OFFSETS
                 )
             });
@@ -176,14 +177,14 @@ impl Coordinators {
         if self.session(scene, group).is_some() {
             return;
         }
-        let (node, index) = (scene.node, self.partition_of(group));
+        let (node, index) = (scene.name(), self.partition_of(group));
         let (shape, why) = match self.running(scene, index) {
             Some(_) => ("a coordinator answered while it was loading", "is still loading"),
             None => ("a node answered that coordinates nothing", "does not coordinate"),
         };
         scene.violation(Check::G1, shape, &Notes::default(), || {
             format!(
-                "node {node} told the positions of group {group} although it {why} {}-{index}",
+                "{node} told the positions of group {group} although it {why} {}-{index}",
                 TopicName::CONSUMER_OFFSETS
             )
         });

@@ -9,10 +9,10 @@ use broker_core::types::{NodeId, Offset, TopicPartition};
 use super::contract::{copies_late, may_skip};
 use super::processing::{Ends, Lane};
 use super::{Groups, label};
-use crate::check::model::{Model, Scene};
+use crate::check::model::{Model, Nodes, Scene};
 use crate::check::reads::name;
 use crate::check::sends::{Outcome, Sends};
-use crate::check::witness::Notes;
+use crate::check::witness::{Evidence, Line, Notes};
 use crate::history::{At, Entry, Hop, Processing, SentRecord, Uid};
 use crate::scenario::{WorkerGroup, WorkerProgram};
 use crate::verdict::{Check, Ruling};
@@ -41,6 +41,21 @@ pub(super) struct Copied {
     pub group: Option<usize>,
     /// The attempt that its maker was at.
     attempt: Option<u32>,
+}
+
+impl Copied {
+    /// That it was made, as a line.
+    pub fn line(&self, nodes: &Nodes) -> Line {
+        let (maker, offset, attempts) = (nodes.named(self.by.0), self.hop.from.1, self.hop.attempts);
+        let kind = if self.hop.dead_letter { "dead letter" } else { "copy" };
+        Line {
+            at: self.at,
+            text: format!(
+                "{maker} sent uid {}, a {kind} of what it had read at offset {offset} after {attempts} attempts",
+                self.uid.0
+            ),
+        }
+    }
 }
 
 /// A record at the head of its chain of copies.
@@ -91,13 +106,15 @@ impl Hops {
         let Some(not_before) = not_before.filter(|not_before| scene.at.time < *not_before) else {
             return;
         };
-        let (node, now) = (scene.node, scene.at.time);
+        let (node, now) = (scene.name(), scene.at.time);
+        let made = copy.map(|copy| self.copies[*copy].line(scene.nodes));
         scene.violation(Check::EarlyRetry, "a copy was tried before its time", notes, || {
-            format!(
-                "node {node} began attempt {} at {} at {now}, but was asked not to before {not_before}",
+            let text = format!(
+                "{node} began attempt {} at {} at {now}, but was asked not to before {not_before}",
                 processing.attempt,
                 name(processing.uid)
-            )
+            );
+            Evidence::from(text).and(made).alone()
         });
     }
 }
@@ -163,14 +180,22 @@ impl Groups {
             Some(clause) => Ruling::Allowed(clause.to_owned()),
             None => Ruling::Violation,
         };
+        let (at, maker, made) = (scene.at, scene.name(), copy.line(scene.nodes));
         let shape = "a position was committed before a copy was";
         scene.rule(Check::HopBeforeCommit, ruling, shape, &group.notes, || {
-            format!(
+            let text = format!(
                 "group {} committed a position behind {} offset {offset} before the copy of that record, uid {}, was acknowledged",
                 group.id,
                 label(model, from),
                 uid.0
-            )
+            );
+            let committed = group.positions.line(model, from, at);
+            let told = format!("{maker} was told that uid {} is stored", uid.0);
+            Evidence::from(text)
+                .on(from)
+                .and([made])
+                .and(committed)
+                .because(at, told)
         });
     }
 
@@ -183,7 +208,7 @@ impl Groups {
             }
         }
         self.check_strangers(scene, sends);
-        self.check_duplicates(scene, sends);
+        self.check_duplicates(scene, model, sends);
     }
 
     /// provenance of one copy.
@@ -247,6 +272,7 @@ impl Groups {
         };
         self.rule_copy(
             scene,
+            model,
             copy,
             Check::Provenance,
             Ruling::Violation,
@@ -277,7 +303,7 @@ impl Groups {
     }
 
     /// duplicate-hop.
-    fn check_duplicates(&mut self, scene: &mut Scene<'_>, sends: &Sends) {
+    fn check_duplicates(&mut self, scene: &mut Scene<'_>, model: &Model, sends: &Sends) {
         // Each attempt of each group at each record; another may stand at an offset after a loss.
         let mut first: BTreeMap<(Option<usize>, TopicPartition, Offset, Uid, u32), usize> = BTreeMap::new();
         let mut twice = Vec::new();
@@ -291,7 +317,7 @@ impl Groups {
                 continue;
             };
             twice.extend(copy.group.map(|group| (group, copy.hop.origin)));
-            let before = &self.hops.copies[before];
+            let (before, nodes) = (&self.hops.copies[before], scene.nodes);
             let group = copy.group.map(|group| &self.list[group]);
             let worked_again = group.is_none_or(|group| {
                 let mark = group.lanes.get(from).and_then(|lane| lane.mark(offset));
@@ -312,11 +338,15 @@ impl Groups {
             let first = before.uid.0;
             self.rule_copy(
                 scene,
+                model,
                 copy,
                 Check::DuplicateHop,
                 ruling,
                 "one attempt was handed on twice",
-                || format!("uid {first} is a copy of the same attempt"),
+                || {
+                    let text = format!("uid {first} is a copy of the same attempt");
+                    Evidence::from(text).and([before.line(nodes)])
+                },
             );
         }
         for origin in twice {
@@ -324,25 +354,32 @@ impl Groups {
         }
     }
 
-    fn rule_copy(
+    #[allow(clippy::too_many_arguments)] // what, and where it was found
+    fn rule_copy<E: Into<Evidence>>(
         &self,
         scene: &mut Scene<'_>,
+        model: &Model,
         copy: &Copied,
         check: Check,
         ruling: Ruling,
         shape: &str,
-        what: impl FnOnce() -> String,
+        what: impl FnOnce() -> E,
     ) {
         let none = Notes::default();
         let notes = copy.group.map_or(&none, |group| &self.list[group].notes);
-        let at = core::mem::replace(&mut scene.at, copy.at);
+        let (at, nodes) = (core::mem::replace(&mut scene.at, copy.at), scene.nodes);
         scene.rule(check, ruling, shape, notes, || {
             let (from, offset) = copy.hop.from;
-            let what = what();
-            format!(
-                "uid {}, a copy of uid {} by node {} from {from} offset {offset}: {what}",
-                copy.uid.0, copy.hop.origin.0, copy.by.0
-            )
+            let mut evidence: Evidence = what().into();
+            evidence.text = format!(
+                "uid {}, a copy of uid {} by {} from {} offset {offset}: {}",
+                copy.uid.0,
+                copy.hop.origin.0,
+                nodes.named(copy.by.0),
+                label(model, from),
+                evidence.text
+            );
+            evidence.on(from).and([copy.line(nodes)])
         });
         scene.at = at;
     }

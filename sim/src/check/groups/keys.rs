@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::hops::Root;
-use super::losses;
+use super::{label, losses};
 use crate::check::model::{Model, Scene};
 use crate::check::sends::Send;
-use crate::check::witness::Notes;
+use crate::check::witness::{Evidence, Notes};
+use crate::history::At;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 use crate::verdict::{Check, Ruling};
 
@@ -23,6 +24,7 @@ struct Latest {
     by: NodeId,
     /// When, by the changes of owner and position of its partition.
     stint: u32,
+    at: At,
 }
 
 impl Keys {
@@ -42,6 +44,7 @@ impl Keys {
             sent: (send.program, number),
             by: scene.node,
             stint,
+            at: scene.at,
         };
         let Some(before) = self.0.get_mut(&(send.topic, key)) else {
             self.0.insert((send.topic, key), latest);
@@ -78,13 +81,21 @@ impl Keys {
             }
             _ => losses::at(model, root.place.0, before.place.1),
         };
-        let (later, node) = (before.place, scene.node);
+        let (later, node, now) = (before.place, scene.name(), scene.at);
+        let (first, before_at) = (scene.nodes.named(before.by), before.at);
         let shape = "records of one key were processed in another order";
         scene.rule(Check::RetryKeyOrder, ruling, shape, notes, || {
-            format!(
-                "node {node} processed uid {} of {} offset {} after a later record of its key, {} offset {}",
-                root.uid.0, root.place.0, root.place.1, later.0, later.1
-            )
+            let (uid, at) = (
+                root.uid.0,
+                format!("{} offset {}", label(model, root.place.0), root.place.1),
+            );
+            let later = format!("{} offset {}", label(model, later.0), later.1);
+            Evidence::from(format!(
+                "{node} processed uid {uid} of {at} after a later record of its key, {later}"
+            ))
+            .on(root.place.0)
+            .because(before_at, format!("{first} processed the later record, {later}"))
+            .because(now, format!("{node} processed uid {uid} of {at}"))
         });
     }
 }

@@ -3,7 +3,6 @@
 //! After a failover the new coordinator states only what changes. What an older one stated of a member is kept, but is
 //! not certain: it may never have been committed. A violation is found only where both sides are certain.
 
-use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::trace::{GroupState, RemovalCause};
@@ -11,8 +10,9 @@ use broker_core::types::{GroupEpoch, GroupInstanceId, MemberId, TopicPartition};
 
 use super::commits::Commit;
 use super::coordinator::Session;
-use super::{Group, short};
+use super::{Group, label, removal};
 use crate::check::model::{Model, Scene};
+use crate::check::witness::Evidence;
 use crate::history::At;
 use crate::verdict::{Check, Ruling};
 
@@ -60,17 +60,6 @@ pub(super) struct Stated<'a> {
     pub epoch: GroupEpoch,
     pub assigned: &'a [TopicPartition],
     pub revoking: &'a [TopicPartition],
-}
-
-impl fmt::Display for Stated<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (member, epoch) = (short(&self.member.0), self.epoch);
-        write!(f, "member {member} may own {:?} in epoch {epoch}", self.assigned)?;
-        if self.revoking.is_empty() {
-            return Ok(());
-        }
-        write!(f, ", once it has given up {:?}", self.revoking)
-    }
 }
 
 impl Member {
@@ -162,7 +151,7 @@ pub(super) fn group_changed(
     session: Session,
     (state, epoch, count): (GroupState, GroupEpoch, u32),
 ) {
-    check_stable(scene, group, false);
+    check_stable(scene, model, group, false);
     let members = &mut group.members;
     if !members.enter(session) {
         return;
@@ -179,14 +168,14 @@ pub(super) fn group_changed(
         return;
     }
     if epoch < floor && !begins_anew {
-        let (id, node) = (&group.id, scene.node);
+        let (id, node) = (&group.id, scene.name());
         // What a coordinator has stated itself it cannot have lost.
         let ruling = match before.is_some_and(|before| epoch < before) {
             true => Ruling::Violation,
             false => group.log.forgotten(model, group.members.told_at, scene.at),
         };
         scene.rule(Check::G2, ruling, "a group's epoch fell", &group.notes, || {
-            format!("node {node} put group {id} at epoch {epoch} after {floor}")
+            format!("{node} put group {id} at epoch {epoch} after {floor}")
         });
     }
     if epoch < floor {
@@ -195,12 +184,25 @@ pub(super) fn group_changed(
 }
 
 /// A member changed. G4.
-pub(super) fn member_changed(scene: &mut Scene<'_>, group: &mut Group, session: Session, stated: &Stated<'_>) {
-    check_stable(scene, group, false);
-    let Group { members, notes, id, .. } = group;
+pub(super) fn member_changed(
+    scene: &mut Scene<'_>,
+    model: &Model,
+    group: &mut Group,
+    session: Session,
+    stated: &Stated<'_>,
+) {
+    check_stable(scene, model, group, false);
+    let Group {
+        members,
+        notes,
+        id,
+        of_members,
+        ..
+    } = group;
     if !members.enter(session) {
         return;
     }
+    let nodes = scene.nodes;
     let had = members.members.get(stated.member);
     let had = had.filter(|member| member.removed.is_none() && member.session == session.number);
     if !members.is_classic {
@@ -216,13 +218,12 @@ pub(super) fn member_changed(scene: &mut Scene<'_>, group: &mut Group, session: 
             let Some((other, _)) = others.find(|(_, other)| held(other)) else {
                 continue;
             };
-            let (epoch, member) = (stated.epoch, short(&stated.member.0));
             let shape = "a partition was handed out before its owner had released it";
             scene.violation(Check::G4, shape, notes, || {
-                format!(
-                    "group {id} gave {new} to member {member} in epoch {epoch} while member {} still held it",
-                    short(&other.0)
-                )
+                let (new_owner, old) = (of_members.name(nodes, stated.member), of_members.name(nodes, other));
+                let (epoch, label) = (stated.epoch, label(model, *new));
+                let text = format!("group {id} gave {label} to {new_owner} in epoch {epoch} while {old} still held it");
+                Evidence::from(text).on(*new)
             });
         }
     }
@@ -240,12 +241,12 @@ pub(super) fn member_changed(scene: &mut Scene<'_>, group: &mut Group, session: 
 /// A stable group's assignment has every partition once, but for a partition that moves by the cooperative way of the
 /// classic protocol: its old owner gives it up in one generation, and the next one hands it out. G2. Judged at the
 /// first fact of a later step, or at the end.
-pub(super) fn check_stable(scene: &mut Scene<'_>, group: &mut Group, at_end: bool) {
+pub(super) fn check_stable(scene: &mut Scene<'_>, model: &Model, group: &mut Group, at_end: bool) {
     let Some(at) = group.members.stable.filter(|at| at_end || at.step < scene.at.step) else {
         return;
     };
     group.members.stable = None;
-    let members = &group.members;
+    let (members, nodes) = (&group.members, scene.nodes);
     let Some((GroupState::Stable, epoch, count)) = members.state else {
         return;
     };
@@ -273,15 +274,16 @@ pub(super) fn check_stable(scene: &mut Scene<'_>, group: &mut Group, at_end: boo
         if let Some((_, other)) = before.filter(|(before, _)| before == partition) {
             scene.violation(Check::G2, "one partition is assigned twice", &group.notes, || {
                 format!(
-                    "group {id} became stable in epoch {epoch} ({}) with {partition} at members {} and {}",
+                    "group {id} became stable in epoch {epoch} ({}) with {} at {} and {}",
                     at.time,
-                    short(&other.0),
-                    short(&owner.0)
+                    label(model, *partition),
+                    group.of_members.name(nodes, other),
+                    group.of_members.name(nodes, owner)
                 )
             });
         } else if partition.partition.0 != next && !members.is_classic {
             scene.violation(Check::G2, "a partition is assigned to nobody", &group.notes, || {
-                let missing = TopicPartition::new(partition.topic, next);
+                let missing = label(model, TopicPartition::new(partition.topic, next));
                 format!(
                     "group {id} became stable in epoch {epoch} ({}) without {missing}",
                     at.time
@@ -301,20 +303,22 @@ pub(super) fn check_committer(
     (member, epoch): (Option<&MemberId>, GroupEpoch),
     commit: &Commit,
 ) {
-    check_stable(scene, group, false);
+    check_stable(scene, model, group, false);
     let Group {
         members,
         positions,
         notes,
         id,
         log,
+        of_members,
         ..
     } = group;
+    let (nodes, at) = (scene.nodes, label(model, commit.partition));
     if !positions.was_asked(commit) {
-        let Commit { partition, offset, .. } = *commit;
+        let offset = commit.offset;
         let shape = "a position was taken that nobody had asked for";
         scene.violation(Check::G3, shape, notes, || {
-            format!("group {id} took position {offset} of {partition}, which no member had asked it to")
+            format!("group {id} took position {offset} of {at}, which no member had asked it to")
         });
     }
     // A coordinator that was replaced cannot have anything committed.
@@ -322,7 +326,7 @@ pub(super) fn check_committer(
     if !members.enter(session) {
         return;
     }
-    let Commit { partition, offset, .. } = *commit;
+    let offset = commit.offset;
     let Some(member) = member else {
         let count = members.certain().count();
         if count > 0 {
@@ -330,15 +334,18 @@ pub(super) fn check_committer(
                 Check::G3,
                 "a commit without a member was taken from a stranger",
                 notes,
-                || format!("group {id} took position {offset} of {partition} from no member while it had {count}"),
+                || format!("group {id} took position {offset} of {at} from no member while it had {count}"),
             );
         }
         return;
     };
-    let shown = short(&member.0);
+    let shown = || of_members.name(nodes, member);
     let Some(known) = members.members.get(member) else {
         scene.violation(Check::G3, "a commit was taken from a stranger", notes, || {
-            format!("group {id} took position {offset} of {partition} from {shown}, which never was a member")
+            format!(
+                "group {id} took position {offset} of {at} from {}, which never was a member",
+                shown()
+            )
         });
         return;
     };
@@ -351,7 +358,7 @@ pub(super) fn check_committer(
         let ruling = log.forgotten(model, members.told_at, scene.at);
         (ruling, format!("after a member was told of {}", members.told))
     } else if let Some(cause) = known.removed {
-        (Ruling::Violation, format!("which was removed ({cause:?})"))
+        (Ruling::Violation, format!("which was removed: {}", removal(cause)))
     } else {
         let current = match members.state {
             Some((_, generation, _)) if members.is_classic => generation,
@@ -365,6 +372,9 @@ pub(super) fn check_committer(
     };
     let shape = "a commit was taken from a member that was not current";
     scene.rule(Check::StaleOwnerCommit, ruling, shape, notes, || {
-        format!("group {id} took position {offset} of {partition} in epoch {epoch} from member {shown}, {stale}")
+        format!(
+            "group {id} took position {offset} of {at} in epoch {epoch} from {}, {stale}",
+            shown()
+        )
     });
 }

@@ -8,6 +8,7 @@
 //! | [`commits`] | every position that a coordinator took, and what it tells | lost-committed-offset, G5 |
 //! | [`ownership`] | who owns what, as the members themselves state it | overlapping-owners, G2 |
 //! | [`positions`] | where members begin to read | unexplained-reset, poll-skip |
+//! | [`again`] | why a record was worked on again | |
 //! | [`processing`] | what programs did with each record | skipped-processing, reprocessed, unexplained-reprocess |
 //! | [`hops`] | copies in retry and dead-letter topics | hop-before-commit, duplicate-hop, provenance, early-retry |
 //! | [`outcomes`] | what in the end became of each record | terminal-outcome |
@@ -19,6 +20,7 @@
 //! the newest coordinator of a group states is taken for a fact, and what an older one stated before is remembered as
 //! not certain.
 
+pub(super) mod again;
 pub(super) mod commits;
 pub(super) mod contract;
 pub(super) mod coordinator;
@@ -35,15 +37,16 @@ pub(super) mod progress;
 use std::collections::BTreeMap;
 
 use broker_core::protocol::{ErrorCode, RecordBatch};
-use broker_core::trace::Event;
-use broker_core::types::{GroupId, NodeId, Offset, TopicPartition};
+use broker_core::trace::{Event, GroupState, RemovalCause, ResetCause};
+use broker_core::types::{GroupId, MemberId, NodeId, Offset, TopicPartition};
 use reports::record::GroupTotals;
 
-use super::model::{Model, Scene};
+use super::model::{Model, Nodes, Scene};
 use super::sends::Sends;
-use super::witness::{Noted, Notes};
+use super::witness::{Noted, Notes, OfGroup};
 use crate::history::{Entry, ProcessOutcome, Processing, What};
 use crate::scenario::Scenario;
+use crate::scenario::units::show_duration;
 use commits::Positions;
 use contract::Contracts;
 use coordinator::{Coordinators, Session};
@@ -79,6 +82,8 @@ pub(super) struct Group {
     log: OffsetsLog,
     /// Its members, as its coordinator states them.
     members: Members,
+    /// Which node each member id belongs to.
+    of_members: OfMembers,
     /// Its committed positions.
     positions: Positions,
     /// Who owns what, as the members state it.
@@ -129,11 +134,12 @@ impl Groups {
                 id: id.clone(),
                 log,
                 members: Members::default(),
+                of_members: OfMembers::default(),
                 positions: Positions::default(),
                 owners: Owners::default(),
                 lanes: Lanes::new(is_told),
                 keys: Keys::default(),
-                notes: Notes::default(),
+                notes: Notes::about(&format!("group {id}")),
             });
             self.list.len() - 1
         });
@@ -164,6 +170,15 @@ impl Groups {
             } => {
                 let told = (*end, *digest);
                 self.coordinators.loaded(scene, model, *partition, *leader_epoch, told);
+                let words = format!(
+                    "{} became the coordinator, with the group's log up to {end}",
+                    scene.name()
+                );
+                for group in &mut self.list {
+                    if group.log.0 == partition.partition {
+                        group.note(scene, OfGroup::Loaded, &[], words.clone());
+                    }
+                }
             }
             Event::CoordinatorUnloaded { partition, .. } => self.coordinators.unloaded(scene, *partition),
             Event::GroupChanged {
@@ -174,8 +189,9 @@ impl Groups {
             } => {
                 let healed = self.healed;
                 let (group, session) = self.stated(scene, id);
-                let what = format!("{id} became {state:?} in epoch {epoch} with {members} members");
-                group.note(scene, what);
+                let state_now = state_name(*state);
+                let words = format!("group {id} became {state_now} in epoch {epoch} with {members} members");
+                group.note(scene, OfGroup::Became, &[], words);
                 group.members.count_rebalance(*epoch, healed);
                 if let Some(session) = session {
                     members::group_changed(scene, model, group, session, (*state, *epoch, *members));
@@ -197,10 +213,11 @@ impl Groups {
                     assigned,
                     revoking,
                 };
-                group.note(scene, stated.to_string());
+                let words = group.given(scene, model, &stated);
+                group.note(scene, OfGroup::Gave, assigned, words);
                 group.members.give(&stated);
                 if let Some(session) = session {
-                    members::member_changed(scene, group, session, &stated);
+                    members::member_changed(scene, model, group, session, &stated);
                 }
             }
             Event::MemberRemoved {
@@ -209,7 +226,9 @@ impl Groups {
                 cause,
             } => {
                 let (group, session) = self.stated(scene, id);
-                group.note(scene, format!("member {} was removed: {cause:?}", short(&member.0)));
+                let name = group.of_members.name(scene.nodes, member);
+                let words = format!("{} removed {name} from group {id}: {}", scene.name(), removal(*cause));
+                group.note(scene, OfGroup::Removed, &[], words);
                 if let Some(session) = session {
                     group.members.removed(session, member, *cause);
                 }
@@ -248,6 +267,9 @@ impl Groups {
                 let retention = self.coordinators.retention;
                 let (group, session) = self.stated(scene, id);
                 commits::expired(scene, model, group, session, *partition, retention);
+                let (label, kept) = (label(model, *partition), show_duration(retention));
+                let words = format!("the position of group {id} in {label} expired, unused for {kept}");
+                group.note(scene, OfGroup::Expired, &[*partition], words);
             }
             Event::PartitionsAssigned {
                 group: id,
@@ -258,17 +280,19 @@ impl Groups {
                 let place = self.place(id);
                 self.of_node.insert(scene.node, place);
                 let group = &mut self.list[place];
-                let node = scene.node;
-                group.note(scene, format!("node {node} owns {partitions:?} in epoch {epoch}"));
+                group.of_members.is(member, scene.node);
+                let (node, labels) = (scene.name(), labels(model, partitions));
+                let words = format!("{node} owned {labels} from now on, in epoch {epoch} of group {id}");
+                group.note(scene, OfGroup::Owns, partitions, words);
                 group.members.told(scene.at, *epoch);
                 ownership::assigned(scene, model, group, (member, *epoch), partitions);
             }
             Event::PartitionsRevoked {
                 group: id, partitions, ..
-            } => self.released(scene, id, partitions, "gave up"),
+            } => self.released(scene, model, id, partitions, "gave up"),
             Event::PartitionsLost {
                 group: id, partitions, ..
-            } => self.released(scene, id, partitions, "learnt that it had lost"),
+            } => self.released(scene, model, id, partitions, "learnt that it had lost"),
             _ => {}
         }
     }
@@ -278,12 +302,20 @@ impl Groups {
         self.coordinators.written(partition, batch);
     }
 
-    fn released(&mut self, scene: &Scene<'_>, id: &GroupId, partitions: &[TopicPartition], how: &str) {
+    fn released(&mut self, scene: &Scene<'_>, model: &Model, id: &GroupId, partitions: &[TopicPartition], how: &str) {
         let place = self.place(id);
         let group = &mut self.list[place];
-        let node = scene.node;
-        group.note(scene, format!("node {node} {how} {partitions:?}"));
+        let words = format!("{} {how} {}", scene.name(), labels(model, partitions));
+        group.note(scene, OfGroup::Released, partitions, words);
         ownership::released(scene, group, partitions);
+    }
+
+    /// The process of a node ended.
+    pub fn died(&mut self, scene: &Scene<'_>) {
+        if let Some(place) = self.of_node.get(&scene.node) {
+            let words = format!("the process of {} ended", scene.name());
+            self.list[*place].note(scene, OfGroup::Died, &[], words);
+        }
     }
 
     /// A consumer's machine moved its position.
@@ -304,8 +336,21 @@ impl Groups {
             cause: *cause,
         };
         let answers = self.told.take(scene.node, *partition);
-        let group = self.of_node.get(&scene.node).map(|place| &mut self.list[*place]);
-        positions::check(scene, model, group, &moved, &answers);
+        let mut group = self.of_node.get(&scene.node).map(|place| &mut self.list[*place]);
+        positions::check(scene, model, group.as_deref_mut(), &moved, &answers);
+        if let Some(group) = group {
+            let (node, label) = (scene.name(), label(model, *partition));
+            let words = match cause {
+                ResetCause::NoPosition => format!("{node} began at {to} of {label}, since it knew of no position"),
+                ResetCause::OutOfRange => {
+                    format!("{node} was reset to {to} of {label}: the leader's log does not reach its position")
+                }
+                ResetCause::Truncated => format!("{node} went back to {to} of {label}: the log was cut below it"),
+                ResetCause::Seek => format!("{node} moved to {to} of {label}, as its program asked"),
+                ResetCause::Committed => format!("{node} took up the group's position {to} of {label}"),
+            };
+            group.note(scene, OfGroup::Moved, &[*partition], words);
+        }
     }
 
     /// A line of the history.
@@ -352,7 +397,11 @@ impl Groups {
             }
             What::Sought { partition, to } => {
                 if let Some(place) = self.of_node.get(&entry.process) {
-                    self.list[*place].lanes.moved(*partition, *to, true);
+                    let group = &mut self.list[*place];
+                    group.lanes.moved(*partition, *to, true);
+                    let (node, label) = (scene.name(), label(model, *partition));
+                    let words = format!("the program of {node} moved its position in {label} to {to}");
+                    group.note(scene, OfGroup::Sought, &[*partition], words);
                 }
             }
             _ => {}
@@ -411,7 +460,13 @@ impl Groups {
     ) {
         let group = &mut self.list[place];
         if !error.is_ok() {
-            group.note(scene, format!("a commit of node {} ended with {error:?}", scene.node));
+            let positions = offsets
+                .iter()
+                .map(|(partition, offset)| format!("{} {offset}", label(model, *partition)));
+            let positions = positions.collect::<Vec<_>>().join(", ");
+            let words = format!("a commit of {} was not taken ({error:?}): {positions}", scene.name());
+            let partitions: Vec<TopicPartition> = offsets.iter().map(|(partition, _)| *partition).collect();
+            group.note(scene, OfGroup::Refused, &partitions, words);
             return;
         }
         group.lanes.commit_acked(offsets);
@@ -434,7 +489,7 @@ impl Groups {
     /// What can only be judged at the end.
     pub fn finish(&mut self, scene: &mut Scene<'_>, model: &Model, sends: &Sends) {
         for group in &mut self.list {
-            members::check_stable(scene, group, true);
+            members::check_stable(scene, model, group, true);
         }
         self.check_rest(scene);
         self.judge_hops(scene, model, sends);
@@ -443,8 +498,81 @@ impl Groups {
 }
 
 impl Group {
-    fn note(&mut self, scene: &Scene<'_>, what: String) {
-        self.notes.add(scene.at, scene.node, Noted::OfGroup(what));
+    fn note(&mut self, scene: &Scene<'_>, what: OfGroup, partitions: &[TopicPartition], words: String) {
+        let partitions = partitions.to_vec();
+        let noted = Noted::OfGroup {
+            what,
+            partitions,
+            words,
+        };
+        self.notes.add(scene.at, scene.node, noted);
+    }
+
+    /// What a coordinator gave a member, in words.
+    fn given(&self, scene: &Scene<'_>, model: &Model, stated: &members::Stated<'_>) -> String {
+        let (coordinator, member) = (scene.name(), self.of_members.name(scene.nodes, stated.member));
+        let (epoch, labels) = (stated.epoch, labels(model, stated.assigned));
+        let mut words = format!("{coordinator}, the coordinator, gave {member} {labels} in epoch {epoch}");
+        if !stated.revoking.is_empty() {
+            words += &format!(", once it has given up {}", self::labels(model, stated.revoking));
+        }
+        words
+    }
+}
+
+/// The nodes behind the ids that coordinators give their members, as far as the members themselves have said.
+#[derive(Default)]
+pub(super) struct OfMembers(BTreeMap<MemberId, NodeId>);
+
+impl OfMembers {
+    fn is(&mut self, member: &MemberId, node: NodeId) {
+        if self.0.get(member) != Some(&node) {
+            self.0.insert(member.clone(), node);
+        }
+    }
+
+    /// A member as people call it: `billing/1`; by its id if it has not said who it is.
+    pub fn name(&self, nodes: &Nodes, member: &MemberId) -> String {
+        match self.0.get(member) {
+            Some(node) => nodes.named(*node).to_string(),
+            None => format!("member {}", short(&member.0)),
+        }
+    }
+}
+
+/// The state of a group, for people.
+fn state_name(state: GroupState) -> &'static str {
+    match state {
+        GroupState::Empty => "empty",
+        GroupState::PreparingRebalance => "about to rebalance: members are called to join",
+        GroupState::CompletingRebalance => "about to rebalance: the assignment is awaited",
+        GroupState::Assigning => "without an assignment for its epoch",
+        GroupState::Reconciling => "on its way to its assignment",
+        GroupState::Stable => "stable",
+        GroupState::Dead => "dead",
+    }
+}
+
+/// Why a member was removed, for people.
+fn removal(cause: RemovalCause) -> &'static str {
+    match cause {
+        RemovalCause::Left => "it had left",
+        RemovalCause::SessionTimeout => "it had been silent for longer than its session timeout",
+        RemovalCause::RebalanceTimeout => "it had not rejoined or released its partitions in time",
+        RemovalCause::Replaced => "another process had taken over its instance id",
+    }
+}
+
+/// Partitions for people: `orders/0, orders/1`, at most eight of them by name.
+fn labels(model: &Model, partitions: &[TopicPartition]) -> String {
+    if partitions.is_empty() {
+        return "no partitions".to_owned();
+    }
+    let named = partitions.iter().take(8).map(|partition| label(model, *partition));
+    let named = named.collect::<Vec<_>>().join(", ");
+    match partitions.len().saturating_sub(8) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

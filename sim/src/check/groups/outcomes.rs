@@ -11,6 +11,7 @@ use super::processing::Ends;
 use super::{Group, Groups, label};
 use crate::check::model::{Model, Scene};
 use crate::check::sends::Sends;
+use crate::check::witness::Evidence;
 use crate::history::Uid;
 use crate::scenario::WorkerGroup;
 use crate::verdict::{Check, Ruling};
@@ -120,12 +121,19 @@ fn check_outcome(
                 .unwrap_or(Ruling::Violation)
         }
     };
+    let (at, nodes) = (scene.at, scene.nodes);
     scene.rule(Check::TerminalOutcome, ruling, shape, &group.notes, || {
-        format!(
-            "uid {} at {} offset {offset}, below the committed position of group {}, {what}",
-            uid.0,
-            label(model, partition),
-            group.id
-        )
+        let label = label(model, partition);
+        let text = format!(
+            "uid {} at {label} offset {offset}, below the committed position of group {}, {what}",
+            uid.0, group.id
+        );
+        let work = group.lanes.get(partition).and_then(|lane| lane.mark_of(offset, uid));
+        let work = work.and_then(|mark| mark.line(nodes, &label, offset));
+        Evidence::from(text)
+            .on(partition)
+            .and(work)
+            .and(copies.iter().take(3).map(|copy| copy.line(nodes)))
+            .and(group.positions.line(model, partition, at))
     });
 }

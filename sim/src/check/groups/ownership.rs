@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use broker_core::types::{GroupEpoch, MemberId, NodeId, TopicPartition};
 
-use super::{Group, label, short};
+use super::{Group, label, removal};
 use crate::check::model::{Model, Nodes, Scene};
+use crate::check::witness::Evidence;
 use crate::history::{At, PolledRecord};
 use crate::verdict::{Check, Ruling};
 
@@ -79,10 +80,12 @@ pub(super) fn assigned(
     for partition in partitions {
         lanes.owner_changed(*partition);
         if !members.was_given(member, epoch, *partition) {
-            let (node, member) = (scene.node, short(&member.0));
+            let (node, at) = (scene.name(), label(model, *partition));
             let shape = "a member owns what no coordinator gave it";
             scene.violation(Check::G2, shape, notes, || {
-                format!("node {node} owns {partition} of group {id} as member {member} in epoch {epoch}, which no coordinator gave it then")
+                let text =
+                    format!("{node} owns {at} of group {id} in epoch {epoch}, which no coordinator gave it then");
+                Evidence::from(text).on(*partition)
             });
         }
         let owners = owners.owners.entry(*partition).or_default();
@@ -91,7 +94,8 @@ pub(super) fn assigned(
             let (ruling, shape) = match members.removal(&other.member) {
                 Some(cause) => (
                     Ruling::Allowed(format!(
-                        "a member that the coordinator removed ({cause:?}) owns what it owned until it is told"
+                        "a member that the coordinator removed ({}) owns what it owned until it is told",
+                        removal(cause)
                     )),
                     "a member that was removed has not been told yet",
                 ),
@@ -100,14 +104,12 @@ pub(super) fn assigned(
                     "two live members own one partition",
                 ),
             };
-            let (node, since) = (scene.node, other.since.time);
+            let (node, since) = (scene.name(), other.since.time);
+            let rival = scene.nodes.named(other.node);
             scene.rule(Check::OverlappingOwners, ruling, shape, notes, || {
-                format!(
-                    "node {node} (member {}) owns {partition} of group {id}, which node {} (member {}) has owned since {since}",
-                    short(&member.0),
-                    other.node,
-                    short(&other.member.0)
-                )
+                let label = label(model, *partition);
+                let text = format!("{node} owns {label} of group {id}, which {rival} has owned since {since}");
+                Evidence::from(text).on(*partition)
             });
         }
         owners.push(Owner {
@@ -126,14 +128,12 @@ pub(super) fn check_polled(scene: &mut Scene<'_>, model: &Model, group: &Group, 
         if group.owners.owns(scene.nodes, scene.node, partition) {
             continue;
         }
-        let (id, node) = (&group.id, scene.node);
+        let (id, node) = (&group.id, scene.name());
         let shape = "a member got records of a partition that it does not own";
         scene.violation(Check::OverlappingOwners, shape, &group.notes, || {
-            format!(
-                "node {node} of group {id} got {} records of {}, which it does not own",
-                of_one.len(),
-                label(model, partition)
-            )
+            let (count, label) = (of_one.len(), label(model, partition));
+            let text = format!("{node} of group {id} got {count} records of {label}, which it does not own");
+            Evidence::from(text).on(partition)
         });
     }
 }

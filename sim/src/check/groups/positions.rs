@@ -9,7 +9,7 @@ use super::commits::{Answer, shown};
 use super::{Group, label};
 use crate::check::mirror::count_below;
 use crate::check::model::{Model, Partition, Scene};
-use crate::check::witness::Notes;
+use crate::check::witness::{Evidence, Notes};
 use crate::verdict::{Check, Ruling};
 
 /// The positions that coordinators told each consumer since it last took one.
@@ -63,22 +63,27 @@ pub(super) fn check(
             (!was_told).then(|| format!("which no coordinator had told it for group {}", group.id))
         }),
     };
-    let node = scene.node;
+    let node = scene.name();
     if let Some(why) = &why {
         let none = Notes::default();
         let notes = group.as_ref().map_or(&none, |group| &group.notes);
+        let at = scene.at;
+        let committed = group
+            .as_ref()
+            .and_then(|group| group.positions.line(model, moved.partition, at));
         scene.violation(
             Check::UnexplainedReset,
             "a position moved without a true cause",
             notes,
             || {
-                format!(
-                    "consumer {node} moved from {} of {} to {} ({:?}), {why}",
+                let text = format!(
+                    "{node} moved from {} of {} to {} ({}), {why}",
                     shown(moved.from),
                     label(model, moved.partition),
                     moved.to,
-                    moved.cause
-                )
+                    cause_name(moved.cause)
+                );
+                Evidence::from(text).on(moved.partition).and(committed)
             },
         );
     }
@@ -88,6 +93,16 @@ pub(super) fn check(
     }
     let jumps = moved.cause != ResetCause::Committed;
     group.lanes.moved(moved.partition, moved.to, jumps);
+}
+
+fn cause_name(cause: ResetCause) -> &'static str {
+    match cause {
+        ResetCause::NoPosition => "it knew of no position",
+        ResetCause::OutOfRange => "the leader's log did not reach there",
+        ResetCause::Truncated => "the log was cut below it",
+        ResetCause::Seek => "its program asked for it",
+        ResetCause::Committed => "the group's position",
+    }
 }
 
 /// Why a member that owns the partition may not begin as if there were no position, if so.
@@ -133,12 +148,13 @@ fn check_reach(scene: &mut Scene<'_>, model: &Model, group: &mut Group, moved: &
         return;
     }
     let ruling = Ruling::Allowed("auto.offset.reset=latest: a group without a position begins at the end".to_owned());
-    let (id, node) = (&group.id, scene.node);
+    let (id, node) = (&group.id, scene.name());
     let shape = "a group without a position began behind records that it never read";
     scene.rule(Check::PollSkip, ruling, shape, &group.notes, || {
-        format!(
-            "consumer {node} of group {id} began at {} of {}: {missed} records that came while the group was there are never read",
+        let text = format!(
+            "{node} of group {id} began at {} of {}: {missed} records that came while the group was there are never read",
             moved.to, partition.label
-        )
+        );
+        Evidence::from(text).on(moved.partition)
     });
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
+use super::again::{Again, Cause};
 use super::contract::{copies_late, may_skip};
 use super::{Group, label, losses};
-use crate::check::model::{Model, Partition, Scene};
+use crate::check::model::{Model, Nodes, Partition, Scene};
 use crate::check::reads::name;
+use crate::check::witness::{Evidence, Line};
 use crate::history::{At, ProcessOutcome, Processing, Uid};
 use crate::scenario::{CommitMode, WorkerGroup};
 use crate::verdict::{Check, Ruling};
@@ -58,6 +60,8 @@ pub(super) struct Mark {
     node: u32,
     /// When, by [`Lane::stint`].
     stint: u32,
+    /// When that work ended; the beginning of time if it has not.
+    ended: At,
     /// Which attempt that was.
     pub attempt: u32,
     /// How the work ended.
@@ -93,6 +97,22 @@ impl Ends {
 }
 
 impl Mark {
+    /// That work on it ended, as a line.
+    pub fn line(&self, nodes: &Nodes, label: &str, offset: Offset) -> Option<Line> {
+        let how = match self.ends {
+            ends if !ends.is_done() => return None,
+            ends if ends.has(Ends::PROCESSED) => "processed",
+            ends if ends.has(Ends::DEAD) => "handed to the dead-letter topic",
+            ends if ends.has(Ends::RETRIED) => "handed to the retry topic",
+            _ => "skipped",
+        };
+        let node = nodes.named(self.node());
+        Some(Line {
+            at: self.ended,
+            text: format!("{node} ended its work on offset {offset} of {label}: {how}"),
+        })
+    }
+
     /// Who worked on it last.
     pub fn node(&self) -> NodeId {
         NodeId(self.node)
@@ -229,6 +249,7 @@ impl Lanes {
         };
         mark.node = scene.node.0;
         mark.stint = stint;
+        mark.ended = scene.at;
         let before = mark.ends;
         mark.ends.add(end);
         let after = mark.ends;
@@ -271,7 +292,12 @@ pub(super) fn begun(
     processing: &Processing,
 ) {
     let Group {
-        id, lanes, notes, log, ..
+        id,
+        lanes,
+        notes,
+        log,
+        positions,
+        ..
     } = group;
     let Processing {
         partition,
@@ -286,24 +312,38 @@ pub(super) fn begun(
     if is_new {
         lane.frontier = offset;
     }
-    let (node, stint, is_acked) = (scene.node, lane.stint, offset < lane.acked);
+    let (node, scene_node, stint, is_acked) = (scene.name(), scene.node, lane.stint, offset < lane.acked);
     let mark = lane.mark_mut(offset, uid);
-    let (by, since) = (NodeId(mark.node), mark.stint);
+    let (by, since, ended) = (NodeId(mark.node), mark.stint, mark.ended);
     mark.attempt = attempt;
     if !mark.ends.is_done() {
-        mark.node = node.0;
+        mark.node = scene_node.0;
         mark.stint = stint;
         return;
     }
     mark.ends.add(Ends::AGAIN);
+    let (now, names) = (scene.at, scene.nodes);
+    let again = Again::new(notes, partition, (by, ended));
     let what = || {
-        let (name, label) = (name(uid), label(model, partition));
-        format!(
-            "node {node} of group {id} works again on {name} at {label} offset {offset}, on which node {by} had ended"
-        )
+        let (name, label, by) = (name(uid), label(model, partition), names.named(by));
+        let by = if again.by == scene_node { "it" } else { &*by.to_string() };
+        let text = format!(
+            "{node} of group {id} works again on {name} at {label} offset {offset}, on which {by} had ended; {}",
+            again.cause.sentence()
+        );
+        let by = names.named(again.by);
+        Evidence::from(text)
+            .because(
+                ended,
+                format!("{by} ended its work on {name} at {label} offset {offset}"),
+            )
+            .because(now, format!("{node} began to work on it again"))
+            .and(again.lines(notes, names, scene_node))
+            .and(positions.line_below(model, partition, offset, now))
+            .alone()
     };
     // A process gets a record twice only if its position moved, or it owned the partition twice.
-    if by == node && since == stint {
+    if by == scene_node && since == stint {
         let shape = "a record was processed again although nothing had happened";
         // Unless a loss took the record and its producer brought it back to the same offset.
         let ruling = losses::at(model, partition, offset);
@@ -311,13 +351,14 @@ pub(super) fn begun(
         return;
     }
     let at_most_once = contract.is_some_and(|contract| contract.commit == CommitMode::Before);
-    let ruling = if at_most_once && is_acked {
+    // A position that is kept no longer promises nothing.
+    let ruling = if at_most_once && is_acked && again.cause != Cause::Expired {
         match losses::at(model, partition, offset) {
             Ruling::Violation => log.forgotten(model, At::default(), scene.at),
             ruling => ruling,
         }
     } else {
-        Ruling::Allowed("at least once: its owner changed before the position behind it was committed".to_owned())
+        Ruling::Allowed(again.cause.clause().to_owned())
     };
     scene.rule(Check::Reprocessed, ruling, "a record was processed twice", notes, what);
 }
@@ -352,13 +393,18 @@ pub(super) fn position_passed(
         return;
     }
     let ruling = may_skip(contract).map_or(Ruling::Violation, |clause| Ruling::Allowed(clause.to_owned()));
+    let (now, coordinator) = (scene.at, scene.name());
     let shape = "a committed position passed records that nobody had processed";
     scene.rule(Check::SkippedProcessing, ruling, shape, notes, || {
         let Undone { at, count, first } = undone;
-        format!(
-            "group {id} committed position {position} of {}, when {count} records from offset {first} on had no end (asked for at {})",
-            label(model, partition),
+        let label = label(model, partition);
+        let text = format!(
+            "group {id} committed position {position} of {label}, when {count} records from offset {first} on had no end (asked for at {})",
             at.time
-        )
+        );
+        Evidence::from(text)
+            .on(partition)
+            .because(at, format!("a member asked to commit position {position} of {label}: offset {first} had no end"))
+            .because(now, format!("{coordinator} took the position"))
     });
 }

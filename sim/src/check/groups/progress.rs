@@ -1,43 +1,86 @@
 //! What healed groups must come to: L7, L8, L9, L11.
 
 use broker_core::config::AutoOffsetReset;
+use broker_core::types::TopicPartition;
 
-use super::{Group, Groups};
+use super::{Group, Groups, state_name};
+use crate::check::liveness::{On, Wait};
 use crate::check::model::{Model, Nodes, Partition, Scene};
 use crate::check::reads::Reads;
+use crate::check::witness::Evidence;
+use crate::history::At;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 use crate::verdict::Check;
 
 impl Groups {
+    /// Why a group is not where it should be: what became of its commits and its members.
+    pub fn why(
+        &self,
+        model: &Model,
+        nodes: &Nodes,
+        (check, at): (Check, At),
+        (group, partition): (Option<usize>, Option<TopicPartition>),
+    ) -> Vec<String> {
+        let Some(group) = group.map(|group| &self.list[group]) else {
+            return Vec::new();
+        };
+        let mut evidence = Evidence::default();
+        if let Some(partition) = partition {
+            evidence = evidence.on(partition).and(group.positions.line(model, partition, at));
+        }
+        group.notes.witness(check, at, &mut evidence, nodes)
+    }
+
     /// What is still waited for, and by which check.
-    pub fn waits(&self, nodes: &Nodes, model: &Model, reads: &Reads, waits: &mut Vec<(Check, String)>) {
+    pub fn waits(&self, nodes: &Nodes, model: &Model, reads: &Reads, waits: &mut Vec<Wait>) {
         for workers in self.contracts.workers() {
             if !self.contracts.stays(workers) {
                 continue;
             }
             let id = &workers.group;
-            let Some(group) = self.named(id).map(|group| &self.list[group]) else {
-                waits.push((Check::L7, format!("group {id} has no members")));
+            let Some(place) = self.named(id) else {
+                waits.push(Wait {
+                    check: Check::L7,
+                    text: format!("group {id} has no members"),
+                    on: On::Group(None, None),
+                });
                 continue;
             };
+            let group = &self.list[place];
             let before = waits.len();
             for topic in &workers.topics {
                 for partition in model.partitions_of(topic) {
-                    partition_waits(group, workers, (Check::L8, partition), (nodes, model, reads), waits);
+                    partition_waits(
+                        (group, place),
+                        workers,
+                        (Check::L8, partition),
+                        (nodes, model, reads),
+                        waits,
+                    );
                 }
             }
             if let WorkerProgram::RetryTopic { retry_topic, .. } = &workers.program {
                 for partition in model.partitions_of(retry_topic) {
-                    partition_waits(group, workers, (Check::L9, partition), (nodes, model, reads), waits);
+                    partition_waits(
+                        (group, place),
+                        workers,
+                        (Check::L9, partition),
+                        (nodes, model, reads),
+                        waits,
+                    );
                 }
             }
             // A program that is stuck at a record does not take part in rebalances either: that it is behind says it
             // all, as long as every partition has its owner.
             let of_group = &waits[before..];
-            let is_stuck = !of_group.is_empty() && of_group.iter().all(|(check, _)| *check != Check::L7);
+            let is_stuck = !of_group.is_empty() && of_group.iter().all(|wait| wait.check != Check::L7);
             if !group.members.may_be_stable() && !is_stuck {
-                let state = group.members.state();
-                waits.push((Check::L7, format!("group {id} is not stable ({state:?})")));
+                let state = group.members.state().map_or("in no known state", state_name);
+                waits.push(Wait {
+                    check: Check::L7,
+                    text: format!("group {id} is not stable ({state})"),
+                    on: On::Group(Some(place), None),
+                });
             }
         }
     }
@@ -62,16 +105,20 @@ impl Groups {
 
 /// L7: one owner; L8 or L9: everything is processed and its position committed.
 fn partition_waits(
-    group: &Group,
+    (group, place): (&Group, usize),
     workers: &WorkerGroup,
     (check, partition): (Check, &Partition),
     (nodes, model, reads): (&Nodes, &Model, &Reads),
-    waits: &mut Vec<(Check, String)>,
+    waits: &mut Vec<Wait>,
 ) {
     let (id, label) = (&group.id, &partition.label);
     let count = group.owners.count(nodes, partition.id);
     if count != 1 {
-        waits.push((Check::L7, format!("{label} has {count} owners in group {id}")));
+        waits.push(Wait {
+            check: Check::L7,
+            text: format!("{label} has {count} owners in group {id}"),
+            on: On::Group(Some(place), Some(partition.id)),
+        });
     }
     let committed = group.positions.last(partition.id);
     if committed.is_some_and(|position| partition.is_drained(position)) {
@@ -95,5 +142,9 @@ fn partition_waits(
         Some(position) => format!("stands at {position} of {end}"),
         None => format!("has no position, of {end}"),
     };
-    waits.push((check, format!("group {id} {stands} in {label}")));
+    waits.push(Wait {
+        check,
+        text: format!("group {id} {stands} in {label}"),
+        on: On::Group(Some(place), Some(partition.id)),
+    });
 }

@@ -392,9 +392,9 @@ fn the_cluster_has_settled_when_nothing_is_waited_for() {
         ),
         (
             "1 leads",
-            "node 3 is not in sync for orders/0; 0 of 1 consumers have read orders/0 up to 0",
+            "broker 3 is not in sync for orders/0; 0 of 1 consumers have read orders/0 up to 0",
         ),
-        ("reset - 0", "node 3 is not in sync for orders/0"),
+        ("reset - 0", "broker 3 is not in sync for orders/0"),
         ("isr 1,2,3", ""),
         ("send a", "1 sends have not ended"),
         (
@@ -411,15 +411,15 @@ fn the_cluster_has_settled_when_nothing_is_waited_for() {
         ("heal", ""),
         (
             "send c\nfail c",
-            "node 101 cannot send: uid 99, sent to orders after the heal, failed with MessageTooLarge",
+            "p/1 cannot send: uid 99, sent to orders after the heal, failed with MessageTooLarge",
         ),
         ("send d\nok d@1", ""),
         (
             "kill 2",
-            "node 2 is not running; node 2 has not taken up its replica of orders/0",
+            "broker 2 is not running; broker 2 has not taken up its replica of orders/0",
         ),
-        ("start 2", "node 2 has not taken up its replica of orders/0"),
-        ("2 recovers 0", "node 2 lacks committed records of orders/0"),
+        ("start 2", "broker 2 has not taken up its replica of orders/0"),
+        ("2 recovers 0", "broker 2 lacks committed records of orders/0"),
         ("2 copies 1", ""),
         ("kill 201\nstart 201", "0 of 1 consumers have read orders/0 up to 1"),
         ("reset - 1", ""),

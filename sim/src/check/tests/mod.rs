@@ -9,7 +9,9 @@ mod mutation;
 mod script;
 mod stage;
 mod stage_groups;
+mod witness;
 
+use super::Judged;
 use script::{Contract, PLAIN, found, judge};
 
 /// Three replicas in sync, broker 1 leading.
@@ -43,12 +45,37 @@ struct Story<'a> {
     finds: &'static str,
 }
 
+/// A witness is at most eight events in the order in which they happened, none of them after the finding.
+fn unfit_witnesses(judged: &Judged) -> impl Iterator<Item = String> {
+    let step = |line: &String| -> u64 {
+        let (_, rest) = line.split_once(" step ").expect("a step");
+        let (step, _) = rest.split_once(": ").expect("words");
+        step.parse().expect("a number")
+    };
+    judged.findings.kept().iter().filter_map(move |finding| {
+        let steps: Vec<u64> = finding.witness.iter().map(step).collect();
+        let fits = steps.len() <= 8
+            && steps.is_sorted()
+            && steps.iter().all(|step| *step <= finding.at.step)
+            && !finding.witness.iter().any(|line| line.contains(" node "));
+        (!fits).then(|| {
+            format!(
+                "{} at {}: {:#?}",
+                finding.check.name(),
+                finding.at.step,
+                finding.witness
+            )
+        })
+    })
+}
+
 /// Tells every story, and then which of them came out wrong.
 fn tell(stories: &[Story<'_>]) {
     let mut wrong = Vec::new();
     for story in stories {
         let judged = judge(&format!("{BEGIN}{}", story.script), story.contract);
         let found = found(&judged);
+        wrong.extend(unfit_witnesses(&judged).map(|why| format!("{}: {why}", story.name)));
         if found != story.finds {
             let evidence = judged
                 .findings

@@ -141,6 +141,9 @@ pub const WORK: Work = Work {
 /// What the nodes of clients are called.
 pub fn names() -> BTreeMap<NodeId, String> {
     let names = [
+        (1, "broker 1"),
+        (2, "broker 2"),
+        (3, "broker 3"),
         (101, "p/1"),
         (201, "c/1"),
         (301, "w/1"),

@@ -96,7 +96,7 @@ fn groups_have_settled_when_nothing_is_waited_for() {
         ("w1 gives 0", "orders/0 has 0 owners in group g"),
         (
             "group Reconciling 2 1",
-            "orders/0 has 0 owners in group g; group g is not stable (Some(Reconciling))",
+            "orders/0 has 0 owners in group g; group g is not stable (on its way to its assignment)",
         ),
         ("w1 owns 0\ngroup Stable 2 1", ""),
         ("w2 owns 0", "orders/0 has 2 owners in group g"),
