@@ -109,6 +109,8 @@ config! {
         group_consumer_heartbeat_interval_ms: u64 = 5_000, "group.consumer.heartbeat.interval.ms";
         /// The most members of a group of the consumer protocol.
         group_consumer_max_size: u32 = i32::MAX as u32, "group.consumer.max.size";
+        /// Which way groups with members in them may change their protocol.
+        group_consumer_migration_policy: MigrationPolicy = MigrationPolicy::Bidirectional, "group.consumer.migration.policy";
     }
 }
 
@@ -178,6 +180,34 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest such pause.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+    }
+}
+
+/// Which way a group with members in it may change its protocol (KIP-848).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MigrationPolicy {
+    /// Neither.
+    Disabled,
+    /// From the consumer protocol to the classic one, when the last member of the consumer protocol goes.
+    Downgrade,
+    /// From the classic protocol to the consumer one, when the first member of that joins.
+    Upgrade,
+    /// Both.
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    /// Whether a classic group may become one of the consumer protocol.
+    #[must_use]
+    pub fn allows_upgrade(self) -> bool {
+        matches!(self, MigrationPolicy::Upgrade | MigrationPolicy::Bidirectional)
+    }
+
+    /// Whether a group of the consumer protocol may become a classic one.
+    #[must_use]
+    pub fn allows_downgrade(self) -> bool {
+        matches!(self, MigrationPolicy::Downgrade | MigrationPolicy::Bidirectional)
     }
 }
 

@@ -79,6 +79,12 @@ impl Bench {
         }
     }
 
+    /// Groups with members in them stay with their protocol. The coordinator starts anew with that.
+    pub(super) fn forbid_migration(&mut self) {
+        self.config.group_consumer_migration_policy = crate::config::MigrationPolicy::Disabled;
+        self.failover();
+    }
+
     fn act(&mut self, act: impl FnOnce(&mut Groups, &mut Context<'_>, &Catalogue) -> Decision) {
         let mut ctx = Context {
             now: self.now,

@@ -34,7 +34,8 @@ pub struct Decision {
 /// Feed it the log with [`Groups::replay`] and say [`Groups::loaded`]; from then on append and replay the records of
 /// each [`Decision`] before the next call, or say [`Groups::append_failed`].
 ///
-/// A group speaks one protocol while it has members; an empty one changes over with the first request of the other.
+/// An empty group changes its protocol with the first request of the other; one with members in it may, too
+/// (`group.consumer.migration.policy`), and has members of both protocols meanwhile.
 pub struct Groups {
     config: BrokerConfig,
     quirks: Quirks,
@@ -143,8 +144,12 @@ impl Groups {
                 let classic = ClassicGroup::new(consumer.epoch());
                 self.groups.insert(group.clone(), Group::Classic(classic));
             }
-            Some(Group::Consumer(_)) if matches!(request, Request::JoinGroup(_)) => {
-                return refuse(ErrorCode::InconsistentGroupProtocol);
+            Some(Group::Consumer(consumer)) if !consumer.is_empty() => {
+                return self.turn(ctx, topics, group, |group, turn| {
+                    if let Group::Consumer(consumer) = group {
+                        consumer.on_classic_request(turn, reply_to, &request);
+                    }
+                });
             }
             None if new_member => {
                 self.groups
@@ -175,19 +180,31 @@ impl Groups {
             timers,
             ..
         } = self;
-        let (new, mut change_over) = (ConsumerGroup::default(), None);
+        let (new, mut change_over) = (ConsumerGroup::default(), Vec::new());
+        let (mut facts, mut upgrades) = (Vec::new(), false);
+        let end_of_classic = || GroupRecord::ClassicGroup {
+            group: request.group.clone(),
+            value: None,
+        };
         let converted;
         let group = match groups.get(&request.group) {
             Some(Group::Consumer(group)) => group,
             Some(Group::Classic(classic)) if classic.is_empty() && request.member_epoch == GroupEpoch::ZERO => {
-                change_over = Some(GroupRecord::ClassicGroup {
-                    group: request.group.clone(),
-                    value: None,
-                });
+                change_over.push(end_of_classic());
                 converted = ConsumerGroup::new(classic.generation());
                 &converted
             }
-            Some(Group::Classic(_)) => return refused_heartbeat(config, to, request, ErrorCode::GroupIdNotFound),
+            Some(Group::Classic(classic)) => {
+                let may = request.member_epoch == GroupEpoch::ZERO && classic.may_upgrade(config);
+                let upgraded = may.then(|| ConsumerGroup::upgraded(&request.group, classic, topics).ok());
+                let Some((group, records, stated)) = upgraded.flatten() else {
+                    return refused_heartbeat(config, to, request, ErrorCode::GroupIdNotFound);
+                };
+                change_over.push(end_of_classic());
+                change_over.extend(records);
+                (facts, upgrades, converted) = (stated, true, group);
+                &converted
+            }
             None => &new,
         };
         let mut turn = Turn {
@@ -201,8 +218,17 @@ impl Groups {
         };
         group.heartbeat(&mut turn, to, request);
         let mut decision = turn.decision;
-        if !decision.records.is_empty() {
-            decision.records.splice(0..0, change_over);
+        // A heartbeat that was refused changes nothing.
+        if decision.records.is_empty() {
+            return decision;
+        }
+        decision.records.splice(0..0, change_over);
+        decision.facts.splice(0..0, facts);
+        if upgrades {
+            group.restart_sessions(&request.group, config, timers, ctx.now);
+            if let Some(Group::Classic(classic)) = groups.get_mut(&request.group) {
+                decision.replies.extend(classic.abandon(ErrorCode::RebalanceInProgress));
+            }
         }
         decision
     }

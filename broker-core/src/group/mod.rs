@@ -10,7 +10,7 @@
 //! | `offsets` | positions: stored, told, expired |
 //! | `groups` | all groups of a partition, of both protocols |
 //! | `classic` | members that join and sync, and the leader that assigns |
-//! | `consumer` | members that send heartbeats, and the coordinator that assigns (KIP-848), with its `assignor`s |
+//! | `consumer` | members that send heartbeats, and the coordinator that assigns (KIP-848), with its `assignor`s; the ways from and to `classic` |
 //! | `turn` | what a group works with while it decides, and timers |
 //! | `records` | what the log holds |
 
@@ -29,8 +29,8 @@ mod bench;
 pub use coordinator::{GroupCoordinator, partition_for};
 pub use groups::{Decision, Groups};
 pub use records::{
-    GroupRecord, MemberState, StoredClassicGroup, StoredClassicMember, StoredConsumerGroup, StoredConsumerMember,
-    StoredCurrentAssignment,
+    GroupRecord, MemberState, StoredClassicGroup, StoredClassicMember, StoredClassicProtocol, StoredConsumerGroup,
+    StoredConsumerMember, StoredCurrentAssignment,
 };
 
 use crate::types::{TopicId, TopicName};

@@ -133,6 +133,17 @@ pub struct StoredConsumerMember {
     pub subscribed_topics: Vec<TopicName>,
     /// The assignor that it asks for.
     pub server_assignor: Option<AssignorName>,
+    /// What the classic protocol knows of it, if it speaks that.
+    pub classic: Option<StoredClassicProtocol>,
+}
+
+/// A member of a consumer group that speaks the classic protocol (Kafka `ClassicMemberMetadata`).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StoredClassicProtocol {
+    /// A silence of this length ends its membership.
+    pub session_timeout: Duration,
+    /// Its assignors, best first, each with its subscription as it came.
+    pub protocols: Vec<(AssignorName, Vec<u8>)>,
 }
 
 /// How far a member of a consumer group is on its way to its target.
@@ -268,6 +279,10 @@ mod tests {
             instance,
             rebalance_timeout: Duration::from_millis(300_001),
             subscribed_topics: [TopicName::from("t")].into(),
+            classic: Some(StoredClassicProtocol {
+                session_timeout: Duration::from_secs(45),
+                protocols: [(AssignorName::from("sticky"), [3, 4].into())].into(),
+            }),
             server_assignor: assignor,
         };
         let current = StoredCurrentAssignment {

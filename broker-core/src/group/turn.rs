@@ -49,6 +49,11 @@ impl Turn<'_, '_> {
         self.timers.start(&self.group, timer, self.ctx.now + after);
     }
 
+    /// Starts a timer of the group that is not running.
+    pub(super) fn ensure(&mut self, timer: Timer, after: Duration) {
+        self.timers.ensure(&self.group, timer, self.ctx.now + after);
+    }
+
     pub(super) fn stop(&mut self, timer: Timer) {
         self.timers.stop(&self.group, timer);
     }
@@ -67,6 +72,12 @@ pub(super) enum Timer {
     Sync,
     /// A member of a consumer group to release partitions.
     Revocation(MemberId),
+    /// A classic member of a consumer group to join again.
+    MemberJoin(MemberId),
+    /// A classic member of a consumer group to sync.
+    MemberSync(MemberId),
+    /// A consumer group that has become a classic one to call its members.
+    Downgraded,
 }
 
 /// When which group is due.

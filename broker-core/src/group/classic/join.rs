@@ -388,7 +388,8 @@ impl ClassicGroup {
     }
 }
 
-fn new_id(turn: &mut Turn<'_, '_>, prefix: &str) -> MemberId {
+/// An id for a new member.
+pub(in crate::group) fn new_id(turn: &mut Turn<'_, '_>, prefix: &str) -> MemberId {
     let id = format!("{prefix}-{:016x}", turn.ctx.rng.next_u64());
     MemberId::from(&*id)
 }

@@ -17,9 +17,10 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::records::{StoredClassicGroup, StoredClassicMember};
+use super::records::{StoredClassicGroup, StoredClassicMember, StoredClassicProtocol, StoredConsumerMember};
 use super::turn::{Timer, Timers, Turn};
 use super::{GroupRecord, Topics};
+use crate::config::BrokerConfig;
 use crate::machine::{Instant, ReplyTo};
 use crate::protocol::consumer_protocol::{Assignment, Subscription};
 use crate::protocol::{
@@ -34,6 +35,8 @@ use crate::types::{
 mod join;
 mod membership;
 mod state;
+
+pub(super) use join::new_id;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +61,13 @@ pub(super) struct ClassicGroup {
     /// What the log says: the last complete generation.
     stored: Option<StoredClassicGroup>,
 }
+
+/// A member of a classic group as a consumer group knows it, with its partitions.
+pub(super) type UpgradedMember = (MemberId, StoredConsumerMember, Vec<TopicPartition>);
+
+/// What members say to each other is not what consumers say.
+#[derive(Debug)]
+pub(super) struct Unreadable;
 
 struct FirstRebalance {
     left: Duration,
@@ -140,6 +150,10 @@ impl ClassicGroup {
         for (id, member) in &self.members {
             timers.ensure(group, Timer::Session(id.clone()), now + member.session_timeout);
         }
+        if self.leader.is_none() && !self.members.is_empty() {
+            // It was a consumer group until its last record, and nobody has assigned since.
+            timers.ensure(group, Timer::Downgraded, now);
+        }
     }
 
     /// What was decided is in the log: the leader's assignment, or the new id of a static member.
@@ -188,7 +202,8 @@ impl ClassicGroup {
             }
             Timer::Join => self.join_time_is_up(turn),
             Timer::Sync => self.sync_time_is_up(turn),
-            Timer::Revocation(_) => {}
+            Timer::Downgraded if self.state == GroupState::Stable => self.prepare_rebalance(turn),
+            Timer::Downgraded | Timer::Revocation(_) | Timer::MemberJoin(_) | Timer::MemberSync(_) => {}
         }
     }
 
@@ -222,6 +237,44 @@ impl ClassicGroup {
 
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    /// Whether the group may become one of the consumer protocol.
+    pub(super) fn may_upgrade(&self, config: &BrokerConfig) -> bool {
+        config.group_consumer_migration_policy.allows_upgrade()
+            && self.protocol_type.as_deref() == Some("consumer")
+            && self.members.len() <= config.group_consumer_max_size as usize
+    }
+
+    /// The members as a consumer group knows them, each with what it has. Who has joined and never synced has nothing.
+    ///
+    /// # Errors
+    /// When a subscription or an assignment cannot be read.
+    pub(super) fn described_for_upgrade(&self, topics: &dyn Topics) -> Result<Vec<UpgradedMember>, Unreadable> {
+        let describe = |(id, member): (&MemberId, &Member)| {
+            let chosen = member
+                .protocols
+                .iter()
+                .find(|(name, _)| Some(name) == self.protocol.as_ref());
+            let (_, bytes) = chosen.or(member.protocols.first()).ok_or(Unreadable)?;
+            let mut subscribed_topics = Subscription::decode(bytes).map_err(|_| Unreadable)?.topics;
+            subscribed_topics.sort();
+            subscribed_topics.dedup();
+            Assignment::decode(&member.assignment).map_err(|_| Unreadable)?;
+            let protocols = member.protocols.iter();
+            let wishes = StoredConsumerMember {
+                instance: member.instance.clone(),
+                rebalance_timeout: member.rebalance_timeout,
+                subscribed_topics,
+                server_assignor: None,
+                classic: Some(StoredClassicProtocol {
+                    session_timeout: member.session_timeout,
+                    protocols: protocols.map(|(name, bytes)| (name.clone(), bytes.to_vec())).collect(),
+                }),
+            };
+            Ok((id.clone(), wishes, partitions(topics, &member.assignment)))
+        };
+        self.members.iter().map(describe).collect()
     }
 
     /// Whether there is nothing to be known about it: nobody has joined it, or is about to.

@@ -2,16 +2,18 @@
 
 use alloc::borrow::Cow;
 
+use super::migration::member_tombstones;
 use super::reconcile::Reconciliation;
 use super::*;
 use crate::group::assignor::{self, Subscriber};
-use crate::types::AssignorName;
 
 /// Each step of a decision builds on the one before, so every record goes into the draft as well as into the decision.
 pub(super) struct Draft<'a, 't, 'c, 'x> {
     before: &'a ConsumerGroup,
     pub(super) group: Cow<'a, ConsumerGroup>,
     pub(super) turn: &'t mut Turn<'c, 'x>,
+    /// The group is a classic one from now on, and states itself as such.
+    pub(super) downgraded: bool,
 }
 
 impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
@@ -20,6 +22,7 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
             before: group,
             group: Cow::Borrowed(group),
             turn,
+            downgraded: false,
         }
     }
 
@@ -31,6 +34,9 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
     /// Tells what became of the group.
     pub(super) fn finish(self) {
         let Cow::Owned(group) = &self.group else { return };
+        if self.downgraded {
+            return;
+        }
         let looks = |group: &ConsumerGroup| (group.state(), group.epoch, group.members.len() as u32);
         let (state, epoch, members) = looks(group);
         if looks(self.before) != (state, epoch, members) {
@@ -83,25 +89,13 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
 
     /// The member is none any more, and its partitions are free.
     pub(super) fn remove(&mut self, member: &MemberId, cause: RemovalCause) {
-        let group = self.turn.group.clone();
-        let (group, id) = (|| group.clone(), || member.clone());
-        self.record(GroupRecord::CurrentAssignment {
-            group: group(),
-            member: id(),
-            value: None,
-        });
-        self.record(GroupRecord::TargetAssignment {
-            group: group(),
-            member: id(),
-            value: None,
-        });
-        self.record(GroupRecord::ConsumerMember {
-            group: group(),
-            member: id(),
-            value: None,
-        });
+        for tombstone in member_tombstones(&self.turn.group.clone(), member) {
+            self.record(tombstone);
+        }
         self.turn.stop(Timer::Session(member.clone()));
         self.turn.stop(Timer::Revocation(member.clone()));
+        self.turn.stop(Timer::MemberJoin(member.clone()));
+        self.turn.stop(Timer::MemberSync(member.clone()));
         self.turn.trace_when_written(Event::MemberRemoved {
             group: self.turn.group.clone(),
             member: member.clone(),
@@ -109,10 +103,16 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         });
     }
 
-    /// Removes a member; the others get its partitions as they send their heartbeats.
+    /// Removes a member; the others get its partitions as they send their heartbeats. If all of those speak the classic
+    /// protocol, and it did not, the group goes back to that.
     pub(super) fn fence(&mut self, member: &MemberId, cause: RemovalCause) {
+        let downgrades = self.group.may_downgrade_without(member, self.turn.config);
         self.remove(member, cause);
-        self.bump_epoch();
+        if downgrades {
+            self.downgrade();
+        } else {
+            self.bump_epoch();
+        }
     }
 
     /// A static member comes back under another id, and goes on where its former self stood.
@@ -206,7 +206,8 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
             return;
         }
         let timer = Timer::Revocation(id.clone());
-        if next.state == MemberState::UnrevokedPartitions {
+        // A classic member is given time when it is called to join.
+        if next.state == MemberState::UnrevokedPartitions && member.wishes.classic.is_none() {
             let timeout = member.wishes.rebalance_timeout;
             self.turn.start(timer, timeout);
         } else {

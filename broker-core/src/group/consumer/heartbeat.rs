@@ -113,12 +113,12 @@ impl ConsumerGroup {
     }
 
     /// The former self of a static member that joins, if it has another id. It must have left, for two processes may
-    /// not go by one instance id.
+    /// not go by one instance id; but the classic protocol knows no word for that.
     fn released_instance(&self, instance: &GroupInstanceId, member: &MemberId) -> Result<Option<&MemberId>, ErrorCode> {
         match self.static_member(instance) {
             Some(former) if former != member => {
-                let left = self.members[former].current.epoch == GroupEpoch::LEAVE_STATIC;
-                if left {
+                let known = &self.members[former];
+                if known.current.epoch == GroupEpoch::LEAVE_STATIC || known.wishes.classic.is_some() {
                     Ok(Some(former))
                 } else {
                     Err(ErrorCode::UnreleasedInstanceId)
@@ -128,7 +128,7 @@ impl ConsumerGroup {
         }
     }
 
-    fn check_instance(&self, instance: &GroupInstanceId, member: &MemberId) -> Result<(), ErrorCode> {
+    pub(super) fn check_instance(&self, instance: &GroupInstanceId, member: &MemberId) -> Result<(), ErrorCode> {
         match self.static_member(instance) {
             None => Err(ErrorCode::UnknownMemberId),
             Some(current) if current != member => Err(ErrorCode::FencedInstanceId),
@@ -138,8 +138,7 @@ impl ConsumerGroup {
 }
 
 impl Draft<'_, '_, '_, '_> {
-    /// Takes over what the request says about the member's wishes. Another subscription, or topics that are not what
-    /// they were, call for another target assignment.
+    /// Takes over what the request says about the member's wishes.
     fn update_wishes(&mut self, request: &ConsumerGroupHeartbeatRequest) {
         let before = self
             .group
@@ -159,11 +158,17 @@ impl Draft<'_, '_, '_, '_> {
         if let Some(assignor) = &request.server_assignor {
             wishes.server_assignor = Some(assignor.clone());
         }
-        let subscribes_anew = before
-            .as_ref()
-            .is_none_or(|before| before.subscribed_topics != wishes.subscribed_topics);
-        if before.as_ref() != Some(&wishes) {
-            self.set_wishes(&request.member, wishes);
+        wishes.classic = None;
+        self.take_wishes(&request.member, wishes);
+    }
+
+    /// Takes over what a member wants. Another subscription, or topics that are not what they were, call for another
+    /// target assignment.
+    pub(super) fn take_wishes(&mut self, id: &MemberId, wishes: StoredConsumerMember) {
+        let before = self.group.members.get(id).map(|member| &member.wishes);
+        let subscribes_anew = before.is_none_or(|before| before.subscribed_topics != wishes.subscribed_topics);
+        if before != Some(&wishes) {
+            self.set_wishes(id, wishes);
         }
         if subscribes_anew || self.group.subscribed_topics(self.turn.topics) != self.group.topics {
             self.bump_epoch();

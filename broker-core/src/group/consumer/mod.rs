@@ -3,22 +3,31 @@
 //! Three epochs follow each other. The *group epoch* grows with every change that asks for another assignment; the
 //! *target assignment* is computed for a group epoch; each *member epoch* follows when the member has released what it
 //! is to lose. All of it is durable: only sessions and deadlines are in memory.
+//!
+//! While a group moves from the classic protocol to this one or back, members of both are in it (`classic`, `migration`).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::records::{MemberState, StoredConsumerGroup, StoredConsumerMember, StoredCurrentAssignment};
+use super::records::{
+    MemberState, StoredClassicProtocol, StoredConsumerGroup, StoredConsumerMember, StoredCurrentAssignment,
+};
 use super::turn::{Timer, Timers, Turn};
 use super::{GroupRecord, Topics};
 use crate::config::BrokerConfig;
 use crate::machine::Instant;
 use crate::protocol::{ErrorCode, OffsetCommitRequest, OffsetFetchRequest};
 use crate::trace::{Event, GroupState, RemovalCause};
-use crate::types::{GroupEpoch, GroupId, GroupInstanceId, MemberId, Timestamp, TopicId, TopicName, TopicPartition};
+use crate::types::{
+    AssignorName, GroupEpoch, GroupId, GroupInstanceId, MemberId, PartitionIndex, Timestamp, TopicId, TopicName,
+    TopicPartition,
+};
 
+mod classic;
 mod draft;
 mod heartbeat;
+mod migration;
 mod reconcile;
 
 #[cfg(test)]
@@ -61,6 +70,7 @@ const NO_WISHES: StoredConsumerMember = StoredConsumerMember {
     rebalance_timeout: Duration::ZERO,
     subscribed_topics: Vec::new(),
     server_assignor: None,
+    classic: None,
 };
 
 impl ConsumerGroup {
@@ -148,8 +158,8 @@ impl ConsumerGroup {
     /// Every member without a session gets one, and time to release what it has to.
     pub(super) fn start_sessions(&self, group: &GroupId, config: &BrokerConfig, timers: &mut Timers, now: Instant) {
         for (id, member) in &self.members {
-            timers.ensure(group, Timer::Session(id.clone()), now + session_timeout(config));
-            if member.current.state == MemberState::UnrevokedPartitions {
+            timers.ensure(group, Timer::Session(id.clone()), now + member.session_timeout(config));
+            if member.current.state == MemberState::UnrevokedPartitions && member.wishes.classic.is_none() {
                 timers.ensure(
                     group,
                     Timer::Revocation(id.clone()),
@@ -159,17 +169,28 @@ impl ConsumerGroup {
         }
     }
 
-    /// A member's session is over, or it has not released its partitions in time.
+    /// The sessions of all members begin anew.
+    pub(super) fn restart_sessions(&self, group: &GroupId, config: &BrokerConfig, timers: &mut Timers, now: Instant) {
+        for (id, member) in &self.members {
+            timers.start(group, Timer::Session(id.clone()), now + member.session_timeout(config));
+        }
+    }
+
+    /// A member's session is over, or it has not released its partitions, joined or synced in time.
     pub(super) fn on_timer(&self, turn: &mut Turn<'_, '_>, timer: Timer) {
         let (member, cause) = match timer {
             Timer::Session(member) => (member, RemovalCause::SessionTimeout),
-            Timer::Revocation(member) => (member, RemovalCause::RebalanceTimeout),
-            Timer::Pending(_) | Timer::Join | Timer::Sync => return,
+            Timer::Revocation(member) => {
+                let known = self.members.get(&member);
+                if known.is_some_and(|known| known.current.state != MemberState::UnrevokedPartitions) {
+                    return;
+                }
+                (member, RemovalCause::RebalanceTimeout)
+            }
+            Timer::MemberJoin(member) | Timer::MemberSync(member) => (member, RemovalCause::RebalanceTimeout),
+            Timer::Pending(_) | Timer::Join | Timer::Sync | Timer::Downgraded => return,
         };
-        let Some(known) = self.members.get(&member) else { return };
-        let in_time =
-            cause == RemovalCause::RebalanceTimeout && known.current.state != MemberState::UnrevokedPartitions;
-        if !in_time {
+        if self.members.contains_key(&member) {
             let mut draft = Draft::new(self, turn);
             draft.fence(&member, cause);
             draft.finish();
@@ -242,10 +263,14 @@ impl ConsumerGroup {
             return Ok(());
         }
         let member = request.member.as_ref().and_then(|member| self.members.get(member));
-        let current = member.ok_or(ErrorCode::UnknownMemberId)?.current.epoch;
+        let member = member.ok_or(ErrorCode::UnknownMemberId)?;
+        let current = member.current.epoch;
         let earlier = relaxed && epoch < current;
         if epoch != current && !earlier {
-            Err(ErrorCode::StaleMemberEpoch)
+            Err(match member.wishes.classic {
+                None => ErrorCode::StaleMemberEpoch,
+                Some(_) => ErrorCode::IllegalGeneration,
+            })
         } else {
             Ok(())
         }
@@ -266,6 +291,14 @@ impl ConsumerGroup {
     pub(super) fn unused_since(&self, topic: Option<&TopicName>, committed: Timestamp) -> Option<Timestamp> {
         let subscribes = |member: &Member| topic.is_some_and(|topic| member.wishes.subscribed_topics.contains(topic));
         (!self.members.values().any(subscribes)).then_some(committed)
+    }
+}
+
+impl Member {
+    /// A classic member brings its own; for the others the coordinator decides.
+    fn session_timeout(&self, config: &BrokerConfig) -> Duration {
+        let own = self.wishes.classic.as_ref().map(|classic| classic.session_timeout);
+        own.unwrap_or_else(|| session_timeout(config))
     }
 }
 

@@ -159,7 +159,12 @@ pub(super) fn group_changed(
     let begins_anew = matches!(members.last, None | Some(GroupState::Empty | GroupState::Dead));
     let before = members.state.map(|(_, epoch, _)| epoch);
     let floor = before.unwrap_or(GroupEpoch::NONE).max(members.told);
-    members.is_classic |= matches!(state, GroupState::PreparingRebalance | GroupState::CompletingRebalance);
+    match state {
+        GroupState::PreparingRebalance | GroupState::CompletingRebalance => members.is_classic = true,
+        // A group that changed its protocol with members in it states that it does so.
+        GroupState::Assigning | GroupState::Reconciling => members.is_classic = false,
+        GroupState::Empty | GroupState::Stable | GroupState::Dead => {}
+    }
     members.last = Some(state);
     members.state = Some((state, epoch, count));
     members.stable = (state == GroupState::Stable).then_some(scene.at);

@@ -1,3 +1,4 @@
+mod migration;
 mod rows;
 mod stories;
 mod sweep;

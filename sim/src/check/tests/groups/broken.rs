@@ -143,6 +143,19 @@ pub(in crate::check::tests) const BROKEN: &[GroupStory] = &[
         "G4",
     ),
     (
+        "a group that goes over to the consumer protocol gives away what a classic member has",
+        CLASSIC,
+        "group PreparingRebalance 1 1
+             group CompletingRebalance 2 1
+             member w1 2 0,1
+             group Stable 2 1
+             group Assigning 2 1
+             member w1 2 0,1
+             member w2 3 0
+             group Reconciling 3 2",
+        "G4",
+    ),
+    (
         "a stable group has a partition twice",
         CLASSIC,
         "group PreparingRebalance 1 2

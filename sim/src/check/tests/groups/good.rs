@@ -171,6 +171,32 @@ fn good_histories_pass() {
             "",
         ),
         (
+            "a classic group goes over to the consumer protocol with its members",
+            CLASSIC,
+            "w1 does a@0 b@1
+             group PreparingRebalance 1 1
+             w1 commits 0 2 1
+             w1 gives 0
+             group CompletingRebalance 2 1
+             member w1 2 0
+             group Stable 2 1
+             w1 joins 0 2
+             group Assigning 2 1
+             member w1 2 0
+             member w2 3
+             group Reconciling 3 2
+             w1 commits 0 2 2
+             w1 gives 0
+             member w1 3
+             member w2 3 0
+             group Stable 3 2
+             w2 joins 0 2
+             w2 polls c@2
+             w2 does c@2
+             w2 commits 0 3 3",
+            "",
+        ),
+        (
             "an old position expires",
             AFTER,
             "w1 does a@0 b@1
