@@ -6,11 +6,11 @@ use miette::Severity;
 
 use super::exit::Exit;
 use super::plan::PlanError;
-use super::summary::counted;
 use super::voice::Voice;
 use crate::scenario::error::render_problems;
 use crate::scenario::files::{Survey, load, survey};
 use crate::scenario::lint::warnings;
+use crate::sweep::failures::counted;
 
 /// Validates the scenarios of `paths`: all that there are, whatever is wrong with other paths.
 pub fn lint(paths: &[PathBuf]) -> Exit {

@@ -1,6 +1,5 @@
 //! `trial replay`: one trial again, and what happened in it.
 
-use core::fmt::Write as _;
 use std::process::Command;
 
 use super::Host;
@@ -16,9 +15,9 @@ use crate::scenario::files::{Loaded, load_one};
 use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
 use crate::sweep::keep::Store;
+use crate::sweep::story::{faults_text, findings_text};
 use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted};
-use crate::verdict::{Finding, Ruling};
 
 /// Holds one trial again.
 pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
@@ -179,60 +178,6 @@ impl Replay<'_> {
         serde_json::from_slice(line)
             .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr).trim()))
     }
-}
-
-fn faults_text(outcome: &Outcome) -> String {
-    let mut text = format!(
-        "{} of {} faults took effect",
-        outcome.faults_fired(),
-        outcome.plan.len()
-    );
-    let bands = outcome.record.iter().flat_map(|record| &record.faults);
-    for band in bands {
-        let _ = write!(text, "\n  {:>9.3} to {:>9.3} s  {}", band.from, band.to, band.name);
-    }
-    for idle in &outcome.idle_faults {
-        let _ = write!(text, "\n  no effect: {idle}");
-    }
-    text
-}
-
-/// The first finding of each check and ruling, violations first, and how many there are.
-fn findings_text(outcome: &Outcome) -> String {
-    let mut findings: Vec<&Finding> = outcome.findings.kept().iter().collect();
-    let rank = |finding: &Finding| match finding.ruling {
-        Ruling::Violation => 0,
-        Ruling::Allowed(_) => 1,
-        Ruling::Unknown(_) => 2,
-    };
-    findings.sort_by_key(|finding| (rank(finding), finding.check, finding.at));
-    findings.dedup_by_key(|finding| (rank(finding), finding.check));
-    let mut text = String::new();
-    for finding in findings {
-        let (ruling, count) = match &finding.ruling {
-            Ruling::Violation => ("violation".to_owned(), outcome.findings.violations(finding.check)),
-            Ruling::Allowed(clause) => (format!("allowed: {clause}"), outcome.findings.allowed(finding.check)),
-            Ruling::Unknown(reason) => (
-                format!("cannot be told: {reason}"),
-                outcome.findings.unknown(finding.check),
-            ),
-        };
-        let times = if count == 1 {
-            "once".to_owned()
-        } else {
-            format!("{} times", show_count(count))
-        };
-        let _ = writeln!(text, "{}, {times} ({ruling})", finding.signature());
-        let _ = writeln!(
-            text,
-            "  first at {}, step {}: {}",
-            finding.at.time, finding.at.step, finding.evidence
-        );
-        for event in &finding.witness {
-            let _ = writeln!(text, "    {event}");
-        }
-    }
-    text
 }
 
 fn verdict_text(scenario: &Scenario, ruled: &Ruled) -> String {

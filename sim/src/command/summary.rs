@@ -2,7 +2,6 @@
 
 use core::fmt::Write as _;
 use core::ops::Range;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use reports::summary::{AllowedCount, RowVerdict, SummaryRow};
@@ -12,9 +11,9 @@ use super::plan::Mode;
 use crate::scenario::Expectation;
 use crate::scenario::files::Loaded;
 use crate::scenario::units::show_count;
+use crate::sweep::failures::{Failures, counted, rank};
 use crate::sweep::keep::Store;
-use crate::sweep::tally::{FailureKind, Tally};
-use crate::verdict::Check;
+use crate::sweep::tally::Tally;
 
 /// One scenario's trials and what they are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -130,57 +129,22 @@ impl Standing<'_> {
     }
 }
 
-/// Failures of one signature in all scenarios.
-struct Signature<'a> {
-    signature: &'a str,
-    kind: FailureKind,
-    count: u64,
-    scenarios: usize,
-    first: &'a Loaded,
-    seed: u64,
-    evidence: &'a str,
-}
-
 /// Failures by signature, the most telling first, each with the command that replays it, and as the last line the one
 /// for the first of them; nothing when all is as expected.
 #[must_use]
 pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) -> String {
-    let mut text = String::new();
-    let signatures = signatures(standings);
-    let trials: u64 = standings.iter().map(|standing| standing.tally.trials).sum();
-    if !signatures.is_empty() {
-        let _ = writeln!(
-            text,
-            "{} in {}",
-            counted(signatures.len() as u64, "signature"),
-            counted(trials, "trial")
-        );
-    }
-    for group in &signatures {
-        let share = group.count as f64 * 100.0 / trials as f64;
-        let name = &group.first.scenario.name;
-        let _ = writeln!(text, "\n{}", group.signature);
-        let _ = write!(
-            text,
-            "  {} of {} ({share:.1} %)",
-            show_count(group.count),
-            counted(trials, "trial")
-        );
-        let _ = match group.scenarios {
-            1 => writeln!(text, ", first in {name}, seed {}", group.seed),
-            count => writeln!(text, " of {count} scenarios, first in {name}, seed {}", group.seed),
-        };
-        for line in group.evidence.lines() {
-            let _ = writeln!(text, "  {line}");
-        }
-        if let Some(folder) = store.kept(name, group.seed) {
-            let _ = writeln!(text, "  {}", folder.display());
-        }
-        // Of a single signature the last line of all says it.
-        if signatures.len() > 1 {
-            let _ = writeln!(text, "  {}", replay_command(&group.first.path, group.seed, quirks));
-        }
-    }
+    let tallies = standings
+        .iter()
+        .map(|standing| (&*standing.loaded.scenario.name, standing.tally));
+    let failures = Failures::of(tallies);
+    let replay = |name: &str, seed| {
+        let mut standings = standings.iter();
+        let named = standings.find(|standing| standing.loaded.scenario.name == name);
+        named.map_or_else(String::new, |standing| {
+            replay_command(&standing.loaded.path, seed, quirks)
+        })
+    };
+    let mut text = failures.text(|name, seed| store.kept(name, seed), replay);
     for standing in standings.iter().filter(|standing| !standing.missing().is_empty()) {
         let missing = standing.missing().join(", ");
         let space = if text.is_empty() { "" } else { "\n" };
@@ -190,8 +154,8 @@ pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) ->
             standing.loaded.scenario.name
         );
     }
-    if let Some(first) = signatures.first() {
-        let _ = writeln!(text, "\n{}", replay_command(&first.first.path, first.seed, quirks));
+    if let Some((name, seed)) = failures.first() {
+        let _ = writeln!(text, "\n{}", replay(name, seed));
     } else if let Some(standing) = standings.iter().find(|standing| !standing.missing().is_empty()) {
         let seeds = match standing.mode {
             Mode::Sweep => format!(" --seeds {}..{}", standing.seeds.start, standing.seeds.end),
@@ -205,42 +169,6 @@ pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) ->
         );
     }
     text
-}
-
-fn signatures<'a>(standings: &[Standing<'a>]) -> Vec<Signature<'a>> {
-    let mut all: BTreeMap<&str, Signature<'a>> = BTreeMap::new();
-    for standing in standings {
-        for (signature, group) in &standing.tally.failures {
-            if let Some(known) = all.get_mut(signature.as_str()) {
-                known.count += group.count;
-                known.scenarios += 1;
-                continue;
-            }
-            let (seed, evidence) = group.first.first_key_value().expect("a group has a first failure");
-            all.insert(
-                signature,
-                Signature {
-                    signature,
-                    kind: group.kind,
-                    count: group.count,
-                    scenarios: 1,
-                    first: standing.loaded,
-                    seed: *seed,
-                    evidence,
-                },
-            );
-        }
-    }
-    let mut all: Vec<_> = all.into_values().collect();
-    all.sort_by_key(|group| (rank(group.signature, group.kind), core::cmp::Reverse(group.count)));
-    all
-}
-
-/// Order of telling: internal errors, then violations by the order of the catalogue, then the inconclusive.
-fn rank(signature: &str, kind: FailureKind) -> (FailureKind, usize) {
-    let check = signature.split(':').next().unwrap_or_default();
-    let position = Check::ALL.iter().position(|(_, name, _)| *name == check);
-    (kind, position.unwrap_or(Check::ALL.len()))
 }
 
 /// The command that holds a trial again.
@@ -268,11 +196,4 @@ fn quoted(path: &Path) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
-}
-
-/// `1 trial`, `2,000 trials`.
-#[must_use]
-pub fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", show_count(count))
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use reports::record::GroupTotals;
 
+use crate::history::SimTime;
 use crate::scenario::{Expectation, Scenario};
 use crate::trial::{Outcome, Verdict};
 use crate::verdict::{Check, Ruling};
@@ -67,6 +68,17 @@ pub struct Panic {
     pub place: String,
     /// What it said.
     pub message: String,
+    /// Where it came from, if that was code of a program.
+    pub during: Option<During>,
+}
+
+/// Whose code panicked, and when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct During {
+    /// The program's name.
+    pub program: String,
+    /// The simulated time.
+    pub time: SimTime,
 }
 
 /// Judges a trial by what its scenario expects.

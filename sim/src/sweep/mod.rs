@@ -1,12 +1,16 @@
 //! Many trials: what is common to the sweeps of the command and to those of a user's own code.
 //!
 //! [`pool`] gives trials to threads and their results back in order, [`panics`] makes an outcome of a panic, [`judge`]
-//! and [`tally`] fold outcomes into counters, [`keep`] writes the files of a trial.
+//! and [`tally`] fold outcomes into counters, [`failures`] and [`story`] say what came out, [`keep`] writes the files of
+//! a trial.
 
+pub(crate) mod failures;
 mod judge;
 pub(crate) mod keep;
 pub(crate) mod panics;
 pub(crate) mod pool;
+pub(crate) mod seed;
+pub(crate) mod story;
 pub(crate) mod tally;
 
-pub use judge::{Came, Panic, Ruled, judge};
+pub use judge::{Came, During, Panic, Ruled, judge};

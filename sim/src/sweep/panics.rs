@@ -5,6 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use super::judge::Panic;
+use crate::world;
 
 thread_local! {
     static IS_CATCHING: Cell<bool> = const { Cell::new(false) };
@@ -27,6 +28,7 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     let unknown = || Panic {
         place: "an unknown place".to_owned(),
         message: "a panic without words".to_owned(),
+        during: None,
     };
     done.map_err(|_| first.unwrap_or_else(unknown))
 }
@@ -44,8 +46,9 @@ fn install_hook() {
                 .location()
                 .map_or("an unknown place".to_owned(), ToString::to_string);
             let message = info.payload_as_str().unwrap_or("a panic without words").to_owned();
+            let during = world::running_program();
             // The first panic is the cause; later ones come from cleaning up after it.
-            FIRST.with_borrow_mut(|first| first.get_or_insert(Panic { place, message }).clone());
+            FIRST.with_borrow_mut(|first| first.get_or_insert(Panic { place, message, during }).clone());
         }));
     });
 }

@@ -4,12 +4,15 @@
 //! madsim supplies the shuffled order of tasks, the death of a task at whatever await it stands, and the guard that
 //! turns every clock and entropy call of this thread into simulated ones. Its network, files and timers are not used.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::random::Random;
+use madsim::plugin;
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId as HostId;
 use madsim::time::{Sleep, TimeHandle};
@@ -17,6 +20,7 @@ use madsim::time::{Sleep, TimeHandle};
 use crate::history::SimTime;
 use crate::program::station::Shared;
 use crate::program::{Cast, play};
+use crate::sweep::During;
 
 /// How far ahead the timer is set that rings when every task has run, for each task that was woken.
 const STEP: Duration = Duration::from_micros(1);
@@ -25,6 +29,20 @@ const ROUNDING: Duration = Duration::from_nanos(50);
 /// Programs that are not at rest after this long by madsim's clock never will be: one poll of a task takes 50 to 100 ns
 /// of it, so that this is more than a million polls at one instant.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+thread_local! {
+    /// The time at which programs of this thread run, while they do.
+    static RUNNING: Cell<Option<SimTime>> = const { Cell::new(None) };
+    /// What the nodes of programs are called.
+    static NAMES: RefCell<BTreeMap<HostId, String>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The program of this thread whose code runs now, and the time: for who wants to know where a panic comes from.
+pub(crate) fn running_program() -> Option<During> {
+    let time = RUNNING.get()?;
+    let program = NAMES.with_borrow(|names| names.get(&plugin::node()).cloned())?;
+    Some(During { program, time })
+}
 
 /// The programs and the executor under them.
 pub(super) struct Host {
@@ -47,6 +65,8 @@ pub(super) fn block_on<F: Future>(seed: u64, main: F) -> F::Output {
 impl Host {
     /// Call it inside of [`block_on`].
     pub(super) fn new(shared: Shared, cast: Arc<Cast>, seed: u64) -> Host {
+        RUNNING.set(None);
+        NAMES.take();
         let time = TimeHandle::current();
         Host {
             runtime: Handle::current(),
@@ -68,7 +88,8 @@ impl Host {
         let name = self.cast.members[program].name.clone();
         let (shared, cast, seed) = (self.shared.clone(), Arc::clone(&self.cast), self.seed);
         let main = move || play(shared.clone(), Arc::clone(&cast), program, seed);
-        let node = self.runtime.create_node().name(name).init(main).build();
+        let node = self.runtime.create_node().name(&name).init(main).build();
+        NAMES.with_borrow_mut(|names| names.insert(node.id(), name));
         self.programs[program] = Some(node.id());
     }
 
@@ -104,17 +125,18 @@ impl Host {
         if !behind.is_zero() {
             self.time.advance(behind);
         }
+        RUNNING.set(Some(now));
         let mut ahead = STEP * (woken + 1);
-        while ahead < PATIENCE {
+        let mut is_at_rest = false;
+        while ahead < PATIENCE && !is_at_rest {
             let deadline = self.time.now_instant() + ahead;
             self.timer.as_mut().reset(deadline);
             (&mut self.timer).await;
-            if self.time.now_instant() == deadline + ROUNDING {
-                return true;
-            }
+            is_at_rest = self.time.now_instant() == deadline + ROUNDING;
             ahead *= 2;
         }
-        false
+        RUNNING.set(None);
+        is_at_rest
     }
 
     /// Ends all programs and waits until their futures are dropped: a madsim runtime leaks the tasks that it still has.

@@ -40,6 +40,7 @@ use crate::program::{OwnProgram, cast};
 use crate::scenario::{Cluster, Scenario};
 
 pub use clock::EPOCH;
+pub(crate) use host::running_program;
 pub use pingpong::ping_pong;
 
 /// What is run.
