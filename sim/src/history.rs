@@ -202,6 +202,8 @@ pub struct SentRecord {
     pub topic: TopicName,
     /// Its key.
     pub key: Option<Bytes>,
+    /// Its value: the uid, and then what it carries.
+    pub value: Option<Bytes>,
     /// Of key, value and headers ([`fingerprint`]).
     pub fingerprint: u32,
     /// CRC-32C of the value behind its uid: equal for all copies of one record.
@@ -245,6 +247,13 @@ pub enum Environment {
     Halted,
     /// The program came to its end, and its process with it.
     Ended,
+    /// The program panicked, and its process died of it.
+    Panicked {
+        /// `file:line:column`.
+        place: String,
+        /// What it said.
+        message: String,
+    },
     /// A fault of network or disk began; its description is for people.
     FaultBegan(String),
     /// It ended.

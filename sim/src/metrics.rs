@@ -61,6 +61,7 @@ enum Held {
     Killed,
     PowerLost,
     Halted,
+    Panicked,
     Paused,
     Fault(String),
 }
@@ -246,7 +247,11 @@ impl Metrics {
     fn environment(&mut self, time: SimTime, node: NodeId, blow: &Environment) {
         if matches!(
             blow,
-            Environment::Killed | Environment::PowerLost { .. } | Environment::Halted | Environment::Ended
+            Environment::Killed
+                | Environment::PowerLost { .. }
+                | Environment::Halted
+                | Environment::Ended
+                | Environment::Panicked { .. }
         ) {
             self.consumer_groups.died(time, node);
         }
@@ -254,6 +259,7 @@ impl Metrics {
             Environment::Killed => self.hold(time, node, Held::Killed),
             Environment::PowerLost { .. } => self.hold(time, node, Held::PowerLost),
             Environment::Halted => self.hold(time, node, Held::Halted),
+            Environment::Panicked { .. } => self.hold(time, node, Held::Panicked),
             Environment::Paused => self.hold(time, node, Held::Paused),
             // A program that has done its work is no trouble.
             Environment::Ended => {}
@@ -293,6 +299,7 @@ impl Metrics {
                 Held::Killed => format!("kill {}", self.node_name(node)),
                 Held::PowerLost => format!("power loss {}", self.node_name(node)),
                 Held::Halted => format!("{} halted", self.node_name(node)),
+                Held::Panicked => format!("{} panicked", self.node_name(node)),
                 Held::Paused => format!("pause {}", self.node_name(node)),
                 Held::Fault(what) => what,
             };

@@ -17,9 +17,17 @@ use crate::scenario::units::show_duration;
 use crate::verdict::{Findings, Ruling};
 use crate::world::{self, End, Report, Setup};
 
+mod account;
 mod own;
+mod own_checks;
+mod run;
+mod trace_file;
 
-pub use own::Trial;
+pub use account::{Event as HistoryEvent, Happened, History, Partition, Read, Sent, Worked};
+pub use own::{Keep, Trial};
+pub use own_checks::View;
+use own_checks::{OwnChecks, OwnWatch};
+pub use run::{Run, Sweep};
 
 /// How a trial ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -113,7 +121,7 @@ pub struct Wanted {
 /// Holds one trial.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
-    hold(scenario, &[], seed, nemesis::plan(scenario, seed), wanted)
+    hold(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted)
 }
 
 /// Holds a trial that is not deterministic: `leak` gives something that the seed does not decide, such as the order of a
@@ -125,13 +133,31 @@ pub fn run_with_leak(scenario: &Scenario, seed: u64, leak: fn() -> u64) -> Outco
     for planned in &mut plan {
         planned.at += Duration::from_nanos(leak() % 1_000);
     }
-    hold(scenario, &[], seed, plan, Wanted::default())
+    hold(scenario, Own::NONE, seed, plan, Wanted::default())
 }
 
-fn hold(scenario: &Scenario, own: &[OwnProgram], seed: u64, plan: FaultPlan, wanted: Wanted) -> Outcome {
+/// What a user brings along.
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    programs: &'a [OwnProgram],
+    /// None without code of a user.
+    checks: Option<&'a OwnChecks>,
+}
+
+impl Own<'_> {
+    const NONE: Own<'static> = Own {
+        programs: &[],
+        checks: None,
+    };
+}
+
+fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: Wanted) -> Outcome {
+    let Own { programs, checks } = own;
+    let names = || world::names_with(scenario, programs);
     let watch = Watch {
-        checks: checks(scenario, own),
-        metrics: wanted.record.then(|| metrics(scenario, own)),
+        checks: standard_checks(scenario, programs),
+        own: checks.map(|checks| OwnWatch::new(checks, &names())),
+        metrics: wanted.record.then(|| metrics(scenario, programs)),
     };
     let setup = Setup {
         scenario,
@@ -139,14 +165,17 @@ fn hold(scenario: &Scenario, own: &[OwnProgram], seed: u64, plan: FaultPlan, wan
         seed,
         trace: wanted.trace,
     };
-    let (report, watch) = world::run_with(setup, own, watch);
-    let judged = watch.checks.finish(Finish {
+    let (report, watch) = world::run_with(setup, programs, watch);
+    let mut judged = watch.checks.finish(Finish {
         settled: report.end == End::Settled,
         cut_off: match &report.end {
             End::Limit(limit) => Some(limit.clone()),
             End::Settled | End::NotSettled(_) => None,
         },
     });
+    if let Some(own) = watch.own {
+        own.finish(&mut judged.findings);
+    }
     let verdict = verdict(&judged.findings, &report.end);
     let record = watch.metrics.map(|metrics| {
         let series = metrics.finish(report.sim_time);
@@ -179,12 +208,16 @@ fn hold(scenario: &Scenario, own: &[OwnProgram], seed: u64, plan: FaultPlan, wan
 /// Everybody who watches a trial.
 struct Watch {
     checks: Checks,
+    own: Option<OwnWatch>,
     metrics: Option<Metrics>,
 }
 
 impl Observer for Watch {
     fn fact(&mut self, at: At, node: NodeId, event: &Event) {
         self.checks.fact(at, node, event);
+        if let Some(own) = &mut self.own {
+            own.fact(event);
+        }
         if let Some(metrics) = &mut self.metrics {
             metrics.fact(at, node, event);
         }
@@ -192,6 +225,9 @@ impl Observer for Watch {
 
     fn entry(&mut self, entry: &Entry) {
         self.checks.entry(entry);
+        if let Some(own) = &mut self.own {
+            own.entry(entry);
+        }
         if let Some(metrics) = &mut self.metrics {
             metrics.entry(entry);
         }
@@ -203,7 +239,7 @@ impl Observer for Watch {
 }
 
 /// The checks, to which programs of a user are workers if they promise what workers do.
-fn checks(scenario: &Scenario, own: &[OwnProgram]) -> Checks {
+fn standard_checks(scenario: &Scenario, own: &[OwnProgram]) -> Checks {
     let mut judged = scenario.clone();
     judged.workers.extend(own.iter().filter_map(OwnProgram::promise));
     Checks::new(&judged, &world::names_with(scenario, own))

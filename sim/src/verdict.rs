@@ -30,6 +30,7 @@ macro_rules! checks {
 }
 
 checks! {
+    Panic = "panic", "code of the user panicked: a program on its node, a check or an invariant";
     LostWrite = "lost-write", "a send that was answered ok is not in the committed log";
     InconsistentOffset = "inconsistent-offset", "two different records were observed at one offset";
     FalseAckOffset = "false-ack-offset", "a send was answered with an offset that holds another record";
@@ -56,6 +57,7 @@ checks! {
     EarlyRetry = "early-retry", "a record was tried again before its time";
     RetryKeyOrder = "retry-key-order", "records of one key were processed in another order than they were sent in";
     KeyMoved = "key-moved", "one key is on two partitions though their number is unchanged";
+    Own = "own", "a check or an invariant of the user's own did not pass";
     R1 = "R1", "an entry below a replica's high watermark differs from the committed one";
     R2 = "R2", "start, high watermark and end of a log are out of order, or a leader's high watermark fell within an epoch";
     R3 = "R3", "the leader or a running member of the ISR lacks a committed record";

@@ -44,6 +44,7 @@ impl Feed {
             uid: Uid(0),
             topic: "orders".into(),
             key: None,
+            value: None,
             fingerprint: 0,
             payload: 0,
             hop: None,

@@ -15,6 +15,7 @@ use super::admin::Admin;
 use super::clock::Clock;
 use super::consumer::ConsumerClient;
 use super::env::Env;
+use super::guard::Guarded;
 use super::lag::LagBrake;
 use super::load::{self, KeySource};
 use super::own::{Main, OwnProgram};
@@ -324,7 +325,7 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
         }
         Role::Own { main, start } => {
             clock.sleep_until(SimTime::after(*start)).await;
-            main(env(random)).await;
+            Guarded::new(shared.clone(), program, main(env(random))).await;
         }
     }
     if member.role.is_application() {

@@ -11,6 +11,7 @@ use broker_core::random::Random;
 use super::cast::{Cast, ClientBirth};
 use super::clock::Clock;
 use super::consumer::{ConsumerClient, ConsumerRecord};
+use super::guard::Guarded;
 use super::producer::ProducerClient;
 use super::service::ServiceClient;
 use super::station::{ClientMachine, Shared};
@@ -128,12 +129,13 @@ impl Env {
         .await;
     }
 
-    /// Runs `task` beside the program, in the same process: it dies with it. The result can be awaited, or dropped.
+    /// Runs `task` beside the program, in the same process: it dies with it, and if it panics the process dies. The
+    /// result can be awaited, or dropped.
     pub fn spawn<F: Future + 'static>(&self, task: F) -> impl Future<Output = F::Output> + use<F>
     where
         F::Output: 'static,
     {
-        let handle = madsim::task::spawn_local(task);
+        let handle = madsim::task::spawn_local(Guarded::new(self.shared.clone(), self.program, task));
         async move { handle.await.expect("a task ends only with its process") }
     }
 

@@ -10,6 +10,7 @@ mod cast;
 mod clock;
 mod consumer;
 mod env;
+mod guard;
 pub mod hop;
 mod lag;
 mod load;

@@ -358,6 +358,7 @@ fn sent_record(record: &Prepared) -> SentRecord {
         uid: uid_of(value).expect("a value begins with the uid that ProducerClient::value gave it"),
         topic: record.topic.clone(),
         key: record.key.clone(),
+        value: record.value.clone(),
         fingerprint: fingerprint(record.key.as_deref(), value, &record.headers),
         payload: crc32c::crc32c(value.map_or(&[], |value| &value[8..])),
         hop: hop::read(&record.headers).map(Box::new),

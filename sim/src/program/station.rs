@@ -28,6 +28,7 @@ use super::cast::ClientBirth;
 use super::lag::LagProbe;
 use crate::history::{At, Entry, SimTime, What};
 use crate::scenario::Scenario;
+use crate::sweep::Panic;
 use crate::world::clock::NodeClock;
 
 /// A shared [`Station`].
@@ -46,6 +47,7 @@ impl Shared {
             quirks: scenario.quirk_set,
             brokers: scenario.cluster.brokers,
             ended: Vec::new(),
+            panicked: Vec::new(),
             entries: Vec::new(),
             new_timers: Vec::new(),
             sleepers: Vec::new(),
@@ -59,7 +61,7 @@ impl Shared {
         })))
     }
 
-    /// The station; a program that panicked ends the whole run, so its half-done work is never looked at.
+    /// The station. A panic inside it would be a defect of Trial's own, and of a program's own code none runs inside.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Station> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,6 +83,8 @@ pub(crate) struct Station {
     pub(crate) brokers: u32,
     /// Programs that came to their end, and whose processes the world has not ended yet.
     pub(crate) ended: Vec<usize>,
+    /// Programs that panicked, whose processes the world has not ended yet.
+    pub(crate) panicked: Vec<(usize, Panic)>,
     /// History that the world has not passed on yet.
     pub(crate) entries: Vec<Entry>,
     /// Alarms that the world has not scheduled yet.

@@ -259,6 +259,7 @@ impl<'a, O: Observer> World<'a, O> {
             self.pass_on(&entry);
         }
         let ended = std::mem::take(&mut station.ended);
+        let panicked = std::mem::take(&mut station.panicked);
         while let Some(place) = station.next_touched() {
             drop(station);
             self.drain_client(place);
@@ -267,6 +268,9 @@ impl<'a, O: Observer> World<'a, O> {
         drop(station);
         for program in ended {
             self.program_ended(program);
+        }
+        for (program, panic) in panicked {
+            self.program_panicked(program, panic);
         }
     }
 

@@ -8,6 +8,7 @@ use super::node::{Kind, State};
 use crate::history::{Environment, Observer, SimTime};
 use crate::program::Role;
 use crate::program::station::ClientMachine;
+use crate::sweep::Panic;
 
 impl<O: Observer> World<'_, O> {
     /// A new run of a node's process begins.
@@ -61,25 +62,35 @@ impl<O: Observer> World<'_, O> {
             let running = &self.shared.lock().programs[program];
             running.is_stopping || running.is_restarting
         };
-        let servers = self.roles.len();
-        let nodes: Vec<usize> = self.cast.members[program]
-            .endpoints
-            .clone()
-            .map(|place| servers + place)
-            .collect();
-        for index in &nodes {
-            if self.nodes[*index].is_alive() {
-                self.die(*index, State::Dead);
-                self.nodes[*index].has_ended = true;
-                self.note(*index, Environment::Ended);
-            }
-        }
+        let nodes = self.end_process(program, Environment::Ended);
         // The fault that asked for its end is over already, or it is to be tried again.
         for index in nodes {
             if goes_on && self.nodes[index].kept_down == 0 {
                 self.start(index);
             }
         }
+    }
+
+    /// A program panicked: its process is dead, and nothing but a fault's end starts it again.
+    pub(super) fn program_panicked(&mut self, program: usize, panic: Panic) {
+        let Panic { place, message, .. } = panic;
+        self.end_process(program, Environment::Panicked { place, message });
+    }
+
+    /// The process of a program ends, for a reason that is noted at its first node; returns its nodes.
+    fn end_process(&mut self, program: usize, why: Environment) -> Vec<usize> {
+        let servers = self.roles.len();
+        let places = self.cast.members[program].endpoints.clone();
+        let nodes: Vec<usize> = places.map(|place| servers + place).collect();
+        let mut why = Some(why);
+        for index in &nodes {
+            if self.nodes[*index].is_alive() {
+                self.die(*index, State::Dead);
+                self.nodes[*index].has_ended = true;
+                self.note(*index, why.take().unwrap_or(Environment::Ended));
+            }
+        }
+        nodes
     }
 
     /// Asks a program to end in good order.

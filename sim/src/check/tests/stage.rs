@@ -580,6 +580,7 @@ impl Stage {
             uid: uid(name),
             topic: "orders".into(),
             key: key.map(|key| key.as_bytes().to_vec().into()),
+            value: None,
             fingerprint,
             payload: 0,
             hop: None,

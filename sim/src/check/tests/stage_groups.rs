@@ -390,6 +390,7 @@ impl Stage {
             uid: uid(words[0]),
             topic: if dead_letter { "dead" } else { "retry" }.into(),
             key: None,
+            value: None,
             fingerprint: fingerprint(None, Some(&value), &[]),
             payload: u32::from(words.contains(&"other")),
             hop: Some(Box::new(hop)),

@@ -1,0 +1,44 @@
+//! A panic in a program ends its process, not the trial.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::station::Shared;
+use crate::sweep::panics;
+
+/// A task of a program. When it panics, the world is asked to end the process, and the task never ends.
+pub(super) struct Guarded<F> {
+    task: Pin<Box<F>>,
+    has_panicked: bool,
+    shared: Shared,
+    program: usize,
+}
+
+impl<F: Future> Guarded<F> {
+    /// The task `task` of the program in this place of the cast.
+    pub(super) fn new(shared: Shared, program: usize, task: F) -> Guarded<F> {
+        Guarded {
+            task: Box::pin(task),
+            has_panicked: false,
+            shared,
+            program,
+        }
+    }
+}
+
+impl<F: Future> Future for Guarded<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        if self.has_panicked {
+            return Poll::Pending;
+        }
+        let task = self.task.as_mut();
+        panics::catch(|| task.poll(context)).unwrap_or_else(|panic| {
+            self.has_panicked = true;
+            self.shared.lock().panicked.push((self.program, panic));
+            Poll::Pending
+        })
+    }
+}

@@ -1,0 +1,353 @@
+//! What a trial of own code has besides one run: own checks and invariants, panics as findings, sweeps, kept files,
+//! and the replay of one seed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use sim::program::{AutoOffsetReset, ConsumerConfig, Env, Instances, ProducerConfig, ProducerRecord};
+use sim::trial::{Happened, Keep, Trial, Verdict};
+use sim::verdict::Check;
+
+const STAGE: &str = "duration = \"10s\"\ncluster = { brokers = 3, config = { \"offsets.topic.num.partitions\" = 4 } }\n\
+                     topics = [{ name = \"orders\", partitions = 2 }]\n";
+
+/// Sends ten orders, one in half a second.
+async fn shop(env: Env) {
+    let producer = env.producer(ProducerConfig::default());
+    for number in 1..=10 {
+        let record = ProducerRecord::to("orders")
+            .key(format!("customer-{number}"))
+            .payload(format!("order {number}"));
+        producer.send(record).await.expect("a calm cluster");
+        env.clock.sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Processes orders, and what `each` does besides.
+async fn billing(env: Env, each: impl Fn(&Env, &str)) {
+    let mut consumer = env.consumer(ConsumerConfig {
+        group_id: Some("billing".to_owned()),
+        auto_offset_reset: AutoOffsetReset::Earliest,
+        enable_auto_commit: false,
+        ..ConsumerConfig::default()
+    });
+    consumer.subscribe(&["orders"]);
+    while !env.is_stopping() {
+        for record in consumer.poll(Duration::from_secs(1)).await {
+            let work = env.process(&record);
+            each(&env, std::str::from_utf8(record.payload()).unwrap_or_default());
+            work.done();
+        }
+        let _ = consumer.commit().await;
+    }
+    consumer.close().await;
+}
+
+fn calm() -> Trial {
+    Trial::from_toml(STAGE)
+        .keep(Keep::Nothing)
+        .program("shop", shop)
+        .programs("billing", Instances::of(2), |env| billing(env, |_, _| ()))
+        .drains("billing", &["orders"])
+}
+
+/// One of the two dies of order 3.
+fn panics_at_order_3() -> Trial {
+    Trial::from_toml(STAGE)
+        .keep(Keep::Nothing)
+        .program("shop", shop)
+        .programs("billing", Instances::of(2), |env| {
+            billing(env, |_, order| assert_ne!(order, "order 3", "no rate for it"))
+        })
+        .drains("billing", &["orders"])
+}
+
+fn message(failing: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(failing)).expect_err("it fails");
+    *panic.downcast::<String>().expect("a message")
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("own-trials-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+#[test]
+fn an_own_check_reads_who_did_what_by_names() {
+    let trial = calm().check("all orders are billed", |history| {
+        for order in history.sent().filter(|sent| &*sent.by == "shop/1") {
+            let payload = String::from_utf8_lossy(&order.payload);
+            let billed = history.processed().filter(|(_, sent)| sent.uid == order.uid);
+            let by: Vec<&str> = billed.map(|(event, _)| &*event.who).collect();
+            let &[by] = &by[..] else {
+                return Err(format!("{payload} was billed by {by:?}"));
+            };
+            assert!(
+                by.starts_with("billing/") && payload.starts_with("order "),
+                "{by}, {payload}"
+            );
+            assert!(order.key.as_ref().is_some_and(|key| key.starts_with(b"customer-")));
+        }
+        assert_eq!(history.sent().filter(|sent| &*sent.by == "shop/1").count(), 10);
+        assert!(history.acked().count() >= 10 && history.polled().count() >= 10);
+        let committed: i64 = (0..2)
+            .filter_map(|index| history.committed("billing", &format!("orders/{index}")))
+            .map(|offset| offset.0)
+            .sum();
+        assert!(committed >= 10, "{committed}");
+        assert!(history.environment().any(|(event, _)| &*event.who == "broker 3"));
+        Ok(())
+    });
+    trial.run(0).assert_pass();
+}
+
+#[test]
+fn a_broken_own_check_is_a_finding_like_any_other() {
+    let folder = scratch("check");
+    let trial = calm()
+        .check("nobody buys", |history| {
+            let bought = history.sent().filter(|sent| &*sent.by == "shop/1").count();
+            if bought == 0 {
+                Ok(())
+            } else {
+                Err(format!("{bought} orders were bought"))
+            }
+        })
+        .named("broken check")
+        .out(&folder)
+        .keep(Keep::Failures);
+    let run = trial.run(3);
+    let signature = "own: nobody buys".to_owned();
+    assert_eq!(run.verdict, Verdict::Violation { signature });
+    assert_eq!(run.findings.violations(Check::Own), 1);
+    let kept = run.folder.clone().expect("a failure is kept");
+    assert_eq!(kept, folder.join("broken check/3"));
+    let record = std::fs::read_to_string(kept.join("record.json")).expect("is there");
+    assert!(record.contains("10 orders were bought"));
+    assert!(kept.join("scenario.toml").exists() && kept.join("throughput.svg").exists());
+    let told = message(|| drop(run.assert_pass()));
+    assert!(told.starts_with("seed 3: violation: own: nobody buys\n  at "), "{told}");
+    assert!(told.contains("s: 10 orders were bought\n"), "{told}");
+    let last = "\nTRIAL_SEED=3 cargo test a_broken_own_check_is_a_finding_like_any_other";
+    assert!(told.ends_with(last), "{told}");
+    std::fs::remove_dir_all(folder).expect("is removed");
+}
+
+#[test]
+fn an_invariant_says_when_it_broke_first() {
+    let trial = calm().invariant("at most three orders", |view| {
+        let Happened::Sent(uid) = view.event.what else {
+            return Ok(());
+        };
+        let bought = view.history.sent().filter(|sent| &*sent.by == "shop/1").count();
+        if bought <= 3 {
+            Ok(())
+        } else {
+            Err(format!("record {} is number {bought}", uid.0))
+        }
+    });
+    let run = trial.run(0);
+    assert_eq!(run.findings.violations(Check::Own), 1, "it is told once");
+    let finding = run.findings.worst().expect("one");
+    assert_eq!(finding.signature(), "own: at most three orders");
+    assert!(finding.evidence.ends_with("is number 4"), "{}", finding.evidence);
+    let seconds = finding.at.time.seconds();
+    assert!((1.5..4.0).contains(&seconds), "the fourth order leaves at {seconds} s");
+    assert_eq!(finding.witness.len(), 8);
+    assert!(
+        finding.witness[7].contains("shop/1 sends record"),
+        "{:?}",
+        finding.witness
+    );
+}
+
+#[test]
+fn a_panic_of_a_program_is_a_finding_and_the_others_go_on() {
+    let trial = panics_at_order_3();
+    let run = trial.run(0);
+    let finding = run.findings.worst().expect("one");
+    assert_eq!(finding.check, Check::Panic);
+    assert!(
+        finding.signature().contains("own_trials.rs:"),
+        "{}",
+        finding.signature()
+    );
+    assert!(finding.evidence.starts_with("billing/"), "{}", finding.evidence);
+    assert!(finding.evidence.contains("no rate for it"), "{}", finding.evidence);
+    assert!(finding.at.time.seconds() > 1.0, "{:?}", finding.at);
+    let told = message(|| drop(run.assert_pass()));
+    assert!(told.starts_with("seed 0: violation: panic: "), "{told}");
+    assert!(
+        told.ends_with("TRIAL_SEED=0 cargo test a_panic_of_a_program_is_a_finding_and_the_others_go_on"),
+        "{told}"
+    );
+    assert!(run.records_acked >= 10, "the shop went on");
+    assert_eq!(trial.run(0).digest, run.digest, "a seed is a trial");
+}
+
+#[test]
+fn a_panic_beside_a_program_ends_its_process_too() {
+    let trial = Trial::from_toml(STAGE)
+        .keep(Keep::Nothing)
+        .program("pair", |env| async move {
+            drop(env.spawn(async { panic!("beside") }));
+            env.stopping().await;
+        });
+    let run = trial.run(0);
+    let finding = run.findings.worst().expect("one");
+    assert_eq!(
+        (finding.check, &*finding.evidence),
+        (Check::Panic, "pair/1 panicked: beside")
+    );
+}
+
+#[test]
+fn a_panic_of_a_check_or_an_invariant_is_a_finding() {
+    let run = calm().check("hasty", |_| panic!("in the check")).run(0);
+    let evidence = |run: &sim::trial::Run| run.findings.worst().map(|finding| finding.evidence.clone());
+    assert_eq!(
+        evidence(&run).as_deref(),
+        Some("the check `hasty` panicked: in the check")
+    );
+    let run = calm().invariant("hasty", |_| panic!("in the invariant")).run(0);
+    assert_eq!(
+        evidence(&run).as_deref(),
+        Some("the check `hasty` panicked: in the invariant")
+    );
+    assert_eq!(run.findings.violations(Check::Panic), 1);
+}
+
+#[test]
+fn a_sweep_groups_its_failures_and_keeps_the_first() {
+    let folder = scratch("sweep");
+    let trial = panics_at_order_3()
+        .check("even seeds only", |history| {
+            // Which seed it is shows in what the seed decides.
+            if history.events().len() % 2 == 0 {
+                Ok(())
+            } else {
+                Err("odd".to_owned())
+            }
+        })
+        .named("sweep")
+        .out(&folder)
+        .keep(Keep::Failures);
+    let sweep = trial.sweep(0..6);
+    assert_eq!((sweep.trials(), sweep.failed()), (6, 6));
+    let signatures: Vec<_> = sweep.signatures().collect();
+    let [(signature, 6, 0)] = signatures[..] else {
+        panic!("{signatures:?}");
+    };
+    assert!(signature.starts_with("panic: "), "{signature}");
+    let told = message(|| drop(sweep.assert_pass()));
+    assert!(
+        told.starts_with("sweep: 6 of 6 trials failed\n1 signature in 6 trials\n\npanic: "),
+        "{told}"
+    );
+    assert!(
+        told.contains("\n  6 of 6 trials (100.0 %), first in sweep, seed 0\n"),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("\n  {}\n", folder.join("sweep/0").display())),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("\nTRIAL_SEED=0 cargo test a_sweep_groups_its_failures_and_keeps_the_first"),
+        "{told}"
+    );
+    for (seed, is_kept) in [(0, true), (2, true), (3, false)] {
+        assert_eq!(
+            folder.join(format!("sweep/{seed}/record.json")).exists(),
+            is_kept,
+            "{seed}"
+        );
+    }
+    std::fs::remove_dir_all(folder).expect("is removed");
+}
+
+#[test]
+fn what_the_scenario_expects_is_no_failure() {
+    let stage = include_str!("../../scenarios/durability/isolated-leader-acks-1.toml");
+    let trial = Trial::from_toml(stage).keep(Keep::Nothing);
+    trial.sweep(0..2).assert_pass();
+    trial.run(0).assert_pass();
+    // Without the isolation nothing is lost.
+    let (calm, _) = stage.split_once("[[faults]]").expect("its fault stands last");
+    let sweep = Trial::from_toml(calm).keep(Keep::Nothing).sweep(0..2);
+    let told = message(|| drop(sweep.assert_pass()));
+    assert!(told.contains("expected lost-write, which no trial showed"), "{told}");
+}
+
+#[test]
+fn a_quirk_is_found_and_the_lost_records_are_named() {
+    let trial = Trial::from_toml(include_str!("../../scenarios/durability/two-elections.toml"))
+        .keep(Keep::Nothing)
+        .quirk("truncate-to-high-watermark");
+    let told = message(|| drop(trial.run(0).assert_pass()));
+    assert!(told.starts_with("seed 0: violation: lost-write"), "{told}");
+    let lost = told.lines().filter(|line| line.contains("s: uid")).count();
+    assert!((1..=5).contains(&lost), "{told}");
+    assert!(lost < 5 || told.contains("\n  and "), "{told}");
+}
+
+#[test]
+#[should_panic(expected = "did you mean `truncate-to-high-watermark`?")]
+fn a_wrong_quirk_is_told_with_a_hint() {
+    drop(calm().quirk("truncate-to-high-watermarks"));
+}
+
+/// Does nothing unless the next test calls it in a process of its own.
+#[test]
+fn stand_in_for_a_users_test() {
+    if let Some(folder) = std::env::var_os("OWN_TRIALS_FOLDER") {
+        let sweep = panics_at_order_3().out(folder).keep(Keep::Failures).sweep(0..4);
+        sweep.assert_pass();
+    }
+}
+
+#[test]
+fn trial_seed_runs_one_seed_and_prints_its_story() {
+    let folder = scratch("seed");
+    let stand_in = |seed: &str| {
+        let mut command = Command::new(std::env::current_exe().expect("a program"));
+        command.args([
+            "--exact",
+            "stand_in_for_a_users_test",
+            "--nocapture",
+            "--test-threads=2",
+        ]);
+        command.env("OWN_TRIALS_FOLDER", &folder).env("TRIAL_SEED", seed);
+        let output = command.output().expect("it runs");
+        let both = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&both).into_owned())
+    };
+    let (passed, told) = stand_in("2");
+    assert!(!passed && told.contains("1 of 1 trial failed"), "{told}");
+    assert!(told.contains("seed 2\n0 of 0 faults took effect\n"), "{told}");
+    assert!(
+        told.contains("s  billing/2 panicked\n") && told.contains("\npanic: "),
+        "{told}"
+    );
+    assert!(
+        told.contains("TRIAL_SEED=2 cargo test stand_in_for_a_users_test"),
+        "{told}"
+    );
+    let kept = folder.join("stand_in_for_a_users_test/2");
+    let trace = std::fs::read_to_string(kept.join("trace.txt")).expect("is there");
+    assert!(
+        trace.lines().count() > 1_000 && trace.contains("broker 2: "),
+        "{}",
+        trace.len()
+    );
+    assert!(kept.join("story.txt").exists() && kept.join("record.json").exists());
+    let (passed, told) = stand_in("two");
+    assert!(
+        !passed && told.contains("TRIAL_SEED is `two`, but a seed is a decimal number"),
+        "{told}"
+    );
+    std::fs::remove_dir_all(folder).expect("is removed");
+}
