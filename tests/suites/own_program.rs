@@ -39,7 +39,7 @@ fn billing_survives_the_death_of_an_instance() {
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sim::program::{ProducerConfig, ProducerRecord};
-use sim::trial::Verdict;
+use sim::trial::{Keep, Verdict};
 use sim::verdict::Check;
 
 /// The same program with a mistake: it commits before it works.
@@ -66,7 +66,8 @@ async fn hasty(env: Env) {
 fn a_mistake_is_found_and_told() {
     let trial = Trial::from_toml(include_str!("own_program.toml"))
         .programs("billing", Instances::of(3), hasty)
-        .drains("billing", &["orders"]);
+        .drains("billing", &["orders"])
+        .keep(Keep::Nothing);
     let outcome = trial.run(0);
     assert!(
         outcome.findings.violations(Check::SkippedProcessing) > 0,

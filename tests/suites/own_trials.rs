@@ -128,7 +128,7 @@ fn a_broken_own_check_is_a_finding_like_any_other() {
     let record = std::fs::read_to_string(kept.join("record.json")).expect("is there");
     assert!(record.contains("10 orders were bought"));
     assert!(kept.join("scenario.toml").exists() && kept.join("throughput.svg").exists());
-    let told = message(|| drop(run.assert_pass()));
+    let told = message(|| _ = run.assert_pass());
     assert!(told.starts_with("seed 3: violation: own: nobody buys\n  at "), "{told}");
     assert!(told.contains("s: 10 orders were bought\n"), "{told}");
     let last = "\nTRIAL_SEED=3 cargo test a_broken_own_check_is_a_finding_like_any_other";
@@ -178,7 +178,7 @@ fn a_panic_of_a_program_is_a_finding_and_the_others_go_on() {
     assert!(finding.evidence.starts_with("billing/"), "{}", finding.evidence);
     assert!(finding.evidence.contains("no rate for it"), "{}", finding.evidence);
     assert!(finding.at.time.seconds() > 1.0, "{:?}", finding.at);
-    let told = message(|| drop(run.assert_pass()));
+    let told = message(|| _ = run.assert_pass());
     assert!(told.starts_with("seed 0: violation: panic: "), "{told}");
     assert!(
         told.ends_with("TRIAL_SEED=0 cargo test a_panic_of_a_program_is_a_finding_and_the_others_go_on"),
@@ -242,7 +242,7 @@ fn a_sweep_groups_its_failures_and_keeps_the_first() {
         panic!("{signatures:?}");
     };
     assert!(signature.starts_with("panic: "), "{signature}");
-    let told = message(|| drop(sweep.assert_pass()));
+    let told = message(|| _ = sweep.assert_pass());
     assert!(
         told.starts_with("sweep: 6 of 6 trials failed\n1 signature in 6 trials\n\npanic: "),
         "{told}"
@@ -278,7 +278,7 @@ fn what_the_scenario_expects_is_no_failure() {
     // Without the isolation nothing is lost.
     let (calm, _) = stage.split_once("[[faults]]").expect("its fault stands last");
     let sweep = Trial::from_toml(calm).keep(Keep::Nothing).sweep(0..2);
-    let told = message(|| drop(sweep.assert_pass()));
+    let told = message(|| _ = sweep.assert_pass());
     assert!(told.contains("expected lost-write, which no trial showed"), "{told}");
 }
 
@@ -287,7 +287,7 @@ fn a_quirk_is_found_and_the_lost_records_are_named() {
     let trial = Trial::from_toml(include_str!("../../scenarios/durability/two-elections.toml"))
         .keep(Keep::Nothing)
         .quirk("truncate-to-high-watermark");
-    let told = message(|| drop(trial.run(0).assert_pass()));
+    let told = message(|| _ = trial.run(0).assert_pass());
     assert!(told.starts_with("seed 0: violation: lost-write"), "{told}");
     let lost = told.lines().filter(|line| line.contains("s: uid")).count();
     assert!((1..=5).contains(&lost), "{told}");
@@ -297,7 +297,7 @@ fn a_quirk_is_found_and_the_lost_records_are_named() {
 #[test]
 #[should_panic(expected = "did you mean `truncate-to-high-watermark`?")]
 fn a_wrong_quirk_is_told_with_a_hint() {
-    drop(calm().quirk("truncate-to-high-watermarks"));
+    let _ = calm().quirk("truncate-to-high-watermarks");
 }
 
 /// Does nothing unless the next test calls it in a process of its own.

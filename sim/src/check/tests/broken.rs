@@ -699,6 +699,10 @@ fn every_check_has_a_story() {
     let of_groups = super::groups::BROKEN.iter().map(|(.., finds)| *finds);
     let finds: Vec<&str> = STORIES.iter().map(|story| story.finds).chain(of_groups).collect();
     for (check, name, _) in Check::ALL {
+        // Code of a user speaks in whole trials only: the suite `own_trials` has its stories.
+        if matches!(check, Check::Own | Check::Panic) {
+            continue;
+        }
         let told = finds.iter().any(|finds| finds.split(' ').any(|found| found == *name));
         assert!(told, "{name} never caught anything: {check:?}");
     }
