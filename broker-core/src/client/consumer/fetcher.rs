@@ -1,6 +1,6 @@
 //! The consumer's requests and what their answers mean for positions (Kafka's `Fetcher` and `OffsetFetcher`).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
@@ -51,6 +51,7 @@ impl Consumer {
             }
         }
 
+        let buffered = self.nodes_with_buffered_records();
         let mut groups: BTreeMap<(NodeId, Kind), Vec<usize>> = BTreeMap::new();
         for (index, partition) in self.assigned.iter().enumerate() {
             if partition.id.is_some_and(|id| !self.metadata.knows(id)) {
@@ -72,7 +73,7 @@ impl Consumer {
                 self.metadata.request_update();
                 continue;
             }
-            if kind == Kind::Fetch && self.fetching.contains(&node) {
+            if kind == Kind::Fetch && (self.fetching.contains(&node) || buffered.contains(&node)) {
                 continue;
             }
             let Some(ready_at) = self.network.ready_at(node) else {
@@ -89,6 +90,15 @@ impl Consumer {
             partitions.sort_by_key(|index| self.assigned[*index].served);
             self.ask(now, node, kind, &partitions);
         }
+    }
+
+    /// The brokers that nothing is fetched from until the application has taken what they gave (KAFKA-17182). A fetch
+    /// without the partitions that have records buffered would be parked for `fetch.max.wait.ms` if the others are idle,
+    /// and the busy ones would wait behind it. What the application does not get for now, as of paused partitions,
+    /// stops nobody.
+    fn nodes_with_buffered_records(&self) -> BTreeSet<NodeId> {
+        let leaders = self.ready.iter().filter_map(|index| self.assigned[*index].leader);
+        leaders.map(|(node, _)| node).collect()
     }
 
     /// Loses the connections whose oldest request has waited for too long.

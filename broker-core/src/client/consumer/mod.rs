@@ -116,8 +116,9 @@ pub enum ConsumerNotice {
 /// it got before; while [`Consumer::rebalance`] tells something it hears that and says [`Consumer::rebalance_done`];
 /// then it takes records. Heartbeats go on in between by the consumer's own deadlines, as by Kafka's heartbeat thread.
 ///
-/// As in Kafka there is at most one fetch per broker, for those of its partitions whose fetched records have all been
-/// taken, so it fetches ahead by one answer per partition. A partition without a position asks for the offset that
+/// As in Kafka there is at most one fetch per broker, and none while records of a partition that it leads wait to be
+/// taken: the last of them goes to the application, and the next fetch leaves, for all of the broker's partitions, while
+/// the application works (`AbstractFetch`, KAFKA-17182). A partition without a position asks for the offset that
 /// `auto.offset.reset` names; one whose leader epoch changed first asks the new leader whether its log still agrees
 /// with what was read (KIP-320).
 pub struct Consumer {

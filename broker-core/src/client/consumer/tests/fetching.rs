@@ -39,28 +39,43 @@ fn reads_from_the_earliest_record_on() {
 }
 
 #[test]
-fn one_fetch_per_broker_for_partitions_without_buffered_records() {
+fn one_fetch_per_broker_once_all_that_it_gave_is_taken() {
     let mut bench = Bench::new(AutoOffsetReset::Earliest, 3);
     bench.logs[2].leader = Some(2);
     bench.assign();
     let held = bench.settle();
     let fetched: Vec<_> = held.iter().map(|sent| (sent.to, sent.fetched())).collect();
     assert_eq!(fetched, [(NodeId(1), vec![(0, 0), (1, 0)]), (NodeId(2), vec![(2, 0)])]);
-    // Partition 0 gets records: only 1 is fetched until they are taken, and then only once that fetch is back.
+    // Partition 0 gets records: the idle 1 is not fetched alone, which would park at the broker, with 0 behind it.
     bench.logs[0].append(1);
     let body = bench.serve(&held[0]);
     bench.respond(&held[0], body);
-    let next = bench.request();
-    assert_eq!(next.fetched(), [(1, 0)]);
-    assert_eq!(bench.take(), ["0@0"]);
     assert!(bench.requests().is_empty());
-    let body = bench.serve(&next);
-    bench.respond(&next, body);
+    assert_eq!(bench.take(), ["0@0"]);
     assert_eq!(
         bench.request().fetched(),
         [(1, 0), (0, 1)],
         "the one that was served goes last"
     );
+}
+
+#[test]
+fn records_of_a_paused_partition_stop_no_fetch() {
+    let mut bench = Bench::new(AutoOffsetReset::Earliest, 2);
+    bench.logs[0].append(1);
+    bench.assign();
+    assert!(bench.settle().is_empty(), "records of 0 wait to be taken");
+    bench.consumer.pause(bench.now, &[tp(0)]);
+    let held = bench.settle();
+    assert_eq!(held[0].fetched(), [(1, 0)]);
+    // They come back into line, and the broker waits for them again.
+    bench.consumer.resume(bench.now, &[tp(0)]);
+    bench.logs[1].append(1);
+    let body = bench.serve(&held[0]);
+    bench.respond(&held[0], body);
+    assert!(bench.requests().is_empty());
+    assert_eq!(bench.take(), ["0@0", "0@0"]);
+    assert_eq!(bench.request().fetched(), [(0, 1), (1, 1)]);
 }
 
 #[test]
@@ -81,8 +96,9 @@ fn max_poll_records_bounds_a_poll_and_partitions_take_turns() {
     assert_eq!(bench.consumer.position(tp(0)), Some(Offset(4)));
     assert!(bench.requests().is_empty(), "partition 0 has records left");
     assert_eq!(bench.take(), ["4@0", "5@0", "0@0", "1@0"]);
-    assert_eq!(bench.request().fetched(), [(0, 6)]);
+    assert!(bench.requests().is_empty(), "partition 1 has a record left");
     assert_eq!(bench.take(), ["2@0"]);
+    assert_eq!(bench.request().fetched(), [(0, 6), (1, 3)]);
     assert_eq!(bench.take(), [""; 0]);
 }
 
