@@ -15,7 +15,11 @@ async fn billing(env: Env) {
     });
     consumer.subscribe(&["orders"]);
     while !env.is_stopping() {
-        for record in consumer.poll(Duration::from_secs(1)).await {
+        let records = consumer
+            .poll(Duration::from_secs(1))
+            .await
+            .expect("a place in the group");
+        for record in records {
             let work = env.process(&record);
             env.work(Duration::from_millis(5)).await; // your code, with record.payload()
             work.done();
@@ -52,7 +56,9 @@ async fn hasty(env: Env) {
     });
     consumer.subscribe(&["orders"]);
     loop {
-        let records = consumer.poll(Duration::from_secs(1)).await;
+        let Ok(records) = consumer.poll(Duration::from_secs(1)).await else {
+            return;
+        };
         let _ = consumer.commit().await;
         for record in records {
             let work = env.process(&record);
@@ -108,7 +114,7 @@ fn payloads_keys_and_headers_arrive() {
                 ..ConsumerConfig::default()
             });
             consumer.assign(vec![("greetings".into(), sim::program::PartitionIndex(0))]);
-            let records = consumer.poll(Duration::from_secs(5)).await;
+            let records = consumer.poll(Duration::from_secs(5)).await.expect("a reset policy");
             let [record] = &records[..] else {
                 panic!("{} records", records.len());
             };

@@ -13,7 +13,7 @@ use broker_core::types::{NodeId, PartitionIndex, TopicName};
 
 use super::admin::Admin;
 use super::clock::Clock;
-use super::consumer::ConsumerClient;
+use super::consumer::{ConsumerClient, PollError};
 use super::env::Env;
 use super::guard::Guarded;
 use super::lag::LagBrake;
@@ -315,10 +315,10 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
         Role::Worker { group, number } => {
             clock.topics_exist().await;
             clock.sleep_until(SimTime::after(group.start_of(*number))).await;
-            let failure = workers::run(Arc::clone(group), *number, env(random)).await;
+            let ended = workers::run(Arc::clone(group), *number, env(random)).await;
             // The session of a static member's former process goes on: what supervises the process starts it again
             // until the group has room for it.
-            if failure == Some(ErrorCode::UnreleasedInstanceId) {
+            if ended == Err(PollError::Group(ErrorCode::UnreleasedInstanceId)) {
                 clock.sleep(RESTART_PAUSE).await;
                 shared.lock().programs[program].is_restarting = true;
             }

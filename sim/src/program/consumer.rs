@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use broker_core::client::consumer::{Consumer, ConsumerNotice, Rebalance};
+use broker_core::client::consumer::{Consumer, Rebalance};
 use broker_core::machine::Instant;
 use broker_core::protocol::{ErrorCode, Header, OffsetAndMetadata, Record};
 use broker_core::types::{LeaderEpoch, Offset, PartitionIndex, TopicName, TopicPartition};
@@ -79,6 +79,32 @@ impl ConsumerRecord {
 #[error("the commit failed with {0:?}")]
 pub struct CommitError(pub ErrorCode);
 
+/// Why a poll ended without records, by Kafka's exceptions. Unless its group has failed the consumer goes on: the
+/// partition stands still until a seek, and the next poll reads the others.
+#[derive(Clone, PartialEq, Eq, Debug, Hash, thiserror::Error)]
+pub enum PollError {
+    /// No position, and `auto.offset.reset=none` (NoOffsetForPartitionException, OffsetOutOfRangeException).
+    #[error("{partition} has no position, and auto.offset.reset=none names none: seek")]
+    NoOffset {
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// The log was cut below the position, and `auto.offset.reset=none` (LogTruncationException).
+    #[error("the log of {partition} was cut below the position {position}, and auto.offset.reset=none: seek")]
+    LogTruncated {
+        /// The partition.
+        partition: TopicPartition,
+        /// The position.
+        position: Offset,
+        /// Where the logs part, if known.
+        diverging: Option<Offset>,
+    },
+    /// It cannot stay in its group, and will not come back by itself: FENCED_INSTANCE_ID, GROUP_MAX_SIZE_REACHED and
+    /// the like. Every further poll ends so.
+    #[error("the consumer has no place in its group: {0:?}")]
+    Group(ErrorCode),
+}
+
 /// What an application does when partitions come and go (Kafka `ConsumerRebalanceListener`). The rebalance waits for
 /// it, within `max.poll.interval.ms` and the group's rebalance timeout.
 pub trait RebalanceListener {
@@ -106,6 +132,7 @@ impl RebalanceListener for () {}
 
 /// Why a wait ended.
 enum Woken {
+    Failed(PollError),
     Records(Vec<ConsumerRecord>),
     Rebalance(Rebalance),
     Renewed,
@@ -145,16 +172,23 @@ impl ConsumerClient {
     // ---- reading
 
     /// The next records, at most `max.poll.records`; none if `timeout` passes without any. Rebalances happen in here.
-    pub async fn poll(&mut self, timeout: Duration) -> Vec<ConsumerRecord> {
+    ///
+    /// # Errors
+    /// As Kafka's `poll` throws: a partition has no position and `auto.offset.reset` is `none`, or the group has no
+    /// place for the consumer.
+    pub async fn poll(&mut self, timeout: Duration) -> Result<Vec<ConsumerRecord>, PollError> {
         self.poll_with(&mut (), timeout).await
     }
 
     /// The same, with a listener that hears of rebalances.
+    ///
+    /// # Errors
+    /// As [`ConsumerClient::poll`].
     pub async fn poll_with<L: RebalanceListener>(
         &mut self,
         listener: &mut L,
         timeout: Duration,
-    ) -> Vec<ConsumerRecord> {
+    ) -> Result<Vec<ConsumerRecord>, PollError> {
         let is_member = self.has_group();
         let clock = Clock::new(self.shared.clone());
         let mut given_up = pin!(clock.sleep(timeout));
@@ -169,6 +203,9 @@ impl ConsumerClient {
             let woken = poll_fn(|context| {
                 if is_member && let Some(rebalance) = self.rebalance() {
                     return Poll::Ready(Woken::Rebalance(rebalance));
+                }
+                if let Some(error) = self.next_error() {
+                    return Poll::Ready(Woken::Failed(error));
                 }
                 let records = self.take_records();
                 if !records.is_empty() {
@@ -186,10 +223,11 @@ impl ConsumerClient {
             })
             .await;
             match woken {
-                Woken::Records(records) => return records,
+                Woken::Failed(error) => return Err(error),
+                Woken::Records(records) => return Ok(records),
                 Woken::Rebalance(rebalance) => self.hear(listener, rebalance).await,
                 Woken::Renewed => {}
-                Woken::TimedOut => return Vec::new(),
+                Woken::TimedOut => return Ok(Vec::new()),
             }
         }
     }
@@ -316,12 +354,6 @@ impl ConsumerClient {
         self.shared.lock().clients[self.client].consuming.failure
     }
 
-    /// The next thing that the consumer wants its application to know.
-    pub fn next_notice(&mut self) -> Option<ConsumerNotice> {
-        let mut station = self.shared.lock();
-        station.clients[self.client].consuming.notices.pop_front()
-    }
-
     async fn hear<L: RebalanceListener>(&mut self, listener: &mut L, rebalance: Rebalance) {
         match &rebalance {
             Rebalance::Revoked(partitions) => listener.revoked(self, partitions).await,
@@ -329,6 +361,13 @@ impl ConsumerClient {
             Rebalance::Assigned(partitions) => listener.assigned(self, partitions).await,
         }
         self.with(|consumer, now| consumer.rebalance_done(now));
+    }
+
+    fn next_error(&self) -> Option<PollError> {
+        let mut station = self.shared.lock();
+        let consuming = &mut station.clients[self.client].consuming;
+        let lasting = consuming.failure.map(PollError::Group);
+        lasting.or_else(|| consuming.errors.pop_front())
     }
 
     fn has_group(&self) -> bool {

@@ -30,7 +30,7 @@ pub use broker_core::types::{Offset, PartitionIndex, TopicName, TopicPartition};
 pub use cast::MOST_CLIENTS;
 pub(crate) use cast::{Cast, Role, cast, play};
 pub use clock::Clock;
-pub use consumer::{CommitError, ConsumerClient, ConsumerRecord, RebalanceListener};
+pub use consumer::{CommitError, ConsumerClient, ConsumerRecord, PollError, RebalanceListener};
 pub use env::Env;
 pub use own::Instances;
 pub(crate) use own::OwnProgram;

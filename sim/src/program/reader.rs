@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use broker_core::client::consumer::ConsumerNotice;
 use broker_core::types::{Offset, PartitionIndex, TopicName};
 
 use super::clock::Clock;
-use super::consumer::ConsumerClient;
+use super::consumer::{ConsumerClient, PollError};
 use super::load::work;
 use crate::history::SimTime;
 use crate::scenario::ConsumerGroup;
@@ -24,21 +23,17 @@ pub(super) async fn run(
     clock.sleep_until(SimTime::after(group.start)).await;
     consumer.assign(partitions.to_vec());
     loop {
-        let records = consumer.poll(POLL).await;
-        if !group.processing.is_zero() && !records.is_empty() {
-            clock.sleep(work(group.processing, records.len())).await;
-        }
-        // Without a reset policy the application decides: from where the logs part, or from the beginning.
-        while let Some(notice) = consumer.next_notice() {
-            match notice {
-                ConsumerNotice::NoOffset(partition) => consumer.seek(partition, Offset::ZERO),
-                ConsumerNotice::LogTruncated {
-                    partition, diverging, ..
-                } => consumer.seek(partition, diverging.unwrap_or(Offset::ZERO)),
-                ConsumerNotice::CommitSent { .. }
-                | ConsumerNotice::CommitCompleted { .. }
-                | ConsumerNotice::GroupFailed(_) => {}
+        match consumer.poll(POLL).await {
+            Ok(records) if !group.processing.is_zero() && !records.is_empty() => {
+                clock.sleep(work(group.processing, records.len())).await;
             }
+            Ok(_) => {}
+            // Without a reset policy the application decides: from where the logs part, or from the beginning.
+            Err(PollError::NoOffset { partition }) => consumer.seek(partition, Offset::ZERO),
+            Err(PollError::LogTruncated {
+                partition, diverging, ..
+            }) => consumer.seek(partition, diverging.unwrap_or(Offset::ZERO)),
+            Err(PollError::Group(_)) => return,
         }
     }
 }

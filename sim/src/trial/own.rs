@@ -23,7 +23,7 @@ use crate::scenario::{Scenario, parse};
 /// let trial = trial.program("reader", |env| async move {
 ///     let mut consumer = env.consumer(ConsumerConfig::default());
 ///     consumer.assign(vec![("orders".into(), PartitionIndex(0))]);
-///     consumer.poll(Duration::from_secs(1)).await;
+///     let _ = consumer.poll(Duration::from_secs(1)).await;
 /// });
 /// trial.run(7).assert_pass();
 /// trial.sweep(0..3).assert_pass();

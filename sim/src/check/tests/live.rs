@@ -58,7 +58,10 @@ async fn work(env: Env, protocol: GroupProtocol, strategy: &str) {
     });
     consumer.subscribe(&["orders"]);
     loop {
-        let records = consumer.poll(Duration::from_millis(500)).await;
+        let records = consumer
+            .poll(Duration::from_millis(500))
+            .await
+            .expect("it has a reset policy");
         for record in &records {
             let work = env.process(record);
             env.work(Duration::from_micros(500)).await;

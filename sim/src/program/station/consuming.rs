@@ -9,6 +9,7 @@ use broker_core::types::{GroupId, TopicPartition};
 
 use super::{ClientMachine, Station};
 use crate::history::What;
+use crate::program::consumer::PollError;
 
 /// What is kept between a consumer's machine and its program.
 #[derive(Default)]
@@ -17,8 +18,8 @@ pub(crate) struct Consuming {
     pub(crate) group: Option<GroupId>,
     /// The partitions of which it ever got records.
     pub(crate) read: BTreeSet<TopicPartition>,
-    /// Notices that the program has not taken.
-    pub(crate) notices: VecDeque<ConsumerNotice>,
+    /// What its program's next polls end with.
+    pub(crate) errors: VecDeque<PollError>,
     /// Why it cannot stay in its group.
     pub(crate) failure: Option<ErrorCode>,
     /// The ends of commits that the program waits for; none while they are under way.
@@ -89,7 +90,16 @@ impl Station {
                 self.write(index, What::CommitEnded { group, offsets, error });
             }
             ConsumerNotice::GroupFailed(error) => consuming.failure = Some(error),
-            ConsumerNotice::NoOffset(_) | ConsumerNotice::LogTruncated { .. } => consuming.notices.push_back(notice),
+            ConsumerNotice::NoOffset(partition) => consuming.errors.push_back(PollError::NoOffset { partition }),
+            ConsumerNotice::LogTruncated {
+                partition,
+                position,
+                diverging,
+            } => consuming.errors.push_back(PollError::LogTruncated {
+                partition,
+                position,
+                diverging,
+            }),
         }
     }
 }

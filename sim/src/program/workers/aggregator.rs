@@ -8,18 +8,18 @@ use broker_core::types::TopicPartition;
 use super::hands::Hands;
 use super::{Commits, POLL};
 use crate::history::ProcessOutcome;
-use crate::program::consumer::{ConsumerClient, RebalanceListener};
+use crate::program::consumer::{ConsumerClient, PollError, RebalanceListener};
 use crate::program::producer::ProducerRecord;
 
 /// Polls, counts, sends, commits once all counts of a poll are acknowledged.
-pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, output: &str) {
+pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, output: &str) -> Result<(), PollError> {
     let producer = hands.env.producer(hands.group.producer.clone());
     let mut counts = Counts {
         by_partition: BTreeMap::new(),
         commits: Commits::new(hands.group.commit),
     };
     while !hands.are_done(consumer) {
-        let records = consumer.poll_with(&mut counts, POLL).await;
+        let records = consumer.poll_with(&mut counts, POLL).await?;
         if records.is_empty() {
             counts.commits.without_work(consumer).await;
             continue;
@@ -46,6 +46,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, output:
         }
         counts.commits.after_work(consumer).await;
     }
+    Ok(())
 }
 
 /// How many records of each key each partition brought.

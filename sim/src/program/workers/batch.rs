@@ -5,16 +5,16 @@ use core::time::Duration;
 use super::hands::Hands;
 use super::{Commits, POLL, give_back};
 use crate::history::ProcessOutcome;
-use crate::program::consumer::{ConsumerClient, ConsumerRecord};
+use crate::program::consumer::{ConsumerClient, ConsumerRecord, PollError};
 
 /// The pause before a batch is tried again.
 const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Polls, processes in batches of at most `size`, commits.
-pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, size: usize) {
+pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, size: usize) -> Result<(), PollError> {
     let mut commits = Commits::new(hands.group.commit);
     while !hands.are_done(consumer) {
-        let records = consumer.poll_with(&mut commits, POLL).await;
+        let records = consumer.poll_with(&mut commits, POLL).await?;
         if records.is_empty() {
             commits.without_work(consumer).await;
             continue;
@@ -30,6 +30,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, size: u
         give_back(consumer, &records[done..]);
         commits.after_work(consumer).await;
     }
+    Ok(())
 }
 
 /// Tries until the batch succeeds. False if the worker has to end before that.

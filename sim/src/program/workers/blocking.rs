@@ -5,16 +5,16 @@ use super::copies::Copies;
 use super::hands::Hands;
 use super::{Commits, POLL, give_back};
 use crate::history::ProcessOutcome;
-use crate::program::consumer::{ConsumerClient, ConsumerRecord};
+use crate::program::consumer::{ConsumerClient, ConsumerRecord, PollError};
 use crate::scenario::WorkerProgram;
 
 /// Polls, processes until it succeeds or must not, commits.
-pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
+pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) -> Result<(), PollError> {
     let mut commits = Commits::new(hands.group.commit);
     let has_dead_letters = hands.group.outputs().next().is_some();
     let copies = has_dead_letters.then(|| Copies::new(&hands.env, &hands.group.producer));
     while !hands.are_done(consumer) {
-        let records = consumer.poll_with(&mut commits, POLL).await;
+        let records = consumer.poll_with(&mut commits, POLL).await?;
         if records.is_empty() {
             commits.without_work(consumer).await;
             continue;
@@ -28,6 +28,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
         }
         commits.after_work(consumer).await;
     }
+    Ok(())
 }
 
 /// Tries until the record has an outcome. False if the worker has to end before that.

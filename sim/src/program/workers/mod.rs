@@ -17,35 +17,37 @@ mod tests;
 use core::time::Duration;
 use std::sync::Arc;
 
-use broker_core::protocol::ErrorCode;
 use broker_core::types::{Offset, TopicPartition};
 
 use self::hands::Hands;
-use super::consumer::{ConsumerClient, ConsumerRecord, RebalanceListener};
+use super::consumer::{ConsumerClient, ConsumerRecord, PollError, RebalanceListener};
 use super::env::Env;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 
 /// How long one poll waits: a worker that is asked to end notices it by then.
 const POLL: Duration = Duration::from_millis(500);
 
-/// Runs program `number` of `group` until it is asked to end, its time is over, or its group has no place for it.
-/// Returns why it has none.
-pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) -> Option<ErrorCode> {
+/// Runs program `number` of `group` until it is asked to end, its time is over, or a poll fails: no position and no
+/// reset policy, no place in its group.
+///
+/// # Errors
+/// With what its last poll failed of.
+pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) -> Result<(), PollError> {
     let mut consumer = env.consumer(group.consumer_of(number));
     let topics: Vec<&str> = group.subscription().collect();
     consumer.subscribe(&topics);
     let hands = Hands::new(Arc::clone(&group), env);
-    match (&group.program, group.commit) {
+    let ended = match (&group.program, group.commit) {
         (WorkerProgram::Plain, CommitMode::AsyncPool { tasks }) => pool::run(hands, &mut consumer, tasks).await,
         (WorkerProgram::Plain, _) => plain::run(hands, &mut consumer).await,
         (WorkerProgram::RetryTopic { .. }, _) => retry_topic::run(hands, &mut consumer).await,
         (WorkerProgram::BlockingRetry { .. }, _) => blocking::run(hands, &mut consumer).await,
         (WorkerProgram::Batch { size }, _) => batch::run(hands, &mut consumer, *size as usize).await,
         (WorkerProgram::Aggregator { output_topic }, _) => aggregator::run(hands, &mut consumer, output_topic).await,
-    }
-    let failure = consumer.failure();
+    };
+    let failure = consumer.failure().map(PollError::Group);
     consumer.close().await;
-    failure
+    ended.and(failure.map_or(Ok(()), Err))
 }
 
 /// When positions are committed. A commit that fails is not tried again at once: the next one brings newer positions,

@@ -3,13 +3,13 @@
 use super::hands::Hands;
 use super::{Commits, POLL};
 use crate::history::ProcessOutcome;
-use crate::program::consumer::ConsumerClient;
+use crate::program::consumer::{ConsumerClient, PollError};
 
 /// Polls, processes, commits.
-pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
+pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) -> Result<(), PollError> {
     let mut commits = Commits::new(hands.group.commit);
     while !hands.are_done(consumer) {
-        let records = consumer.poll_with(&mut commits, POLL).await;
+        let records = consumer.poll_with(&mut commits, POLL).await?;
         if records.is_empty() {
             commits.without_work(consumer).await;
             continue;
@@ -24,4 +24,5 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
         }
         commits.after_work(consumer).await;
     }
+    Ok(())
 }

@@ -14,13 +14,13 @@ use super::POLL;
 use super::hands::Hands;
 use crate::history::ProcessOutcome;
 use crate::program::clock::Clock;
-use crate::program::consumer::{ConsumerClient, ConsumerRecord, RebalanceListener};
+use crate::program::consumer::{ConsumerClient, ConsumerRecord, PollError, RebalanceListener};
 
 /// Records that wait for a task, for each task: more are not polled.
 const WAITING: usize = 4;
 
 /// Polls, hands over, commits by the clock.
-pub(super) async fn run(hands: Hands, consumer: &mut ConsumerClient, tasks: u32) {
+pub(super) async fn run(hands: Hands, consumer: &mut ConsumerClient, tasks: u32) -> Result<(), PollError> {
     let queue = Queue::default();
     for number in 1..=tasks {
         // The task ends with the process; nobody waits for it.
@@ -29,9 +29,15 @@ pub(super) async fn run(hands: Hands, consumer: &mut ConsumerClient, tasks: u32)
     let interval = millis(hands.group.consumer.auto_commit_interval_ms);
     let mut committed = hands.env.clock.now();
     let clock = hands.env.clock.clone();
+    let mut ended = Ok(());
     while !hands.are_done(consumer) {
-        let records = consumer.poll_with(&mut CommitPolled, POLL).await;
-        queue.put(records);
+        match consumer.poll_with(&mut CommitPolled, POLL).await {
+            Ok(records) => queue.put(records),
+            Err(error) => {
+                ended = Err(error);
+                break;
+            }
+        }
         queue.shrink_to(WAITING * tasks as usize, &clock).await;
         if clock.now().0 - committed.0 >= interval.as_nanos() as u64 {
             committed = clock.now();
@@ -40,6 +46,7 @@ pub(super) async fn run(hands: Hands, consumer: &mut ConsumerClient, tasks: u32)
     }
     queue.finish(&clock).await;
     let _ = consumer.commit().await;
+    ended
 }
 
 async fn work(queue: Queue, mut hands: Hands) {

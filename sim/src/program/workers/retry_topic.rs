@@ -9,13 +9,13 @@ use super::copies::Copies;
 use super::hands::Hands;
 use super::{Commits, POLL, behind};
 use crate::history::{ProcessOutcome, SimTime};
-use crate::program::consumer::{ConsumerClient, ConsumerRecord, RebalanceListener};
+use crate::program::consumer::{ConsumerClient, ConsumerRecord, PollError, RebalanceListener};
 use crate::program::hop;
 use crate::program::work::Work;
 use crate::scenario::{CommitMode, WorkerProgram};
 
 /// Polls, processes, hands failures on, commits.
-pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
+pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) -> Result<(), PollError> {
     let copies = Copies::new(&hands.env, &hands.group.producer);
     let mut waiting = Waiting {
         parked: BTreeMap::new(),
@@ -29,7 +29,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
             .map(|due| core::time::Duration::from_nanos(due.0 - now.0));
         let records = consumer
             .poll_with(&mut waiting, until_due.map_or(POLL, |due| due.min(POLL)))
-            .await;
+            .await?;
         if records.is_empty() {
             waiting.commits.without_work(consumer).await;
             continue;
@@ -52,6 +52,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) {
         }
         waiting.commits.after_work(consumer).await;
     }
+    Ok(())
 }
 
 /// Copies a failed record to where it belongs, and says so.

@@ -210,7 +210,7 @@ fn a_killed_program_never_resumes_wherever_it_waits() {
             Box::pin(async move {
                 let mut consumer = props.consumer.unwrap();
                 consumer.assign(vec![("orders".into(), PartitionIndex(0))]);
-                consumer.poll(S).await;
+                let _ = consumer.poll(S).await;
             })
         }),
     ];
@@ -503,11 +503,11 @@ fn a_consumer_seeks_and_tells_its_position() {
             let mut consumer = props.consumer.unwrap();
             let topic = TopicName::from("orders");
             consumer.assign(vec![(topic.clone(), PartitionIndex(1))]);
-            let nothing = consumer.poll(MS * 100).await;
+            let nothing = consumer.poll(MS * 100).await.unwrap();
             let partition = consumer.partition_id(&topic, PartitionIndex(1)).unwrap();
             let end = consumer.position(partition).unwrap();
             consumer.seek(partition, Offset(2));
-            let records = consumer.poll(S).await;
+            let records = consumer.poll(S).await.unwrap();
             let offsets: Vec<i64> = records.iter().map(|record| record.record.offset.0).collect();
             let lag = consumer.lag(partition);
             let after = consumer.position(partition).unwrap();
