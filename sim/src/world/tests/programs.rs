@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use broker_core::config::{ConsumerConfig, ProducerConfig, TopicConfig};
+use broker_core::config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, TopicConfig};
 use broker_core::types::{PartitionIndex, TopicName};
 
 use super::*;
 use crate::history::Uid;
 use broker_core::client::producer::ProducerRecord;
 
-use crate::program::SendError;
+use crate::program::{PollError, SendError};
 use crate::scenario::{ConsumerGroup, Keys, ProducerGroup, Topic};
 
 /// Adds the program `load/1`. Without a topic there is nobody to answer it.
@@ -542,4 +542,31 @@ fn programs_draw_from_streams_of_their_own() {
     stage.run();
     let drawn = drawn.lock().unwrap();
     assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), 3, "{drawn:?}");
+}
+
+#[test]
+fn without_a_reset_policy_a_poll_ends_with_an_error_until_a_seek() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let theirs = Arc::clone(&log);
+    let mut stage = one_broker();
+    let main = program(move |props: Props| {
+        let log = Arc::clone(&theirs);
+        async move {
+            let mut consumer = props.consumer.unwrap();
+            let topic = TopicName::from("orders");
+            consumer.assign(vec![(topic.clone(), PartitionIndex(0))]);
+            let error = consumer.poll(S * 10).await.unwrap_err();
+            let partition = consumer.partition_id(&topic, PartitionIndex(0)).unwrap();
+            assert_eq!(error, PollError::NoOffset { partition });
+            consumer.seek(partition, Offset(0));
+            log.lock().unwrap().push(consumer.poll(MS * 100).await);
+        }
+    });
+    let config = ConsumerConfig {
+        auto_offset_reset: AutoOffsetReset::None,
+        ..ConsumerConfig::default()
+    };
+    stage.programs.push((Library::Consumer(Box::new(config)), main));
+    stage.run_for_real(false);
+    assert_eq!(*log.lock().unwrap(), [Ok(Vec::new())]);
 }
