@@ -559,7 +559,8 @@ fn without_a_reset_policy_a_poll_ends_with_an_error_until_a_seek() {
             let partition = consumer.partition_id(&topic, PartitionIndex(0)).unwrap();
             assert_eq!(error, PollError::NoOffset { partition });
             consumer.seek(partition, Offset(0));
-            log.lock().unwrap().push(consumer.poll(MS * 100).await);
+            let after = consumer.poll(MS * 100).await;
+            log.lock().unwrap().push(after);
         }
     });
     let config = ConsumerConfig {
