@@ -15,11 +15,8 @@ async fn billing(env: Env) {
     });
     consumer.subscribe(&["orders"]);
     while !env.is_stopping() {
-        let records = consumer
-            .poll(Duration::from_secs(1))
-            .await
-            .expect("a place in the group");
-        for record in records {
+        let records = consumer.poll(Duration::from_secs(1)).await;
+        for record in records.expect("a place in the group") {
             let work = env.process(&record);
             env.work(Duration::from_millis(5)).await; // your code, with record.payload()
             work.done();

@@ -35,7 +35,8 @@ async fn billing(env: Env, each: impl Fn(&Env, &str)) {
     });
     consumer.subscribe(&["orders"]);
     while !env.is_stopping() {
-        for record in consumer.poll(Duration::from_secs(1)).await {
+        let records = consumer.poll(Duration::from_secs(1)).await;
+        for record in records.expect("a place in the group") {
             let work = env.process(&record);
             each(&env, std::str::from_utf8(record.payload()).unwrap_or_default());
             work.done();
