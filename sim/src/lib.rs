@@ -6,12 +6,6 @@
 //! [`command`] is what a person types.
 #![forbid(unsafe_code)]
 
-#[cfg(not(madsim))]
-compile_error!(
-    "Trial needs `--cfg madsim`, which .cargo/config.toml sets. A RUSTFLAGS variable replaces that setting: \
-     unset it, or add `--cfg madsim` to it."
-);
-
 pub mod check;
 pub mod command;
 pub mod fault;
