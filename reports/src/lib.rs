@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`record`] | the schema, its checks, and the file `record.json` |
 //! | [`numbers`] | numbers as people read them |
-//! | [`plot`] | throughput, lag and groups over time, as SVG and PNG |
+//! | `plot` | throughput, lag and groups over time, as SVG and PNG (feature `plots`) |
 //! | [`summary`] | the table that the command prints after a run |
 //! | [`whole`] | files that are there whole or not at all |
 //!
@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod numbers;
+#[cfg(feature = "plots")]
 pub mod plot;
 pub mod record;
 pub mod summary;

@@ -3,10 +3,14 @@
 //!
 //! A run goes scenario file + seed → [`scenario::Scenario`] → fault plan ([`nemesis`]) → [`world`] →
 //! [`history`] → [`check`] → record. [`trial`] holds one such run together, [`sweep`] many of them;
-//! [`command`] is what a person types.
+//! `command` is what a person types.
+//!
+//! The feature `command` (on by default) is the `trial` program, `plots` draws; a crate with programs of its own needs
+//! neither.
 #![forbid(unsafe_code)]
 
 pub mod check;
+#[cfg(feature = "command")]
 pub mod command;
 pub mod fault;
 pub mod history;

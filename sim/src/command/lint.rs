@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use miette::Severity;
-
 use super::exit::Exit;
 use super::plan::PlanError;
 use super::voice::Voice;
-use crate::scenario::error::render_problems;
+use crate::scenario::error::{Severity, render_problems};
 use crate::scenario::files::{Survey, load, survey};
 use crate::scenario::lint::warnings;
 use crate::sweep::failures::counted;

@@ -1,9 +1,8 @@
 //! What can be wrong with a scenario file, and how a person is told.
 
-use core::fmt;
 use core::ops::Range;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
+use super::excerpt::excerpt;
 
 /// No scenario came out of a path. All but [`ScenarioError::NothingThere`] are errors of use.
 #[derive(Debug, thiserror::Error)]
@@ -146,79 +145,34 @@ impl ScenarioError {
     }
 }
 
+/// How bad a problem is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Severity {
+    /// The file says no scenario.
+    Error,
+    /// It does, but perhaps not the one that was meant.
+    Warning,
+}
+
 /// Problems of one file for a person, at most [`SHOWN`] of them.
 #[must_use]
 pub fn render_problems(path: &str, text: &str, problems: &[Problem], severity: Severity, fancy: bool) -> String {
     let word = match (severity, fancy) {
         (Severity::Error, true) => "\x1b[1;31merror\x1b[0m",
         (Severity::Error, false) => "error",
-        (_, true) => "\x1b[1;33mwarning\x1b[0m",
-        (_, false) => "warning",
+        (Severity::Warning, true) => "\x1b[1;33mwarning\x1b[0m",
+        (Severity::Warning, false) => "warning",
     };
-    let theme = if fancy {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::none()
-    };
-    // Nothing but the excerpt is taken from miette, and an excerpt is not wrapped.
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(10_000)
-        .with_links(false)
-        .with_context_lines(1);
-    let source = NamedSource::new(path, text.to_owned());
     let mut rendered = String::new();
     for problem in problems.iter().take(SHOWN) {
-        let mut drawn = String::new();
-        let shown = Shown {
-            problem,
-            source: &source,
-        };
-        handler
-            .render_report(&mut drawn, &shown)
-            .expect("a string takes all that is written");
-        let excerpt = drawn.split_once('\n').map_or("", |(_, excerpt)| excerpt);
-        let hint = problem
-            .hint
-            .as_ref()
-            .map_or(String::new(), |hint| format!("  hint: {hint}\n"));
-        rendered.push_str(&format!("{word}: {}\n{excerpt}{hint}", problem.message));
+        rendered.push_str(&format!("{word}: {}\n", problem.message));
+        rendered.push_str(&excerpt(path, text, &problem.span, fancy));
+        if let Some(hint) = &problem.hint {
+            rendered.push_str(&format!("  hint: {hint}\n"));
+        }
     }
     if problems.len() > SHOWN {
         rendered.push_str(&format!("… and {} more in {path}\n", problems.len() - SHOWN));
     }
     rendered
-}
-
-/// A problem together with its file, as miette draws it.
-#[derive(Debug)]
-struct Shown<'a> {
-    problem: &'a Problem,
-    source: &'a NamedSource<String>,
-}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
-    }
-}
-
-impl std::error::Error for Shown<'_> {}
-
-impl Diagnostic for Shown<'_> {
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let text = self.source.inner();
-        let Range { start, end } = self.problem.span;
-        // Errors of unfinished files stand behind the end of the text, where nothing can be underlined.
-        let last = text.char_indices().next_back().map_or(0, |(at, _)| at);
-        let start = text.floor_char_boundary(start.min(last));
-        let length = end
-            .min(text.len())
-            .saturating_sub(start)
-            .max(usize::from(!text.is_empty()));
-        Some(Box::new(core::iter::once(LabeledSpan::new(None, start, length))))
-    }
 }

@@ -5,6 +5,7 @@
 //! [`mod@write`] makes a file of a scenario.
 
 pub mod error;
+mod excerpt;
 mod faults;
 pub mod files;
 pub mod keys;

@@ -7,10 +7,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use broker_core::config::{AcksSetting, AutoOffsetReset};
-use miette::Severity;
 use proptest::prelude::*;
 
-use super::error::{ScenarioError, render_problems};
+use super::error::{ScenarioError, Severity, render_problems};
 use super::files::{MOST_BYTES, find, load, load_one};
 use super::keys::{FAULT, SECTIONS};
 use super::parse::parse;
