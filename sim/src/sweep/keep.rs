@@ -1,13 +1,14 @@
 //! What is kept of a trial: `<folder of the run>/<scenario>/<seed>/` with the scenario as it was
-//! understood (defaults and planted defects included), the record and its plots.
+//! understood (defaults and planted defects included), the record and, with the feature `plots`, its plots.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use reports::plot::{PlotError, compare, write_plots};
-use reports::record::{RunRecord, SaveError, save};
+#[cfg(feature = "plots")]
+use reports::plot;
+use reports::record::{SaveError, save};
 use reports::whole;
 
 use crate::scenario::Scenario;
@@ -32,8 +33,9 @@ pub enum KeepError {
     #[error(transparent)]
     Record(#[from] SaveError),
     /// The plots were not drawn.
+    #[cfg(feature = "plots")]
     #[error(transparent)]
-    Plots(#[from] PlotError),
+    Plots(#[from] plot::PlotError),
 }
 
 /// Where the files of one run go. Its own folder is not made before the first trial is kept.
@@ -146,8 +148,9 @@ impl Store {
     ///
     /// # Errors
     /// When something cannot be written.
-    pub fn compare(&self, name: &str, records: &[RunRecord]) -> Result<(), KeepError> {
-        compare(name, records, &self.folder()?)?;
+    #[cfg(feature = "plots")]
+    pub fn compare(&self, name: &str, records: &[reports::record::RunRecord]) -> Result<(), KeepError> {
+        plot::compare(name, records, &self.folder()?)?;
         Ok(())
     }
 
@@ -219,7 +222,8 @@ fn write(folder: &Path, scenario: &Scenario, outcome: &Outcome) -> Result<(), Ke
     whole::write(&file, to_toml(scenario).as_bytes()).map_err(at(&file))?;
     if let Some(record) = &outcome.record {
         save(record, &folder.join("record.json"))?;
-        write_plots(record, folder)?;
+        #[cfg(feature = "plots")]
+        plot::write_plots(record, folder)?;
     }
     Ok(())
 }

@@ -4,6 +4,9 @@
 //! and [`tally`] fold outcomes into counters, [`failures`] and [`story`] say what came out, [`keep`] writes the files of
 //! a trial.
 
+// A library without the command uses a part of it.
+#![cfg_attr(not(feature = "command"), allow(dead_code))]
+
 pub(crate) mod failures;
 mod judge;
 pub(crate) mod keep;
