@@ -21,4 +21,5 @@ pub mod scenario;
 pub mod sweep;
 pub mod trial;
 pub mod verdict;
+mod words;
 pub mod world;

@@ -12,6 +12,7 @@ use super::model::{Named, Nodes};
 use super::uids::UidIndex;
 use crate::history::{At, Entry, SentRecord, Uid};
 use crate::scenario::{ProducerGroup, Scenario};
+use crate::words;
 
 /// Every send.
 pub(super) struct Sends {
@@ -271,7 +272,7 @@ impl Sends {
             .key
             .and_then(|place| self.keys.iter().find(|(_, of)| **of == place));
         match key {
-            Some((key, _)) => format!("uid {uid} (key {})", shown_key(key)),
+            Some((key, _)) => format!("uid {uid} (key {})", words::key(key)),
             None => format!("uid {uid}"),
         }
     }
@@ -323,14 +324,6 @@ impl Sends {
                 *place,
             )
         })
-    }
-}
-
-/// A key for people: as text, if it is some.
-pub(crate) fn shown_key(key: &[u8]) -> String {
-    match core::str::from_utf8(key) {
-        Ok(text) if text.chars().all(|c| !c.is_control()) => text.to_owned(),
-        _ => format!("0x{}", key.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
     }
 }
 

@@ -13,6 +13,7 @@ use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use super::model::Nodes;
 use crate::history::At;
 use crate::verdict::Check;
+use crate::words;
 
 /// How many events a witness shows.
 pub(super) const SHOWN: usize = 8;
@@ -386,11 +387,7 @@ impl fmt::Display for Shown<'_> {
                 "{node} began to lead {about} in epoch {epoch} with log end {end} and high watermark {high_watermark}"
             ),
             Noted::Truncated { from, to, epoch, cause } => {
-                let why = match cause {
-                    TruncationCause::DivergingEpoch => "where it parted from the leader's",
-                    TruncationCause::OutOfRange => "since the leader's log does not reach there",
-                    TruncationCause::HighWatermark => "at its own high watermark",
-                };
+                let why = words::truncation(*cause);
                 write!(
                     f,
                     "{node} cut its log of {about} from offset {from} to {to} {why}, as a follower in epoch {epoch}"

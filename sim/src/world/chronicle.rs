@@ -3,13 +3,13 @@
 use std::hash::Hasher;
 
 use broker_core::digest::DigestHasher;
-use broker_core::disk::DiskReply;
 use broker_core::machine::Input;
 use broker_core::trace::Event;
-use broker_core::types::NodeId;
+use broker_core::types::{MemberId, NodeId, TopicId, TopicName};
 
 use super::engine::World;
 use crate::history::{At, Entry, Environment, Observer, SimTime, What};
+use crate::words::{Names, Words};
 
 /// The node of what is about no single node.
 pub(super) const NOWHERE: NodeId = NodeId(0);
@@ -24,11 +24,23 @@ pub(super) enum Kind {
     Heal = 5,
 }
 
+impl Kind {
+    fn words(self) -> &'static str {
+        match self {
+            Kind::Input => "an input is handled",
+            Kind::Ring => "a program's alarm rings",
+            Kind::FaultBegins => "a planned fault begins",
+            Kind::FaultEnds => "a planned fault ends",
+            Kind::Heal => "the heal begins",
+        }
+    }
+}
+
 /// States a line, if somebody replays the trial. Free of charge if not.
 macro_rules! say {
     ($world:expr, $level:ident, $node:expr, $($text:tt)+) => {
         if $world.trace {
-            let text = $world.with_names(format!($($text)+));
+            let text = format!($($text)+);
             let (step, time, node) = ($world.step, SimTime($world.now), $world.name_of($node));
             tracing::$level!(target: "trial", step, %time, node = %node, message = %text);
         }
@@ -50,25 +62,25 @@ impl<O: Observer> World<'_, O> {
         self.digest.write_u64(u64::from(node.0) << 8 | kind as u64);
         body(&mut self.digest);
         if !matches!(kind, Kind::Input) {
-            say!(self, trace, node, "{kind:?}");
+            say!(self, trace, node, "{}", kind.words());
         }
     }
 
     /// States an input that is about to be handled.
     pub(super) fn say_input(&self, node: NodeId, input: &Input) {
-        say!(self, trace, node, "{}", self.words(input));
+        say!(self, trace, node, "{}", Words(self).input(input));
     }
 
     /// Why a machine halts.
     pub(super) fn say_halt(&self, node: NodeId, reason: &broker_core::machine::HaltReason) {
-        say!(self, debug, node, "halts: {reason:?}");
+        say!(self, debug, node, "{}", Words(self).halt(reason));
     }
 
     /// A machine states a fact.
     pub(super) fn state_fact(&mut self, index: usize, event: &Event) {
         let node = self.nodes[index].id;
         self.cluster.observe(node, event);
-        say!(self, debug, node, "{event:?}");
+        say!(self, debug, node, "{}", Words(self).event(event));
         self.observer.fact(self.at(), node, event);
     }
 
@@ -98,7 +110,7 @@ impl<O: Observer> World<'_, O> {
     /// Hands a line of the history to the observer.
     pub(super) fn pass_on(&mut self, entry: &Entry) {
         self.memory += size_of_entry(entry);
-        say!(self, debug, entry.process, "{:?}", entry.what);
+        say!(self, debug, entry.process, "{}", Words(self).what(&entry.what));
         self.observer.entry(entry);
     }
 
@@ -110,37 +122,20 @@ impl<O: Observer> World<'_, O> {
             _ => self.nodes[self.place(node)].name.clone(),
         }
     }
+}
 
-    /// `text` with partitions under the names of their topics: `orders/0` for `t100-0`.
-    fn with_names(&self, text: String) -> String {
-        let topics = self.cluster.topics();
-        topics.fold(text, |text, (name, id)| {
-            text.replace(&format!("t{id}-"), &format!("{name}/"))
-        })
+impl<O: Observer> Names for World<'_, O> {
+    fn node(&self, node: NodeId) -> String {
+        self.name_of(node)
     }
 
-    fn words(&self, input: &Input) -> String {
-        match input {
-            Input::Request { reply_to, body } => {
-                format!("request {} of {}: {body:?}", reply_to.id.0, self.name_of(reply_to.node))
-            }
-            Input::Response { from, id, body } => {
-                format!("response of {} to request {}: {body:?}", self.name_of(*from), id.0)
-            }
-            Input::Closed { connection } => format!("connection {} is gone", connection.0),
-            Input::Unreachable { peer } => format!("{} is unreachable", self.name_of(*peer)),
-            Input::Disk { op, file, result } => {
-                let file = file.map_or(String::new(), |file| format!(" on {file}"));
-                let result = match result {
-                    Ok(DiskReply::Data(bytes)) => format!("{} bytes", bytes.len()),
-                    Ok(reply) => format!("{reply:?}"),
-                    Err(error) => error.to_string(),
-                };
-                format!("disk operation {}{file}: {result}", op.0)
-            }
-            Input::Wake => "wake".to_owned(),
-            Input::Stop => "is asked to stop".to_owned(),
-        }
+    fn topic(&self, topic: TopicId) -> Option<TopicName> {
+        let mut topics = self.cluster.topics();
+        topics.find(|(_, id)| **id == topic).map(|(name, _)| name.clone())
+    }
+
+    fn member(&self, member: &MemberId) -> Option<NodeId> {
+        self.cluster.member(member)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use broker_core::trace::{Event, QuorumRole};
-use broker_core::types::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicName, TopicPartition};
+use broker_core::types::{LeaderEpoch, MemberId, NodeId, Offset, PartitionIndex, TopicId, TopicName, TopicPartition};
 
 /// The newest known state of topics, partitions and the controller.
 #[derive(Default)]
@@ -11,6 +11,8 @@ pub(super) struct Cluster {
     topics: BTreeMap<TopicName, TopicId>,
     partitions: BTreeMap<TopicPartition, Partition>,
     controller: Option<(LeaderEpoch, NodeId)>,
+    /// Whose each member id of a group is.
+    members: BTreeMap<MemberId, NodeId>,
 }
 
 struct Partition {
@@ -53,8 +55,16 @@ impl Cluster {
             } if self.controller.is_none_or(|(known, _)| known < *epoch) => {
                 self.controller = Some((*epoch, node));
             }
+            Event::PartitionsAssigned { member, .. } if self.members.get(member) != Some(&node) => {
+                self.members.insert(member.clone(), node);
+            }
             _ => {}
         }
+    }
+
+    /// The node of a member of a group, if it has said who it is.
+    pub(super) fn member(&self, member: &MemberId) -> Option<NodeId> {
+        self.members.get(member).copied()
     }
 
     /// The known topics.

@@ -10,11 +10,12 @@ use broker_core::types::{GroupEpoch, GroupInstanceId, MemberId, TopicPartition};
 
 use super::commits::Commit;
 use super::coordinator::Session;
-use super::{Group, label, removal};
+use super::{Group, label};
 use crate::check::model::{Model, Scene};
 use crate::check::witness::Evidence;
 use crate::history::At;
 use crate::verdict::{Check, Ruling};
+use crate::words;
 
 /// A group's members.
 #[derive(Default)]
@@ -363,7 +364,10 @@ pub(super) fn check_committer(
         let ruling = log.forgotten(model, members.told_at, scene.at);
         (ruling, format!("after a member was told of {}", members.told))
     } else if let Some(cause) = known.removed {
-        (Ruling::Violation, format!("which was removed: {}", removal(cause)))
+        (
+            Ruling::Violation,
+            format!("which was removed: {}", words::removal(cause)),
+        )
     } else {
         let current = match members.state {
             Some((_, generation, _)) if members.is_classic => generation,

@@ -37,7 +37,7 @@ pub(super) mod progress;
 use std::collections::BTreeMap;
 
 use broker_core::protocol::{ErrorCode, RecordBatch};
-use broker_core::trace::{Event, GroupState, RemovalCause, ResetCause};
+use broker_core::trace::{Event, ResetCause};
 use broker_core::types::{GroupId, MemberId, NodeId, Offset, TopicPartition};
 use reports::record::GroupTotals;
 
@@ -47,6 +47,7 @@ use super::witness::{Noted, Notes, OfGroup};
 use crate::history::{Entry, ProcessOutcome, Processing, What};
 use crate::scenario::Scenario;
 use crate::scenario::units::show_duration;
+use crate::words;
 use commits::Positions;
 use contract::Contracts;
 use coordinator::{Coordinators, Session};
@@ -189,7 +190,7 @@ impl Groups {
             } => {
                 let healed = self.healed;
                 let (group, session) = self.stated(scene, id);
-                let state_now = state_name(*state);
+                let state_now = words::group_state(*state);
                 let words = format!("group {id} became {state_now} in epoch {epoch} with {members} members");
                 group.note(scene, OfGroup::Became, &[], words);
                 group.members.count_rebalance(*epoch, healed);
@@ -227,7 +228,11 @@ impl Groups {
             } => {
                 let (group, session) = self.stated(scene, id);
                 let name = group.of_members.name(scene.nodes, member);
-                let words = format!("{} removed {name} from group {id}: {}", scene.name(), removal(*cause));
+                let words = format!(
+                    "{} removed {name} from group {id}: {}",
+                    scene.name(),
+                    words::removal(*cause)
+                );
                 group.note(scene, OfGroup::Removed, &[], words);
                 if let Some(session) = session {
                     group.members.removed(session, member, *cause);
@@ -537,29 +542,6 @@ impl OfMembers {
             Some(node) => nodes.named(*node).to_string(),
             None => format!("member {}", short(&member.0)),
         }
-    }
-}
-
-/// The state of a group, for people.
-fn state_name(state: GroupState) -> &'static str {
-    match state {
-        GroupState::Empty => "empty",
-        GroupState::PreparingRebalance => "about to rebalance: members are called to join",
-        GroupState::CompletingRebalance => "about to rebalance: the assignment is awaited",
-        GroupState::Assigning => "without an assignment for its epoch",
-        GroupState::Reconciling => "on its way to its assignment",
-        GroupState::Stable => "stable",
-        GroupState::Dead => "dead",
-    }
-}
-
-/// Why a member was removed, for people.
-fn removal(cause: RemovalCause) -> &'static str {
-    match cause {
-        RemovalCause::Left => "it had left",
-        RemovalCause::SessionTimeout => "it had been silent for longer than its session timeout",
-        RemovalCause::RebalanceTimeout => "it had not rejoined or released its partitions in time",
-        RemovalCause::Replaced => "another process had taken over its instance id",
     }
 }
 

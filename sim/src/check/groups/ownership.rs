@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use broker_core::types::{GroupEpoch, MemberId, NodeId, TopicPartition};
 
-use super::{Group, label, removal};
+use super::{Group, label};
 use crate::check::model::{Model, Nodes, Scene};
 use crate::check::witness::Evidence;
 use crate::history::{At, PolledRecord};
 use crate::verdict::{Check, Ruling};
+use crate::words;
 
 /// The owners of a group's partitions.
 #[derive(Default)]
@@ -95,7 +96,7 @@ pub(super) fn assigned(
                 Some(cause) => (
                     Ruling::Allowed(format!(
                         "a member that the coordinator removed ({}) owns what it owned until it is told",
-                        removal(cause)
+                        words::removal(cause)
                     )),
                     "a member that was removed has not been told yet",
                 ),

@@ -3,7 +3,7 @@
 use broker_core::config::AutoOffsetReset;
 use broker_core::types::TopicPartition;
 
-use super::{Group, Groups, state_name};
+use super::{Group, Groups};
 use crate::check::liveness::{On, Wait};
 use crate::check::model::{Model, Nodes, Partition, Scene};
 use crate::check::reads::Reads;
@@ -11,6 +11,7 @@ use crate::check::witness::Evidence;
 use crate::history::At;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 use crate::verdict::Check;
+use crate::words;
 
 impl Groups {
     /// Why a group is not where it should be: what became of its commits and its members.
@@ -75,7 +76,7 @@ impl Groups {
             let of_group = &waits[before..];
             let is_stuck = !of_group.is_empty() && of_group.iter().all(|wait| wait.check != Check::L7);
             if !group.members.may_be_stable() && !is_stuck {
-                let state = group.members.state().map_or("in no known state", state_name);
+                let state = group.members.state().map_or("in no known state", words::group_state);
                 waits.push(Wait {
                     check: Check::L7,
                     text: format!("group {id} is not stable ({state})"),

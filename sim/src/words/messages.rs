@@ -1,0 +1,144 @@
+//! What machines say to each other, and what disks answer.
+
+use broker_core::disk::DiskReply;
+use broker_core::machine::{HaltReason, Input};
+use broker_core::protocol::{ErrorCode, Request, Response};
+use broker_core::types::{Offset, TopicPartition};
+
+use super::{Words, epoch_of, listed, span};
+
+impl Words<'_> {
+    /// What reaches a machine.
+    pub fn input(&self, input: &Input) -> String {
+        match input {
+            Input::Request { reply_to, body } => {
+                format!(
+                    "got request {} of {}: {}",
+                    reply_to.id.0,
+                    self.0.node(reply_to.node),
+                    self.request(body)
+                )
+            }
+            Input::Response { from, id, body } => {
+                format!(
+                    "got the answer of {} to request {}: {}",
+                    self.0.node(*from),
+                    id.0,
+                    self.response(body)
+                )
+            }
+            Input::Closed { connection } => format!("learnt that connection {} is gone", connection.0),
+            Input::Unreachable { peer } => format!("cannot reach {}", self.0.node(*peer)),
+            Input::Disk { op, file, result } => {
+                let file = file.map_or(String::new(), |file| format!(" on {file}"));
+                let result = match result {
+                    Ok(DiskReply::Data(bytes)) => format!("read {} bytes", bytes.len()),
+                    Ok(DiskReply::Files(files)) => format!("listed {} files", files.len()),
+                    Ok(DiskReply::Done) => "is done".to_owned(),
+                    Err(error) => format!("failed: {error}"),
+                };
+                format!("disk operation {}{file} {result}", op.0)
+            }
+            Input::Wake => "woke up".to_owned(),
+            Input::Stop => "was asked to stop in good order".to_owned(),
+        }
+    }
+
+    /// Why a machine halts.
+    pub fn halt(&self, reason: &HaltReason) -> String {
+        match reason {
+            HaltReason::MetadataLogOffline(error) => format!("halts: the disk of its metadata log failed: {error}"),
+            HaltReason::CorruptState(what) => format!("halts: {what} is damaged"),
+            HaltReason::DuplicateBrokerId => "halts: another process registered under its id".to_owned(),
+            HaltReason::Stopped => "halts in good order, as it was asked to".to_owned(),
+        }
+    }
+
+    fn request(&self, request: &Request) -> String {
+        match request {
+            Request::Produce(produce) => {
+                let of = |(partition, batch): &(TopicPartition, broker_core::protocol::RecordBatch)| {
+                    let records = batch.count();
+                    format!("{records} for {}", self.0.partition(*partition))
+                };
+                format!("store records: {}", listed(produce.partitions.iter().map(of)))
+            }
+            Request::Fetch(fetch) => {
+                let of = |wanted: &broker_core::protocol::FetchPartition| {
+                    let label = self.0.partition(wanted.partition);
+                    format!(
+                        "{label} from {}{}",
+                        wanted.fetch_offset,
+                        epoch_of(wanted.current_leader_epoch)
+                    )
+                };
+                format!("give records: {}", listed(fetch.partitions.iter().map(of)))
+            }
+            Request::OffsetCommit(commit) => {
+                let of = |(partition, position): &(TopicPartition, broker_core::protocol::OffsetAndMetadata)| {
+                    format!("{} {}", self.0.partition(*partition), position.offset)
+                };
+                let positions = listed(commit.partitions.iter().map(of));
+                format!("commit positions of group {}: {positions}", commit.group)
+            }
+            other => api(&format!("{:?}", other.api_key())),
+        }
+    }
+
+    fn response(&self, response: &Response) -> String {
+        let outcome = |partition: &TopicPartition, error: &ErrorCode, ok: String| {
+            let label = self.0.partition(*partition);
+            match error.is_ok() {
+                true => format!("{label} {ok}"),
+                false => format!("{label} {error:?}"),
+            }
+        };
+        match response {
+            Response::Produce(produce) => listed(produce.partitions.iter().map(|of| {
+                let at = of.base_offset.map(|offset| format!(" from offset {offset} on"));
+                outcome(&of.partition, &of.error, format!("stored{}", at.unwrap_or_default()))
+            })),
+            Response::Fetch(fetch) => listed(fetch.partitions.iter().map(|of| {
+                let records = match of.records.as_slice() {
+                    [] => "nothing new".to_owned(),
+                    [batch] => span(batch),
+                    [first, .., last] => super::span_of(first.base_offset(), last.last_offset()),
+                };
+                outcome(
+                    &of.partition,
+                    &of.error,
+                    format!("{records}, high watermark {}", of.high_watermark),
+                )
+            })),
+            Response::OffsetCommit(commit) => {
+                let of =
+                    |(partition, error): &(TopicPartition, ErrorCode)| outcome(partition, error, "taken".to_owned());
+                listed(commit.partitions.iter().map(of))
+            }
+            other => format!("to {}", api(&format!("{:?}", other.api_key()))),
+        }
+    }
+
+    pub(super) fn positions(&self, positions: &[(TopicPartition, Offset)]) -> String {
+        match positions {
+            [] => "none".to_owned(),
+            positions => listed(
+                positions
+                    .iter()
+                    .map(|(partition, position)| format!("{} {position}", self.0.partition(*partition))),
+            ),
+        }
+    }
+}
+
+/// The name of an API in words: `FindCoordinator` is `find coordinator`.
+fn api(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(c.to_lowercase());
+    }
+    words
+}
