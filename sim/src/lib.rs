@@ -14,6 +14,7 @@ pub mod check;
 pub mod command;
 pub mod fault;
 pub mod history;
+pub mod journey;
 pub mod metrics;
 pub mod nemesis;
 pub mod program;

@@ -9,6 +9,7 @@ use reports::record::{FindingLine, GroupTotals, RunRecord, SCHEMA_VERSION};
 use crate::check::{Checks, Finish, Judged};
 use crate::fault::FaultPlan;
 use crate::history::{At, Entry, Observer};
+use crate::journey::{Journey, NoSuchRecord, Station, Whom};
 use crate::metrics::{Metrics, Series};
 use crate::nemesis;
 use crate::program::OwnProgram;
@@ -122,6 +123,48 @@ pub struct Wanted {
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
     hold(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted)
+}
+
+/// Holds one trial, and follows single records through it.
+///
+/// # Errors
+/// When no record of the trial is the one that should be followed.
+pub fn follow(scenario: &Scenario, seed: u64, whom: Whom) -> Result<Vec<Station>, NoSuchRecord> {
+    let watch = Following {
+        checks: standard_checks(scenario, &[]),
+        journey: Journey::new(whom, world::names(scenario)),
+    };
+    let plan = nemesis::plan(scenario, seed);
+    let setup = Setup {
+        scenario,
+        plan: &plan,
+        seed,
+        trace: false,
+    };
+    let (_, watch) = world::run_with(setup, &[], watch);
+    watch.journey.finish()
+}
+
+/// Who follows records: the trial ends as it does when it is judged.
+struct Following {
+    checks: Checks,
+    journey: Journey,
+}
+
+impl Observer for Following {
+    fn fact(&mut self, at: At, node: NodeId, event: &Event) {
+        self.checks.fact(at, node, event);
+        self.journey.fact(at, node, event);
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.checks.entry(entry);
+        self.journey.entry(entry);
+    }
+
+    fn settled(&self, _now: At) -> Result<(), Vec<String>> {
+        self.checks.settled()
+    }
 }
 
 /// Holds a trial that is not deterministic: `leak` gives something that the seed does not decide, such as the order of a

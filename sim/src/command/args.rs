@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
+use super::moment::Moment;
 pub use crate::sweep::seed::{Seed, SeedError, SeedRange};
 
 /// Puts a Kafka-like cluster on trial: every seed is one trial, and any trial can be held again from its seed.
@@ -96,11 +97,15 @@ pub struct ReplayArgs {
     /// Print every event
     #[arg(long)]
     pub trace: bool,
-    /// Print the events up to this step, and end there without a verdict
-    #[arg(long, value_name = "STEP", conflicts_with = "verify")]
-    pub until: Option<u64>,
-    /// Print the events of one node or partition: `broker 2`, `checkout/1`, `orders/0`
-    #[arg(long, value_name = "NODE|TOPIC/PARTITION")]
+    /// Print the events from this step or time on: `5000`, `12s`
+    #[arg(long, value_name = "STEP|TIME")]
+    pub since: Option<Moment>,
+    /// Print the events up to this step or time, and end there without a verdict: `5000`, `12s`
+    #[arg(long, value_name = "STEP|TIME", conflicts_with = "verify")]
+    pub until: Option<Moment>,
+    /// Print the events of one thing: a node (`broker 2`, `checkout/1`), all clients of a name (`checkout`), a partition
+    /// (`orders/0`), a group (`billing`); or the journey of records: `key:customer-17`, `orders/0@3046`, `uid:3047`
+    #[arg(long, value_name = "WHAT")]
     pub follow: Option<String>,
     /// Write the trial's files to this folder
     #[arg(long, value_name = "DIR")]

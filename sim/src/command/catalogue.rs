@@ -148,6 +148,13 @@ fn explanation(name: &str) -> Result<String, String> {
             ));
         }
     }
+    if name == "follow" {
+        let forms = super::trace::FORMS;
+        texts.push(columns(
+            "follow: what `trial replay FILE --seed N --follow WHAT` prints",
+            forms,
+        ));
+    }
     if texts.is_empty() {
         Err(unknown(name))
     } else {

@@ -8,16 +8,19 @@ use super::exit::Exit;
 use super::hold::hold;
 use super::identity;
 use super::line::TrialLine;
+use super::moment::Moment;
 use super::plan::{PlanError, one_seed, with_quirks};
-use super::trace::{Follow, with_trace};
+use super::trace::{Follow, Window, followed_records, with_trace};
 use super::voice::Voice;
+use crate::journey::Whom;
 use crate::scenario::files::{Loaded, load_one};
 use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
 use crate::sweep::keep::Store;
+use crate::sweep::panics;
 use crate::sweep::story::{faults_text, findings_text};
 use crate::sweep::{Came, Ruled, judge};
-use crate::trial::{Outcome, Wanted};
+use crate::trial::{Outcome, Wanted, follow};
 
 /// Holds one trial again.
 pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
@@ -63,23 +66,38 @@ impl Replay<'_> {
             self.seed
         ));
         let mut scenario = self.loaded.scenario.clone();
-        if let Some(step) = self.args.until {
-            // A trial that has reached its limit ends there.
-            scenario.limits.events = step.min(scenario.limits.events);
+        // A trial that has reached its limit ends there.
+        match self.args.until {
+            Some(Moment::Step(step)) => scenario.limits.events = step.min(scenario.limits.events),
+            Some(Moment::Time(time)) => scenario.limits.sim_time = time.min(scenario.limits.sim_time),
+            None => {}
         }
-        let traced = self.args.trace || self.args.until.is_some() || self.args.follow.is_some();
+        let window = Window {
+            since: self.args.since,
+            until: self.args.until,
+        };
+        let records = self.args.follow.as_deref().and_then(followed_records);
+        if let Some(whom) = &records
+            && let Err(exit) = self.tell_journey(&scenario, whom, window, voice)
+        {
+            return exit;
+        }
+        let of_events = self.args.trace || self.args.until.is_some() || self.args.since.is_some();
+        let traced = records.is_none() && (of_events || self.args.follow.is_some());
         let wanted = Wanted {
             record: true,
             trace: traced,
         };
         let runner = self.host.runner;
         let (held, wall) = if traced {
-            let follow = match Follow::new(&scenario, self.args.until, self.args.follow.as_deref()) {
+            let follow = match Follow::new(&scenario, window, self.args.follow.as_deref()) {
                 Ok(follow) => follow,
                 Err(error) => {
                     let near = error.near.as_ref().map(|near| format!("did you mean `{near}`?"));
                     let hint = near.unwrap_or(
-                        "`broker 2`, `controller 1`, `checkout/1` for a client, `orders/0` for a partition".to_owned(),
+                        "`broker 2`, `checkout/1` for a client, `orders/0` for a partition, `billing` for a group; \
+                         `key:customer-17`, `orders/0@3046` or `uid:3047` for records"
+                            .to_owned(),
                     );
                     voice.tell(format!("error: {error}\n  hint: {hint}"));
                     return Exit::Usage;
@@ -91,8 +109,8 @@ impl Replay<'_> {
             hold(runner, &scenario, self.seed, wanted)
         };
         let ruled = judge(&scenario, self.seed, &held, wall);
-        if let (Some(step), true) = (self.args.until, ruled.came == Came::Inconclusive) {
-            voice.remark(format!("ended at step {} without a verdict", show_count(step)));
+        if let (Some(until), true) = (self.args.until, ruled.came == Came::Inconclusive) {
+            voice.remark(format!("ended at {until} without a verdict"));
             return Exit::AsExpected;
         }
         let line = TrialLine::new(&scenario, &ruled);
@@ -102,6 +120,29 @@ impl Replay<'_> {
             exit = exit.or_worse(self.verify(&line, voice));
         }
         exit
+    }
+
+    /// Prints the journey of records. It is a trial of its own, which is the same as the one that is judged.
+    fn tell_journey(&self, scenario: &Scenario, whom: &Whom, window: Window, voice: &mut Voice) -> Result<(), Exit> {
+        let stations = match panics::catch(|| follow(scenario, self.seed, whom.clone())) {
+            Ok(Ok(stations)) => stations,
+            Ok(Err(error)) => {
+                let hint = error.hint.as_ref().map(|hint| format!("\n  hint: {hint}"));
+                voice.tell(format!("error: {error}{}", hint.unwrap_or_default()));
+                return Err(Exit::Usage);
+            }
+            // The trial that is judged says how it broke.
+            Err(_) => return Ok(()),
+        };
+        let shown = stations
+            .iter()
+            .filter(|station| window.has(station.at.step, station.at.time.seconds()));
+        let lines = shown.map(|station| {
+            let (step, time) = (station.at.step, station.at.time.to_string());
+            format!("{step:>8} {time:>12} {}: {}", station.node, station.text)
+        });
+        voice.remark(lines.collect::<Vec<_>>().join("\n"));
+        Ok(())
     }
 
     fn tell(&self, scenario: &Scenario, ruled: &Ruled, outcome: Option<&Outcome>, voice: &mut Voice) -> Exit {

@@ -1,4 +1,4 @@
-//! Prints the events of a trial as they happen, all of them or those of one node or partition.
+//! Prints the events of a trial as they happen, all of them or those of one node, partition or group.
 //!
 //! The world states its events through `tracing`, each with the target `trial`, the fields `step`, `time`, `node` (a
 //! node's name) and a message that calls partitions `orders/0`. What libraries state about themselves is no event of a
@@ -12,6 +12,8 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use super::moment::Moment;
+use crate::journey::Whom;
 use crate::scenario::Scenario;
 use crate::scenario::nearest::nearest;
 use crate::world;
@@ -19,11 +21,73 @@ use crate::world;
 /// The target of the world's events.
 const TARGET: &str = "trial";
 
+/// The part of a trial that is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Window {
+    /// Nothing before.
+    pub since: Option<Moment>,
+    /// Nothing after.
+    pub until: Option<Moment>,
+}
+
+impl Window {
+    /// Whether what happened in this step, so many seconds after the beginning, is in it.
+    #[must_use]
+    pub fn has(self, step: u64, seconds: f64) -> bool {
+        self.since.is_none_or(|since| since.is_by(step, seconds))
+            && self.until.is_none_or(|until| until.is_from(step, seconds))
+    }
+}
+
+/// What can be followed, for `trial explain follow`.
+pub const FORMS: &[(&str, &str)] = &[
+    (
+        "broker 2",
+        "every event of a node; a client is `checkout/1`, a controller `controller 1`",
+    ),
+    ("checkout", "every event of all clients of that name"),
+    (
+        "billing",
+        "every event of a group, of its coordinators and of its members",
+    ),
+    ("orders/0", "every event that is about a partition"),
+    (
+        "orders/0@3046",
+        "the journey of what stood at an offset: sent, appended at each replica, replicated, committed, polled, processed, passed by a committed position, cut off",
+    ),
+    (
+        "uid:3047",
+        "the journey of one record and of its copies in retry and dead-letter topics",
+    ),
+    ("key:customer-17", "the journey of every record of a key"),
+    (
+        "--since, --until",
+        "with a step (`5000`) or a simulated time (`12s`): only what happened between them",
+    ),
+];
+
+/// The records that `--follow` names, if it names records: `key:customer-17`, `orders/0@3046`, `uid:3047`.
+#[must_use]
+pub fn followed_records(text: &str) -> Option<Whom> {
+    if let Some(key) = text.strip_prefix("key:") {
+        return Some(Whom::Key(key.to_owned()));
+    }
+    if let Some(uid) = text.strip_prefix("uid:") {
+        return Some(Whom::Uid(uid.trim().parse().ok()?));
+    }
+    let (partition, offset) = text.rsplit_once('@')?;
+    let (topic, partition) = partition.rsplit_once('/')?;
+    Some(Whom::Offset {
+        topic: topic.to_owned(),
+        partition: partition.parse().ok()?,
+        offset: offset.parse().ok()?,
+    })
+}
+
 /// Which events are printed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Follow {
-    /// None after this step.
-    until: Option<u64>,
+    window: Window,
     /// Only those of this one.
     what: Option<Followed>,
 }
@@ -33,6 +97,11 @@ enum Followed {
     /// A server by its name, a client by its name without the word `client`.
     Node(String),
     Partition(String),
+    /// All clients of a name: `checkout` for `checkout/1` and `checkout/2`; and a group, with the names of its workers.
+    Group {
+        group: Option<String>,
+        clients: Vec<String>,
+    },
 }
 
 /// Nothing in the scenario has the name that should be followed.
@@ -45,14 +114,14 @@ pub struct Unknown {
 }
 
 impl Follow {
-    /// The events up to a step, of what `name` names in the scenario: a node (`broker 2`, `controller 1`, `checkout/1` or
-    /// `client checkout/1`) or a partition (`orders/0`).
+    /// The events in a window, of what `name` names in the scenario: a node (`broker 2`, `controller 1`, `checkout/1` or
+    /// `client checkout/1`), a partition (`orders/0`), all clients of a name (`checkout`) or a group (`billing`).
     ///
     /// # Errors
     /// When the scenario has nothing of that name.
-    pub fn new(scenario: &Scenario, until: Option<u64>, name: Option<&str>) -> Result<Follow, Unknown> {
+    pub fn new(scenario: &Scenario, window: Window, name: Option<&str>) -> Result<Follow, Unknown> {
         let what = name.map(|name| followed(scenario, name)).transpose()?;
-        Ok(Follow { until, what })
+        Ok(Follow { window, what })
     }
 }
 
@@ -73,8 +142,23 @@ fn followed(scenario: &Scenario, text: &str) -> Result<Followed, Unknown> {
     {
         return Ok(Followed::Partition(format!("{topic}/{number}")));
     }
+    let of_workers = scenario.workers.iter();
+    let mut clients: Vec<String> = of_workers
+        .filter(|workers| workers.group == text || workers.name == text)
+        .map(|workers| workers.name.clone())
+        .collect();
+    let group = scenario.workers.iter().any(|workers| workers.group == text);
+    let others = scenario.producers.iter().map(|group| &group.name);
+    let others = others.chain(scenario.consumers.iter().map(|group| &group.name));
+    clients.extend(others.filter(|name| *name == text).cloned());
+    if !clients.is_empty() {
+        let group = group.then(|| text.to_owned());
+        return Ok(Followed::Group { group, clients });
+    }
     let partitions = scenario.topics.iter().map(|topic| format!("{}/0", topic.name));
-    let known: Vec<String> = world::names(scenario).into_values().chain(partitions).collect();
+    let groups = scenario.workers.iter().map(|workers| workers.group.clone());
+    let known = world::names(scenario).into_values().chain(partitions).chain(groups);
+    let known: Vec<String> = known.collect();
     let near = nearest(text, known.iter().map(String::as_str)).map(str::to_owned);
     Err(Unknown {
         name: text.to_owned(),
@@ -124,11 +208,17 @@ impl<S: Subscriber> Layer<S> for Printer {
 
 impl Follow {
     fn wants(&self, line: &Line) -> bool {
-        self.until.is_none_or(|until| line.step <= until)
+        self.window.has(line.step, line.seconds())
             && match &self.what {
                 None => true,
                 Some(Followed::Node(name)) => without_client(&line.node) == name,
                 Some(Followed::Partition(name)) => contains(&line.text, name),
+                Some(Followed::Group { group, clients }) => {
+                    let node = without_client(&line.node).split(['/', ' ']).next().unwrap_or_default();
+                    let of_group = group.as_ref().map(|group| format!("group {group}"));
+                    clients.iter().any(|client| client == node)
+                        || of_group.is_some_and(|group| contains(&line.text, &group))
+                }
             }
     }
 }
@@ -149,6 +239,13 @@ struct Line {
     time: String,
     node: String,
     text: String,
+}
+
+impl Line {
+    /// The time as the world writes it: `12.000345s`.
+    fn seconds(&self) -> f64 {
+        self.time.trim_end_matches('s').parse().unwrap_or_default()
+    }
 }
 
 impl Visit for Line {
@@ -198,18 +295,49 @@ mod tests {
             ("orders/13", unknown(Some("orders/0"))),
             ("borker 1", unknown(Some("broker 1"))),
             ("everything", unknown(None)),
+            (
+                "app",
+                Ok(Followed::Group {
+                    group: None,
+                    clients: vec!["app".to_owned()],
+                }),
+            ),
         ] {
             assert_eq!(followed(&scenario, name).map_err(|error| error.near), what, "{name}");
         }
     }
 
     #[test]
+    fn records_are_named_by_key_offset_or_uid() {
+        let offset = |topic: &str, partition, offset| {
+            Some(Whom::Offset {
+                topic: topic.to_owned(),
+                partition,
+                offset,
+            })
+        };
+        for (text, whom) in [
+            ("key:customer-17", Some(Whom::Key("customer-17".to_owned()))),
+            ("key:a@b/1", Some(Whom::Key("a@b/1".to_owned()))),
+            ("uid:3047", Some(Whom::Uid(3047))),
+            ("orders/0@3046", offset("orders", 0, 3046)),
+            ("a/b/2@5", offset("a/b", 2, 5)),
+            ("orders/0", None),
+            ("broker 1", None),
+            ("uid:first", None),
+            ("orders@5", None),
+        ] {
+            assert_eq!(followed_records(text), whom, "{text}");
+        }
+    }
+
+    #[test]
     fn a_partition_is_found_as_a_whole() {
         for (text, found) in [
-            ("Appended { partition: orders/1, role: Leader }", true),
-            ("Appended { partition: orders/12 }", false),
-            ("Appended { partition: my-orders/1 }", false),
-            ("Appended { partition: my.orders/1 }", false),
+            ("appended offset 1 to orders/1, as the leader of epoch 0", true),
+            ("appended offset 1 to orders/12", false),
+            ("appended offset 1 to my-orders/1", false),
+            ("appended offset 1 to my.orders/1", false),
             ("orders/12 and orders/1", true),
             ("orders/1", true),
             ("", false),

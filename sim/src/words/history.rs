@@ -142,6 +142,7 @@ fn environment_words(environment: &Environment) -> String {
         Environment::Resumed => "went on after a pause".to_owned(),
         Environment::Halted => "stopped itself".to_owned(),
         Environment::Ended => "came to its end".to_owned(),
+        Environment::Panicked { place, message } => format!("panicked at {place}: {message}"),
         Environment::FaultBegan(fault) => format!("a fault began: {fault}"),
         Environment::FaultEnded(fault) => format!("a fault ended: {fault}"),
         Environment::Healed => "all faults are over: everything is healed and running".to_owned(),
