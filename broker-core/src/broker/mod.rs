@@ -8,6 +8,7 @@ mod boot;
 mod coordinators;
 mod lifecycle;
 mod metadata;
+mod muted;
 mod producer_ids;
 mod shutdown;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use crate::broker::boot::{Boot, Disk};
 use crate::broker::coordinators::OffsetsTopic;
 use crate::broker::lifecycle::Lifecycle;
+use crate::broker::muted::Muted;
 use crate::broker::producer_ids::ProducerIds;
 use crate::broker::shutdown::Shutdown;
 use crate::config::{BrokerConfig, Quirks};
@@ -194,6 +196,7 @@ struct BrokerRole {
     /// Whether the replicas have taken over the image; from then on they take its changes.
     follows_metadata: bool,
     forwarded: BTreeMap<RequestId, Forwarded>,
+    muted: Muted,
 }
 
 /// A client's request that was passed on to the controller.
@@ -232,6 +235,7 @@ impl Running {
                 producer_ids: ProducerIds::new(identity.id),
                 follows_metadata: false,
                 forwarded: BTreeMap::new(),
+                muted: Muted::default(),
             }),
             shutdown: None,
         };
@@ -250,6 +254,7 @@ impl Running {
                 if let Some(broker) = &mut self.broker {
                     broker.replicas.on_closed(connection);
                     broker.groups.on_closed(connection);
+                    broker.muted.forget(connection);
                 }
             }
             Input::Unreachable { peer } => self.on_unreachable(ctx, peer),
@@ -258,10 +263,20 @@ impl Running {
             Input::Stop => self.begin_shutdown(ctx, identity),
         }
         self.follow_up(ctx)?;
+        while self.read_on(ctx, identity) {
+            self.follow_up(ctx)?;
+        }
         self.continue_shutdown(ctx)
     }
 
     fn on_request(&mut self, ctx: &mut Context<'_>, identity: &Identity, reply_to: ReplyTo, request: Request) {
+        let queue = self
+            .broker
+            .as_mut()
+            .and_then(|broker| broker.muted.queue(reply_to.connection));
+        if let Some(queue) = queue {
+            return queue.push_back((reply_to, request));
+        }
         match request {
             Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) => {
                 self.quorum.on_request(ctx, reply_to, request);
@@ -477,7 +492,11 @@ impl BrokerRole {
         request: Request,
     ) {
         match request {
-            Request::Produce(body) => self.replicas.on_produce(ctx, reply_to, body),
+            Request::Produce(body) => {
+                if self.replicas.on_produce(ctx, reply_to, body) {
+                    self.muted.mute(reply_to.connection);
+                }
+            }
             Request::Fetch(body) => self.replicas.on_fetch(ctx, reply_to, body),
             Request::ListOffsets(body) => self.replicas.on_list_offsets(ctx, reply_to, &body),
             Request::OffsetForLeaderEpoch(body) => self.replicas.on_offset_for_leader_epoch(ctx, reply_to, &body),

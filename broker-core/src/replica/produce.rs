@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::log::AppendOutcome;
-use crate::machine::{Context, ReplyTo};
+use crate::machine::{ConnectionId, Context, ReplyTo};
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, RecordBatch};
 use crate::replica::partition::{Moved, Partition, View};
 use crate::replica::purgatory::{ParkedAppend, ParkedId, ParkedProduce};
@@ -13,8 +13,8 @@ use crate::types::{Offset, TopicPartition};
 
 impl Replicas {
     /// Appends a producer's batches (Kafka `ReplicaManager.appendRecords`). Answers at once, or parks until replicas
-    /// have them or the request's time is up; never answers at `acks=0`.
-    pub fn on_produce(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: ProduceRequest) {
+    /// have them or the request's time is up; never answers at `acks=0`. Returns whether the request waits.
+    pub fn on_produce(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: ProduceRequest) -> bool {
         let appends: Vec<ParkedAppend> = request
             .partitions
             .iter()
@@ -28,10 +28,21 @@ impl Replicas {
         };
         if parked.waiting == 0 {
             respond(ctx, parked);
-        } else {
-            self.park_produce(ctx, request.timeout, parked);
+            self.settle(ctx);
+            return false;
         }
+        let id = self.park_produce(ctx, request.timeout, parked);
         self.settle(ctx);
+        let waits = self.produces.get(id).is_some();
+        if !waits {
+            self.answered.retain(|connection| *connection != reply_to.connection);
+        }
+        waits
+    }
+
+    /// The next connection whose waiting produce request has been answered.
+    pub fn next_answered(&mut self) -> Option<ConnectionId> {
+        self.answered.pop_front()
     }
 
     fn append(&mut self, ctx: &mut Context<'_>, acks: Acks, id: TopicPartition, batch: &RecordBatch) -> ParkedAppend {
@@ -113,7 +124,12 @@ impl Replicas {
         Ok(append)
     }
 
-    fn park_produce(&mut self, ctx: &mut Context<'_>, timeout: core::time::Duration, parked: ParkedProduce) {
+    fn park_produce(
+        &mut self,
+        ctx: &mut Context<'_>,
+        timeout: core::time::Duration,
+        parked: ParkedProduce,
+    ) -> ParkedId {
         let acks = parked.acks;
         let waiting: Vec<(TopicPartition, Offset)> = parked
             .partitions
@@ -132,6 +148,7 @@ impl Replicas {
             };
             queue.push(required, request);
         }
+        request
     }
 
     /// Answers the produce requests of a partition that wait no longer.
@@ -194,17 +211,19 @@ impl Replicas {
         let parked = self.produces.get(request).expect("it was just there");
         self.trace_answer(ctx, acks, &parked.partitions[index.expect("it was just found")]);
         if done && let Some(parked) = self.produces.remove(request) {
+            self.answered.push_back(parked.reply_to.connection);
             respond(ctx, parked);
         }
     }
 
     /// The time of a request is up: what still waits is answered REQUEST_TIMED_OUT.
-    pub(super) fn answer_late(&self, ctx: &mut Context<'_>, mut parked: ParkedProduce) {
+    pub(super) fn answer_late(&mut self, ctx: &mut Context<'_>, mut parked: ParkedProduce) {
         for append in parked.partitions.iter_mut().filter(|append| append.waiting) {
             append.waiting = false;
             fail(append, ErrorCode::RequestTimedOut);
             self.trace_answer(ctx, parked.acks, append);
         }
+        self.answered.push_back(parked.reply_to.connection);
         respond(ctx, parked);
     }
 

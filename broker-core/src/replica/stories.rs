@@ -148,7 +148,9 @@ impl Trio {
             timeout: Duration::from_secs(30),
             partitions: vec![(TP, batch)],
         };
-        self.with(broker, |replicas, ctx| replicas.on_produce(ctx, reply_to, request));
+        self.with(broker, |replicas, ctx| {
+            replicas.on_produce(ctx, reply_to, request);
+        });
         self.run();
         number
     }

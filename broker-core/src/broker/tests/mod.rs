@@ -2,6 +2,7 @@
 
 mod groups;
 mod members;
+mod muted;
 mod random;
 mod shutdown;
 mod topics;
@@ -273,11 +274,16 @@ impl Cluster {
 
     /// Sends a client's request.
     fn send(&mut self, to: u32, body: impl Into<Request>) -> RequestId {
+        self.send_over(100, to, body)
+    }
+
+    /// Sends a client's request over one of its connections.
+    fn send_over(&mut self, connection: u64, to: u32, body: impl Into<Request>) -> RequestId {
         self.requests += 1;
         let id = RequestId(self.requests);
         let reply_to = ReplyTo {
             node: CLIENT,
-            connection: ConnectionId(100),
+            connection: ConnectionId(connection),
             id,
         };
         if !self.cut.contains(&(CLIENT.0, to)) {
