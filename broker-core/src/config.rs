@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::IsolationLevel;
 
+mod auto_offset_reset;
+
+pub use auto_offset_reset::{AutoOffsetReset, UnknownReset};
+
 /// Kafka's "for ever" and "never": `Long.MAX_VALUE`.
 pub const NEVER: u64 = i64::MAX as u64;
 
@@ -75,8 +79,16 @@ config! {
         controller_quorum_retry_backoff_ms: u64 = 20, "controller.quorum.retry.backoff.ms";
         /// How often an idle active controller writes a no-op record, so that followers see progress.
         metadata_max_idle_interval_ms: u64 = 500, "metadata.max.idle.interval.ms";
-        /// The largest record batch that is accepted.
+        /// The largest record batch that is accepted: the default of topics.
         message_max_bytes: u32 = 1_048_588, "message.max.bytes";
+        /// `acks=all` is refused while the ISR is smaller: the default of topics.
+        min_insync_replicas: u32 = 1, "min.insync.replicas";
+        /// A segment of this size is closed and a new one begun: the default of topics.
+        log_segment_bytes: u64 = 1_073_741_824, "log.segment.bytes";
+        /// A flush is forced after this many records: the default of topics.
+        log_flush_interval_messages: u64 = NEVER, "log.flush.interval.messages";
+        /// Whether a replica outside the ISR may be elected when nothing else is left: the default of topics.
+        unclean_leader_election_enable: bool = false, "unclean.leader.election.enable";
         /// The largest answer to a fetch.
         fetch_max_bytes: u32 = 57_671_680, "fetch.max.bytes";
         /// How many bytes of the newest batches of each partition stay in memory; older ones are read from the disk.
@@ -131,6 +143,20 @@ config! {
     }
 }
 
+impl BrokerConfig {
+    /// What a topic has that says nothing of its own.
+    #[must_use]
+    pub fn topic_defaults(&self) -> TopicConfig {
+        TopicConfig {
+            min_insync_replicas: self.min_insync_replicas,
+            segment_bytes: self.log_segment_bytes,
+            flush_messages: self.log_flush_interval_messages,
+            max_message_bytes: self.message_max_bytes,
+            unclean_leader_election_enable: self.unclean_leader_election_enable,
+        }
+    }
+}
+
 /// The producer's `acks` setting, by Kafka's words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum AcksSetting {
@@ -168,6 +194,8 @@ config! {
         enable_idempotence: bool = true, "enable.idempotence";
         /// How many requests to one broker may be unanswered.
         max_in_flight_requests_per_connection: u32 = 5, "max.in.flight.requests.per.connection";
+        /// Whether records without a key go less often to partitions for which more batches wait (KIP-794).
+        partitioner_adaptive_partitioning_enable: bool = true, "partitioner.adaptive.partitioning.enable";
         /// The largest request.
         max_request_size: u32 = 1_048_576, "max.request.size";
         /// The most bytes of records that wait to be sent.
@@ -211,18 +239,6 @@ impl MigrationPolicy {
     }
 }
 
-/// Where a consumer without a valid position begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AutoOffsetReset {
-    /// At the first record.
-    Earliest,
-    /// At the next record to come.
-    Latest,
-    /// Nowhere: an error goes to the application.
-    None,
-}
-
 /// Which protocol a consumer in a group speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -236,7 +252,8 @@ pub enum GroupProtocol {
 config! {
     /// Settings of a consumer.
     ConsumerConfig {
-        /// Where a consumer without a valid position begins.
+        /// Where a consumer without a valid position begins. The default is Kafka's; consumers of scenario files begin at
+        /// `earliest` unless they say otherwise.
         auto_offset_reset: AutoOffsetReset = AutoOffsetReset::Latest, "auto.offset.reset";
         /// Which records it may see.
         isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "isolation.level";

@@ -61,8 +61,7 @@ impl OffsetsTopic {
             replication_factor: config.offsets_topic_replication_factor,
             config: TopicConfig {
                 segment_bytes: config.offsets_topic_segment_bytes,
-                max_message_bytes: config.message_max_bytes,
-                ..TopicConfig::default()
+                ..config.topic_defaults()
             },
             in_flight: None,
         }

@@ -108,10 +108,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
         duration,
         settle,
         seeds: top.get("seeds").and_then(|value| seeds(&value)).unwrap_or(0..3),
-        topics: topics
-            .iter()
-            .filter_map(|table| topic(table, cluster.brokers))
-            .collect(),
+        topics: topics.iter().filter_map(|table| topic(table, &cluster)).collect(),
         producers: tables("producers", &keys::PRODUCER)
             .iter()
             .filter_map(producer)
@@ -304,11 +301,12 @@ fn network(table: Option<&Table<'_>>) -> Network {
     }
 }
 
-fn topic(table: &Table<'_>, brokers: u32) -> Option<Topic> {
+fn topic(table: &Table<'_>, cluster: &Cluster) -> Option<Topic> {
     let name = table.required("name").and_then(|value| value.text());
+    let defaults = cluster.config.topic_defaults();
     let config = table
         .get("config")
-        .and_then(|value| value.settings(TopicConfig::KEYS, &TopicConfig::default()));
+        .and_then(|value| value.settings(TopicConfig::KEYS, &defaults));
     let topic = Topic {
         name: name?.to_owned(),
         partitions: table
@@ -318,8 +316,8 @@ fn topic(table: &Table<'_>, brokers: u32) -> Option<Topic> {
         replication_factor: table
             .get("replication_factor")
             .and_then(|value| value.count(1..=1_000))
-            .unwrap_or(brokers.min(3) as u16),
-        config: config.map(|(config, _)| config).unwrap_or_default(),
+            .unwrap_or(cluster.brokers.min(3) as u16),
+        config: config.map_or(defaults, |(config, _)| config),
     };
     Some(topic)
 }

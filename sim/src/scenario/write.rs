@@ -3,7 +3,7 @@
 use core::fmt::{Display, Write as _};
 use core::time::Duration;
 
-use broker_core::config::{BrokerConfig, ProducerConfig, TopicConfig};
+use broker_core::config::{BrokerConfig, ProducerConfig};
 use broker_core::protocol::ApiKey;
 
 use super::parse::consumer_defaults;
@@ -42,7 +42,10 @@ pub fn to_toml(scenario: &Scenario) -> String {
         file.put("name", text(&topic.name));
         file.put("partitions", topic.partitions);
         file.put("replication_factor", topic.replication_factor);
-        file.put("config", settings(&topic.config, &TopicConfig::default()));
+        file.put(
+            "config",
+            settings(&topic.config, &scenario.cluster.config.topic_defaults()),
+        );
     }
     for group in &scenario.producers {
         file.header("[[producers]]");

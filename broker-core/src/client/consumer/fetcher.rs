@@ -11,7 +11,7 @@ use crate::protocol::{
     OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
 };
 use crate::trace::{Event, ResetCause};
-use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, TopicPartition};
+use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
 
 use super::coordinator::GroupAsked;
 use super::partition::{Position, Stage};
@@ -227,7 +227,7 @@ impl Consumer {
         }
         let request: Request = match kind {
             Kind::Fetch => self.fetch_request(partitions).into(),
-            Kind::Offsets => self.offsets_request(partitions).into(),
+            Kind::Offsets => self.offsets_request(now, partitions).into(),
             Kind::EpochEnds => self.epoch_ends_request(partitions).into(),
         };
         if kind == Kind::Fetch {
@@ -260,13 +260,17 @@ impl Consumer {
         }
     }
 
-    fn offsets_request(&self, partitions: &[usize]) -> ListOffsetsRequest {
-        let spec = match self.config.auto_offset_reset {
-            AutoOffsetReset::Earliest => OffsetSpec::Earliest,
-            AutoOffsetReset::Latest | AutoOffsetReset::None => OffsetSpec::Latest,
-        };
+    fn offsets_request(&self, now: Instant, partitions: &[usize]) -> ListOffsetsRequest {
         let of = |index: &usize| {
             let partition = &self.assigned[*index];
+            let spec = match self.config.auto_offset_reset {
+                AutoOffsetReset::Earliest => OffsetSpec::Earliest,
+                AutoOffsetReset::ByDuration(ago) if !partition.has_nothing_young => {
+                    let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+                    OffsetSpec::AtTimestamp(Timestamp(now.timestamp().0.saturating_sub(ago).max(0)))
+                }
+                AutoOffsetReset::Latest | AutoOffsetReset::None | AutoOffsetReset::ByDuration(_) => OffsetSpec::Latest,
+            };
             Some((partition.id?, partition.leader.map(|(_, epoch)| epoch), spec))
         };
         ListOffsetsRequest {
@@ -336,6 +340,12 @@ impl Consumer {
 
     fn offset_found(&mut self, now: Instant, index: usize, answer: &ListOffsetsPartitionResponse) {
         let (Some(offset), ErrorCode::None) = (answer.offset, answer.error) else {
+            let partition = &mut self.assigned[index];
+            // No record is young enough: the next one to come will be.
+            if answer.error.is_ok() && !partition.has_nothing_young {
+                partition.has_nothing_young = true;
+                return;
+            }
             return self.failed(now, index);
         };
         let partition = &self.assigned[index];

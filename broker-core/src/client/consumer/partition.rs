@@ -68,6 +68,8 @@ pub(super) struct Assigned {
     pub position: Option<Position>,
     /// The leader's, as of the last fetch.
     pub high_watermark: Option<Offset>,
+    /// The leader has no record that is young enough to begin at (KIP-1106).
+    pub has_nothing_young: bool,
     /// Nothing is asked before.
     pub retry_at: Instant,
     /// Errors in a row.
@@ -101,6 +103,7 @@ impl Assigned {
             is_asked: false,
             position: None,
             high_watermark: None,
+            has_nothing_young: false,
             retry_at: Instant(0),
             failures: 0,
             served: 0,
@@ -114,6 +117,7 @@ impl Assigned {
         self.stage = stage;
         self.turn += 1;
         self.is_asked = false;
+        self.has_nothing_young = false;
         self.retry_at = Instant(0);
         self.failures = 0;
     }

@@ -234,13 +234,15 @@ impl Bench {
                     let log = log(partition);
                     let error = log.check(sent.to, *believed);
                     let offset = match spec {
-                        OffsetSpec::Earliest => log.start,
-                        _ => log.end(),
+                        OffsetSpec::Earliest => Some(log.start),
+                        OffsetSpec::Latest => Some(log.end()),
+                        // All records are of the beginning of time.
+                        OffsetSpec::AtTimestamp(at) => (at.0 == 0).then_some(log.start),
                     };
                     ListOffsetsPartitionResponse {
                         partition: *partition,
                         error,
-                        offset: error.is_ok().then_some(Offset(offset)),
+                        offset: offset.filter(|_| error.is_ok()).map(Offset),
                         timestamp: Timestamp::NONE,
                         leader_epoch: Some(LeaderEpoch(log.epoch)),
                     }

@@ -29,6 +29,9 @@ fn a_partition_without_position_begins_where_the_setting_says() {
         (AutoOffsetReset::Earliest, Some(2)),
         (AutoOffsetReset::Latest, Some(5)),
         (AutoOffsetReset::None, None),
+        // KIP-1106: all records are a second old.
+        (AutoOffsetReset::ByDuration(ms(3_600_000)), Some(2)),
+        (AutoOffsetReset::ByDuration(ms(500)), Some(5)),
     ];
     for (reset, position) in rows {
         let mut bench = Bench::new(reset, 1);
