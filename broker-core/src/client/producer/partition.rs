@@ -57,6 +57,16 @@ impl Partition {
         batches.map(Batch::count).sum::<u64>() + open
     }
 
+    /// How many batches wait to be sent.
+    pub fn waiting_batches(&self) -> u64 {
+        self.queue.len() as u64 + u64::from(self.open.is_some())
+    }
+
+    /// Whether it ever had a batch.
+    pub fn was_used(&self) -> bool {
+        self.open.is_some() || self.closed_records > 0
+    }
+
     /// The batch that was put in flight last.
     pub fn last_in_flight(&self) -> Option<&Batch> {
         self.in_flight.last()

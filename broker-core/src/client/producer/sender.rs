@@ -11,6 +11,7 @@ use crate::trace::Event;
 use crate::types::{NodeId, Sequence, TopicPartition};
 
 use super::completion::Attempt;
+use super::partition::Partition;
 use super::sequence::ProducerIdentity;
 use super::{Producer, ProducerRecord, SendCompletion, SendFailed};
 
@@ -157,8 +158,10 @@ impl Producer {
         let batch_size = u64::from(self.config.batch_size);
         loop {
             let (sticky, partitions) = self.topics.sticky(topic);
-            let is_available = |at: usize| self.accumulator.partition(partitions[at]).leader().is_some();
-            let chosen = partitions[sticky.partition(count, is_available, &mut self.rng)];
+            let queues = || partitions.iter().map(|index| self.accumulator.partition(*index));
+            let adaptive = self.config.partitioner_adaptive_partitioning_enable && queues().all(Partition::was_used);
+            let waiting = queues().map(|partition| partition.leader().map(|_| partition.waiting_batches()));
+            let chosen = partitions[sticky.partition(waiting, adaptive, &mut self.rng)];
             // A batch that this record would not fit into is full: the moment to leave the partition. It is sent now,
             // lest it take the batch along that the record will begin.
             if self.accumulator.make_room(chosen, record) {
