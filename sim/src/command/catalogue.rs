@@ -135,10 +135,13 @@ fn explanation(name: &str) -> Result<String, String> {
             ));
         }
         if let Some((kind, default)) = section.default_of(name) {
-            let meaning = format!(
+            let mut meaning = format!(
                 "Kafka's setting of {}; times are milliseconds, sizes bytes",
                 section.whose
             );
+            if let Some(note) = section.note_of(name) {
+                meaning = format!("{meaning}\n  {note}");
+            }
             texts.push(key_text(
                 section.place,
                 &format!("\"{name}\""),

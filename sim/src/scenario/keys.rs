@@ -69,6 +69,22 @@ const fn key(name: &'static str, kind: &'static str, default: &'static str, mean
     }
 }
 
+/// Keys that are planned, by section: whoever writes them has read of what is to come, and mistyped nothing.
+pub const PLANNED: &[(&str, &str)] = &[
+    ("faults", "clock_skew"),
+    ("faults", "clock_jump"),
+    ("faults", "clock_drift"),
+    ("faults", "disk_full"),
+    ("faults", "disk_error"),
+    ("faults", "stuck_disk"),
+    ("faults", "bit_rot"),
+    ("faults", "wipe"),
+    ("faults", "reset"),
+    ("faults", "delete_topic"),
+    ("faults", "delete_records"),
+    ("faults", "reassign_partitions"),
+];
+
 const CONFIG: &str = "table of Kafka keys in quotes";
 
 /// The top level.

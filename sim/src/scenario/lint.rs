@@ -1,5 +1,6 @@
 //! What is possible but probably not meant.
 
+mod settings;
 mod workers;
 
 use super::error::Problem;
@@ -22,6 +23,7 @@ pub fn warnings(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
     lint.topics();
     lint.clients();
     lint.workers();
+    lint.settings();
     lint.faults();
     lint.nemesis();
     lint.found.sort_by_key(|problem| problem.span.start);

@@ -8,6 +8,7 @@ pub mod error;
 mod excerpt;
 mod faults;
 pub mod files;
+pub mod kafka_keys;
 pub mod keys;
 pub mod lint;
 pub mod nearest;

@@ -3,6 +3,7 @@
 use broker_core::config::{AcksSetting, BrokerConfig, ConsumerConfig, ProducerConfig, TopicConfig};
 use toml::Value;
 
+use super::kafka_keys::{Kind, unmodelled};
 use super::parse::consumer_defaults;
 
 /// A table of Kafka settings in a scenario file.
@@ -19,6 +20,38 @@ pub struct SettingsSection {
 }
 
 impl SettingsSection {
+    /// Whether it is a setting of these, modelled or not.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        let kind = Kind::at(self.place);
+        self.keys.contains(&key) || kind.is_some_and(|kind| unmodelled(kind, key).is_some())
+    }
+
+    /// What there is to say about a key besides type and default.
+    #[must_use]
+    pub fn note_of(&self, key: &str) -> Option<&'static str> {
+        match key {
+            "auto.offset.reset" => Some(
+                "where a consumer without a position begins: `earliest`, `latest`, `none` (its poll ends with an error), \
+                 or `by_duration:PT1H` (KIP-1106). Kafka's default is `latest`, also for own programs; consumers and \
+                 workers of scenario files begin at `earliest`, so that what they missed can be judged",
+            ),
+            "min.insync.replicas"
+            | "log.segment.bytes"
+            | "log.flush.interval.messages"
+            | "unclean.leader.election.enable"
+            | "message.max.bytes"
+                if self.place == "cluster.config" =>
+            {
+                Some("the default of topics that do not say their own")
+            }
+            "partitioner.adaptive.partitioning.enable" => {
+                Some("records without a key go more often to partitions with shorter queues (KIP-794)")
+            }
+            _ => None,
+        }
+    }
+
     /// Type and default of a key, as `explain` tells them.
     #[must_use]
     pub fn default_of(&self, key: &str) -> Option<(&'static str, String)> {
@@ -130,6 +163,8 @@ const AT_LEAST: &[(&str, i64)] = &[
     ("fetch.max.bytes", 1),
     ("min.insync.replicas", 1),
     ("segment.bytes", 1_024),
+    ("log.segment.bytes", 1_024),
+    ("log.flush.interval.messages", 1),
     ("flush.messages", 1),
     ("max.message.bytes", 1),
     ("request.timeout.ms", 1),
@@ -152,6 +187,58 @@ const AT_LEAST: &[(&str, i64)] = &[
     ("auto.commit.interval.ms", 1),
     ("default.api.timeout.ms", 1),
 ];
+
+/// Kafka's settings of type INT, whose values end at 2,147,483,647.
+const INTS: &[&str] = &[
+    "auto.commit.interval.ms",
+    "batch.size",
+    "broker.heartbeat.interval.ms",
+    "broker.session.timeout.ms",
+    "controller.quorum.election.backoff.max.ms",
+    "controller.quorum.election.timeout.ms",
+    "controller.quorum.fetch.timeout.ms",
+    "controller.quorum.request.timeout.ms",
+    "controller.quorum.retry.backoff.ms",
+    "controller.socket.timeout.ms",
+    "default.api.timeout.ms",
+    "delivery.timeout.ms",
+    "fetch.max.bytes",
+    "fetch.max.wait.ms",
+    "fetch.min.bytes",
+    "group.consumer.heartbeat.interval.ms",
+    "group.consumer.session.timeout.ms",
+    "group.initial.rebalance.delay.ms",
+    "group.max.session.timeout.ms",
+    "group.min.session.timeout.ms",
+    "heartbeat.interval.ms",
+    "log.segment.bytes",
+    "max.message.bytes",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "max.poll.records",
+    "max.request.size",
+    "message.max.bytes",
+    "replica.fetch.backoff.ms",
+    "replica.fetch.max.bytes",
+    "replica.fetch.response.max.bytes",
+    "replica.fetch.wait.max.ms",
+    "replica.socket.timeout.ms",
+    "request.timeout.ms",
+    "retries",
+    "segment.bytes",
+    "session.timeout.ms",
+];
+
+/// The settings that are above what Kafka's INT can be.
+#[must_use]
+pub fn too_large<T: serde::Serialize>(config: &T) -> Vec<&'static str> {
+    let settings = toml::Table::try_from(config).expect("settings are numbers, texts and truth values");
+    let above = |key: &&&'static str| {
+        let value = settings.get(**key).and_then(Value::as_integer);
+        value.is_some_and(|value| value > i64::from(i32::MAX))
+    };
+    INTS.iter().filter(above).copied().collect()
+}
 
 /// The settings that are below the least value that they can have, with that value.
 #[must_use]

@@ -281,6 +281,79 @@ fn messages_about_keys() {
 }
 
 #[test]
+fn settings_of_kafka_that_are_not_modelled() {
+    let client = |section: &str, config: &str| {
+        let head = format!("[[{section}]]\nname = \"c\"\n");
+        match section {
+            "producers" => format!("{head}topic = \"orders\"\nrate = 1\nconfig = {{ {config} }}"),
+            "consumers" => format!("{head}topic = \"orders\"\nconfig = {{ {config} }}"),
+            _ => format!("{head}topics = [\"orders\"]\nconsumer = {{ {config} }}"),
+        }
+    };
+    let lines = [
+        "[topics.config]\n\"retention.ms\" = 20000\n\"cleanup.policy\" = \"compact\"".to_owned(),
+        "[topics.config]\nretention.ms = 20000".to_owned(),
+        "[topics.config]\n\"retention.msec\" = 20000".to_owned(),
+        "[topics.config]\n\"linger.ms\" = 5".to_owned(),
+        "[cluster.config]\n\"broker.rack\" = \"a\"\n\"auto.leader.rebalance.enable\" = true\n\"quota.producer.default\" = 1".to_owned(),
+        client("producers", "\"transactional.id\" = \"t\", \"compression.type\" = \"zstd\", \"partitioner.class\" = \"x\""),
+        client("producers", "\"linger.ms\" = \"5ms\", \"batch.size\" = \"16KiB\", \"delivery.timeout.ms\" = -1"),
+        client("consumers", "\"client.rack\" = \"a\""),
+        client("consumers", "\"auto.offset.reset\" = \"by_duration:1h\""),
+        client("producers", "\"request.timeout.ms\" = 3000000000, \"delivery.timeout.ms\" = 3000000000000"),
+        client("workers", "\"group.protocol\" = \"consumer\", \"session.timeout.ms\" = 6000, \"heartbeat.interval.ms\" = 100, \"partition.assignment.strategy\" = \"range\""),
+        client("workers", "\"group.remote.assignor\" = \"range\", \"group.instance.id\" = \"\""),
+        "[[faults]]\nat = \"1s\"\nclock_skew = { target = \"broker 1\", by = \"60s\" }".to_owned(),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    insta::assert_snapshot!("not_modelled", refused_below_topic(&lines));
+    // What a trial does anyway may be said, under any of Kafka's spellings.
+    for harmless in [
+        client(
+            "producers",
+            "\"compression.type\" = \"none\", \"client.id\" = \"app\", acks = -1",
+        ),
+        client(
+            "consumers",
+            "\"auto.offset.reset\" = \"by_duration:PT1H\", \"check.crcs\" = false",
+        ),
+        "[topics.config]\n\"cleanup.policy\" = \"delete\"\n\"retention.ms\" = \"604800000\"".to_owned(),
+        "[cluster.config]\n\"auto.leader.rebalance.enable\" = false\n\"num.recovery.threads.per.data.dir\" = 4"
+            .to_owned(),
+    ] {
+        read(&format!("{TOPIC}{harmless}"));
+    }
+}
+
+#[test]
+fn topics_take_their_defaults_from_the_brokers() {
+    let cluster = "[cluster.config]\n\"min.insync.replicas\" = 2\n\"message.max.bytes\" = 5000\n\"log.segment.bytes\" = 2000\n\
+                   \"log.flush.interval.messages\" = 1\n\"unclean.leader.election.enable\" = true\n";
+    let scenario = read(&format!(
+        "{cluster}{TOPIC}[topics.config]\n\"min.insync.replicas\" = 1\n[[topics]]\nname = \"plain\"\n"
+    ));
+    let [orders, plain] = [0, 1].map(|index| scenario.topics[index].config.clone());
+    assert_eq!((orders.min_insync_replicas, plain.min_insync_replicas), (1, 2));
+    assert_eq!((plain.max_message_bytes, plain.segment_bytes), (5000, 2000));
+    assert_eq!((plain.flush_messages, plain.unclean_leader_election_enable), (1, true));
+    reads_back(&scenario);
+}
+
+#[test]
+fn lint_doubts_settings_that_do_nothing() {
+    let text = format!(
+        "teaches = \"something\"\n{TOPIC}[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\nconfig = {{ \"client.id\" = \"app\" }}\n\
+         [[consumers]]\nname = \"reader\"\ntopic = \"orders\"\nconfig = {{ \"group.id\" = \"billing\", \"session.timeout.ms\" = 10 }}\n"
+    );
+    let parsed = parse("test", "test.toml", &text).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let warnings = super::lint::warnings(&parsed.scenario, &parsed.marks);
+    insta::assert_snapshot!(
+        "settings_without_effect",
+        render_problems("test.toml", &text, &warnings, Severity::Warning, false)
+    );
+}
+
+#[test]
 fn messages_about_types_and_values() {
     let files = [
         "duration = 60\n",

@@ -145,6 +145,13 @@ impl Judge<'_> {
                 format!("at least {}", show_count(least.unsigned_abs())),
             );
         }
+        for key in settings::too_large(config) {
+            self.add(
+                &format!("{path}.{key}"),
+                format!("`{key}` is too large"),
+                format!("at most {}", show_count(i32::MAX.unsigned_abs().into())),
+            );
+        }
     }
 
     fn topics(&mut self) {

@@ -14,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Problem;
-use super::keys::Section;
+use super::keys::{PLANNED, Section};
 use super::nearest::nearest;
 use super::units;
 
@@ -459,6 +459,13 @@ fn unknown_key(name: &str, span: Range<usize>, section: &'static Section) -> Pro
         format!("`{}`", section.name)
     };
     let known = section.keys.iter().map(|key| key.name);
+    if PLANNED.contains(&(section.name, name)) {
+        let problem = Problem::new(
+            span,
+            format!("`{name}` in {place} is planned, Trial does not model it yet"),
+        );
+        return problem.hint(format!("what there is: {}", known.collect::<Vec<_>>().join(", ")));
+    }
     let hint = match nearest(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),

@@ -1,14 +1,16 @@
 //! Reads tables of Kafka's settings, whose keys have dots in them and whose values people write as numbers or as text.
 
 use core::ops::Range;
+use core::time::Duration;
 
 use serde::de::DeserializeOwned;
 use toml::de::DeValue;
 
 use super::Value;
 use crate::scenario::error::Problem;
+use crate::scenario::kafka_keys::{self, Accepted, Kind, unmodelled};
 use crate::scenario::nearest::nearest;
-use crate::scenario::settings_sections;
+use crate::scenario::{settings_sections, units};
 
 impl Value<'_> {
     /// A table of Kafka settings over the defaults `base`, and the names of the keys that were given.
@@ -30,13 +32,16 @@ impl Value<'_> {
                 .borrow_mut()
                 .insert(format!("{}.{name}", self.path), value.span());
             if !known.contains(&name) {
-                self.notes.problem(unknown_setting(
-                    name,
-                    key.span(),
-                    value.get_ref(),
-                    known,
-                    &plain(&self.path),
-                ));
+                let place = plain(&self.path);
+                let kind = Kind::at(&place);
+                match kind.and_then(|kind| unmodelled(kind, name)) {
+                    Some(accepted) if is_accepted(accepted, value.get_ref()) => {}
+                    Some(accepted) => self.notes.problem(not_modelled(name, key.span(), accepted)),
+                    None => {
+                        let problem = unknown_setting(name, key.span(), value.get_ref(), known, &place);
+                        self.notes.problem(problem);
+                    }
+                }
                 continue;
             }
             let is_list = settings.get(name).is_some_and(toml::Value::is_array);
@@ -47,8 +52,9 @@ impl Value<'_> {
                 }
                 Err(why) => {
                     let problem = Problem::new(value.span(), format!("`{name}` cannot have this value: {why}"));
-                    self.notes
-                        .problem(problem.hint(format!("`trial explain {name}` tells type and default")));
+                    let hint = in_its_unit(name, value.get_ref());
+                    let hint = hint.unwrap_or_else(|| format!("`trial explain {name}` tells type and default"));
+                    self.notes.problem(problem.hint(hint));
                 }
             }
         }
@@ -63,11 +69,51 @@ fn plain(path: &str) -> String {
     parts.join(".")
 }
 
+/// Whether a trial does anyway what a key says that is not modelled.
+fn is_accepted(accepted: Accepted, value: &DeValue<'_>) -> bool {
+    let said = match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => String::new(),
+    };
+    match accepted {
+        Accepted::Nothing => false,
+        Accepted::Only(value) => said.eq_ignore_ascii_case(value),
+        Accepted::Anything => true,
+    }
+}
+
+fn not_modelled(name: &str, span: Range<usize>, accepted: Accepted) -> Problem {
+    let problem = Problem::new(span, format!("Kafka has `{name}`, Trial does not model it yet"));
+    match accepted {
+        Accepted::Only(value) => problem.hint(format!("remove it, or say `{value}`: that is what a trial does")),
+        Accepted::Nothing | Accepted::Anything => problem.hint("remove it: a trial behaves as if nobody had set it"),
+    }
+}
+
+/// What to write for a value with a unit: Kafka's keys name theirs.
+fn in_its_unit(name: &str, value: &DeValue<'_>) -> Option<String> {
+    let DeValue::String(text) = value else {
+        return None;
+    };
+    if name.ends_with(".ms") {
+        let time = units::duration(text).ok()?;
+        let whole = time.as_millis();
+        let is_whole = Duration::from_millis(u64::try_from(whole).ok()?) == time;
+        return is_whole.then(|| format!("it is in milliseconds: `{whole}`"));
+    }
+    let size = units::bytes(text).ok()?;
+    Some(format!("it is in bytes: `{size}`"))
+}
+
 fn unknown_setting(name: &str, span: Range<usize>, value: &DeValue<'_>, known: &[&'static str], path: &str) -> Problem {
     let problem = Problem::new(span, format!("unknown setting `{name}` in `{path}`"));
     // `min.insync.replicas = 2` without quotes is a table in a table in a table for TOML.
     if let Some(dotted) = dotted_key(name, value) {
-        let whole = if known.contains(&dotted.as_str()) {
+        let is_kafkas = Kind::at(path).is_some_and(|kind| unmodelled(kind, &dotted).is_some());
+        let whole = if is_kafkas || known.contains(&dotted.as_str()) {
             dotted
         } else {
             nearest(&dotted, known.iter().copied()).unwrap_or(&dotted).to_owned()
@@ -76,14 +122,14 @@ fn unknown_setting(name: &str, span: Range<usize>, value: &DeValue<'_>, known: &
             "Kafka's keys contain dots, so they need quotes: `\"{whole}\" = …`"
         ));
     }
-    let hint = match nearest(name, known.iter().copied()) {
+    if let Some(section) = settings_sections().iter().find(|section| section.has(name)) {
+        return problem.hint(format!("it is a setting of `{}`", section.place));
+    }
+    let kafkas = Kind::at(path).into_iter().flat_map(kafka_keys::names);
+    problem.hint(match nearest(name, known.iter().copied().chain(kafkas)) {
         Some(near) => format!("did you mean `\"{near}\"`?"),
-        None => match settings_sections().iter().find(|section| section.keys.contains(&name)) {
-            Some(section) => format!("it is a setting of `{}`", section.place),
-            None => "`trial explain config` lists the settings that are modelled".to_owned(),
-        },
-    };
-    problem.hint(hint)
+        None => "`trial explain config` lists the settings that are modelled".to_owned(),
+    })
 }
 
 /// The key that was meant by nested tables of one entry each.

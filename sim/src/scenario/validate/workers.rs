@@ -17,6 +17,15 @@ const CLASSIC: [&str; 4] = ["range", "roundrobin", "sticky", "cooperative-sticky
 /// Those of the consumer protocol.
 const SERVER_SIDE: [&str; 2] = ["uniform", "range"];
 
+/// What a member of the consumer protocol cannot set (`ConsumerConfig.CONSUMER_PROTOCOL_UNSUPPORTED_CONFIGS`).
+const NOT_UNDER_CONSUMER: &[&str] = &[
+    "partition.assignment.strategy",
+    "heartbeat.interval.ms",
+    "session.timeout.ms",
+];
+/// What a classic member cannot (`CLASSIC_PROTOCOL_UNSUPPORTED_CONFIGS`).
+const NOT_UNDER_CLASSIC: &[&str] = &["group.remote.assignor"];
+
 impl Judge<'_> {
     pub(super) fn workers(&mut self) {
         let scenario = self.scenario;
@@ -144,6 +153,33 @@ impl Judge<'_> {
                 format!("there is no server-side assignor `{assignor}`"),
                 hint,
             );
+        }
+        if config.group_instance_id.as_deref() == Some("") {
+            self.add(
+                &format!("{path}.group.instance.id"),
+                "Kafka refuses an empty `group.instance.id`",
+                "name the static members, or remove it",
+            );
+        }
+        let (protocol, refused, hint) = match config.group_protocol {
+            GroupProtocol::Consumer => (
+                "consumer",
+                NOT_UNDER_CONSUMER,
+                "remove it: the broker decides, by `group.consumer.session.timeout.ms`, \
+                 `group.consumer.heartbeat.interval.ms` and its assignors",
+            ),
+            GroupProtocol::Classic => (
+                "classic",
+                NOT_UNDER_CLASSIC,
+                "remove it, or say `\"group.protocol\" = \"consumer\"`",
+            ),
+        };
+        for key in refused {
+            let place = format!("{path}.{key}");
+            if self.marks.contains_key(&place) {
+                let message = format!("Kafka refuses `{key}` under `group.protocol = \"{protocol}\"`");
+                self.add(&place, message, hint);
+            }
         }
         if config.group_protocol == GroupProtocol::Consumer {
             return;
