@@ -31,9 +31,7 @@ fn billing_survives_the_death_of_an_instance() {
     let trial = Trial::from_toml(include_str!("own_program.toml"))
         .programs("billing", Instances::of(3), billing)
         .drains("billing", &["orders"]);
-    for seed in 0..3 {
-        trial.run(seed).assert_pass();
-    }
+    trial.sweep(0..3).assert_pass();
 }
 // README ends
 

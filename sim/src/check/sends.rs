@@ -26,6 +26,8 @@ pub(super) struct Sends {
     pub nodes: Vec<NodeId>,
     last_program: Option<((NodeId, u32), u32)>,
     keys: BTreeMap<Bytes, u32>,
+    /// How the payloads of applications begin, where that is text.
+    texts: BTreeMap<Uid, Box<str>>,
     /// The scenario's topics, then others that something was sent to.
     topics: Vec<Topic>,
     healed: Option<At>,
@@ -135,6 +137,7 @@ impl Sends {
             nodes: Vec::new(),
             last_program: None,
             keys: BTreeMap::new(),
+            texts: BTreeMap::new(),
             topics,
             healed: None,
             pending: 0,
@@ -152,6 +155,9 @@ impl Sends {
         let program = self.program(entry);
         let topic = topic_place(&mut self.topics, &record.topic) as u32;
         let key = record.key.as_ref().map(|key| self.key(key));
+        if let Some(text) = record.value.as_deref().and_then(beginning) {
+            self.texts.insert(record.uid, text);
+        }
         self.pending += 1;
         self.sends.push(Send {
             uid: record.uid,
@@ -265,15 +271,18 @@ impl Sends {
         &self.topics[send.topic as usize].name
     }
 
-    /// The record of a send, for people: its uid, and its key if it has one.
+    /// The record of a send, for people: its uid, its key if it has one, how its payload begins if that is text.
     pub fn record(&self, send: &Send) -> String {
         let uid = send.uid.0;
         let key = send
             .key
             .and_then(|place| self.keys.iter().find(|(_, of)| **of == place));
-        match key {
-            Some((key, _)) => format!("uid {uid} (key {})", words::key(key)),
-            None => format!("uid {uid}"),
+        let key = key.map(|(key, _)| format!("key {}", words::key(key)));
+        let text = self.texts.get(&send.uid).map(|text| format!("payload {text:?}"));
+        let more: Vec<String> = key.into_iter().chain(text).collect();
+        match &more[..] {
+            [] => format!("uid {uid}"),
+            more => format!("uid {uid} ({})", more.join(", ")),
         }
     }
 
@@ -327,6 +336,26 @@ impl Sends {
     }
 }
 
+/// How the payload of a value begins, if that is text. Loads send one byte over and over, which says nothing.
+fn beginning(value: &[u8]) -> Option<Box<str>> {
+    const SHOWN: usize = 40;
+    let payload = value.get(8..)?;
+    let (first, second, last) = (payload.first()?, payload.get(1), payload.last()?);
+    if payload.len() > 2 && first == last && second == Some(first) {
+        return None;
+    }
+    let head = &payload[..payload.len().min(SHOWN)];
+    let text = match core::str::from_utf8(head) {
+        Ok(text) => text,
+        // A character may be cut in two.
+        Err(error) if error.error_len().is_none() => core::str::from_utf8(&head[..error.valid_up_to()]).ok()?,
+        Err(_) => return None,
+    };
+    let more = if payload.len() > text.len() { "…" } else { "" };
+    let is_text = text.chars().all(|c| !c.is_control());
+    is_text.then(|| format!("{text}{more}").into())
+}
+
 /// The programs that do nothing but send.
 fn loads(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> BTreeSet<NodeId> {
     let is_load = |name: &str| {
@@ -356,4 +385,28 @@ fn topic_place(topics: &mut Vec<Topic>, name: &TopicName) -> usize {
         });
         topics.len() - 1
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginning;
+
+    #[test]
+    fn payloads_are_shown_where_they_are_text() {
+        let long = "a long order, and then some more of it that nobody needs";
+        for (payload, shown) in [
+            ("order 3", Some("order 3")),
+            (long, Some("a long order, and then some more of it t…")),
+            ("ööööööööööööööööööööööö", Some("öööööööööööööööööööö…")),
+            ("xöööööööööööööööööööööö", Some("xööööööööööööööööööö…")),
+            ("aaaaaaaa", None),
+            ("", None),
+            ("two\nlines", None),
+        ] {
+            let value = [&[0; 8], payload.as_bytes()].concat();
+            assert_eq!(beginning(&value).as_deref(), shown, "{payload}");
+        }
+        assert_eq!(beginning(&[0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xfe]), None);
+        assert_eq!(beginning(&[1, 2, 3]), None);
+    }
 }

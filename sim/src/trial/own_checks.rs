@@ -96,6 +96,11 @@ impl OwnWatch {
         if let What::Environment(Environment::Panicked { place, message }) = &entry.what {
             self.panicked(entry, place, message);
         }
+        // What Trial does for itself is nothing that a user asks about.
+        let is_ours = |name: &String| name == "probe" || name == "admin";
+        if self.names.get(&entry.process).is_some_and(is_ours) {
+            return;
+        }
         let Some(history) = &mut self.history else {
             return;
         };

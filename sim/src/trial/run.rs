@@ -506,6 +506,27 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_in_a_task_that_trial_does_not_know_is_a_finding() {
+        let stage = "duration = \"5s\"\ntopics = [{ name = \"orders\" }]";
+        let trial = Trial::from_toml(stage)
+            .keep(Keep::Nothing)
+            .program("stray", |env| async move {
+                env.clock.sleep(Duration::from_secs(2)).await;
+                drop(madsim::task::spawn(async { panic!("astray") }));
+                env.stopping().await;
+            });
+        let run = trial.run(1);
+        let finding = run.findings.worst().expect("one");
+        assert_eq!(
+            (finding.check, &*finding.evidence),
+            (Check::Panic, "stray/1 panicked: astray")
+        );
+        // The program starts once the topics exist.
+        assert!((2.0..4.0).contains(&finding.at.time.seconds()), "{:?}", finding.at);
+        assert_eq!((trial.sweep(0..2).failed(), run.ruled.came), (2, Came::Violated));
+    }
+
+    #[test]
     fn files_go_below_the_target_folder() {
         assert!(default_folder().ends_with("trial"), "{:?}", default_folder());
     }
