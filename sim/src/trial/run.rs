@@ -527,6 +527,23 @@ mod tests {
     }
 
     #[test]
+    fn five_violations_are_told_and_the_others_counted() {
+        let mut findings = Findings::default();
+        for number in 0..20 {
+            let at = At::default();
+            findings.add(panic_finding(&format!("billing/{number}"), "a.rs:1:1", "no", at));
+        }
+        findings.add(crate::verdict::Finding {
+            check: Check::L8,
+            ..panic_finding("billing/1", "", "", At::default())
+        });
+        let told = violations(&findings, "panic: a.rs:1:1");
+        assert_eq!(told.len(), 7);
+        assert_eq!(told[4], "at 0.000000s: billing/4 panicked: no");
+        assert_eq!(told[5..], ["and 15 more", "also violated: L8 (1)"]);
+    }
+
+    #[test]
     fn files_go_below_the_target_folder() {
         assert!(default_folder().ends_with("trial"), "{:?}", default_folder());
     }
