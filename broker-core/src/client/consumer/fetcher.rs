@@ -263,7 +263,10 @@ impl Consumer {
     fn offsets_request(&self, now: Instant, partitions: &[usize]) -> ListOffsetsRequest {
         let of = |index: &usize| {
             let partition = &self.assigned[*index];
-            let spec = match self.config.auto_offset_reset {
+            let sought = partition
+                .sought
+                .filter(|_| partition.stage == Stage::Reset(ResetCause::Seek));
+            let by_policy = match self.config.auto_offset_reset {
                 AutoOffsetReset::Earliest => OffsetSpec::Earliest,
                 AutoOffsetReset::ByDuration(ago) if !partition.has_nothing_young => {
                     let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
@@ -271,7 +274,11 @@ impl Consumer {
                 }
                 AutoOffsetReset::Latest | AutoOffsetReset::None | AutoOffsetReset::ByDuration(_) => OffsetSpec::Latest,
             };
-            Some((partition.id?, partition.leader.map(|(_, epoch)| epoch), spec))
+            Some((
+                partition.id?,
+                partition.leader.map(|(_, epoch)| epoch),
+                sought.unwrap_or(by_policy),
+            ))
         };
         ListOffsetsRequest {
             isolation: self.config.isolation_level,

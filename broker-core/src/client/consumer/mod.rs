@@ -7,7 +7,7 @@ use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
 use crate::config::{ConsumerConfig, Quirks, millis};
 use crate::machine::{Input, Instant, Machine, Outbox, Output, earliest};
-use crate::protocol::{ErrorCode, Record};
+use crate::protocol::{ErrorCode, OffsetSpec, Record};
 use crate::random::Random;
 use crate::trace::{Event, ResetCause};
 use crate::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
@@ -302,6 +302,19 @@ impl Consumer {
             leader_epoch: assigned.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
         });
         assigned.enter(Stage::Fetch);
+        self.pump(now);
+    }
+
+    /// Moves the position to an offset that the leader is asked for (Kafka's `seekToBeginning` and `seekToEnd`); fetched
+    /// records of the partition are dropped. Does nothing for a partition that is not assigned.
+    pub fn seek_to(&mut self, now: Instant, partition: TopicPartition, sought: OffsetSpec) {
+        let Some(index) = self.by_id.get(&partition).copied() else {
+            return;
+        };
+        self.drop_records(index);
+        let assigned = &mut self.assigned[index];
+        assigned.sought = Some(sought);
+        assigned.enter(Stage::Reset(ResetCause::Seek));
         self.pump(now);
     }
 

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::{self, Vec};
 
 use crate::machine::Instant;
-use crate::protocol::{Record, RecordBatch};
+use crate::protocol::{OffsetSpec, Record, RecordBatch};
 use crate::trace::ResetCause;
 use crate::types::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
 
@@ -66,6 +66,8 @@ pub(super) struct Assigned {
     /// A request of this turn is out.
     pub is_asked: bool,
     pub position: Option<Position>,
+    /// Where the application wants to be, if it does not know the offset.
+    pub sought: Option<OffsetSpec>,
     /// The leader's, as of the last fetch.
     pub high_watermark: Option<Offset>,
     /// The leader has no record that is young enough to begin at (KIP-1106).
@@ -102,6 +104,7 @@ impl Assigned {
             turn: assignment << 32,
             is_asked: false,
             position: None,
+            sought: None,
             high_watermark: None,
             has_nothing_young: false,
             retry_at: Instant(0),
