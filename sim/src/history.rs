@@ -52,7 +52,8 @@ pub struct At {
     pub time: SimTime,
 }
 
-/// Names one record that a program sent, unique in the run. A record's value begins with it, big-endian.
+/// Names one record that a program sent, unique in the run. A record's value begins with it, big-endian; a tombstone has
+/// it in a header.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct Uid(pub u64);
 
@@ -206,13 +207,20 @@ pub struct SentRecord {
     pub value: Option<Bytes>,
     /// Of key, value and headers ([`fingerprint`]).
     pub fingerprint: u32,
-    /// CRC-32C of the value behind its uid: equal for all copies of one record.
+    /// CRC-32C of the value behind its uid, [`SentRecord::TOMBSTONE`] without a value: equal for all copies of one record.
     pub payload: u32,
     /// Where it comes from, if it is a copy in a retry or dead-letter topic.
     pub hop: Option<Box<Hop>>,
+    /// Whether it only shows that its sender reaches the partition after the heal. No program gets it.
+    pub is_probe: bool,
 }
 
-/// A record as a program got it.
+impl SentRecord {
+    /// Stands for the payload of a tombstone.
+    pub const TOMBSTONE: u32 = u32::MAX;
+}
+
+/// A record as a program's consumer got it; a probe it keeps from the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PolledRecord {
     /// Where from.
@@ -225,6 +233,8 @@ pub struct PolledRecord {
     pub uid: Option<Uid>,
     /// Of key, value and headers ([`fingerprint`]).
     pub fingerprint: u32,
+    /// Whether it is one of the records that close a trial.
+    pub is_probe: bool,
 }
 
 /// A blow of the environment, or its end.
@@ -260,13 +270,6 @@ pub enum Environment {
     FaultEnded(String),
     /// The faults are over, everything is healed and running: from here on the cluster must recover.
     Healed,
-}
-
-/// The uid at the beginning of a value.
-#[must_use]
-pub fn uid_of(value: Option<&(impl AsRef<[u8]> + ?Sized)>) -> Option<Uid> {
-    let head = value?.as_ref().get(..8)?;
-    Some(Uid(u64::from_be_bytes(head.try_into().expect("eight bytes"))))
 }
 
 /// A digest of key, value and headers, each part with its length (-1 for none) before it. It is not the checksum that

@@ -15,6 +15,7 @@ pub mod command;
 pub mod fault;
 pub mod history;
 pub mod journey;
+mod mark;
 pub mod metrics;
 pub mod nemesis;
 pub mod program;

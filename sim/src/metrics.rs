@@ -10,11 +10,13 @@ use broker_core::trace::{Event, ReplicaRole};
 use broker_core::types::{NodeId, Offset, TopicId, TopicName, TopicPartition};
 use reports::record::{FaultBand, GroupSeries, LagSeries, Throughput};
 
-use crate::history::{At, Entry, Environment, Observer, PolledRecord, SimTime, What};
+use crate::history::{At, Entry, Environment, Observer, PolledRecord, SimTime, Uid, What};
 
 mod groups;
+mod progress;
 
 use groups::Groups;
+use progress::{Position, Progress, Steps};
 
 /// Gathers the series of one trial. Feed it every fact and every entry in order, then take [`Metrics::finish`].
 pub struct Metrics {
@@ -26,10 +28,11 @@ pub struct Metrics {
     names: BTreeMap<NodeId, String>,
     topics: BTreeMap<TopicId, TopicName>,
     produced: Counts,
-    committed: Counts,
     consumed: Counts,
-    /// The largest high watermark that a leader of each data partition has had.
-    committed_end: BTreeMap<TopicPartition, Steps>,
+    /// What is committed in each data partition.
+    committed: BTreeMap<TopicPartition, Progress>,
+    /// The names of records that only probe: they are nobody's work, and count nowhere.
+    probes: BTreeSet<Uid>,
     /// Where each consumer group stands: the offset that it wants next.
     positions: BTreeMap<(usize, TopicPartition), Position>,
     consumer_groups: Groups,
@@ -91,9 +94,9 @@ impl Metrics {
             names: BTreeMap::new(),
             topics: BTreeMap::new(),
             produced: Counts::default(),
-            committed: Counts::default(),
             consumed: Counts::default(),
-            committed_end: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            probes: BTreeSet::new(),
             positions: BTreeMap::new(),
             consumer_groups: Groups::default(),
             open: BTreeMap::new(),
@@ -122,12 +125,16 @@ impl Metrics {
         let lag = self.positions.iter().map(|((group, partition), position)| LagSeries {
             consumer: self.groups[*group].clone(),
             partition: self.partition_name(*partition),
-            records: lag(self.committed_end.get(partition), position, buckets),
+            records: progress::lag(self.committed.get(partition), position, buckets),
         });
         let lag: Vec<LagSeries> = lag.collect();
         let gathered = core::mem::take(&mut self.consumer_groups);
         let (partition, owner) = (|id| self.partition_name(id), |node| self.program_name(node));
-        let groups = gathered.finish(end, buckets, bucket_seconds, &self.committed_end, partition, owner);
+        let groups = gathered.finish(end, buckets, bucket_seconds, &self.committed, partition, owner);
+        let mut committed = Counts::default();
+        for progress in self.committed.values() {
+            progress.advances(|bucket, count| committed.add(bucket, count));
+        }
         Series {
             lag,
             groups,
@@ -135,7 +142,7 @@ impl Metrics {
             healed_at: self.healed.map(SimTime::seconds),
             throughput: Throughput {
                 produced: self.produced.rates(buckets, bucket_seconds),
-                committed: self.committed.rates(buckets, bucket_seconds),
+                committed: committed.rates(buckets, bucket_seconds),
                 consumed: self.consumed.rates(buckets, bucket_seconds),
             },
             faults: self.bands,
@@ -174,9 +181,22 @@ impl Observer for Metrics {
     fn entry(&mut self, entry: &Entry) {
         let time = entry.at.time;
         match &entry.what {
+            What::SendInvoked(record) if record.is_probe => {
+                self.probes.insert(record.uid);
+            }
             What::SendInvoked(_) => {
                 let bucket = self.bucket_at(time);
                 self.produced.add(bucket, 1);
+            }
+            What::SendOk {
+                uid,
+                partition,
+                offset: Some(offset),
+                ..
+            } => {
+                if self.probes.remove(uid) {
+                    self.committed.entry(*partition).or_default().has_probe(*offset);
+                }
             }
             What::Polled(records) => self.polled(time, entry.process, records),
             What::Sought { partition, to } => self.position(time, entry.process, *partition, *to, *to),
@@ -206,13 +226,7 @@ impl Metrics {
             return;
         }
         let bucket = self.bucket_at(time);
-        let steps = self.committed_end.entry(partition).or_default();
-        // A new leader may begin with a lower high watermark than the old one had; nothing is committed twice.
-        let advance = to.0 - steps.last();
-        if advance > 0 {
-            steps.set(bucket, to.0);
-            self.committed.add(bucket, advance as u64);
-        }
+        self.committed.entry(partition).or_default().reach(bucket, to);
     }
 
     fn group_fact(&mut self, time: SimTime, node: NodeId, event: &Event) {
@@ -222,7 +236,15 @@ impl Metrics {
 
     fn polled(&mut self, time: SimTime, process: NodeId, records: &[PolledRecord]) {
         let bucket = self.bucket_at(time);
-        self.consumed.add(bucket, records.len() as u64);
+        let mut count = records.len() as u64;
+        for probe in records.iter().filter(|record| record.is_probe) {
+            count -= 1;
+            self.committed
+                .entry(probe.partition)
+                .or_default()
+                .has_probe(probe.offset);
+        }
+        self.consumed.add(bucket, count);
         for run in records.chunk_by(|a, b| a.partition == b.partition) {
             let (first, last) = (run[0], run[run.len() - 1]);
             self.position(time, process, first.partition, first.offset, last.offset.next());
@@ -336,33 +358,16 @@ impl Metrics {
     fn bucket_at(&mut self, time: SimTime) -> usize {
         while time.0.div_ceil(self.clock.width) > Metrics::MAX_BUCKETS as u64 {
             self.clock.width *= 2;
-            for counts in [&mut self.produced, &mut self.committed, &mut self.consumed] {
+            for counts in [&mut self.produced, &mut self.consumed] {
                 counts.halve();
             }
             self.consumer_groups.halve();
             let positions = self.positions.values_mut().map(|position| &mut position.steps);
-            self.committed_end.values_mut().chain(positions).for_each(Steps::halve);
+            positions.for_each(Steps::halve);
+            self.committed.values_mut().for_each(Progress::halve);
         }
         self.clock.of(time)
     }
-}
-
-/// Where a consumer group began in a partition, and where it came to stand.
-struct Position {
-    begin: i64,
-    steps: Steps,
-}
-
-/// What is committed and not yet given to the group, at the end of each bucket. What was committed before the group
-/// appeared counts from where it began: a consumer that starts late is behind from the first record on.
-fn lag(committed: Option<&Steps>, position: &Position, buckets: usize) -> Vec<u64> {
-    let mut committed = committed.map(|steps| steps.levels(0));
-    let mut position = position.steps.levels(position.begin);
-    let behind = |bucket| {
-        let end = committed.as_mut().map_or(0, |levels| levels.at(bucket));
-        (end - position.at(bucket)).max(0) as u64
-    };
-    (0..buckets).map(behind).collect()
 }
 
 /// Cuts time into buckets: number i holds the times above `i * width` up to and with `(i + 1) * width`, so that an
@@ -396,54 +401,6 @@ impl Counts {
     fn rates(mut self, buckets: usize, bucket_seconds: f64) -> Vec<f64> {
         self.0.resize(buckets, 0);
         self.0.iter().map(|count| *count as f64 / bucket_seconds).collect()
-    }
-}
-
-/// A level that changes now and then: its last value in each bucket in which it was set, oldest first.
-#[derive(Default)]
-struct Steps(Vec<(usize, i64)>);
-
-impl Steps {
-    fn last(&self) -> i64 {
-        self.0.last().map_or(0, |(_, value)| *value)
-    }
-
-    fn set(&mut self, bucket: usize, value: i64) {
-        match self.0.last_mut() {
-            Some((last, old)) if *last == bucket => *old = value,
-            _ => self.0.push((bucket, value)),
-        }
-    }
-
-    fn halve(&mut self) {
-        let old = core::mem::take(&mut self.0);
-        old.into_iter().for_each(|(bucket, value)| self.set(bucket / 2, value));
-    }
-
-    fn levels(&self, begin: i64) -> Levels<'_> {
-        Levels {
-            steps: &self.0,
-            value: begin,
-        }
-    }
-}
-
-/// Walks the steps bucket by bucket.
-struct Levels<'a> {
-    steps: &'a [(usize, i64)],
-    value: i64,
-}
-
-impl Levels<'_> {
-    /// The level at the end of `bucket`; ask for buckets in order.
-    fn at(&mut self, bucket: usize) -> i64 {
-        while let [(changed, value), rest @ ..] = self.steps
-            && *changed <= bucket
-        {
-            self.value = *value;
-            self.steps = rest;
-        }
-        self.value
     }
 }
 

@@ -108,13 +108,13 @@ fn payloads_keys_and_headers_arrive() {
                 auto_offset_reset: AutoOffsetReset::Earliest,
                 ..ConsumerConfig::default()
             });
-            consumer.assign(vec![("greetings".into(), sim::program::PartitionIndex(0))]);
+            consumer.assign([("greetings", 0)]);
             let records = consumer.poll(Duration::from_secs(5)).await.expect("a reset policy");
             let [record] = &records[..] else {
                 panic!("{} records", records.len());
             };
             assert_eq!(
-                (&*record.topic.0, record.key(), record.payload()),
+                (record.topic(), record.key(), record.payload()),
                 ("greetings", Some(&b"k"[..]), &b"hello"[..])
             );
             assert_eq!(record.headers()[0].value.as_deref(), Some(&b"en"[..]));

@@ -37,7 +37,7 @@ impl Sends {
         self.mark_lost(model);
         self.mark_acked(model);
         let mut totals = Totals {
-            sent: self.sends.len() as u64,
+            sent: self.sends.iter().filter(|send| !send.is_probe).count() as u64,
             committed,
             consumed: end.reads.consumed,
             ..Totals::default()
@@ -50,15 +50,15 @@ impl Sends {
                     offset,
                     acks,
                 } => {
-                    totals.acked += 1;
+                    totals.acked += u64::from(!send.is_probe);
                     let partition = &model.partitions[partition];
                     judge_ok(self, send, (at, offset, acks), partition, end, findings);
                 }
                 Outcome::Failed(error) => {
-                    totals.failed += 1;
+                    totals.failed += u64::from(!send.is_probe);
                     judge_failed(self, send, error, (model, end), findings);
                 }
-                Outcome::Unknown => totals.unknown += 1,
+                Outcome::Unknown => totals.unknown += u64::from(!send.is_probe),
                 Outcome::Pending => {}
             }
         }
@@ -70,7 +70,7 @@ impl Sends {
     }
 
     /// Walks through all that is committed and gives each send its place: phantom, corruption, duplicate,
-    /// nonmonotonic-send. Returns how many records are committed.
+    /// nonmonotonic-send. Returns how many records are committed, probes apart.
     fn place(&mut self, model: &Model, end: &Quiescence<'_>, findings: &mut Findings) -> u64 {
         let mut count = 0;
         // Per topic and key: the partition of its last record.
@@ -95,7 +95,7 @@ impl Sends {
                         at,
                         nodes: end.nodes,
                     };
-                    count += 1;
+                    count += u64::from(!record.is_probe);
                     let Some(sent) = record.uid.and_then(|uid| self.index.get(uid)) else {
                         finds.violation(
                             findings,

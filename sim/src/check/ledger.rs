@@ -10,7 +10,8 @@ use broker_core::types::{LeaderEpoch, Offset};
 use super::mirror::{Batch, count_below};
 use super::model::ReplicaSet;
 use super::witness::Note;
-use crate::history::{At, Uid, fingerprint, uid_of};
+use crate::history::{At, Uid, fingerprint};
+use crate::mark;
 use crate::verdict::Ruling;
 
 /// What is committed, and what was.
@@ -52,6 +53,8 @@ pub(super) struct Committed {
     pub epoch: LeaderEpoch,
     /// Consumers may see it: it is no control record and no gap.
     pub visible: bool,
+    /// Consumers get it and keep it from their programs.
+    pub is_probe: bool,
     /// Somebody was told that it stands here: a consumer that read it or a producer that was answered.
     pub observed: bool,
 }
@@ -200,6 +203,11 @@ impl Version {
 }
 
 impl Committed {
+    /// Whether programs get it.
+    pub fn is_for_programs(&self) -> bool {
+        self.visible && !self.is_probe
+    }
+
     /// An offset that no record has.
     fn gap(epoch: LeaderEpoch) -> Committed {
         Committed {
@@ -207,6 +215,7 @@ impl Committed {
             fingerprint: 0,
             epoch,
             visible: false,
+            is_probe: false,
             observed: false,
         }
     }
@@ -220,10 +229,11 @@ fn decode(batch: &RecordBatch, records: &mut Vec<Committed>) {
         let Ok(record) = record else { return };
         records.resize((record.offset.0 + before) as usize, Committed::gap(epoch));
         records.push(Committed {
-            uid: uid_of(record.value),
+            uid: mark::uid_of(record.value, &record.headers),
             fingerprint: fingerprint(record.key, record.value, &record.headers),
             epoch,
             visible,
+            is_probe: mark::is_probe(&record.headers),
             observed: false,
         });
     }

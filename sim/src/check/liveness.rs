@@ -1,10 +1,10 @@
 //! L1, L2, L5, L8: what the healed cluster must come to. What groups must come to is in [`super::groups::progress`].
 
 use broker_core::config::AutoOffsetReset;
+use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::Checks;
-use broker_core::types::{NodeId, TopicPartition};
-
+use super::ledger::Committed;
 use super::model::Partition;
 use super::witness::{Evidence, Line, Notes};
 use crate::verdict::Check;
@@ -183,8 +183,14 @@ impl Checks {
 
 impl Partition {
     /// Whether a consumer at this position has got everything visible.
-    pub fn is_drained(&self, position: broker_core::types::Offset) -> bool {
+    pub fn is_drained(&self, position: Offset) -> bool {
         let rest = self.ledger.records.get(position.0 as usize..).unwrap_or(&[]);
         !rest.iter().any(|record| record.visible)
+    }
+
+    /// Whether a program whose work ends at this position has got everything that is for programs.
+    pub fn is_worked_off(&self, position: Offset) -> bool {
+        let rest = self.ledger.records.get(position.0 as usize..).unwrap_or(&[]);
+        !rest.iter().any(Committed::is_for_programs)
     }
 }

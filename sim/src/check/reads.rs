@@ -134,7 +134,7 @@ impl Reads {
 
     /// A poll returned records.
     pub fn polled(&mut self, scene: &mut Scene<'_>, model: &mut Model, entry: &Entry, records: &[PolledRecord]) {
-        self.consumed += records.len() as u64;
+        self.consumed += records.iter().filter(|record| !record.is_probe).count() as u64;
         for record in records {
             let place = model.place(record.partition);
             let partition = &mut model.partitions[place];

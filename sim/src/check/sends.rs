@@ -62,6 +62,8 @@ pub(super) struct Send {
     pub payload: u32,
     /// Its key, by its place in the order of first use.
     pub key: Option<u32>,
+    /// It only shows that its sender reaches the partition.
+    pub is_probe: bool,
     /// When it began.
     pub invoked: At,
     /// How it ended.
@@ -166,6 +168,7 @@ impl Sends {
             fingerprint: record.fingerprint,
             payload: record.payload,
             key,
+            is_probe: record.is_probe,
             invoked: entry.at,
             outcome: Outcome::Pending,
             place: None,

@@ -5,7 +5,8 @@ use broker_core::trace::{Event, ReplicaRole};
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::Journey;
-use crate::history::{At, Uid, uid_of};
+use crate::history::{At, Uid};
+use crate::mark;
 use crate::words::{self, Names};
 
 impl Journey {
@@ -172,7 +173,7 @@ impl Journey {
         let found: Vec<(Uid, Offset)> = batch
             .views()
             .filter_map(Result::ok)
-            .filter_map(|record| Some((uid_of(record.value)?, record.offset)))
+            .filter_map(|record| Some((mark::uid_of(record.value, &record.headers)?, record.offset)))
             .filter(|(uid, offset)| self.followed.contains(uid) || self.is_wanted(partition, *offset))
             .filter(|(uid, _)| self.sends.contains_key(uid))
             .collect();

@@ -6,7 +6,8 @@ use broker_core::trace::Event;
 use broker_core::types::{GroupEpoch, GroupId, NodeId, TopicPartition};
 use reports::record::{GroupSeries, GroupTotals, OwnerBand, PartitionLag};
 
-use super::{Counts, Position, Steps, lag};
+use super::Counts;
+use super::progress::{Position, Progress, Steps, lag};
 use crate::history::{ProcessOutcome, SimTime};
 
 /// At most so many rebalances of a group, and so many bands of owners, are kept.
@@ -135,13 +136,13 @@ impl Groups {
         }
     }
 
-    /// The series of all groups. `ends` are the high watermarks, and names are those of people.
+    /// The series of all groups. `committed` is what the partitions have, and names are those of people.
     pub fn finish(
         self,
         end: SimTime,
         buckets: usize,
         bucket_seconds: f64,
-        ends: &BTreeMap<TopicPartition, Steps>,
+        committed: &BTreeMap<TopicPartition, Progress>,
         name: impl Fn(TopicPartition) -> String,
         owner: impl Fn(NodeId) -> String,
     ) -> Vec<GroupSeries> {
@@ -163,7 +164,7 @@ impl Groups {
                 .sort_by_key(|owned| (owned.from, owned.partition, owned.node));
             let lags = group.committed.iter().map(|(partition, position)| PartitionLag {
                 partition: name(*partition),
-                records: lag(ends.get(partition), position, buckets),
+                records: lag(committed.get(partition), position, buckets),
             });
             let bands = group.owned.iter().map(|owned| OwnerBand {
                 partition: name(owned.partition),

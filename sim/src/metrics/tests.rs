@@ -1,3 +1,4 @@
+use broker_core::protocol::Acks;
 use broker_core::trace::{GroupState, ResetCause};
 use broker_core::types::{GroupEpoch, GroupId, LeaderEpoch};
 
@@ -48,6 +49,7 @@ impl Feed {
             fingerprint: 0,
             payload: 0,
             hop: None,
+            is_probe: false,
         };
         self.entry(ms, PRODUCER, What::SendInvoked(sent));
     }
@@ -79,6 +81,7 @@ impl Feed {
             leader_epoch: LeaderEpoch(0),
             uid: None,
             fingerprint: 0,
+            is_probe: false,
         };
         self.entry(ms, process, What::Polled(records.iter().map(record).collect()));
     }
@@ -218,6 +221,52 @@ fn a_consumer_that_never_gets_a_record_is_behind_from_where_it_began() {
             ("readers", "t100-2", &[0, 0, 0][..]),
         ]
     );
+}
+
+#[test]
+fn records_that_close_a_trial_count_nowhere() {
+    let mut feed = Feed::new(1000);
+    let uid = Uid(7);
+    let sent = SentRecord {
+        uid,
+        topic: "orders".into(),
+        key: None,
+        value: None,
+        fingerprint: 0,
+        payload: 0,
+        hop: None,
+        is_probe: true,
+    };
+    feed.fact(
+        100,
+        READER,
+        Event::PositionReset {
+            partition: orders(0),
+            from: None,
+            to: Offset(0),
+            cause: ResetCause::NoPosition,
+        },
+    );
+    feed.high_watermark(500, orders(0), 0, 3);
+    feed.entry(600, PRODUCER, What::SendInvoked(sent));
+    // The probe is at offset 3, behind it come two more records.
+    feed.high_watermark(1500, orders(0), 3, 6);
+    let (partition, offset, acks) = (orders(0), Some(Offset(3)), Acks::All);
+    feed.entry(
+        1600,
+        PRODUCER,
+        What::SendOk {
+            uid,
+            partition,
+            offset,
+            acks,
+        },
+    );
+    feed.poll(2500, READER, &[(orders(0), 0), (orders(0), 1), (orders(0), 2)]);
+    let series = feed.finish(3000);
+    assert_eq!(series.throughput.produced, [0.0, 0.0, 0.0]);
+    assert_eq!(series.throughput.committed, [3.0, 2.0, 0.0]);
+    assert_eq!(lags(&series), [("readers", "t100-0", &[3, 5, 2][..])]);
 }
 
 #[test]

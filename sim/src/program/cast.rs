@@ -19,6 +19,7 @@ use super::guard::Guarded;
 use super::lag::LagBrake;
 use super::load::{self, KeySource};
 use super::own::{Main, OwnProgram};
+use super::partition::TopicPartition;
 use super::producer::ProducerClient;
 use super::station::{ClientMachine, Shared};
 use super::{probe, reader, workers};
@@ -76,7 +77,7 @@ pub(crate) enum Role {
     /// Reads some partitions.
     Reader {
         group: Arc<ConsumerGroup>,
-        partitions: Vec<(TopicName, PartitionIndex)>,
+        partitions: Vec<TopicPartition>,
     },
     /// Sends one record to every partition, after the heal.
     Probe {
@@ -117,7 +118,12 @@ pub(crate) fn cast(scenario: &Scenario, own: &[OwnProgram]) -> Cast {
             let mine = (0..partitions).filter(|partition| partition % group.count == number - 1);
             let name = TopicName::from(group.topic.as_str());
             let role = Role::Reader {
-                partitions: mine.map(|p| (name.clone(), PartitionIndex(p as i32))).collect(),
+                partitions: mine
+                    .map(|p| TopicPartition {
+                        topic: name.clone(),
+                        partition: PartitionIndex(p as i32),
+                    })
+                    .collect(),
                 group: Arc::clone(&group),
             };
             cast.push(format!("{}/{number}", group.name), role);

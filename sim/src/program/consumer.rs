@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use broker_core::client::consumer::{Consumer, Rebalance};
 use broker_core::machine::Instant;
-use broker_core::protocol::{ErrorCode, Header, OffsetAndMetadata, Record};
-use broker_core::types::{LeaderEpoch, Offset, PartitionIndex, TopicName, TopicPartition};
+use broker_core::protocol::{ErrorCode, OffsetAndMetadata, OffsetSpec};
+use broker_core::types::{self, Offset, TopicName};
 
 use super::clock::Clock;
-use super::station::Shared;
-use crate::history::{PolledRecord, Uid, What, fingerprint, uid_of};
+use super::partition::TopicPartition;
+use super::received::{ConsumerRecord, polled_record};
+use super::station::{Shared, Wish};
+use crate::history::What;
+use crate::mark;
 
 /// A handle on a consumer.
 ///
@@ -23,55 +26,6 @@ use crate::history::{PolledRecord, Uid, What, fingerprint, uid_of};
 pub struct ConsumerClient {
     shared: Shared,
     client: usize,
-}
-
-/// A record as the application gets it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ConsumerRecord {
-    /// The name of its topic.
-    pub topic: TopicName,
-    /// Where from.
-    pub partition: TopicPartition,
-    /// The epoch of the leader that appended it.
-    pub leader_epoch: LeaderEpoch,
-    /// Offset, timestamp, key, value, headers.
-    pub record: Record,
-}
-
-impl ConsumerRecord {
-    /// Its offset.
-    #[must_use]
-    pub fn offset(&self) -> Offset {
-        self.record.offset
-    }
-
-    /// Its key.
-    #[must_use]
-    pub fn key(&self) -> Option<&[u8]> {
-        self.record.key.as_deref()
-    }
-
-    /// What its sender gave as the payload ([`super::ProducerRecord::payload`]): the value behind the record's uid.
-    #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        self.record
-            .value
-            .as_deref()
-            .and_then(|value| value.get(8..))
-            .unwrap_or(&[])
-    }
-
-    /// Its headers.
-    #[must_use]
-    pub fn headers(&self) -> &[Header] {
-        &self.record.headers
-    }
-
-    /// Its name in the history.
-    #[must_use]
-    pub fn uid(&self) -> Option<Uid> {
-        uid_of(self.record.value.as_ref())
-    }
 }
 
 /// Why a commit failed, by Kafka's error. The position may have been stored if the error can be tried again.
@@ -135,6 +89,7 @@ enum Woken {
     Failed(PollError),
     Records(Vec<ConsumerRecord>),
     Rebalance(Rebalance),
+    /// The poll begins anew: its consumer is to be told that its application is alive, or done with all that it got.
     Renewed,
     TimedOut,
 }
@@ -149,24 +104,28 @@ impl ConsumerClient {
     /// Shares the partitions of these topics with the other members of its group.
     pub fn subscribe(&mut self, topics: &[&str]) {
         let topics = topics.iter().map(|topic| TopicName::from(*topic)).collect();
+        self.shared.lock().clients[self.client].consuming.by_hand.clear();
         self.with(|consumer, now| consumer.subscribe(now, topics));
     }
 
-    /// Reads these partitions from now on, and no others.
-    pub fn assign(&mut self, partitions: Vec<(TopicName, PartitionIndex)>) {
-        self.with(|consumer, now| consumer.assign(now, partitions));
+    /// Reads these partitions from now on, and no others: `consumer.assign([("orders", 0)])`.
+    pub fn assign<P: Into<TopicPartition>>(&mut self, partitions: impl IntoIterator<Item = P>) {
+        let partitions: Vec<TopicPartition> = partitions.into_iter().map(Into::into).collect();
+        let named = partitions.iter().map(|of| (of.topic.clone(), of.partition)).collect();
+        self.with(|consumer, now| consumer.assign(now, named));
+        self.shared.lock().clients[self.client].consuming.by_hand = partitions;
     }
 
     /// The partitions that it reads: assigned by hand, or owned as a member.
     #[must_use]
     pub fn assignment(&self) -> Vec<TopicPartition> {
-        self.shared.lock().consumer(self.client).assignment()
-    }
-
-    /// The id of an assigned partition, once its topic is known.
-    #[must_use]
-    pub fn partition_id(&self, topic: &TopicName, partition: PartitionIndex) -> Option<TopicPartition> {
-        self.shared.lock().consumer(self.client).partition_id(topic, partition)
+        let mut station = self.shared.lock();
+        let by_hand = &station.clients[self.client].consuming.by_hand;
+        if !by_hand.is_empty() {
+            return by_hand.clone();
+        }
+        let owned = station.consumer(self.client).assignment();
+        station.partition_names(self.client, &owned)
     }
 
     // ---- reading
@@ -207,9 +166,10 @@ impl ConsumerClient {
                 if let Some(error) = self.next_error() {
                     return Poll::Ready(Woken::Failed(error));
                 }
-                let records = self.take_records();
-                if !records.is_empty() {
-                    return Poll::Ready(Woken::Records(records));
+                match self.take_records() {
+                    Some(records) if records.is_empty() => return Poll::Ready(Woken::Renewed),
+                    Some(records) => return Poll::Ready(Woken::Records(records)),
+                    None => {}
                 }
                 if given_up.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Woken::TimedOut);
@@ -232,33 +192,69 @@ impl ConsumerClient {
         }
     }
 
-    /// The next record of `partition` that is polled is the one at `offset`.
-    pub fn seek(&mut self, partition: TopicPartition, offset: Offset) {
-        self.with(|consumer, now| consumer.seek(now, partition, offset));
-        let to = offset;
-        self.shared.lock().write(self.client, What::Sought { partition, to });
+    /// The next record of `partition` that is polled is the one at `offset`. This and the following do nothing for a
+    /// partition that is not assigned.
+    pub fn seek(&mut self, partition: &TopicPartition, offset: Offset) {
+        self.wish(partition, Wish::Seek(offset));
+    }
+
+    /// The next records of these that are polled are the first that there are.
+    pub fn seek_to_beginning(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.wish(partition, Wish::SeekTo(OffsetSpec::Earliest));
+        }
+    }
+
+    /// The next records of these that are polled are the first that come from now on.
+    pub fn seek_to_end(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.wish(partition, Wish::SeekTo(OffsetSpec::Latest));
+        }
     }
 
     /// Stops fetching these; their positions stay.
     pub fn pause(&mut self, partitions: &[TopicPartition]) {
-        self.with(|consumer, now| consumer.pause(now, partitions));
+        for partition in partitions {
+            self.wish(partition, Wish::Pause);
+        }
     }
 
     /// Fetches these again.
     pub fn resume(&mut self, partitions: &[TopicPartition]) {
-        self.with(|consumer, now| consumer.resume(now, partitions));
+        for partition in partitions {
+            self.wish(partition, Wish::Resume);
+        }
     }
 
     /// The offset of the next record that is polled.
     #[must_use]
-    pub fn position(&self, partition: TopicPartition) -> Option<Offset> {
-        self.shared.lock().consumer(self.client).position(partition)
+    pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
+        let id = self.id_of(partition)?;
+        self.shared.lock().consumer(self.client).position(id)
     }
 
-    /// How far the position is behind the high watermark, as of the last fetch.
+    /// How far the position is behind the high watermark, as of the last fetch. Records that close a trial count here,
+    /// because the cluster does not tell them apart.
     #[must_use]
-    pub fn lag(&self, partition: TopicPartition) -> Option<u64> {
-        self.shared.lock().consumer(self.client).lag(partition)
+    pub fn lag(&self, partition: &TopicPartition) -> Option<u64> {
+        let id = self.id_of(partition)?;
+        self.shared.lock().consumer(self.client).lag(id)
+    }
+
+    /// What the application wants for a partition, now or as soon as its topic is known.
+    fn wish(&mut self, partition: &TopicPartition, wish: Wish) {
+        let mut station = self.shared.lock();
+        let consuming = &mut station.clients[self.client].consuming;
+        if consuming.by_hand.contains(partition) {
+            consuming.wishes.push((partition.clone(), wish));
+            station.grant_wishes(self.client);
+        } else if let Some(id) = station.partition_id(self.client, partition) {
+            station.grant(self.client, id, wish);
+        }
+    }
+
+    fn id_of(&self, partition: &TopicPartition) -> Option<types::TopicPartition> {
+        self.shared.lock().partition_id(self.client, partition)
     }
 
     // ---- committing
@@ -277,9 +273,15 @@ impl ConsumerClient {
     /// # Errors
     /// As [`ConsumerClient::commit`].
     pub async fn commit_offsets(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), CommitError> {
-        let offsets = offsets.iter();
-        let positions = offsets.map(|(partition, offset)| (*partition, OffsetAndMetadata::at(*offset)));
-        self.commit_and_wait(Some(positions.collect())).await
+        let positions = {
+            let mut station = self.shared.lock();
+            let of = |(partition, offset): &(TopicPartition, Offset)| {
+                let id = station.partition_id(self.client, partition)?;
+                Some((id, OffsetAndMetadata::at(*offset)))
+            };
+            offsets.iter().filter_map(of).collect()
+        };
+        self.commit_and_wait(Some(positions)).await
     }
 
     /// Commits the positions of all partitions by the way.
@@ -289,7 +291,7 @@ impl ConsumerClient {
 
     async fn commit_and_wait(
         &mut self,
-        offsets: Option<Vec<(TopicPartition, OffsetAndMetadata)>>,
+        offsets: Option<Vec<(types::TopicPartition, OffsetAndMetadata)>>,
     ) -> Result<(), CommitError> {
         let id = {
             let mut station = self.shared.lock();
@@ -355,16 +357,19 @@ impl ConsumerClient {
     }
 
     async fn hear<L: RebalanceListener>(&mut self, listener: &mut L, rebalance: Rebalance) {
+        let (Rebalance::Revoked(of) | Rebalance::Lost(of) | Rebalance::Assigned(of)) = &rebalance;
+        let partitions = self.shared.lock().partition_names(self.client, of);
         match &rebalance {
-            Rebalance::Revoked(partitions) => listener.revoked(self, partitions).await,
-            Rebalance::Lost(partitions) => listener.lost(self, partitions).await,
-            Rebalance::Assigned(partitions) => listener.assigned(self, partitions).await,
+            Rebalance::Revoked(_) => listener.revoked(self, &partitions).await,
+            Rebalance::Lost(_) => listener.lost(self, &partitions).await,
+            Rebalance::Assigned(_) => listener.assigned(self, &partitions).await,
         }
         self.with(|consumer, now| consumer.rebalance_done(now));
     }
 
     fn next_error(&self) -> Option<PollError> {
         let mut station = self.shared.lock();
+        station.grant_wishes(self.client);
         let consuming = &mut station.clients[self.client].consuming;
         let lasting = consuming.failure.map(PollError::Group);
         lasting.or_else(|| consuming.errors.pop_front())
@@ -378,40 +383,39 @@ impl ConsumerClient {
         self.shared.lock().consumer(self.client).rebalance().cloned()
     }
 
-    fn take_records(&mut self) -> Vec<ConsumerRecord> {
+    /// What the library has for the program, if anything. Records that close a trial are kept from it: there may be no
+    /// others.
+    fn take_records(&mut self) -> Option<Vec<ConsumerRecord>> {
         let mut station = self.shared.lock();
         if !station.consumer(self.client).has_records() {
-            return Vec::new();
+            return None;
         }
         let now = station.local_time(self.client);
         let taken = station.consumer(self.client).take_records(now);
         station.touch(self.client);
         if taken.is_empty() {
-            return Vec::new();
+            return None;
         }
         let polled = taken.iter().map(polled_record).collect();
         station.write(self.client, What::Polled(polled));
         let mut records = Vec::with_capacity(taken.len());
-        let mut last: Option<(TopicPartition, TopicName)> = None;
+        let mut last: Option<(types::TopicPartition, TopicPartition)> = None;
         for record in taken {
-            let partition = record.partition;
-            let topic = match &last {
-                Some((of, topic)) if *of == partition => topic.clone(),
+            if mark::is_probe(&record.record.headers) {
+                continue;
+            }
+            let id = record.partition;
+            let partition = match &last {
+                Some((of, partition)) if *of == id => partition.clone(),
                 _ => {
-                    station.clients[self.client].consuming.read.insert(partition);
-                    let name = station.consumer(self.client).topic_name(partition);
-                    name.expect("records come from partitions that are assigned")
+                    station.clients[self.client].consuming.read.insert(id);
+                    station.partition_name(self.client, id)
                 }
             };
-            last = Some((partition, topic.clone()));
-            records.push(ConsumerRecord {
-                topic,
-                partition,
-                leader_epoch: record.leader_epoch,
-                record: record.record,
-            });
+            last = Some((id, partition.clone()));
+            records.push(ConsumerRecord::new(partition, record));
         }
-        records
+        Some(records)
     }
 
     fn with<T>(&mut self, use_it: impl FnOnce(&mut Consumer, Instant) -> T) -> T {
@@ -420,20 +424,5 @@ impl ConsumerClient {
         let result = use_it(station.consumer(self.client), now);
         station.touch(self.client);
         result
-    }
-}
-
-fn polled_record(record: &broker_core::client::consumer::ConsumerRecord) -> PolledRecord {
-    let broker_core::client::consumer::ConsumerRecord {
-        partition,
-        leader_epoch,
-        record,
-    } = record;
-    PolledRecord {
-        partition: *partition,
-        offset: record.offset,
-        leader_epoch: *leader_epoch,
-        uid: uid_of(record.value.as_deref()),
-        fingerprint: fingerprint(record.key.as_deref(), record.value.as_deref(), &record.headers),
     }
 }

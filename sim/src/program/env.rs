@@ -7,12 +7,14 @@ use std::task::Poll;
 
 use broker_core::config::{ConsumerConfig, ProducerConfig};
 use broker_core::random::Random;
+use broker_core::types::Timestamp;
 
 use super::cast::{Cast, ClientBirth};
 use super::clock::Clock;
-use super::consumer::{ConsumerClient, ConsumerRecord};
+use super::consumer::ConsumerClient;
 use super::guard::Guarded;
 use super::producer::ProducerClient;
+use super::received::ConsumerRecord;
 use super::service::ServiceClient;
 use super::station::{ClientMachine, Shared};
 use super::work::Work;
@@ -83,6 +85,12 @@ impl Env {
         let label = format!("service {name} for {} run {}", self.name, self.incarnation);
         let random = Random::new(self.seed, &label);
         ServiceClient::new(self.shared.clone(), self.head(), name, random)
+    }
+
+    /// Now, by the clock of the program's node, as records are stamped. That clock may be wrong, and faults move it.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        self.shared.lock().local_time(self.head()).timestamp()
     }
 
     /// The program begins to work on a record. Say how it ended: [`Work::done`], or [`Work::end`]. A program that dies

@@ -71,6 +71,12 @@ pub fn read(headers: &[Header]) -> Option<Hop> {
     })
 }
 
+/// The headers that do not tell of a hop.
+pub(super) fn without_hop(headers: &[Header]) -> impl Iterator<Item = &Header> {
+    let of_hop = [ORIGIN, FROM, ATTEMPTS, NOT_BEFORE, DEAD_LETTER];
+    headers.iter().filter(move |header| !of_hop.contains(&&*header.key))
+}
+
 fn header(key: &'static [u8], value: Bytes) -> Header {
     Header {
         key: Bytes::from_static(key),

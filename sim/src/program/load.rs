@@ -43,7 +43,7 @@ pub(super) async fn run(
                 topic: broker_core::types::TopicName::clone(&topic),
                 partition: None,
                 key: keys.draw(&mut random),
-                value: Some(producer.value(group.record_size as usize)),
+                value: Some(producer.value(producer.next_uid(), group.record_size as usize)),
                 headers: Vec::new(),
                 timestamp: None,
             };

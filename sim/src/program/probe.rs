@@ -1,4 +1,5 @@
-//! The probe: after the heal every partition must take one more record, from everybody who sends.
+//! The probe: after the heal every partition must take one more record, from everybody who sends. These records are
+//! marked ([`crate::mark`]): consumers get them, and keep them from their programs.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use broker_core::types::{PartitionIndex, TopicName};
 
 use super::clock::Clock;
 use super::producer::{Delivery, ProducerClient};
+use crate::mark;
 
 /// The pause before the partitions are tried again that took no record.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,12 +24,13 @@ pub(super) async fn run(topics: &[(TopicName, u32)], producer: &ProducerClient, 
     loop {
         let mut sent: Vec<Delivery> = Vec::new();
         for (topic, partition) in &left {
+            let uid = producer.next_uid();
             let mut delivery = producer.send_prepared(ProducerRecord {
                 topic: TopicName::clone(topic),
                 partition: Some(*partition),
                 key: None,
-                value: Some(producer.value(8)),
-                headers: Vec::new(),
+                value: Some(producer.value(uid, 8)),
+                headers: vec![mark::of_probe(uid)],
                 timestamp: None,
             });
             // Why it was refused, its end tells too.

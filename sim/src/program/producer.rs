@@ -8,13 +8,15 @@ use std::time::Duration;
 use broker_core::client::producer::{Producer, ProducerRecord as Prepared, SendFailed, SendId, SendRefused};
 use broker_core::config::{ProducerConfig, millis};
 use broker_core::protocol::{ErrorCode, Header};
-use broker_core::types::{Offset, PartitionIndex, TopicName, TopicPartition};
+use broker_core::types::{Offset, PartitionIndex, Timestamp, TopicName};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::clock::{Clock, Sleep};
 use super::hop;
+use super::partition::TopicPartition;
 use super::station::{ClientMachine, Shared, Station};
-use crate::history::{SentRecord, Uid, What, fingerprint, uid_of};
+use crate::history::{SentRecord, Uid, What, fingerprint};
+use crate::mark;
 
 /// A handle on a producer. Clones share it.
 #[derive(Clone)]
@@ -27,15 +29,18 @@ pub struct ProducerClient {
 
 /// A record to send.
 ///
-/// On the wire its value is a uid of eight bytes, by which the trial follows it, and then the payload;
-/// [`super::ConsumerRecord::payload`] gives the payload back.
+/// On the wire its value is a uid of eight bytes, by which the trial follows it, and then the payload; a tombstone has the
+/// uid in a header. Whoever gets the record sees neither: [`super::ConsumerRecord::payload`] gives the payload back, and
+/// [`super::ConsumerRecord::headers`] the headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProducerRecord {
     topic: TopicName,
     partition: Option<PartitionIndex>,
     key: Option<Bytes>,
-    payload: Bytes,
+    /// None in a tombstone.
+    payload: Option<Bytes>,
     headers: Vec<Header>,
+    timestamp: Option<Timestamp>,
 }
 
 impl ProducerRecord {
@@ -46,8 +51,9 @@ impl ProducerRecord {
             topic: topic.as_ref().into(),
             partition: None,
             key: None,
-            payload: Bytes::new(),
+            payload: Some(Bytes::new()),
             headers: Vec::new(),
+            timestamp: None,
         }
     }
 
@@ -64,19 +70,44 @@ impl ProducerRecord {
     #[must_use]
     pub fn payload(self, payload: impl AsRef<[u8]>) -> ProducerRecord {
         ProducerRecord {
-            payload: Bytes::copy_from_slice(payload.as_ref()),
+            payload: Some(Bytes::copy_from_slice(payload.as_ref())),
             ..self
         }
     }
 
+    /// Without a value: in a compacted topic it deletes its key.
+    #[must_use]
+    pub fn tombstone(self) -> ProducerRecord {
+        ProducerRecord { payload: None, ..self }
+    }
+
     /// With one more header.
+    ///
+    /// # Panics
+    /// When it has a name by which the trial marks records: `trial.uid` or `trial.probe`.
     #[must_use]
     pub fn header(mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> ProducerRecord {
+        let key = key.as_ref();
+        assert!(
+            !mark::is_reserved(key),
+            "the header `{}` is the trial's own: take another name",
+            String::from_utf8_lossy(key)
+        );
         self.headers.push(Header {
-            key: Bytes::copy_from_slice(key.as_ref()),
+            key: Bytes::copy_from_slice(key),
             value: Some(Bytes::copy_from_slice(value.as_ref())),
         });
         self
+    }
+
+    /// With this timestamp, in milliseconds since the Unix epoch ([`super::Env::timestamp`] is now). Without one it gets
+    /// the time of the send, by the clock of the program's node.
+    #[must_use]
+    pub fn timestamp(self, timestamp: Timestamp) -> ProducerRecord {
+        ProducerRecord {
+            timestamp: Some(timestamp),
+            ..self
+        }
     }
 
     /// For this partition, whatever its key.
@@ -94,7 +125,7 @@ impl ProducerRecord {
 }
 
 /// Where a record went.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct RecordMetadata {
     /// Its partition.
     pub partition: TopicPartition,
@@ -127,39 +158,50 @@ impl ProducerClient {
     /// Sends a record. It is enqueued by this call if the buffer has room, else when the returned future finds room;
     /// awaiting the future waits for the end of the send.
     pub fn send(&self, record: ProducerRecord) -> Delivery {
-        let value = {
-            let mut station = self.shared.lock();
-            station.records += 1;
-            let uid = Uid(station.records);
-            let room = &mut station.values;
-            reserve(room, 8 + record.payload.len());
-            room.put_u64(uid.0);
-            room.put_slice(&record.payload);
-            room.split().freeze()
+        let uid = self.next_uid();
+        let mut headers = record.headers;
+        let value = match record.payload {
+            Some(payload) => {
+                let room = &mut self.shared.lock().values;
+                reserve(room, 8 + payload.len());
+                room.put_u64(uid.0);
+                room.put_slice(&payload);
+                Some(room.split().freeze())
+            }
+            None => {
+                headers.insert(0, mark::of_tombstone(uid));
+                None
+            }
         };
         self.send_prepared(Prepared {
             topic: record.topic,
             partition: record.partition,
             key: record.key,
-            value: Some(value),
-            headers: record.headers,
-            timestamp: None,
+            value,
+            headers,
+            timestamp: record.timestamp,
         })
     }
 
-    /// A value of `size` bytes (at least 8) that begins with a uid which no other record of the trial has.
-    #[must_use]
-    pub(crate) fn value(&self, size: usize) -> Bytes {
+    /// A name that no other record of the trial has.
+    pub(crate) fn next_uid(&self) -> Uid {
         let mut station = self.shared.lock();
         station.records += 1;
-        value(Uid(station.records), size, &mut station.values)
+        Uid(station.records)
     }
 
-    /// Sends a record whose value comes from [`ProducerClient::value`].
+    /// A value of `size` bytes (at least 8) that begins with this uid.
+    #[must_use]
+    pub(crate) fn value(&self, uid: Uid, size: usize) -> Bytes {
+        value(uid, size, &mut self.shared.lock().values)
+    }
+
+    /// Sends a record that carries a uid of [`ProducerClient::next_uid`], in a value of [`ProducerClient::value`] or in
+    /// a tombstone's header.
     pub(crate) fn send_prepared(&self, record: Prepared) -> Delivery {
         let mut delivery = Delivery {
             producer: self.clone(),
-            uid: uid_of(record.value.as_ref()).expect("a value begins with its uid"),
+            uid: uid_of(&record),
             state: DeliveryState::Waiting(record),
             blocked: None,
         };
@@ -270,9 +312,9 @@ impl Delivery {
         match producer.machine(station).send(now, record.clone()) {
             Ok(id) => {
                 let sent = sent_record(record);
-                let uid = sent.uid;
+                let (uid, topic) = (sent.uid, record.topic.clone());
                 station.write(producer.client, What::SendInvoked(sent));
-                station.add_send(producer.client, id, uid);
+                station.add_send(producer.client, id, uid, topic);
                 station.touch(producer.client);
                 self.state = DeliveryState::Sent(id);
             }
@@ -355,12 +397,17 @@ fn reserve(room: &mut BytesMut, size: usize) {
 fn sent_record(record: &Prepared) -> SentRecord {
     let value = record.value.as_deref();
     SentRecord {
-        uid: uid_of(value).expect("a value begins with the uid that ProducerClient::value gave it"),
+        uid: uid_of(record),
         topic: record.topic.clone(),
         key: record.key.clone(),
         value: record.value.clone(),
         fingerprint: fingerprint(record.key.as_deref(), value, &record.headers),
-        payload: crc32c::crc32c(value.map_or(&[], |value| &value[8..])),
+        payload: value.map_or(SentRecord::TOMBSTONE, |value| crc32c::crc32c(&value[8..])),
         hop: hop::read(&record.headers).map(Box::new),
+        is_probe: mark::is_probe(&record.headers),
     }
+}
+
+fn uid_of(record: &Prepared) -> Uid {
+    mark::uid_of(record.value.as_deref(), &record.headers).expect("all that is sent carries a uid")
 }

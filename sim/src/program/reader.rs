@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use broker_core::types::{Offset, PartitionIndex, TopicName};
+use broker_core::types::Offset;
 
 use super::clock::Clock;
 use super::consumer::{ConsumerClient, PollError};
 use super::load::work;
+use super::partition::TopicPartition;
 use crate::history::SimTime;
 use crate::scenario::ConsumerGroup;
 
@@ -16,12 +17,12 @@ const POLL: Duration = Duration::from_secs(1);
 /// Reads `partitions` from the group's start for ever.
 pub(super) async fn run(
     group: &ConsumerGroup,
-    partitions: &[(TopicName, PartitionIndex)],
+    partitions: &[TopicPartition],
     mut consumer: ConsumerClient,
     clock: Clock,
 ) {
     clock.sleep_until(SimTime::after(group.start)).await;
-    consumer.assign(partitions.to_vec());
+    consumer.assign(partitions);
     loop {
         match consumer.poll(POLL).await {
             Ok(records) if !group.processing.is_zero() && !records.is_empty() => {
@@ -29,10 +30,10 @@ pub(super) async fn run(
             }
             Ok(_) => {}
             // Without a reset policy the application decides: from where the logs part, or from the beginning.
-            Err(PollError::NoOffset { partition }) => consumer.seek(partition, Offset::ZERO),
+            Err(PollError::NoOffset { partition }) => consumer.seek(&partition, Offset::ZERO),
             Err(PollError::LogTruncated {
                 partition, diverging, ..
-            }) => consumer.seek(partition, diverging.unwrap_or(Offset::ZERO)),
+            }) => consumer.seek(&partition, diverging.unwrap_or(Offset::ZERO)),
             Err(PollError::Group(_)) => return,
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use broker_core::random::Random;
 
 use super::clock::Clock;
-use super::consumer::ConsumerRecord;
 use super::load::exponential;
+use super::received::ConsumerRecord;
 use super::station::Shared;
 use crate::history::What;
 

@@ -21,6 +21,7 @@ use broker_core::types::NodeId;
 use bytes::BytesMut;
 
 use self::consuming::Consuming;
+pub(crate) use self::consuming::Wish;
 pub(crate) use self::running::{Running, ServiceState};
 use self::sends::Sends;
 use super::admin::Admin;

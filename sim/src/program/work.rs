@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use super::consumer::ConsumerRecord;
 use super::hop;
+use super::received::ConsumerRecord;
 use super::station::Shared;
 use crate::history::{ProcessOutcome, Processing, What};
 
@@ -19,12 +19,12 @@ impl Work {
     /// Work of the program with these endpoints. It is told of the one on which the record was read.
     pub(super) fn begin(shared: &Shared, endpoints: Range<usize>, record: &ConsumerRecord, attempt: u32) -> Work {
         let mut station = shared.lock();
-        let has_read = |client: &usize| station.clients[*client].consuming.read.contains(&record.partition);
+        let has_read = |client: &usize| station.clients[*client].consuming.read.contains(&record.partition_id());
         let client = endpoints.clone().find(has_read).unwrap_or(endpoints.start);
-        let before = hop::read(&record.record.headers).map_or(0, |hop| hop.attempts);
+        let before = hop::read(record.headers()).map_or(0, |hop| hop.attempts);
         let processing = Processing {
             group: station.clients[client].consuming.group.clone(),
-            partition: record.partition,
+            partition: record.partition_id(),
             offset: record.offset(),
             uid: record.uid(),
             attempt: before + attempt,

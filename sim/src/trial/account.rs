@@ -1,7 +1,7 @@
 //! The history of a trial as people read it: with names in the place of ids.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker_core::protocol::ErrorCode;
@@ -16,6 +16,8 @@ use crate::history::{At, Entry, Environment, ProcessOutcome, Processing, Uid, Wh
 pub struct History {
     events: Vec<Event>,
     records: BTreeMap<Uid, Sent>,
+    /// The records that close a trial: they are not told of.
+    probes: BTreeSet<Uid>,
     names: BTreeMap<NodeId, Arc<str>>,
     topics: BTreeMap<TopicId, Arc<str>>,
 }
@@ -247,6 +249,18 @@ impl History {
         self.topics.insert(topic, name.into());
     }
 
+    /// Whether the line is about nothing but records that close a trial.
+    pub(super) fn leaves_out(&mut self, entry: &Entry) -> bool {
+        match &entry.what {
+            What::SendInvoked(sent) if sent.is_probe => self.probes.insert(sent.uid),
+            What::SendOk { uid, .. } | What::SendFailed { uid, .. } | What::SendUnknown { uid, .. } => {
+                self.probes.contains(uid)
+            }
+            What::Polled(records) => records.iter().all(|record| record.is_probe),
+            _ => false,
+        }
+    }
+
     /// Adds a line, and returns the event that it became.
     pub(super) fn add(&mut self, entry: &Entry) -> &Event {
         let who = self.name_of(entry.process);
@@ -291,7 +305,8 @@ impl History {
                 error: *error,
             },
             What::Polled(records) => {
-                let reads = records.iter().map(|record| Read {
+                let for_programs = records.iter().filter(|record| !record.is_probe);
+                let reads = for_programs.map(|record| Read {
                     partition: self.partition(record.partition),
                     offset: record.offset,
                     uid: record.uid,

@@ -16,13 +16,13 @@ use crate::scenario::{Scenario, parse};
 ///
 /// ```
 /// use std::time::Duration;
-/// use sim::program::{ConsumerConfig, PartitionIndex};
+/// use sim::program::ConsumerConfig;
 /// use sim::trial::Trial;
 ///
 /// let trial = Trial::from_toml("duration = \"5s\"\ntopics = [{ name = \"orders\" }]");
 /// let trial = trial.program("reader", |env| async move {
 ///     let mut consumer = env.consumer(ConsumerConfig::default());
-///     consumer.assign(vec![("orders".into(), PartitionIndex(0))]);
+///     consumer.assign([("orders", 0)]);
 ///     let _ = consumer.poll(Duration::from_secs(1)).await;
 /// });
 /// trial.run(7).assert_pass();

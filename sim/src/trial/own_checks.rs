@@ -104,6 +104,9 @@ impl OwnWatch {
         let Some(history) = &mut self.history else {
             return;
         };
+        if history.leaves_out(entry) {
+            return;
+        }
         history.add(entry);
         let (history, findings) = (&*history, &mut self.findings);
         let event = history.events().last().expect("one was added");

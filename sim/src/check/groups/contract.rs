@@ -66,11 +66,6 @@ impl Contracts {
                 .is_some_and(|program| Some(program) == self.programs.get(&other))
     }
 
-    /// Whether the node sends what tells after the heal that every partition takes records.
-    pub fn is_probe(&self, node: NodeId) -> bool {
-        self.programs.get(&node).is_some_and(|program| program == "probe")
-    }
-
     /// Whether the node's program leaves it to its library which partition a record goes to.
     pub fn is_partitioned_by_key(&self, node: NodeId) -> bool {
         let group = self.programs.get(&node).and_then(|program| program.rsplit_once('/'));

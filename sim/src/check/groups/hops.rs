@@ -287,8 +287,8 @@ impl Groups {
         if topics.is_empty() {
             return;
         }
-        for (run, send) in sends.in_topics(&topics) {
-            if self.hops.by_uid.contains_key(&send.uid) || self.contracts.is_probe(run) || send.place.is_none() {
+        for (_, send) in sends.in_topics(&topics) {
+            if self.hops.by_uid.contains_key(&send.uid) || send.is_probe || send.place.is_none() {
                 continue;
             }
             let shape = "a record of a retry or dead-letter topic is no copy";

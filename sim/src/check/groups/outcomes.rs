@@ -50,7 +50,7 @@ impl Groups {
                     continue;
                 };
                 for offset in (lane.start().0..committed.min(partition.ledger.end()).0).map(Offset) {
-                    let record = partition.ledger.at(offset).filter(|record| record.visible);
+                    let record = partition.ledger.at(offset).filter(|record| record.is_for_programs());
                     let Some(uid) = record.and_then(|record| record.uid) else {
                         continue;
                     };

@@ -142,7 +142,11 @@ fn check_reach(scene: &mut Scene<'_>, model: &Model, group: &mut Group, moved: &
         .take_while(|(batch, _)| batch.base < moved.to)
         .filter(|(_, commit)| commit.at > began)
         .flat_map(|(batch, _)| batch.base.max(reach).0..batch.next.min(moved.to).0)
-        .filter(|offset| ledger.at(Offset(*offset)).is_some_and(|record| record.visible))
+        .filter(|offset| {
+            ledger
+                .at(Offset(*offset))
+                .is_some_and(super::super::ledger::Committed::is_for_programs)
+        })
         .count();
     if missed == 0 {
         return;

@@ -166,7 +166,7 @@ impl Lane {
         }
         // Offsets that no program ever sees.
         let committed = partition.and_then(|partition| partition.ledger.at(offset));
-        committed.is_some_and(|record| !record.visible)
+        committed.is_some_and(|record| !record.is_for_programs())
     }
 
     fn advance(&mut self, partition: Option<&Partition>) {

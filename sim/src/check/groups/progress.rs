@@ -122,7 +122,7 @@ fn partition_waits(
         });
     }
     let committed = group.positions.last(partition.id);
-    if committed.is_some_and(|position| partition.is_drained(position)) {
+    if committed.is_some_and(|position| partition.is_worked_off(position)) {
         return;
     }
     // A group that has got nothing has nothing to commit.
@@ -131,7 +131,7 @@ fn partition_waits(
         let stream = reads.find(owner, model.place_of(partition.id)?)?;
         stream.next()
     });
-    if by_reading && read.is_some_and(|next| partition.is_drained(next)) {
+    if by_reading && read.is_some_and(|next| partition.is_worked_off(next)) {
         return;
     }
     // Without a position to begin at, such a program has to be told one by hand.

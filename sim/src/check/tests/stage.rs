@@ -584,6 +584,7 @@ impl Stage {
             fingerprint,
             payload: 0,
             hop: None,
+            is_probe: false,
         };
         self.entry(PRODUCER, What::SendInvoked(record));
     }
@@ -622,6 +623,7 @@ impl Stage {
             leader_epoch,
             uid: Some(uid(name)),
             fingerprint,
+            is_probe: false,
         }
     }
 

@@ -394,6 +394,7 @@ impl Stage {
             fingerprint: fingerprint(None, Some(&value), &[]),
             payload: u32::from(words.contains(&"other")),
             hop: Some(Box::new(hop)),
+            is_probe: false,
         };
         self.entry(producer, What::SendInvoked(record));
     }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::Waker;
 
 use broker_core::client::consumer::{CommitId, Consumer, ConsumerNotice};
-use broker_core::protocol::ErrorCode;
-use broker_core::types::{GroupId, TopicPartition};
+use broker_core::protocol::{ErrorCode, OffsetSpec};
+use broker_core::types::{self, GroupId, Offset, TopicName};
 
 use super::{ClientMachine, Station};
 use crate::history::What;
 use crate::program::consumer::PollError;
+use crate::program::partition::TopicPartition;
 
 /// What is kept between a consumer's machine and its program.
 #[derive(Default)]
@@ -17,7 +18,13 @@ pub(crate) struct Consuming {
     /// The group that it is in, if any.
     pub(crate) group: Option<GroupId>,
     /// The partitions of which it ever got records.
-    pub(crate) read: BTreeSet<TopicPartition>,
+    pub(crate) read: BTreeSet<types::TopicPartition>,
+    /// The partitions that its program has assigned to it.
+    pub(crate) by_hand: Vec<TopicPartition>,
+    /// What its program wants for those of them whose topic is not known yet.
+    pub(crate) wishes: Vec<(TopicPartition, Wish)>,
+    /// The names of partitions that it has had.
+    names: BTreeMap<types::TopicPartition, TopicPartition>,
     /// What its program's next polls end with.
     pub(crate) errors: VecDeque<PollError>,
     /// Why it cannot stay in its group.
@@ -27,6 +34,15 @@ pub(crate) struct Consuming {
     waiting: Option<Waker>,
 }
 
+/// What a program wants for a partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wish {
+    Seek(Offset),
+    SeekTo(OffsetSpec),
+    Pause,
+    Resume,
+}
+
 impl Station {
     /// The consumer of client `index`.
     pub(crate) fn consumer(&mut self, index: usize) -> &mut Consumer {
@@ -34,6 +50,68 @@ impl Station {
             Some(ClientMachine::Consumer(consumer)) => consumer,
             _ => unreachable!("a program runs only while its machine is there"),
         }
+    }
+
+    /// The id of a partition of the consumer of client `index`, once its topic is known.
+    pub(crate) fn partition_id(&mut self, index: usize, partition: &TopicPartition) -> Option<types::TopicPartition> {
+        let TopicPartition { topic, partition } = partition;
+        self.consumer(index).partition_id(topic, *partition)
+    }
+
+    /// What people call a partition of the consumer of client `index`.
+    pub(crate) fn partition_name(&mut self, index: usize, id: types::TopicPartition) -> TopicPartition {
+        if let Some(name) = self.clients[index].consuming.names.get(&id) {
+            return name.clone();
+        }
+        let topic = self.consumer(index).topic_name(id);
+        let name = TopicPartition {
+            topic: topic.unwrap_or_else(|| TopicName::from(&*format!("topic id {}", id.topic))),
+            partition: id.partition,
+        };
+        self.clients[index].consuming.names.insert(id, name.clone());
+        name
+    }
+
+    /// The same for several.
+    pub(crate) fn partition_names(&mut self, index: usize, ids: &[types::TopicPartition]) -> Vec<TopicPartition> {
+        ids.iter().map(|id| self.partition_name(index, *id)).collect()
+    }
+
+    /// Does what a program wants for partitions whose topics are known by now.
+    pub(crate) fn grant_wishes(&mut self, index: usize) {
+        if self.clients[index].consuming.wishes.is_empty() {
+            return;
+        }
+        for (partition, wish) in std::mem::take(&mut self.clients[index].consuming.wishes) {
+            match self.partition_id(index, &partition) {
+                Some(id) => {
+                    // Who has said where to begin need not be asked.
+                    let is_moot = |error: &PollError| {
+                        let lacks = matches!(error, PollError::NoOffset { partition: of } if *of == partition);
+                        lacks && matches!(wish, Wish::Seek(_) | Wish::SeekTo(_))
+                    };
+                    self.clients[index].consuming.errors.retain(|error| !is_moot(error));
+                    self.grant(index, id, wish);
+                }
+                None => self.clients[index].consuming.wishes.push((partition, wish)),
+            }
+        }
+    }
+
+    /// Does what a program wants for a partition.
+    pub(crate) fn grant(&mut self, index: usize, partition: types::TopicPartition, wish: Wish) {
+        let now = self.local_time(index);
+        let consumer = self.consumer(index);
+        match wish {
+            Wish::Seek(to) => {
+                consumer.seek(now, partition, to);
+                self.write(index, What::Sought { partition, to });
+            }
+            Wish::SeekTo(spec) => consumer.seek_to(now, partition, spec),
+            Wish::Pause => consumer.pause(now, &[partition]),
+            Wish::Resume => consumer.resume(now, &[partition]),
+        }
+        self.touch(index);
     }
 
     /// Wakes `waker` when the consumer of client `index` has something to say.
@@ -90,16 +168,24 @@ impl Station {
                 self.write(index, What::CommitEnded { group, offsets, error });
             }
             ConsumerNotice::GroupFailed(error) => consuming.failure = Some(error),
-            ConsumerNotice::NoOffset(partition) => consuming.errors.push_back(PollError::NoOffset { partition }),
+            ConsumerNotice::NoOffset(id) => {
+                let partition = self.partition_name(index, id);
+                let errors = &mut self.clients[index].consuming.errors;
+                errors.push_back(PollError::NoOffset { partition });
+            }
             ConsumerNotice::LogTruncated {
                 partition,
                 position,
                 diverging,
-            } => consuming.errors.push_back(PollError::LogTruncated {
-                partition,
-                position,
-                diverging,
-            }),
+            } => {
+                let partition = self.partition_name(index, partition);
+                let errors = &mut self.clients[index].consuming.errors;
+                errors.push_back(PollError::LogTruncated {
+                    partition,
+                    position,
+                    diverging,
+                });
+            }
         }
     }
 }

@@ -5,9 +5,11 @@ use std::task::Waker;
 
 use broker_core::client::producer::{SendCompletion, SendId};
 use broker_core::protocol::Acks;
+use broker_core::types::TopicName;
 
 use super::Station;
 use crate::history::{Uid, What};
+use crate::program::partition::TopicPartition;
 use crate::program::producer::{RecordMetadata, SendError};
 
 /// The sends of a producer that have not ended, or whose ends nobody has taken yet.
@@ -26,6 +28,7 @@ pub(super) struct Sends {
 
 struct Send {
     uid: Uid,
+    topic: TopicName,
     /// Whether a program still holds the future of this send.
     watched: bool,
     waker: Option<Waker>,
@@ -34,7 +37,7 @@ struct Send {
 
 impl Station {
     /// A producer took a record.
-    pub(crate) fn add_send(&mut self, index: usize, id: SendId, uid: Uid) {
+    pub(crate) fn add_send(&mut self, index: usize, id: SendId, uid: Uid, topic: TopicName) {
         let sends = &mut self.clients[index].sends;
         assert_eq!(
             id.0,
@@ -43,6 +46,7 @@ impl Station {
         );
         sends.slots.push_back(Some(Send {
             uid,
+            topic,
             watched: true,
             waker: None,
             end: None,
@@ -103,33 +107,34 @@ impl Station {
         let send = sends.slots[slot].as_mut().expect("a send ends once");
         let uid = send.uid;
         sends.open -= 1;
-        let end = match completion.result {
-            Ok(ok) => Ok(RecordMetadata {
+        let what = match completion.result {
+            Ok(ok) => What::SendOk {
+                uid,
                 partition: completion.partition.expect("a send that succeeded went somewhere"),
                 offset: ok.offset,
-            }),
-            Err(failed) => Err(SendError::Failed(failed)),
-        };
-        let what = match (&end, completion.result) {
-            (Ok(metadata), _) => What::SendOk {
-                uid,
-                partition: metadata.partition,
-                offset: metadata.offset,
                 acks,
             },
-            (Err(_), Err(failed)) if failed.maybe_appended => What::SendUnknown {
+            Err(failed) if failed.maybe_appended => What::SendUnknown {
                 uid,
                 error: failed.error,
             },
-            (Err(_), Err(failed)) => What::SendFailed {
+            Err(failed) => What::SendFailed {
                 uid,
                 error: failed.error,
             },
-            (Err(_), Ok(_)) => unreachable!("the end was made from the result"),
         };
         let waker = send.waker.take();
         if send.watched {
-            send.end = Some(end);
+            send.end = Some(match completion.result {
+                Ok(ok) => Ok(RecordMetadata {
+                    partition: TopicPartition {
+                        topic: send.topic.clone(),
+                        partition: completion.partition.expect("as before").partition,
+                    },
+                    offset: ok.offset,
+                }),
+                Err(failed) => Err(SendError::Failed(failed)),
+            });
         } else {
             sends.slots[slot] = None;
             sends.trim();

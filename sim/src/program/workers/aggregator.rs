@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::types::TopicPartition;
-
 use super::hands::Hands;
 use super::{Commits, POLL};
 use crate::history::ProcessOutcome;
 use crate::program::consumer::{ConsumerClient, PollError, RebalanceListener};
+use crate::program::partition::TopicPartition;
 use crate::program::producer::ProducerRecord;
 
 /// Polls, counts, sends, commits once all counts of a poll are acknowledged.
@@ -33,7 +32,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient, output:
                 continue;
             }
             let key = record.key().unwrap_or_default();
-            let count = counts.add(record.partition, key);
+            let count = counts.add(&record.partition, key);
             let result = ProducerRecord::to(output).key(key).payload(count.to_be_bytes());
             sends.push((producer.send(result.clone()), result, work));
         }
@@ -56,8 +55,11 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, partition: TopicPartition, key: &[u8]) -> u64 {
-        let keys = self.by_partition.entry(partition).or_default();
+    fn add(&mut self, partition: &TopicPartition, key: &[u8]) -> u64 {
+        if !self.by_partition.contains_key(partition) {
+            self.by_partition.insert(partition.clone(), BTreeMap::new());
+        }
+        let keys = self.by_partition.get_mut(partition).expect("it was just put there");
         let count = keys.entry(key.to_vec()).or_default();
         *count += 1;
         *count

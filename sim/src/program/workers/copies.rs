@@ -1,12 +1,13 @@
 //! Copies of failed records in retry and dead-letter topics.
 
 use broker_core::config::ProducerConfig;
+use broker_core::protocol::Header;
 
 use crate::history::{Hop, SimTime, Uid};
-use crate::program::consumer::ConsumerRecord;
 use crate::program::env::Env;
 use crate::program::hop;
 use crate::program::producer::{ProducerClient, ProducerRecord};
+use crate::program::received::ConsumerRecord;
 
 /// Sends copies.
 pub(super) struct Copies {
@@ -35,15 +36,20 @@ impl Copies {
         let origin = hop::read(record.headers()).map(|hop| hop.origin).or(record.uid());
         let hop = Hop {
             origin: origin.expect("workers read what the programs of the trial sent"),
-            from: (record.partition, record.offset()),
+            from: (record.partition_id(), record.offset()),
             attempts,
             not_before,
             dead_letter: not_before.is_none(),
         };
+        // What came with the record goes on with it, but for what told of its last hop.
+        let theirs = hop::without_hop(record.headers());
+        let headers: Vec<Header> = theirs.cloned().chain(hop::headers(&hop)).collect();
         loop {
-            let mut copy = ProducerRecord::to(topic)
-                .payload(record.payload())
-                .headers(hop::headers(&hop));
+            let mut copy = ProducerRecord::to(topic).headers(headers.clone());
+            copy = match record.is_tombstone() {
+                true => copy.tombstone(),
+                false => copy.payload(record.payload()),
+            };
             if let Some(key) = record.key() {
                 copy = copy.key(key);
             }

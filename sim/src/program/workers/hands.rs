@@ -5,9 +5,10 @@ use std::sync::Arc;
 use broker_core::random::Random;
 
 use crate::history::SimTime;
-use crate::program::consumer::{ConsumerClient, ConsumerRecord};
+use crate::program::consumer::ConsumerClient;
 use crate::program::env::Env;
 use crate::program::hop;
+use crate::program::received::ConsumerRecord;
 use crate::program::service::ServiceClient;
 use crate::scenario::WorkerGroup;
 

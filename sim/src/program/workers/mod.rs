@@ -17,11 +17,13 @@ mod tests;
 use core::time::Duration;
 use std::sync::Arc;
 
-use broker_core::types::{Offset, TopicPartition};
+use broker_core::types::Offset;
 
 use self::hands::Hands;
-use super::consumer::{ConsumerClient, ConsumerRecord, PollError, RebalanceListener};
+use super::consumer::{ConsumerClient, PollError, RebalanceListener};
 use super::env::Env;
+use super::partition::TopicPartition;
+use super::received::ConsumerRecord;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
 
 /// How long one poll waits: a worker that is asked to end notices it by then.
@@ -97,7 +99,7 @@ impl RebalanceListener for Commits {
 
 /// The next offset to read behind a record.
 fn behind(record: &ConsumerRecord) -> (TopicPartition, Offset) {
-    (record.partition, record.offset().next())
+    (record.partition.clone(), record.offset().next())
 }
 
 /// Moves the positions back to the first of these records in each partition, so that they are polled again and no
@@ -106,8 +108,8 @@ fn give_back(consumer: &mut ConsumerClient, records: &[ConsumerRecord]) {
     let mut seen = Vec::new();
     for record in records {
         if !seen.contains(&record.partition) {
-            seen.push(record.partition);
-            consumer.seek(record.partition, record.offset());
+            seen.push(record.partition.clone());
+            consumer.seek(&record.partition, record.offset());
         }
     }
 }

@@ -8,13 +8,14 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use broker_core::config::millis;
-use broker_core::types::TopicPartition;
 
 use super::POLL;
 use super::hands::Hands;
 use crate::history::ProcessOutcome;
 use crate::program::clock::Clock;
-use crate::program::consumer::{ConsumerClient, ConsumerRecord, PollError, RebalanceListener};
+use crate::program::consumer::{ConsumerClient, PollError, RebalanceListener};
+use crate::program::partition::TopicPartition;
+use crate::program::received::ConsumerRecord;
 
 /// Records that wait for a task, for each task: more are not polled.
 const WAITING: usize = 4;

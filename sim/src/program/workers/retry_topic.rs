@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::types::TopicPartition;
-
 use super::copies::Copies;
 use super::hands::Hands;
 use super::{Commits, POLL, behind};
 use crate::history::{ProcessOutcome, SimTime};
-use crate::program::consumer::{ConsumerClient, ConsumerRecord, PollError, RebalanceListener};
+use crate::program::consumer::{ConsumerClient, PollError, RebalanceListener};
 use crate::program::hop;
+use crate::program::partition::TopicPartition;
+use crate::program::received::ConsumerRecord;
 use crate::program::work::Work;
 use crate::scenario::{CommitMode, WorkerProgram};
 
@@ -36,7 +36,7 @@ pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) -> Resu
         }
         waiting.commits.before_work(consumer).await;
         for record in &records {
-            if waiting.has_parked(record.partition) {
+            if waiting.has_parked(&record.partition) {
                 continue;
             }
             let not_before = hop::read(record.headers()).and_then(|hop| hop.not_before);
@@ -88,15 +88,15 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn has_parked(&self, partition: TopicPartition) -> bool {
-        self.parked.contains_key(&partition)
+    fn has_parked(&self, partition: &TopicPartition) -> bool {
+        self.parked.contains_key(partition)
     }
 
     /// The partition waits for this record, which is polled again when it is due.
     fn park(&mut self, consumer: &mut ConsumerClient, record: &ConsumerRecord, due: SimTime) {
-        consumer.pause(&[record.partition]);
-        consumer.seek(record.partition, record.offset());
-        self.parked.insert(record.partition, due);
+        consumer.pause(std::slice::from_ref(&record.partition));
+        consumer.seek(&record.partition, record.offset());
+        self.parked.insert(record.partition.clone(), due);
     }
 
     fn resume_due(&mut self, now: SimTime, consumer: &mut ConsumerClient) {

@@ -225,15 +225,24 @@ fn positions_are_committed_when_the_mode_says() {
     ] {
         let history = history(&format!("commit = \"{mode}\"\nprocessing = \"3ms\"\n"));
         let (mut ended, mut commits, mut ahead) = (BTreeMap::new(), 0, 0);
+        let mut probes = BTreeSet::new();
         for entry in &history {
             match &entry.what {
                 What::ProcessEnded { processing, .. } => {
                     ended.insert(processing.partition, processing.offset.next());
                 }
+                What::Polled(records) => {
+                    let of_trial = records.iter().filter(|record| record.is_probe);
+                    probes.extend(of_trial.map(|record| (record.partition, record.offset)));
+                }
                 What::CommitInvoked { offsets, .. } if !offsets.is_empty() => {
                     commits += 1;
                     let behind = |(partition, offset): &(TopicPartition, Offset)| {
-                        *offset > ended.get(partition).copied().unwrap_or(Offset::ZERO)
+                        let mut end = ended.get(partition).copied().unwrap_or(Offset::ZERO);
+                        while probes.contains(&(*partition, end)) {
+                            end = end.next();
+                        }
+                        *offset > end
                     };
                     ahead += usize::from(offsets.iter().any(behind));
                 }
@@ -250,6 +259,15 @@ fn positions_are_committed_when_the_mode_says() {
             "{mode}: {ahead} of {commits} commits were ahead of the work"
         );
         assert!(ends(&history).len() > 300, "{mode}");
+        assert!(
+            !probes.is_empty(),
+            "{mode}: consumers get the records that close a trial"
+        );
+        let is_probe = |processing: &Processing| probes.contains(&(processing.partition, processing.offset));
+        assert!(
+            !ends(&history).iter().any(|(_, processing, _)| is_probe(processing)),
+            "{mode}: and keep them from their programs"
+        );
     }
 }
 

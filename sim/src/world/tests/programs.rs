@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use broker_core::config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, TopicConfig};
-use broker_core::types::{PartitionIndex, TopicName};
+use broker_core::types::PartitionIndex;
 
 use super::*;
 use crate::history::Uid;
 use broker_core::client::producer::ProducerRecord;
 
-use crate::program::{PollError, SendError};
+use crate::program::{PollError, SendError, TopicPartition};
 use crate::scenario::{ConsumerGroup, Keys, ProducerGroup, Topic};
 
 /// Adds the program `load/1`. Without a topic there is nobody to answer it.
@@ -54,11 +54,12 @@ fn on_producer<F: Future<Output = ()> + 'static>(main: impl Fn(Props) -> F + Sen
 }
 
 fn record(props: &Props, size: usize) -> ProducerRecord {
+    let producer = props.producer.as_ref().expect("a producer");
     ProducerRecord {
         topic: "orders".into(),
         partition: Some(PartitionIndex(1)),
         key: None,
-        value: Some(props.producer.as_ref().expect("a producer").value(size)),
+        value: Some(producer.value(producer.next_uid(), size)),
         headers: Vec::new(),
         timestamp: None,
     }
@@ -209,7 +210,7 @@ fn a_killed_program_never_resumes_wherever_it_waits() {
         ("poll", Library::Consumer(Box::default()), |props| {
             Box::pin(async move {
                 let mut consumer = props.consumer.unwrap();
-                consumer.assign(vec![("orders".into(), PartitionIndex(0))]);
+                consumer.assign([("orders", 0)]);
                 let _ = consumer.poll(S).await;
             })
         }),
@@ -501,16 +502,15 @@ fn a_consumer_seeks_and_tells_its_position() {
         async move {
             props.clock.sleep(MS * 1500).await;
             let mut consumer = props.consumer.unwrap();
-            let topic = TopicName::from("orders");
-            consumer.assign(vec![(topic.clone(), PartitionIndex(1))]);
+            let partition = TopicPartition::new("orders", 1);
+            consumer.assign([&partition]);
             let nothing = consumer.poll(MS * 100).await.unwrap();
-            let partition = consumer.partition_id(&topic, PartitionIndex(1)).unwrap();
-            let end = consumer.position(partition).unwrap();
-            consumer.seek(partition, Offset(2));
+            let end = consumer.position(&partition).unwrap();
+            consumer.seek(&partition, Offset(2));
             let records = consumer.poll(S).await.unwrap();
-            let offsets: Vec<i64> = records.iter().map(|record| record.record.offset.0).collect();
-            let lag = consumer.lag(partition);
-            let after = consumer.position(partition).unwrap();
+            let offsets: Vec<i64> = records.iter().map(|record| record.offset().0).collect();
+            let lag = consumer.lag(&partition);
+            let after = consumer.position(&partition).unwrap();
             log.lock().unwrap().push((nothing.len(), end.0, offsets, lag, after.0));
         }
     });
@@ -553,10 +553,13 @@ fn without_a_reset_policy_a_poll_ends_with_an_error_until_a_seek() {
         let log = Arc::clone(&theirs);
         async move {
             let mut consumer = props.consumer.unwrap();
-            let topic = TopicName::from("orders");
-            consumer.assign(vec![(topic.clone(), PartitionIndex(0))]);
+            consumer.assign([("orders", 0)]);
             let error = consumer.poll(S * 10).await.unwrap_err();
-            let partition = consumer.partition_id(&topic, PartitionIndex(0)).unwrap();
+            let partition = TopicPartition::new("orders", 0);
+            assert_eq!(
+                error.to_string(),
+                "orders/0 has no position, and auto.offset.reset=none names none: seek"
+            );
             assert_eq!(error, PollError::NoOffset { partition });
             consumer.seek(partition, Offset(0));
             let after = consumer.poll(MS * 100).await;
