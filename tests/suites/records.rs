@@ -224,3 +224,50 @@ fn a_consumer_seeks_before_its_topic_is_known_and_after() {
     });
     trial.run(1).assert_pass();
 }
+
+/// What scenario files give to records passes all checks, and consumers that go back get records twice.
+#[test]
+fn producers_and_consumers_of_scenario_files_use_all_of_it() {
+    let stage = "duration = \"20s\"\ncluster = { brokers = 3 }\n\
+        topics = [{ name = \"orders\", partitions = 2 }, { name = \"audit\" }]\n\
+        [[producers]]\nname = \"app\"\ntopics = [\"orders\", \"audit\"]\nrate = 20\nheaders = 2\n\
+        timestamps = { behind = \"30s\" }\ntombstones = 0.2\nkeys = { distribution = \"uniform\", count = 5 }\n\
+        [[consumers]]\nname = \"reader\"\ntopic = \"orders\"\nschedule = [\n\
+        { at = \"10s\", seek = \"beginning\" }, { at = \"12s\", pause = \"orders/0\" }, { at = \"15s\", resume = \"all\" },\n\
+        { at = \"16s\", seek = \"back 5\", partition = \"orders/1\" }, { at = \"17s\", seek = 3 } ]\n";
+    let seen = Arc::new(Mutex::new(BTreeMap::new()));
+    let theirs = Arc::clone(&seen);
+    let trial = Trial::from_toml(stage).program("audit", move |env| {
+        let seen = Arc::clone(&theirs);
+        async move {
+            let mut consumer = env.consumer(from_the_beginning());
+            consumer.assign([("audit", 0)]);
+            loop {
+                for record in consumer.poll(Duration::from_secs(1)).await.expect("a reset policy") {
+                    assert_eq!(record.headers().len(), 2, "{record:?}");
+                    assert_eq!(record.header("header-1"), record.header("header-2"));
+                    let age = env.timestamp().0 - record.timestamp().0;
+                    let is_late = usize::from(age > 2_000);
+                    let mut seen = seen.lock().unwrap();
+                    let (count, late) = seen.entry(record.is_tombstone()).or_insert((0, 0));
+                    (*count, *late) = (*count + 1, *late + is_late);
+                }
+            }
+        }
+    });
+    let outcome = trial.run(2);
+    outcome.assert_pass();
+    let seen = seen.lock().unwrap();
+    let [(values, late), (tombstones, _)] = [seen[&false], seen[&true]];
+    assert!(
+        tombstones > 20 && values > 2 * tombstones && late > values / 2,
+        "{seen:?}"
+    );
+    let in_audit = values + tombstones;
+    assert!((in_audit as u64 * 2).abs_diff(outcome.records_acked) <= 1, "in turn");
+    assert!(
+        outcome.records_consumed > outcome.records_acked + 100,
+        "{}",
+        outcome.records_consumed
+    );
+}

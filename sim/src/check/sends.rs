@@ -114,7 +114,10 @@ impl Sends {
             partitions: topic.partitions as usize,
         });
         let mut topics: Vec<Topic> = topics.collect();
-        let of_producers = scenario.producers.iter().map(|group| (&*group.topic, &group.config));
+        let of_producers = scenario.producers.iter().flat_map(|group| {
+            let topics = group.topics.iter();
+            topics.map(|topic| (topic.as_str(), &group.config))
+        });
         let of_workers = scenario.workers.iter().flat_map(|workers| {
             let topics = workers.program.output_topics().into_iter();
             topics.map(|topic| (topic, &workers.producer))

@@ -69,8 +69,8 @@ pub(crate) enum Role {
     Load {
         group: Arc<ProducerGroup>,
         keys: Arc<KeySource>,
-        /// How many partitions its topic has.
-        partitions: u32,
+        /// Its topics, and how many partitions each has.
+        topics: Vec<(TopicName, u32)>,
         /// The end of the safety phase.
         until: SimTime,
     },
@@ -105,7 +105,11 @@ pub(crate) fn cast(scenario: &Scenario, own: &[OwnProgram]) -> Cast {
             let role = Role::Load {
                 group: Arc::clone(&group),
                 keys: Arc::clone(&keys),
-                partitions: partitions_of(scenario, &group.topic),
+                topics: group
+                    .topics
+                    .iter()
+                    .map(|topic| (topic.as_str().into(), partitions_of(scenario, topic)))
+                    .collect(),
                 until: SimTime::after(scenario.duration),
             };
             cast.push(format!("{}/{number}", group.name), role);
@@ -305,15 +309,15 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
         Role::Load {
             group,
             keys,
-            partitions,
+            topics,
             until,
         } => {
             let brake = group.backpressure.as_ref();
-            let brake = brake.map(|spec| LagBrake::new(&shared, client + 1, &group.topic, spec));
+            let brake = brake.map(|spec| LagBrake::new(&shared, client + 1, &group.topics[0], spec));
             let producer = producer(&group.config);
             load::run(group, keys, *until, &producer, brake.as_ref(), &clock, random).await;
             clock.sleep_until(*until).await;
-            probe::run(&[(group.topic.as_str().into(), *partitions)], &producer, &clock).await;
+            probe::run(topics, &producer, &clock).await;
         }
         Role::Reader { group, partitions } => reader::run(group, partitions, consumer(), clock).await,
         Role::Probe { topics, config } => probe::run(topics, &producer(config), &clock).await,

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use broker_core::client::producer::ProducerRecord;
+use broker_core::protocol::Header;
 use broker_core::random::Random;
+use broker_core::types::{Timestamp, TopicName};
 use bytes::Bytes;
 
 use super::clock::Clock;
 use super::lag::LagBrake;
 use super::producer::ProducerClient;
 use crate::history::SimTime;
+use crate::mark;
 use crate::scenario::{KeyStrategy, Keys, ProducerGroup};
 
 /// Records that are due within this time of each other are sent together, as a load generator that sleeps by the
@@ -31,7 +34,7 @@ pub(super) async fn run(
     clock.sleep_until(SimTime::after(group.start)).await;
     let stop = group.stop.map_or(until, |stop| SimTime::after(stop).min(until));
     let mean_gap = 1e9 / group.rate;
-    let topic = group.topic.as_str().into();
+    let mut shape = RecordShape::new(group);
     let mut due = clock.now().0 + exponential(mean_gap, &mut random);
     let mut tick = 0;
     while due < stop.0 {
@@ -39,14 +42,8 @@ pub(super) async fn run(
         let now = clock.now();
         tick = now.0 + TICK;
         while due <= now.0 && due < stop.0 {
-            let record = ProducerRecord {
-                topic: broker_core::types::TopicName::clone(&topic),
-                partition: None,
-                key: keys.draw(&mut random),
-                value: Some(producer.value(producer.next_uid(), group.record_size as usize)),
-                headers: Vec::new(),
-                timestamp: None,
-            };
+            let key = keys.draw(&mut random);
+            let record = shape.record(producer, key, &mut random);
             // A record that is refused is in the history as failed; the next one may do better.
             let _ = producer.send_prepared(record).enqueued().await;
             let slowed = brake.map_or(1.0, LagBrake::factor);
@@ -54,6 +51,63 @@ pub(super) async fn run(
         }
     }
     producer.flush().await;
+}
+
+/// Makes the records of one producer.
+struct RecordShape<'a> {
+    group: &'a ProducerGroup,
+    topics: Vec<TopicName>,
+    header_names: Vec<Bytes>,
+    /// How many records were made.
+    count: u64,
+}
+
+impl RecordShape<'_> {
+    fn new(group: &ProducerGroup) -> RecordShape<'_> {
+        RecordShape {
+            group,
+            topics: group.topics.iter().map(|topic| topic.as_str().into()).collect(),
+            header_names: (1..=group.headers)
+                .map(|number| Bytes::from(format!("header-{number}")))
+                .collect(),
+            count: 0,
+        }
+    }
+
+    /// The next record. Nothing is drawn for what the group does not have.
+    fn record(&mut self, producer: &ProducerClient, key: Option<Bytes>, random: &mut Random) -> ProducerRecord {
+        let group = self.group;
+        let turn = (self.count % self.topics.len() as u64) as usize;
+        self.count += 1;
+        let uid = producer.next_uid();
+        let (mut headers, mut value) = (Vec::new(), None);
+        if group.tombstones > 0.0 && random.chance(group.tombstones) {
+            headers.push(mark::of_tombstone(uid));
+        } else {
+            value = Some(producer.value(uid, group.record_size as usize));
+        }
+        if !self.header_names.is_empty() {
+            let number = Bytes::from(self.count.to_string());
+            let named = self.header_names.iter().map(|name| Header {
+                key: name.clone(),
+                value: Some(number.clone()),
+            });
+            headers.extend(named);
+        }
+        let behind = group.behind.as_millis() as u64;
+        let timestamp = (behind > 0).then(|| {
+            let now = producer.timestamp().0;
+            Timestamp(now - random.within(0..=behind) as i64)
+        });
+        ProducerRecord {
+            topic: self.topics[turn].clone(),
+            partition: None,
+            key,
+            value,
+            headers,
+            timestamp,
+        }
+    }
 }
 
 /// A gap of this mean, at least a nanosecond.

@@ -183,6 +183,11 @@ impl ProducerClient {
         })
     }
 
+    /// Now, by the clock of its node.
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        self.shared.lock().local_time(self.client).timestamp()
+    }
+
     /// A name that no other record of the trial has.
     pub(crate) fn next_uid(&self) -> Uid {
         let mut station = self.shared.lock();

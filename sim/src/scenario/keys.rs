@@ -41,8 +41,10 @@ pub const SECTIONS: &[&Section] = &[
     &TOPIC,
     &PRODUCER,
     &KEYS,
+    &TIMESTAMPS,
     &BACKPRESSURE,
     &CONSUMER,
+    &SCHEDULE,
     &WORKER,
     &SERVICE,
     &FAULT,
@@ -263,9 +265,33 @@ pub const PRODUCER: Section = Section {
         ),
         key("count", "number", "1", "how many"),
         key("topic", "string", "", "where they send to"),
+        key(
+            "topics",
+            "list of strings",
+            "`topic` alone",
+            "several topics to send to in turn, instead of `topic`",
+        ),
         key("rate", "number", "", "records a second, each"),
         key("record_size", "bytes", "100", "bytes of a record's value, at least 8"),
         key("keys", "`none` or table", "\"none\"", "how keys are drawn"),
+        key(
+            "headers",
+            "number",
+            "0",
+            "how many headers each record has: `header-1`, `header-2`, …, with the record's number as their value",
+        ),
+        key(
+            "timestamps",
+            "table",
+            "the time of the send",
+            "what the records' timestamps are",
+        ),
+        key(
+            "tombstones",
+            "number",
+            "0",
+            "the share of records without a value, 0 to 1; they need keys",
+        ),
         key(
             "backpressure",
             "table",
@@ -317,6 +343,18 @@ pub const KEYS: Section = Section {
     ],
 };
 
+/// `timestamps = {…}` of a producer
+pub const TIMESTAMPS: Section = Section {
+    name: "producers.timestamps",
+    meaning: "what the records' timestamps are",
+    keys: &[key(
+        "behind",
+        "duration",
+        "",
+        "event times: drawn evenly from the time of the send back to so long before",
+    )],
+};
+
 /// `backpressure = {…}` of a producer
 pub const BACKPRESSURE: Section = Section {
     name: "producers.backpressure",
@@ -333,6 +371,39 @@ pub const BACKPRESSURE: Section = Section {
             "number",
             "",
             "the records that a partition may be behind; at n times as many the rate is an n-th",
+        ),
+    ],
+};
+
+/// A step of `schedule = […]` of consumers
+pub const SCHEDULE: Section = Section {
+    name: "consumers.schedule",
+    meaning: "something that consumers do at a time: exactly one of `seek`, `pause`, `resume`",
+    keys: &[
+        key("at", "duration", "", "when; behind the records that they work on then"),
+        key(
+            "seek",
+            "string or number",
+            "none",
+            "where positions move to: `beginning`, `end`, an offset, or so many records back: `back 100`",
+        ),
+        key(
+            "partition",
+            "string",
+            "all that a consumer reads",
+            "of which partition: `orders/0`",
+        ),
+        key(
+            "pause",
+            "string",
+            "none",
+            "what is not fetched any more: `orders/0`, or `all`",
+        ),
+        key(
+            "resume",
+            "string",
+            "none",
+            "what is fetched again: `orders/0`, or `all`",
         ),
     ],
 };
@@ -490,6 +561,12 @@ pub const CONSUMER: Section = Section {
             "how long a program works on each record",
         ),
         key("start", "duration", "\"0s\"", "when they begin"),
+        key(
+            "schedule",
+            "list of tables",
+            "[]",
+            "what they do by the clock besides reading",
+        ),
         key(
             "config",
             CONFIG,

@@ -117,7 +117,11 @@ impl Lint<'_> {
                     "raise `replication_factor`, or lower `min.insync.replicas`",
                 );
             }
-            let producers = self.scenario.producers.iter().any(|group| group.topic == topic.name);
+            let producers = self
+                .scenario
+                .producers
+                .iter()
+                .any(|group| group.topics.contains(&topic.name));
             let consumers = self.scenario.consumers.iter().any(|group| group.topic == topic.name);
             let workers = self.scenario.workers.iter().any(|group| {
                 let mut topics = group.subscription().chain(group.outputs());
@@ -175,8 +179,10 @@ impl Lint<'_> {
                 .scenario
                 .topics
                 .iter()
-                .find(|topic| topic.name == group.topic)
-                .map_or(1, |topic| topic.replication_factor);
+                .filter(|topic| group.topics.contains(&topic.name))
+                .map(|topic| topic.replication_factor)
+                .max()
+                .unwrap_or(1);
             bytes += group.rate
                 * f64::from(group.count)
                 * seconds.as_secs_f64()

@@ -14,6 +14,7 @@ pub mod lint;
 pub mod nearest;
 pub mod parse;
 pub mod reader;
+mod schedule;
 mod settings;
 pub mod units;
 pub mod validate;
@@ -32,6 +33,7 @@ use crate::fault::PlannedFault;
 use crate::nemesis::NemesisSpec;
 
 pub use faults::{KINDS as FAULT_KINDS, parse_target};
+pub use schedule::{ConsumerStep, ScheduledStep, SeekTarget};
 pub use settings::{SettingsSection, settings_sections};
 
 /// A validated scenario: every name resolves, every topology is possible.
@@ -159,8 +161,8 @@ pub struct ProducerGroup {
     pub name: String,
     /// How many.
     pub count: u32,
-    /// Where they send to.
-    pub topic: String,
+    /// Where they send to, in turn; at least one.
+    pub topics: Vec<String>,
     /// Records a second, each.
     pub rate: f64,
     /// Bytes of a value, at least 8.
@@ -169,6 +171,12 @@ pub struct ProducerGroup {
     pub keys: Keys,
     /// What is made of a key before it is sent.
     pub key_strategy: KeyStrategy,
+    /// How many headers each record has: `header-1`, `header-2`, …, with the number of the record.
+    pub headers: u32,
+    /// Timestamps are drawn evenly from the time of the send back to so long before.
+    pub behind: Duration,
+    /// The share of records that are tombstones.
+    pub tombstones: f64,
     /// What slows them down.
     pub backpressure: Option<Backpressure>,
     /// When they begin.
@@ -239,6 +247,8 @@ pub struct ConsumerGroup {
     pub processing: Duration,
     /// When they begin.
     pub start: Duration,
+    /// What they do by the clock, in the order of times.
+    pub schedule: Vec<ScheduledStep>,
     /// Settings.
     pub config: ConsumerConfig,
 }

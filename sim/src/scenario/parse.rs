@@ -11,6 +11,7 @@ use super::error::{Problem, ScenarioError};
 use super::keys;
 use super::nearest::nearest;
 use super::reader::{Marks, Notes, Table, Value};
+use super::schedule;
 use super::{
     Cluster, ConsumerGroup, Expectation, Hardware, KeyStrategy, Keys, Limits, Network, ProducerGroup, Scenario, Topic,
     faults, settings, validate, workers,
@@ -324,7 +325,7 @@ fn topic(table: &Table<'_>, cluster: &Cluster) -> Option<Topic> {
 
 fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
     let name = table.required("name").and_then(|value| value.text());
-    let topic = table.required("topic").and_then(|value| value.text());
+    let topics = producer_topics(table);
     let rate = table.required("rate").and_then(|value| value.number(0.0..=1e9));
     let config = table.get("config").and_then(|value| {
         let (mut config, given) = value.settings(ProducerConfig::KEYS, &ProducerConfig::default())?;
@@ -346,6 +347,16 @@ fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
             .unwrap_or(100) as u32,
         keys,
         key_strategy,
+        headers: table.get("headers").and_then(|value| value.count(0..=100)).unwrap_or(0),
+        behind: table
+            .get("timestamps")
+            .and_then(|value| value.table(&keys::TIMESTAMPS))
+            .and_then(|timestamps| timestamps.required("behind")?.positive_duration())
+            .unwrap_or_default(),
+        tombstones: table
+            .get("tombstones")
+            .and_then(|value| value.number(0.0..=1.0))
+            .unwrap_or(0.0),
         backpressure: table
             .get("backpressure")
             .and_then(|value| workers::backpressure(&value)),
@@ -356,10 +367,31 @@ fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
         stop: table.get("stop").and_then(|value| value.duration()),
         config: config.unwrap_or_default(),
         name: name?.to_owned(),
-        topic: topic?.to_owned(),
+        topics: topics?,
         rate: rate?,
     };
     Some(group)
+}
+
+/// `topic`, or `topics`.
+fn producer_topics(table: &Table<'_>) -> Option<Vec<String>> {
+    let Some(several) = table.get("topics") else {
+        let topic = table.required("topic")?.text()?;
+        return Some(vec![topic.to_owned()]);
+    };
+    if table.get("topic").is_some() {
+        several.problem(
+            "`topic` and `topics` exclude each other",
+            "name all of them in `topics`",
+        );
+        return None;
+    }
+    let listed = several.list()?;
+    if listed.is_empty() {
+        several.problem("`topics` names no topic", "write at least one: `topics = [\"orders\"]`");
+        return None;
+    }
+    listed.iter().map(|value| Some(value.text()?.to_owned())).collect()
 }
 
 fn record_keys(value: &Value<'_>) -> Option<(Keys, KeyStrategy)> {
@@ -433,6 +465,7 @@ fn consumer(table: &Table<'_>) -> Option<ConsumerGroup> {
             .get("start")
             .and_then(|value| value.duration())
             .unwrap_or_default(),
+        schedule: schedule::schedule(table, topic.unwrap_or_default()),
         config: config.map_or(default, |(config, _)| config),
         name: name?.to_owned(),
         topic: topic?.to_owned(),

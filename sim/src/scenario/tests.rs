@@ -1,5 +1,6 @@
 //! Whole files in, scenarios or messages out.
 
+mod records;
 mod workers;
 
 use core::time::Duration;

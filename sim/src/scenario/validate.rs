@@ -12,7 +12,7 @@ use super::error::Problem;
 use super::nearest::nearest;
 use super::reader::Marks;
 use super::units::{show_count, show_duration};
-use super::{Scenario, settings};
+use super::{ConsumerGroup, Keys, Scenario, schedule, settings};
 use crate::fault::{Fault, Target};
 
 /// The most partitions, with their replicas, that a scenario may have.
@@ -202,7 +202,28 @@ impl Judge<'_> {
     fn producers(&mut self) {
         for (index, group) in self.scenario.producers.iter().enumerate() {
             let path = format!("producers.{index}");
-            self.topic_exists(&format!("{path}.topic"), &group.topic);
+            match &group.topics[..] {
+                [topic] => self.topic_exists(&format!("{path}.topic"), topic),
+                topics => {
+                    for (place, topic) in topics.iter().enumerate() {
+                        self.topic_exists(&format!("{path}.topics.{place}"), topic);
+                    }
+                }
+            }
+            if group.tombstones > 0.0 && group.keys == Keys::None {
+                self.add(
+                    &format!("{path}.tombstones"),
+                    "tombstones without keys delete nothing",
+                    "give the records keys: `keys = { distribution = \"uniform\", count = 1000 }`",
+                );
+            }
+            if group.backpressure.is_some() && group.topics.len() > 1 {
+                self.add(
+                    &format!("{path}.backpressure"),
+                    "`backpressure` watches the readers of one topic, and these producers have several",
+                    "remove it, or make a group of producers for each topic",
+                );
+            }
             self.before_the_end(&format!("{path}.start"), "the producers would begin", group.start);
             if let Some(stop) = group.stop.filter(|stop| *stop <= group.start) {
                 let hint = format!("`stop` must be after `start`, {}", show_duration(group.start));
@@ -243,7 +264,28 @@ impl Judge<'_> {
             let path = format!("consumers.{index}");
             self.topic_exists(&format!("{path}.topic"), &group.topic);
             self.before_the_end(&format!("{path}.start"), "the consumers would begin", group.start);
+            self.schedule(&format!("{path}.schedule"), group);
             self.settings(&format!("{path}.config"), &group.config);
+        }
+    }
+
+    fn schedule(&mut self, path: &str, group: &ConsumerGroup) {
+        for step in &group.schedule {
+            self.before_the_end(path, "a step of the schedule would be", step.at);
+            let topic = self.scenario.topics.iter().find(|topic| topic.name == group.topic);
+            let partitions = topic.map_or(0, |topic| topic.partitions);
+            if let Some(index) = step.partition.filter(|index| *index >= partitions) {
+                let message = format!("`{}` has no partition {index}", group.topic);
+                self.add(path, message, format!("it has {partitions}, counted from 0"));
+            }
+        }
+        if let Some(place) = schedule::endless_pause(&group.schedule) {
+            let at = show_duration(group.schedule[place].at);
+            self.add(
+                path,
+                format!("a partition is paused and never resumed (at {at}): it is not read to its end"),
+                "add a step behind it: `{ at = \"…\", resume = \"all\" }`",
+            );
         }
     }
 

@@ -7,6 +7,7 @@ use broker_core::config::{BrokerConfig, ProducerConfig};
 use broker_core::protocol::ApiKey;
 
 use super::parse::consumer_defaults;
+use super::schedule;
 use super::units::show_duration;
 use super::{
     Backpressure, Cluster, CommitMode, Expectation, Hardware, KeyStrategy, Keys, Limits, Network, Scenario,
@@ -51,10 +52,22 @@ pub fn to_toml(scenario: &Scenario) -> String {
         file.header("[[producers]]");
         file.put("name", text(&group.name));
         file.put("count", group.count);
-        file.put("topic", text(&group.topic));
+        match &group.topics[..] {
+            [topic] => file.put("topic", text(topic)),
+            topics => file.put("topics", list(topics.iter().map(|topic| text(topic)))),
+        }
         file.put("rate", float(group.rate));
         file.put("record_size", group.record_size);
         file.put("keys", keys(&group.keys, group.key_strategy));
+        if group.headers > 0 {
+            file.put("headers", group.headers);
+        }
+        if !group.behind.is_zero() {
+            file.put("timestamps", format!("{{ behind = {} }}", duration(group.behind)));
+        }
+        if group.tombstones > 0.0 {
+            file.put("tombstones", float(group.tombstones));
+        }
         file.put_some("backpressure", group.backpressure.as_ref().map(backpressure));
         file.put("start", duration(group.start));
         file.put_some("stop", group.stop.map(duration));
@@ -67,6 +80,10 @@ pub fn to_toml(scenario: &Scenario) -> String {
         file.put("topic", text(&group.topic));
         file.put("processing", duration(group.processing));
         file.put("start", duration(group.start));
+        if !group.schedule.is_empty() {
+            let steps = group.schedule.iter().map(|step| schedule::write(step, &group.topic));
+            file.put("schedule", list(steps));
+        }
         file.put("config", settings(&group.config, &consumer_defaults()));
     }
     for group in &scenario.workers {

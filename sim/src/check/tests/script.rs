@@ -266,7 +266,10 @@ pub fn scenario(contract: Contract) -> Scenario {
         producers: vec![ProducerGroup {
             name: "p".to_owned(),
             count: 1,
-            topic: "orders".to_owned(),
+            topics: vec!["orders".to_owned()],
+            headers: 0,
+            behind: Duration::ZERO,
+            tombstones: 0.0,
             rate: 1.0,
             record_size: 9,
             keys: Keys::None,
@@ -288,6 +291,7 @@ pub fn scenario(contract: Contract) -> Scenario {
                 topic: "orders".to_owned(),
                 processing: Duration::ZERO,
                 start: Duration::ZERO,
+                schedule: Vec::new(),
                 config: ConsumerConfig {
                     auto_offset_reset: AutoOffsetReset::Earliest,
                     ..ConsumerConfig::default()

@@ -413,6 +413,12 @@ impl<'a> Value<'a> {
         self.value.is_table()
     }
 
+    /// True when the value is text.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.value.is_str()
+    }
+
     /// True when the value is a list.
     #[must_use]
     pub fn is_list(&self) -> bool {

@@ -19,7 +19,10 @@ pub(super) fn add_load(stage: &mut Stage, rate: f64) {
     stage.scenario.producers.push(ProducerGroup {
         name: "load".to_owned(),
         count: 1,
-        topic: "orders".to_owned(),
+        topics: vec!["orders".to_owned()],
+        headers: 0,
+        behind: Duration::ZERO,
+        tombstones: 0.0,
         rate,
         record_size: 100,
         keys: Keys::Uniform { count: 10 },
@@ -344,6 +347,7 @@ fn records_arrive_as_they_were_sent() {
         topic: "orders".to_owned(),
         processing: US * 10,
         start: Duration::ZERO,
+        schedule: Vec::new(),
         config: ConsumerConfig {
             auto_offset_reset: broker_core::config::AutoOffsetReset::Earliest,
             ..ConsumerConfig::default()
@@ -560,8 +564,13 @@ fn without_a_reset_policy_a_poll_ends_with_an_error_until_a_seek() {
                 error.to_string(),
                 "orders/0 has no position, and auto.offset.reset=none names none: seek"
             );
-            assert_eq!(error, PollError::NoOffset { partition });
-            consumer.seek(partition, Offset(0));
+            assert_eq!(
+                error,
+                PollError::NoOffset {
+                    partition: partition.clone()
+                }
+            );
+            consumer.seek(&partition, Offset(0));
             let after = consumer.poll(MS * 100).await;
             log.lock().unwrap().push(after);
         }
