@@ -1,9 +1,11 @@
 //! One trial: a scenario and a seed in, a verdict and a record out.
 
 use core::time::Duration;
+use std::path::PathBuf;
 
 use broker_core::trace::Event;
 use broker_core::types::NodeId;
+use guard::Guard;
 use reports::record::{FindingLine, GroupTotals, RunRecord, SCHEMA_VERSION};
 
 use crate::check::{Checks, Finish, Judged};
@@ -19,12 +21,15 @@ use crate::verdict::{Findings, Ruling};
 use crate::world::{self, End, Report, Setup};
 
 mod account;
+mod fresh;
 mod own;
 mod own_checks;
 mod run;
 mod trace_file;
+mod verify;
 
 pub use account::{Event as HistoryEvent, Happened, History, Partition, Read, Sent, Worked};
+pub(crate) use fresh::on_fresh_thread;
 pub use own::{Keep, Trial};
 pub use own_checks::View;
 use own_checks::{OwnChecks, OwnWatch};
@@ -122,7 +127,7 @@ pub struct Wanted {
 /// Holds one trial.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
-    hold(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted)
+    on_fresh_thread(|| hold(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted))
 }
 
 /// Holds one trial, and follows single records through it.
@@ -176,7 +181,7 @@ pub fn run_with_leak(scenario: &Scenario, seed: u64, leak: fn() -> u64) -> Outco
     for planned in &mut plan {
         planned.at += Duration::from_nanos(leak() % 1_000);
     }
-    hold(scenario, Own::NONE, seed, plan, Wanted::default())
+    on_fresh_thread(|| hold(scenario, Own::NONE, seed, plan, Wanted::default()))
 }
 
 /// What a user brings along.
@@ -208,7 +213,10 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
         seed,
         trace: wanted.trace,
     };
+    let readable: Vec<PathBuf> = programs.iter().flat_map(|program| program.readable.clone()).collect();
+    let guard = Guard::new(&readable);
     let (report, watch) = world::run_with(setup, programs, watch);
+    drop(guard);
     let mut judged = watch.checks.finish(Finish {
         settled: report.end == End::Settled,
         cut_off: match &report.end {

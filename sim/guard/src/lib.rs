@@ -78,10 +78,10 @@ pub fn refusal() -> Option<Refusal> {
     REFUSAL.with_borrow(Clone::clone)
 }
 
-/// Whether anything was refused on this thread since its last [`Guard`] was made.
+/// The same, which is forgotten.
 #[must_use]
-pub fn has_refused() -> bool {
-    REFUSAL.with_borrow(Option::is_some)
+pub fn take_refusal() -> Option<Refusal> {
+    REFUSAL.take()
 }
 
 /// The path without `.` and `..`, from the root. None without a working directory.
@@ -100,6 +100,7 @@ fn absolute(path: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "threads are guarded too")]
 mod tests {
     use std::fs::File;
     use std::net::TcpListener;
@@ -155,10 +156,10 @@ mod tests {
         let guard = Guard::new(&[folder.join("src")]);
         assert!(File::open(folder.join("src/lib.rs")).is_ok());
         assert!(std::fs::read_dir(folder.join("src")).is_ok());
-        assert!(!has_refused());
+        assert_eq!(refusal(), None);
         assert!(File::options().append(true).open(folder.join("src/lib.rs")).is_err());
         assert!(File::open(folder.join("src/../Cargo.toml")).is_err());
-        assert!(has_refused());
+        assert!(refusal().is_some());
         drop(guard);
         assert!(File::open(folder.join("Cargo.toml")).is_ok());
     }

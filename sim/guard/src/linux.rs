@@ -10,7 +10,7 @@
 )]
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
-use core::ptr::{null, null_mut};
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -200,7 +200,7 @@ fn host_name() -> String {
 }
 
 fn path(name: *const c_char) -> PathBuf {
-    if name == null() {
+    if name.is_null() {
         return PathBuf::new();
     }
     // SAFETY: the caller gives the original a string that ends with a zero.

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::wall::Stopwatch;
 use crate::scenario::Scenario;
 use crate::sweep::{Panic, panics};
-use crate::trial::{Outcome, Wanted};
+use crate::trial::{Outcome, Wanted, on_fresh_thread};
 
 /// Whatever holds a trial: [`crate::trial::run`], or a stand-in in tests of the command.
 pub type Runner = fn(&Scenario, u64, Wanted) -> Outcome;
@@ -16,6 +16,6 @@ pub type Runner = fn(&Scenario, u64, Wanted) -> Outcome;
 /// When it panics.
 pub fn hold(runner: Runner, scenario: &Scenario, seed: u64, wanted: Wanted) -> (Result<Outcome, Panic>, Duration) {
     let stopwatch = Stopwatch::start();
-    let held = panics::catch(|| runner(scenario, seed, wanted));
+    let held = on_fresh_thread(|| panics::catch(|| runner(scenario, seed, wanted)));
     (held, stopwatch.elapsed())
 }

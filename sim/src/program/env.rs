@@ -22,7 +22,7 @@ use super::work::Work;
 /// The surroundings of one run of a program: its clock, its randomness, and its ways to the cluster.
 ///
 /// A program must get time and chance from here, or from `std`, whose clocks and random states are simulated too.
-/// Threads, sockets and files are not there.
+/// Threads, sockets and files are not there: [`crate::program`] says what is guarded.
 pub struct Env {
     /// The program's name: `<name>/<number from 1>`.
     pub name: Arc<str>,

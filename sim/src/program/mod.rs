@@ -4,6 +4,25 @@
 //! read like the client libraries people know ([`ProducerClient`], [`ConsumerClient`]), sleeps on the
 //! simulated [`Clock`], and draws from its own [`Random`]. When its process is killed it ends at the await
 //! where it stands, and starts anew, from the beginning, when the process is started again.
+//!
+//! # What is guarded
+//! A trial must be decided by its seed alone. Every trial runs on a thread that has done nothing before; inside of it:
+//!
+//! | what a program uses | what it gets |
+//! |---|---|
+//! | `std::time`, `tokio::time` of madsim-tokio, `madsim::time` | simulated time: never early, at most some microseconds late; a sleep takes at least 1 ms |
+//! | `HashMap`, `HashSet`, `RandomState`, `rand::rng()`, `uuid` v4, `getrandom` 0.2 to 0.4, `ahash` | chance that the seed decides |
+//! | thread-locals | new ones in each trial |
+//! | sockets, names of hosts, processes, threads | refused: the call fails with `EPERM`, and the trial ends with a message that names the way out |
+//! | files and folders | refused likewise, but for reading what [`Trial::reads`](crate::trial::Trial::reads) allows |
+//! | tasks (`tokio::spawn`, [`Env::spawn`]), `tokio::sync`, `futures`, `select!` | work, and die with the program's node |
+//!
+//! The refusals and `getrandom` 0.2 are there on Linux only. What cannot be guarded, and shows itself in
+//! [`Trial::verify`](crate::trial::Trial::verify) at best: statics, addresses, ids of threads and of madsim's tasks; the
+//! order in which `select!` without `biased;` looks at its branches (tokio and futures count its users in a static); `hashbrown`'s
+//! own hasher (`foldhash` mixes in addresses); `ahash` if the process used it before its first trial; environment variables;
+//! metadata of files; descriptors opened before the trial; raw system calls (`rustix`); threads of a pool that ran before.
+//! `std::thread::sleep` and other blocking calls stop the whole trial, whose time stands still meanwhile.
 
 mod admin;
 mod cast;

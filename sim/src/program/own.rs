@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(crate) struct OwnProgram {
     pub(crate) instances: Instances,
     /// The consumer group that its instances are, and the topics that they must process by the end.
     pub(crate) drains: Option<(String, Vec<String>)>,
+    /// The files and folders of the real world that it may read.
+    pub(crate) readable: Vec<PathBuf>,
     pub(crate) main: Main,
 }
 
@@ -73,6 +76,7 @@ impl OwnProgram {
             name,
             instances,
             drains: None,
+            readable: Vec::new(),
             main: Arc::new(move |env| Box::pin(main(env))),
         }
     }

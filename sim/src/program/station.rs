@@ -6,6 +6,7 @@
 mod consuming;
 mod running;
 mod sends;
+mod timers;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use self::consuming::Consuming;
 pub(crate) use self::consuming::Wish;
 pub(crate) use self::running::{Running, ServiceState};
 use self::sends::Sends;
+use self::timers::Unwatched;
 use super::admin::Admin;
 use super::cast::ClientBirth;
 use super::lag::LagProbe;
@@ -59,11 +61,20 @@ impl Shared {
             topics_ready: false,
             awaiting_topics: Vec::new(),
             woken: 0,
+            unwatched: None,
         })))
     }
 
     /// The station. A panic inside it would be a defect of Trial's own, and of a program's own code none runs inside.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Station> {
+        let mut station = self.as_it_is();
+        if station.unwatched.is_some() {
+            station.enter();
+        }
+        station
+    }
+
+    fn as_it_is(&self) -> MutexGuard<'_, Station> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,6 +112,8 @@ pub(crate) struct Station {
     sleepers: Vec<Sleeper>,
     free_sleepers: Vec<u32>,
     woken: u32,
+    /// While programs run by timers of the executor, and the world does not look.
+    unwatched: Option<Unwatched>,
 }
 
 /// One client of the cluster: the machine of a library and what its program waits for.

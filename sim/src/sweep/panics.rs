@@ -46,6 +46,8 @@ fn install_hook() {
                 .location()
                 .map_or("an unknown place".to_owned(), ToString::to_string);
             let message = info.payload_as_str().unwrap_or("a panic without words").to_owned();
+            // Code that was refused something and gave up says little of why.
+            let message = guard::refusal().map_or(message, |refusal| refusal.to_string());
             let during = world::running_program();
             // The first panic is the cause; later ones come from cleaning up after it.
             FIRST.with_borrow_mut(|first| first.get_or_insert(Panic { place, message, during }).clone());

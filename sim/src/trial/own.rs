@@ -256,6 +256,18 @@ impl Trial {
         name.unwrap_or_else(|| "trial".to_owned())
     }
 
+    /// The program that was added last may read this file, or all files in this folder: fixtures, whose content is a part
+    /// of the test. Nothing else of the real world is there inside of a trial ([`crate::program`] says what is guarded).
+    ///
+    /// # Panics
+    /// When no program was added.
+    #[must_use]
+    pub fn reads(mut self, path: impl Into<PathBuf>) -> Trial {
+        let program = self.programs.last_mut().expect("`reads` stands behind a program");
+        program.readable.push(path.into());
+        self
+    }
+
     /// The scenario, with the trial's name and quirks.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::own::{Keep, Trial};
 use super::own_checks::panic_finding;
 use super::trace_file::traced;
-use super::{Outcome, Own, Wanted, hold, verdict};
+use super::{Outcome, Own, Wanted, hold, on_fresh_thread, verdict};
 use crate::fault::FaultPlan;
 use crate::history::At;
 use crate::nemesis;
@@ -153,7 +153,7 @@ impl Trial {
         }
     }
 
-    fn read(&self) -> Scenario {
+    pub(super) fn read(&self) -> Scenario {
         self.scenario()
             .unwrap_or_else(|error| panic!("{}", error.render(false)))
     }
@@ -193,13 +193,13 @@ impl Trial {
     }
 
     /// Runs one trial. A panic that no program's process could be ended for is its outcome.
-    fn hold_seed(&self, scenario: &Scenario, seed: u64, wanted: Wanted) -> Result<Outcome, Panic> {
+    pub(super) fn hold_seed(&self, scenario: &Scenario, seed: u64, wanted: Wanted) -> Result<Outcome, Panic> {
         let plan = nemesis::plan(scenario, seed);
         let own = Own {
             programs: &self.programs,
             checks: Some(&self.checks),
         };
-        let held = panics::catch(|| hold(scenario, own, seed, plan.clone(), wanted));
+        let held = on_fresh_thread(|| panics::catch(|| hold(scenario, own, seed, plan.clone(), wanted)));
         held.or_else(|panic| match &panic.during {
             Some(during) => Ok(Outcome::panicked(seed, plan, &panic, during)),
             None => Err(panic),

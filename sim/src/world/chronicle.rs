@@ -22,6 +22,8 @@ pub(super) enum Kind {
     FaultBegins = 3,
     FaultEnds = 4,
     Heal = 5,
+    /// A timer that a program has set, not the world.
+    Timer = 6,
 }
 
 impl Kind {

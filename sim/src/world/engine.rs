@@ -22,9 +22,10 @@ use super::queue::Queue;
 use super::strike::Strikes;
 use super::{End, Midwife, Report, Setup, server_name, servers};
 use crate::history::{Observer, SimTime};
-use crate::program::Cast;
 use crate::program::station::{Client, Running, Shared, SleeperId};
+use crate::program::{Cast, Role};
 use crate::scenario::Scenario;
+use crate::sweep::{During, Panic};
 
 /// How often the observer is asked whether the healed cluster has settled.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
@@ -63,6 +64,7 @@ pub(super) struct World<'a, O> {
     pub(super) cast: Arc<Cast>,
     pub(super) shared: Shared,
     pub(super) host: Host,
+    has_own_programs: bool,
     pub(super) observer: O,
     /// How many programs' waits have ended since they last ran.
     pub(super) woken: u32,
@@ -161,6 +163,10 @@ impl<'a, O: Observer> World<'a, O> {
             strikes: Strikes::new(setup.plan),
             midwife,
             host: Host::new(shared.clone(), Arc::clone(&cast), seed),
+            has_own_programs: cast
+                .members
+                .iter()
+                .any(|member| matches!(member.role, Role::Own { .. })),
             cast,
             shared,
             observer,
@@ -179,6 +185,9 @@ impl<'a, O: Observer> World<'a, O> {
         loop {
             if let Some(end) = self.end.take().or_else(|| self.exceeded_limit()) {
                 return end;
+            }
+            if self.has_own_programs {
+                self.run_timers().await;
             }
             let Some((time, happening)) = self.queue.pop() else {
                 return End::NotSettled(vec!["nothing is left that could happen".to_owned()]);
@@ -240,10 +249,51 @@ impl<'a, O: Observer> World<'a, O> {
                 let limit = "the programs do not come to rest".to_owned();
                 self.end = Some(End::Limit(limit));
             }
+            if self.has_own_programs {
+                self.note_refusal();
+            }
             self.after_programs();
             if self.woken == 0 || self.end.is_some() {
                 return;
             }
+        }
+    }
+
+    /// Lets programs run whose own timers ring before the next event. Trial's programs sleep on the world's clock; only
+    /// a user's can have others, and only their trials pay for this.
+    async fn run_timers(&mut self) {
+        while let Some(next) = self.queue.next_time()
+            && self.end.is_none()
+            && self.host.run_timers(SimTime(next)).await
+        {
+            self.now = self.shared.lock().at.time.0;
+            self.count(chronicle::Kind::Timer, chronicle::NOWHERE, |_| {});
+            self.run_programs().await;
+        }
+    }
+
+    /// A program that wanted something of the real world has failed, as by a panic; perhaps it has panicked of it too.
+    fn note_refusal(&mut self) {
+        let Some(refusal) = guard::take_refusal() else {
+            return;
+        };
+        let program = self
+            .cast
+            .members
+            .iter()
+            .position(|member| member.name == refusal.program);
+        let program = program.expect("only programs run under the guard");
+        let mut station = self.shared.lock();
+        if station.panicked.iter().all(|(panicked, _)| *panicked != program) {
+            let panic = Panic {
+                place: "the guard".to_owned(),
+                message: refusal.to_string(),
+                during: Some(During {
+                    program: refusal.program,
+                    time: SimTime(self.now),
+                }),
+            };
+            station.panicked.push((program, panic));
         }
     }
 

@@ -2,13 +2,15 @@
 //!
 //! The world's loop is the main future of a madsim runtime, and every program is a task on a madsim node of its own.
 //! madsim supplies the shuffled order of tasks, the death of a task at whatever await it stands, and the guard that
-//! turns every clock and entropy call of this thread into simulated ones. Its network, files and timers are not used.
+//! turns every clock and entropy call of this thread into simulated ones. Its network and files are not used. Its timers
+//! are not used by Trial itself; those that a user's program sets ([`Host::run_timers`]) ring at their own times.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use broker_core::random::Random;
@@ -39,7 +41,9 @@ thread_local! {
 
 /// The program of this thread whose code runs now, and the time: for who wants to know where a panic comes from.
 pub(crate) fn running_program() -> Option<During> {
-    let time = RUNNING.get()?;
+    // Between two events it is the time of a timer.
+    let elapsed = SimTime::after(TimeHandle::try_current()?.elapsed());
+    let time = RUNNING.get()?.min(elapsed);
     let program = NAMES.with_borrow(|names| names.get(&plugin::node()).cloned())?;
     Some(During { program, time })
 }
@@ -59,7 +63,10 @@ pub(super) struct Host {
 /// Runs `main` as the main future of a fresh madsim runtime.
 pub(super) fn block_on<F: Future>(seed: u64, main: F) -> F::Output {
     let seed = Random::new(seed, "madsim").next_u64();
-    Runtime::with_seed_and_config(seed, madsim::Config::default()).block_on(main)
+    let mut runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
+    // They are refused by the guard of the trial, which has better words for it.
+    runtime.set_allow_system_thread(true);
+    runtime.block_on(main)
 }
 
 impl Host {
@@ -137,6 +144,31 @@ impl Host {
         }
         RUNNING.set(None);
         is_at_rest
+    }
+
+    /// Lets the timers that programs have set ring, each at its own time, until `until`. True if a program that was woken
+    /// so did something with the world: then it is that program's time, by the station's clock, and not yet `until`.
+    ///
+    /// madsim goes from timer to timer while the main future waits for one of its own at `until`. Whoever asks for the
+    /// station meanwhile wakes the main future, so that the world never learns of a deed after its time.
+    pub(super) async fn run_timers(&mut self, until: SimTime) -> bool {
+        let ahead = Duration::from_nanos(until.0).saturating_sub(self.time.elapsed());
+        if ahead <= STEP {
+            // The world is about to move madsim's clock by that little.
+            return false;
+        }
+        self.timer.as_mut().reset(self.time.now_instant() + ahead - ROUNDING);
+        self.shared.leave_to_timers(self.time.clone(), until);
+        RUNNING.set(Some(until));
+        let timer = &mut self.timer;
+        let shared = &self.shared;
+        poll_fn(|context| match shared.was_entered(context.waker()) {
+            true => Poll::Ready(()),
+            false => timer.as_mut().poll(context),
+        })
+        .await;
+        RUNNING.set(None);
+        self.shared.take_back()
     }
 
     /// Ends all programs and waits until their futures are dropped: a madsim runtime leaks the tasks that it still has.

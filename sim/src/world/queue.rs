@@ -49,6 +49,11 @@ impl<E> Queue<E> {
         }));
     }
 
+    /// When the next event is.
+    pub(super) fn next_time(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse(key)| key.time)
+    }
+
     /// Takes the next event.
     pub(super) fn pop(&mut self) -> Option<(u64, E)> {
         let Reverse(key) = self.heap.pop()?;
