@@ -78,6 +78,9 @@ pub struct RunArgs {
     /// Write the files of every trial, also of those that pass
     #[arg(long)]
     pub keep: bool,
+    /// Compare one trial in N with the same trial in a second process; 0 for none. Runs of fewer than 25 trials compare none
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub verify_every: u64,
 }
 
 /// `trial replay`

@@ -19,6 +19,7 @@ mod resume;
 mod run;
 mod summary;
 mod trace;
+mod verify;
 mod voice;
 mod wall;
 

@@ -29,6 +29,8 @@ pub struct RunPlan {
     pub quirks: Vec<String>,
     /// Whether the files of passing trials are kept too.
     pub keep: bool,
+    /// One trial in so many is compared with the same trial in a second process; 0 for none.
+    pub verify_every: u64,
 }
 
 /// Which seeds are held.
@@ -43,6 +45,14 @@ pub enum Mode {
 }
 
 impl RunPlan {
+    /// Whether the trial with this place in the run, from 0, is compared with the same trial in a second process: the
+    /// first, and every so many. A short run compares none, unless it was asked for more than the default.
+    #[must_use]
+    pub fn verifies(&self, place: u64) -> bool {
+        const FEW: u64 = 25;
+        self.trials() >= FEW.min(self.verify_every) && self.verify_every > 0 && place.is_multiple_of(self.verify_every)
+    }
+
     /// How many trials there are.
     #[must_use]
     pub fn trials(&self) -> u64 {
@@ -133,6 +143,7 @@ pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, Plan
         out: args.out.clone(),
         quirks: once_each(&args.quirks),
         keep: args.keep,
+        verify_every: args.verify_every,
     })
 }
 

@@ -1,7 +1,5 @@
 //! `trial replay`: one trial again, and what happened in it.
 
-use std::process::Command;
-
 use super::Host;
 use super::args::ReplayArgs;
 use super::exit::Exit;
@@ -11,6 +9,7 @@ use super::line::TrialLine;
 use super::moment::Moment;
 use super::plan::{PlanError, one_seed, with_quirks};
 use super::trace::{Follow, Window, followed_records, with_trace};
+use super::verify::Again;
 use super::voice::Voice;
 use crate::journey::Whom;
 use crate::scenario::files::{Loaded, load_one};
@@ -172,52 +171,30 @@ impl Replay<'_> {
         })
     }
 
-    /// The same trial in a second process: what one process keeps between trials cannot hide there.
     fn verify(&self, here: &TrialLine, voice: &mut Voice) -> Exit {
-        let there = match self.hold_elsewhere() {
-            Ok(there) => there,
+        let again = Again {
+            file: &self.args.file,
+            seed: self.seed,
+            quirks: &self.args.quirks,
+        };
+        match again.compare(here) {
+            Ok(None) => {
+                voice.say(format!(
+                    "verified: a second process gave the same {} events, digest {}",
+                    show_count(here.events),
+                    here.digest
+                ));
+                Exit::AsExpected
+            }
+            Ok(Some(difference)) => {
+                voice.say(format!("not deterministic: {difference}"));
+                Exit::NotDeterministic
+            }
             Err(why) => {
                 voice.tell(format!("error: the second process could not be asked: {why}"));
-                return Exit::Internal;
+                Exit::Internal
             }
-        };
-        if here.same_run(&there) {
-            voice.say(format!(
-                "verified: a second process gave the same {} events, digest {}",
-                show_count(here.events),
-                here.digest
-            ));
-            return Exit::AsExpected;
         }
-        voice.say(format!(
-            "not deterministic: digest {} after {} events ({}) here, {} after {} ({}) in a second process",
-            here.digest,
-            show_count(here.events),
-            here.verdict,
-            there.digest,
-            show_count(there.events),
-            there.verdict
-        ));
-        Exit::NotDeterministic
-    }
-
-    fn hold_elsewhere(&self) -> Result<TrialLine, String> {
-        let executable = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(executable);
-        command
-            .args(["replay", "--json", "--quiet", "--seed"])
-            .arg(self.seed.to_string());
-        for quirk in &self.args.quirks {
-            command.arg("--quirk").arg(quirk);
-        }
-        let output = command
-            .arg("--")
-            .arg(&self.args.file)
-            .output()
-            .map_err(|error| error.to_string())?;
-        let line = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        serde_json::from_slice(line)
-            .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr).trim()))
     }
 }
 

@@ -16,6 +16,7 @@ use super::plan::{Mode, PlanError, RunPlan, plan};
 use super::progress::Progress;
 use super::resume::SweepFile;
 use super::summary::{Standing, failures};
+use super::verify::Again;
 use super::voice::Voice;
 use super::wall;
 use super::{Host, TABLE_WIDTH};
@@ -58,6 +59,7 @@ pub fn run(args: &RunArgs, host: &Host) -> Exit {
         store,
         voice: &mut voice,
         exit: Exit::AsExpected,
+        verified: 0,
     }
     .hold_all(sweep_file);
     voice.end(exit)
@@ -102,6 +104,8 @@ struct Job {
     record: bool,
     /// Whether it stands for its scenario where scenarios are compared.
     compared: bool,
+    /// Whether it is compared with the same trial in a second process.
+    verify: bool,
 }
 
 /// A trial that was held, and what went wrong around it.
@@ -110,6 +114,8 @@ struct Held {
     troubles: Vec<(Exit, String)>,
     /// To be drawn beside others.
     compared: Option<RunRecord>,
+    /// Whether it was compared with the same trial in a second process.
+    verified: bool,
 }
 
 struct Run<'a> {
@@ -118,6 +124,8 @@ struct Run<'a> {
     store: Store,
     voice: &'a mut Voice,
     exit: Exit,
+    /// How many trials were compared with a second process.
+    verified: u64,
 }
 
 impl Run<'_> {
@@ -176,27 +184,30 @@ impl Run<'_> {
         let total = todo.iter().map(|(_, seeds)| seeds.end - seeds.start).sum();
         let mut progress = Progress::new(total, self.voice.terminal, self.voice.is_quiet());
         let (plan, runner) = (self.plan, self.runner);
-        let jobs = todo.iter().flat_map(|(scenario, seeds)| {
+        let jobs = todo
+            .iter()
+            .flat_map(|(scenario, seeds)| seeds.clone().map(move |seed| (scenario, seed)));
+        let jobs = (0..).zip(jobs).map(|(place, (scenario, seed))| {
             let (loaded, own) = &plan.scenarios[*scenario];
-            seeds.clone().map(|seed| {
-                let first = plan.mode != Mode::Sweep && seed == own.start;
-                Job {
-                    scenario: *scenario,
-                    loaded: Arc::clone(loaded),
-                    seed,
-                    record: plan.keep || first,
-                    compared: first && loaded.scenario.compare.is_some(),
-                }
-            })
+            let first = plan.mode != Mode::Sweep && seed == own.start;
+            Job {
+                scenario: *scenario,
+                loaded: Arc::clone(loaded),
+                seed,
+                record: plan.keep || first,
+                compared: first && loaded.scenario.compare.is_some(),
+                verify: plan.verifies(place),
+            }
         });
         let mut ended_early = false;
         let store = &self.store;
         let mut troubles = Vec::new();
+        let mut verified = 0;
         let mut compared: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
         in_order(
             plan.jobs,
             jobs,
-            |job| hold_one(runner, job, store, plan.mode),
+            |job| hold_one(runner, job, store, plan),
             |job, held: Held| {
                 progress.trial(&held.ruled);
                 let failed = held.ruled.came != Came::AsExpected;
@@ -213,6 +224,7 @@ impl Run<'_> {
                 }
                 tallies[job.scenario].merge(tally);
                 troubles.extend(held.troubles);
+                verified += u64::from(held.verified);
                 if let (Some(word), Some(record)) = (&job.loaded.scenario.compare, held.compared) {
                     compared.entry(word.clone()).or_default().push(record);
                 }
@@ -224,6 +236,7 @@ impl Run<'_> {
             },
         );
         progress.end();
+        self.verified = verified;
         for (word, records) in compared.iter().filter(|(_, records)| records.len() > 1) {
             if let Err(error) = self.store.compare(word, records) {
                 troubles.push((Exit::Internal, format!("error: failed to {error}")));
@@ -254,6 +267,7 @@ impl Run<'_> {
                 seed,
                 record: true,
                 compared: false,
+                verify: false,
             })
             .collect();
         let (runner, store) = (self.runner, &self.store);
@@ -305,6 +319,12 @@ impl Run<'_> {
                 counted(plan.trials() - held, "trial")
             ));
         }
+        if self.verified > 0 {
+            self.voice.say(format!(
+                "{} compared with the same in a second process",
+                counted(self.verified, "trial")
+            ));
+        }
         let failures = failures(&standings, &self.store, &plan.quirks);
         if !failures.is_empty() {
             self.voice.say(format!("\n{failures}"));
@@ -315,25 +335,51 @@ impl Run<'_> {
     }
 }
 
-fn hold_one(runner: Runner, job: &Job, store: &Store, mode: Mode) -> Held {
+fn hold_one(runner: Runner, job: &Job, store: &Store, plan: &RunPlan) -> Held {
     let wanted = Wanted {
         record: job.record,
         trace: false,
     };
     let (held, wall) = hold(runner, &job.loaded.scenario, job.seed, wanted);
     let ruled = judge(&job.loaded.scenario, job.seed, &held, wall);
-    let troubles = match &held {
+    let mut troubles = match &held {
         Ok(outcome) if job.record => keep(job, outcome, store),
-        Ok(outcome) if mode != Mode::Sweep && ruled.came != Came::AsExpected => {
+        Ok(outcome) if plan.mode != Mode::Sweep && ruled.came != Came::AsExpected => {
             keep_again(runner, job, store, Some(outcome))
         }
         Ok(_) | Err(_) => Vec::new(),
     };
+    if job.verify {
+        troubles.extend(verify(job, &ruled, &plan.quirks));
+    }
     let compared = held.ok().and_then(|outcome| outcome.record).filter(|_| job.compared);
     Held {
         ruled,
         troubles,
         compared,
+        verified: job.verify,
+    }
+}
+
+/// Runs a trial in a second process too: the two must be the same.
+fn verify(job: &Job, ruled: &Ruled, quirks: &[String]) -> Option<(Exit, String)> {
+    let again = Again {
+        file: &job.loaded.path,
+        seed: job.seed,
+        quirks,
+    };
+    let scenario = &job.loaded.scenario;
+    let name = format!("error: {}, seed {}", scenario.name, job.seed);
+    match again.compare(&TrialLine::new(scenario, ruled)) {
+        Ok(None) => None,
+        Ok(Some(difference)) => Some((
+            Exit::NotDeterministic,
+            format!("{name} is not deterministic: {difference}"),
+        )),
+        Err(why) => Some((
+            Exit::Internal,
+            format!("{name} could not be verified in a second process: {why}"),
+        )),
     }
 }
 

@@ -10,12 +10,13 @@
 //!
 //! | what a program uses | what it gets |
 //! |---|---|
-//! | `std::time`, `tokio::time` of madsim-tokio, `madsim::time` | simulated time: never early, at most some microseconds late; a sleep takes at least 1 ms |
+//! | `std::time`, `tokio::time` of madsim-tokio (with `--cfg madsim`), `madsim::time` | simulated time: never early, at most some microseconds late; a sleep takes at least 1 ms |
 //! | `HashMap`, `HashSet`, `RandomState`, `rand::rng()`, `uuid` v4, `getrandom` 0.2 to 0.4, `ahash` | chance that the seed decides |
 //! | thread-locals | new ones in each trial |
 //! | sockets, names of hosts, processes, threads | refused: the call fails with `EPERM`, and the trial ends with a message that names the way out |
 //! | files and folders | refused likewise, but for reading what [`Trial::reads`](crate::trial::Trial::reads) allows |
-//! | tasks (`tokio::spawn`, [`Env::spawn`]), `tokio::sync`, `futures`, `select!` | work, and die with the program's node |
+//! | `tokio::time` and `tokio::spawn` of the real tokio | panic: they need its runtime |
+//! | tasks (`tokio::spawn` of madsim-tokio, [`Env::spawn`]), `tokio::sync`, `futures`, `select!` | work, and die with the program's node |
 //!
 //! The refusals and `getrandom` 0.2 are there on Linux only. What cannot be guarded, and shows itself in
 //! [`Trial::verify`](crate::trial::Trial::verify) at best: statics, addresses, ids of threads and of madsim's tasks; the
