@@ -34,6 +34,7 @@ impl Kind {
             Kind::FaultBegins => "a planned fault begins",
             Kind::FaultEnds => "a planned fault ends",
             Kind::Heal => "the heal begins",
+            Kind::Timer => "a program's own timer rings",
         }
     }
 }
