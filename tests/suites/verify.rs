@@ -43,7 +43,7 @@ fn what_a_process_has_for_itself_is_caught_where_it_shows() {
     assert!(message.starts_with("seed 1 is not deterministic\n"), "{message}");
     assert_eq!(lines.len(), 5, "{message}");
     for line in [lines[2], lines[4]] {
-        let named = line.contains(" 3.") && line.contains("s client app/1: SendInvoked");
+        let named = line.contains(" 3.") && line.contains("s client app/1: sent uid 1 (key 0x");
         assert!(named, "time, node and event: {message}");
     }
 }
