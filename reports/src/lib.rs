@@ -9,6 +9,7 @@
 //! | [`numbers`] | numbers as people read them |
 //! | `plot` | throughput, lag and groups over time, as SVG and PNG (feature `plots`) |
 //! | [`summary`] | the table that the command prints after a run |
+//! | [`verdict`] | the word for how a trial came out |
 //! | [`whole`] | files that are there whole or not at all |
 //!
 //! Nothing here reads a clock, the environment or a system font: equal records give equal bytes on every machine.
@@ -20,4 +21,5 @@ pub mod numbers;
 pub mod plot;
 pub mod record;
 pub mod summary;
+pub mod verdict;
 pub mod whole;

@@ -14,6 +14,8 @@ pub use json::to_json;
 
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::Word;
+
 /// The version of the schema below. A reader refuses a larger one.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -30,9 +32,9 @@ pub struct RunRecord {
     pub teaches: String,
     /// The seed.
     pub seed: u64,
-    /// `pass`, `violation`, `allowed` or `inconclusive`.
-    pub verdict: String,
-    /// Check and shape of the violation, if there is one.
+    /// How the trial came out.
+    pub verdict: Word,
+    /// Check and shape of the violation, or the measure that was missed, if there is one.
     pub signature: Option<String>,
     /// The rolling hash of every delivered event, 16 hex digits.
     pub digest: String,

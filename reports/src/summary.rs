@@ -4,6 +4,7 @@
 //! scenario                   verdict       trials   records   sim time     wall
 //! durability/leader-killed   pass             100     1.0 M    6,000 s   12.3 s
 //! durability/acks-one        allowed          100     1.0 M    6,000 s   11.9 s  37× lost-write (acks=1)
+//!     sends: 12 failed · 3,400 unknown
 //! retries/retry-topic        pass             100     1.0 M    6,000 s   14.1 s
 //!     groups: 990.1 k processed · 8,900 retried · 12 dead-lettered · 300 rebalances
 //!
@@ -17,61 +18,14 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::numbers;
 use crate::record::GroupTotals;
+use crate::verdict::Word;
 
-/// How the trials of one scenario ended, taken together. Ordered from good to bad.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum RowVerdict {
-    /// Nothing was found in any trial.
-    Pass,
-    /// Only anomalies were found that the contract allows.
-    Allowed,
-    /// What the scenario expects to find was found.
-    Found,
-    /// Some trial could not be judged.
-    Inconclusive,
-    /// What the scenario expects to find was not found.
-    Missing,
-    /// Some trial broke the contract.
-    Violation,
-}
-
-impl RowVerdict {
-    /// From best to worst.
-    pub const ALL: [RowVerdict; 6] = [
-        RowVerdict::Pass,
-        RowVerdict::Allowed,
-        RowVerdict::Found,
-        RowVerdict::Inconclusive,
-        RowVerdict::Missing,
-        RowVerdict::Violation,
-    ];
-
-    /// The word in the table.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            RowVerdict::Pass => "pass",
-            RowVerdict::Allowed => "allowed",
-            RowVerdict::Found => "found",
-            RowVerdict::Inconclusive => "inconclusive",
-            RowVerdict::Missing => "missing",
-            RowVerdict::Violation => "violation",
-        }
-    }
-
-    /// True when the scenario did what it says.
-    #[must_use]
-    pub fn is_as_expected(self) -> bool {
-        matches!(self, RowVerdict::Pass | RowVerdict::Allowed | RowVerdict::Found)
-    }
-
-    /// The terminal's own green, yellow and red: they fit its background.
-    fn sgr(self) -> &'static str {
-        match self {
-            RowVerdict::Pass | RowVerdict::Allowed | RowVerdict::Found => "32",
-            RowVerdict::Inconclusive => "33",
-            RowVerdict::Missing | RowVerdict::Violation => "1;31",
-        }
+/// The terminal's own green, yellow and red: they fit its background.
+fn sgr(word: Word) -> &'static str {
+    match word {
+        Word::Pass | Word::Allowed | Word::Found => "32",
+        Word::Inconclusive => "33",
+        Word::Missed | Word::Violation | Word::Error => "1;31",
     }
 }
 
@@ -94,7 +48,7 @@ pub struct SummaryRow {
     /// How many trials were held.
     pub trials: u64,
     /// How they ended.
-    pub verdict: RowVerdict,
+    pub verdict: Word,
     /// What to know besides the verdict: the signature and its share, the reason, what is missing. May be empty.
     pub detail: String,
     /// What the contract allowed.
@@ -105,6 +59,10 @@ pub struct SummaryRow {
     pub wall_seconds: f64,
     /// Records whose send was answered ok, in all trials.
     pub records: u64,
+    /// Records whose send failed for certain.
+    pub failed: u64,
+    /// Records whose send ended without an answer that tells.
+    pub unknown: u64,
     /// What consumer groups did, in all trials.
     pub groups: GroupTotals,
 }
@@ -159,8 +117,8 @@ impl Columns {
 
     fn row(&self, text: &mut String, row: &SummaryRow) {
         let name = pad(&cut_front(&row.scenario, self.scenario), self.scenario);
-        let word = pad(row.verdict.word(), VERDICT - 2);
-        let _ = write!(text, "{name}  {}", paint(&word, row.verdict.sgr(), self.colour));
+        let word = pad(row.verdict.as_str(), VERDICT - 2);
+        let _ = write!(text, "{name}  {}", paint(&word, sgr(row.verdict), self.colour));
         let figures = [
             numbers::thousands(row.trials),
             numbers::short(row.records),
@@ -172,9 +130,9 @@ impl Columns {
         }
         self.details(text, row);
         text.push('\n');
-        if let Some(work) = work(&row.groups) {
-            let below = self.width.saturating_sub(4).max(DETAIL);
-            let line = format!("    {}", cut(&work, below));
+        let below = self.width.saturating_sub(4).max(DETAIL);
+        for line in [sends(row), work(&row.groups)].into_iter().flatten() {
+            let line = format!("    {}", cut(&line, below));
             let _ = writeln!(text, "{}", paint(&line, "2", self.colour));
         }
     }
@@ -200,6 +158,16 @@ impl Columns {
             let _ = write!(text, "\n    {}", cut(&detail, below));
         }
     }
+}
+
+/// The sends that were not acknowledged, if there were any.
+fn sends(row: &SummaryRow) -> Option<String> {
+    let counts = [(row.failed, "failed"), (row.unknown, "unknown")];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = counts
+        .map(|(count, what)| format!("{} {what}", numbers::short(*count)))
+        .collect();
+    (!parts.is_empty()).then(|| format!("sends: {}", parts.join(" · ")))
 }
 
 /// What groups did, if there were any.
@@ -246,12 +214,12 @@ fn totals(text: &mut String, rows: &[SummaryRow], width: usize, colour: bool) {
         numbers::counted(trials, "trial")
     );
     let mut used = line.width();
-    for verdict in RowVerdict::ALL.into_iter().rev() {
+    for (verdict, _) in Word::ALL.into_iter().rev() {
         let count = rows.iter().filter(|row| row.verdict == verdict).count();
         if count == 0 {
             continue;
         }
-        let part = format!("{count} {}", verdict.word());
+        let part = format!("{count} {verdict}");
         let separator = if used + 3 + part.width() > width {
             "\n  "
         } else {
@@ -259,7 +227,7 @@ fn totals(text: &mut String, rows: &[SummaryRow], width: usize, colour: bool) {
         };
         used = part.width() + if separator == " · " { used + 3 } else { 2 };
         line += separator;
-        line += &paint(&part, verdict.sgr(), colour);
+        line += &paint(&part, sgr(verdict), colour);
     }
     let _ = writeln!(text, "{line}");
     let simulated = numbers::thousands(sim.round() as u64);
@@ -326,7 +294,7 @@ fn take(chars: impl Iterator<Item = char>, width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn row(scenario: &str, verdict: RowVerdict) -> SummaryRow {
+    fn row(scenario: &str, verdict: Word) -> SummaryRow {
         SummaryRow {
             scenario: scenario.into(),
             trials: 100,
@@ -336,6 +304,8 @@ mod tests {
             sim_seconds: 6_012.4,
             wall_seconds: 12.34,
             records: 1_000_000,
+            failed: 0,
+            unknown: 0,
             groups: GroupTotals::default(),
         }
     }
@@ -352,7 +322,7 @@ mod tests {
             count: 3,
         };
         vec![
-            row("durability/leader-killed-acks-all", RowVerdict::Pass),
+            row("durability/leader-killed-acks-all", Word::Pass),
             SummaryRow {
                 groups: GroupTotals {
                     processed: 1_234_567,
@@ -361,11 +331,13 @@ mod tests {
                     skipped: 0,
                     rebalances: 1_200,
                 },
-                ..row("retries/retry-topic", RowVerdict::Pass)
+                ..row("retries/retry-topic", Word::Pass)
             },
             SummaryRow {
                 allowed: vec![lost.clone()],
-                ..row("durability/acks-one", RowVerdict::Allowed)
+                failed: 12,
+                unknown: 3_400,
+                ..row("durability/acks-one", Word::Allowed)
             },
             SummaryRow {
                 detail: "expected lost-write".into(),
@@ -375,22 +347,22 @@ mod tests {
                 allowed: vec![lost, duplicate],
                 ..row(
                     "durability/unclean-election-after-power-loss-of-all-replicas",
-                    RowVerdict::Found,
+                    Word::Found,
                 )
             },
             SummaryRow {
                 detail: "duplicate was never found".into(),
-                ..row("delivery/retries", RowVerdict::Missing)
+                ..row("delivery/retries", Word::Missed)
             },
             SummaryRow {
                 detail: "lost-write: truncated below the high watermark by the next leader: 3 of 100, first seed 17"
                     .into(),
                 wall_seconds: 1_234.0,
-                ..row("bugs/truncate-to-hw", RowVerdict::Violation)
+                ..row("bugs/truncate-to-hw", Word::Violation)
             },
             SummaryRow {
                 detail: "limit of 5,000,000 events".into(),
-                ..row("performance/öffentlich/日本", RowVerdict::Inconclusive)
+                ..row("performance/öffentlich/日本", Word::Inconclusive)
             },
         ]
     }
@@ -410,7 +382,7 @@ mod tests {
                 &[SummaryRow {
                     trials: 1,
                     records: 1,
-                    ..row("a", RowVerdict::Pass)
+                    ..row("a", Word::Pass)
                 }],
                 100,
                 false

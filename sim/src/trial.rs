@@ -17,7 +17,7 @@ use crate::nemesis;
 use crate::program::OwnProgram;
 use crate::scenario::Scenario;
 use crate::scenario::units::show_duration;
-use crate::verdict::{Findings, Ruling};
+use crate::verdict::{Finding, Findings, Ruling};
 use crate::world::{self, End, Report, Setup};
 
 mod account;
@@ -28,6 +28,7 @@ mod run;
 mod trace_file;
 mod verify;
 
+pub use crate::verdict::{Judgement, Verdict, Word};
 pub use account::{Event as HistoryEvent, Happened, History, Partition, Read, Sent, Worked};
 pub(crate) use fresh::on_fresh_thread;
 pub use own::{Keep, Trial};
@@ -35,30 +36,15 @@ pub use own_checks::View;
 use own_checks::{OwnChecks, OwnWatch};
 pub use run::{Run, Sweep};
 
-/// How a trial ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// No check was violated.
-    Pass,
-    /// Some check was, by this signature.
-    Violation {
-        /// Check and shape.
-        signature: String,
-    },
-    /// The trial could not be judged, for this reason (a limit, mostly).
-    Inconclusive {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// Everything that is known after a trial.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
-    /// How it ended.
+    /// How it ended, by its checks alone.
     pub verdict: Verdict,
+    /// How it came out, seen from what the scenario expects.
+    pub judgement: Judgement,
     /// What the checkers found.
     pub findings: Findings,
     /// The faults that were planned.
@@ -73,6 +59,10 @@ pub struct Outcome {
     pub sim_seconds: f64,
     /// Records whose send was answered ok.
     pub records_acked: u64,
+    /// Records whose send failed for certain.
+    pub records_failed: u64,
+    /// Records whose send ended without an answer that tells.
+    pub records_unknown: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
     /// What all consumer groups together did.
@@ -88,30 +78,36 @@ impl Outcome {
         (self.plan.len() - self.idle_faults.len()) as u64
     }
 
-    /// Insists that no check was violated.
+    /// Insists that the trial came out as its scenario expects.
     ///
     /// # Panics
-    /// When the verdict is another: the message tells what was found, and the seed that finds it again.
+    /// When it did not: the message says what was found, and the seed that finds it again.
     pub fn assert_pass(&self) -> &Outcome {
-        match &self.verdict {
-            Verdict::Pass => self,
-            Verdict::Inconclusive { reason } => panic!("seed {}: inconclusive: {reason}", self.seed),
-            Verdict::Violation { signature } => {
-                let violated = self.findings.kept().iter();
-                let lines: Vec<String> = violated
-                    .filter(|finding| finding.ruling == Ruling::Violation)
-                    .map(|finding| {
-                        format!(
-                            "  at {}: {}: {}",
-                            finding.at.time,
-                            finding.check.name(),
-                            finding.evidence
-                        )
-                    })
-                    .collect();
-                panic!("seed {}: violation: {signature}\n{}", self.seed, lines.join("\n"))
-            }
+        let Judgement {
+            word,
+            signature,
+            evidence,
+            ..
+        } = &self.judgement;
+        if word.is_as_expected() {
+            return self;
         }
+        let violated = self.findings.kept().iter();
+        let violated = violated.filter(|finding| finding.ruling == Ruling::Violation);
+        let mut lines: Vec<String> = violated
+            .map(|finding| {
+                let Finding {
+                    check, at, evidence, ..
+                } = finding;
+                format!("  at {}: {}: {evidence}", at.time, check.name())
+            })
+            .collect();
+        if lines.is_empty() {
+            lines.push(format!("  {evidence}"));
+        }
+        let signature = signature.as_deref().unwrap_or_default();
+        let signature = signature.strip_prefix("inconclusive: ").unwrap_or(signature);
+        panic!("seed {}: {word}: {signature}\n{}", self.seed, lines.join("\n"))
     }
 }
 
@@ -228,13 +224,15 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
         own.finish(&mut judged.findings);
     }
     let verdict = verdict(&judged.findings, &report.end);
+    let judgement = Judgement::of(scenario, &judged.findings, &verdict);
     let record = watch.metrics.map(|metrics| {
         let series = metrics.finish(report.sim_time);
-        record(scenario, seed, &verdict, &judged, &report, series)
+        record(scenario, seed, &judgement, &judged, &report, series)
     });
     Outcome {
         seed,
         verdict,
+        judgement,
         idle_faults: report
             .faults
             .iter()
@@ -248,6 +246,8 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
         events: report.events,
         sim_seconds: report.sim_time.seconds(),
         records_acked: judged.totals.acked,
+        records_failed: judged.totals.failed,
+        records_unknown: judged.totals.unknown,
         records_consumed: judged.totals.consumed,
         groups: judged.groups,
         findings: judged.findings,
@@ -323,27 +323,20 @@ fn verdict(findings: &Findings, end: &End) -> Verdict {
 fn record(
     scenario: &Scenario,
     seed: u64,
-    verdict: &Verdict,
+    judgement: &Judgement,
     judged: &Judged,
     report: &Report,
     series: Series,
 ) -> RunRecord {
     let findings = finding_lines(&judged.findings);
-    let has_allowed = findings.iter().any(|line| line.ruling == "allowed");
-    let (word, signature) = match verdict {
-        Verdict::Pass if has_allowed => ("allowed", None),
-        Verdict::Pass => ("pass", None),
-        Verdict::Violation { signature } => ("violation", Some(signature.clone())),
-        Verdict::Inconclusive { .. } => ("inconclusive", None),
-    };
     RunRecord {
         schema_version: SCHEMA_VERSION,
         build: env!("CARGO_PKG_VERSION").to_owned(),
         scenario: scenario.name.clone(),
         teaches: scenario.teaches.clone(),
         seed,
-        verdict: word.to_owned(),
-        signature,
+        verdict: judgement.word,
+        signature: judgement.signature.clone(),
         digest: format!("{:016x}", report.digest),
         sim_seconds: report.sim_time.seconds(),
         events: report.events,

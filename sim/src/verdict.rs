@@ -2,6 +2,11 @@
 
 use crate::history::At;
 
+mod judgement;
+
+pub use judgement::{Judgement, Verdict};
+pub use reports::verdict::Word;
+
 /// The checks, by the names that reports and scenario files use.
 macro_rules! checks {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $meaning:literal;)*) => {

@@ -33,7 +33,7 @@ fn comes_out_as_expected(found: &Found) -> Result<(), Failed> {
     for seed in scenario.seeds.clone() {
         let outcome = run(&scenario, seed, Wanted::default());
         faults_fired += outcome.faults_fired();
-        let ruled = judge(&scenario, seed, &Ok(outcome), Duration::ZERO);
+        let ruled = judge(seed, &Ok(outcome), Duration::ZERO);
         if ruled.came != Came::AsExpected {
             return Err(format!("seed {seed}: {:?}: {}", ruled.signature, ruled.evidence).into());
         }

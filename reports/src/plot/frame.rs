@@ -5,6 +5,7 @@ use super::scene::{Anchor, Colour, HEIGHT, Point, Scene, Text, WIDTH};
 use super::{text, ticks};
 use crate::numbers::{counted, thousands};
 use crate::record::RunRecord;
+use crate::verdict::Word;
 
 /// Text that matters.
 pub const INK: Colour = Colour::hex(0x1f_2937);
@@ -180,11 +181,11 @@ pub fn title(record: &RunRecord) -> String {
 
 /// Paints scenario, verdict, seed and lesson beside a bar in the verdict's colour; returns where they end.
 fn heading(scene: &mut Scene, record: &RunRecord) -> f64 {
-    let colour = match record.verdict.as_str() {
-        "pass" => GOOD,
-        "violation" => BAD,
-        "allowed" => TOLERATED,
-        _ => QUIET,
+    let colour = match record.verdict {
+        Word::Pass => GOOD,
+        Word::Violation | Word::Missed | Word::Error => BAD,
+        Word::Allowed | Word::Found => TOLERATED,
+        Word::Inconclusive => QUIET,
     };
     let left = MARGIN + 16.0;
     let room = LEGEND_END - left;

@@ -4,6 +4,7 @@ use crate::record::tests::{sample, scratch};
 use crate::record::{
     FaultBand, FindingLine, GroupSeries, GroupTotals, LagSeries, OwnerBand, PartitionLag, Throughput, Totals,
 };
+use crate::verdict::Word;
 
 /// A minute of load and a few quiet seconds: `rate(second)` records a second are produced, and each partition's lag
 /// is `lag(partition, second)`.
@@ -19,7 +20,7 @@ fn run(partitions: usize, rate: impl Fn(f64) -> [f64; 3], lag: impl Fn(usize, f6
         scenario: "performance/steady-load".into(),
         teaches: "A cluster of three brokers carries ten thousand records a second with a lag of a few records.".into(),
         seed: 42,
-        verdict: "pass".into(),
+        verdict: Word::Pass,
         signature: None,
         digest: "8f3a11c09d27e4b6".into(),
         sim_seconds: 65.0,
@@ -117,7 +118,7 @@ fn faulty() -> RunRecord {
             "A follower that cuts its log to its own high watermark after a restart loses records that the leader has \
                   already acknowledged, because its high watermark lags behind the leader's by one fetch (KIP-101)."
                 .into(),
-        verdict: "violation".into(),
+        verdict: Word::Violation,
         signature: Some("lost-write: truncated below the high watermark by the next leader".into()),
         findings: vec![finding],
         faults,
@@ -146,7 +147,7 @@ fn hot() -> RunRecord {
     RunRecord {
         scenario: "performance/hot-key".into(),
         teaches: "One hot key fills one partition: its consumer falls behind while all the others idle.".into(),
-        verdict: "allowed".into(),
+        verdict: Word::Allowed,
         ..record
     }
 }
@@ -306,7 +307,7 @@ fn nothing() -> RunRecord {
     RunRecord {
         scenario: "quorum/no-majority".into(),
         teaches: String::new(),
-        verdict: "inconclusive".into(),
+        verdict: Word::Inconclusive,
         totals: Totals::default(),
         sim_seconds: 0.0,
         throughput: Throughput::default(),

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::verdict::Word;
 
 /// An empty folder of this test's own below the target folder, where its files can be looked at afterwards.
 pub(crate) fn scratch(name: &str) -> PathBuf {
@@ -21,7 +22,7 @@ pub(crate) fn sample() -> RunRecord {
         scenario: "durability/leader-killed".into(),
         teaches: "An acknowledged write outlives the leader that acknowledged it.".into(),
         seed: u64::MAX,
-        verdict: "violation".into(),
+        verdict: Word::Violation,
         signature: Some("lost-write: truncated by the next leader".into()),
         digest: "00ff00ff00ff00ff".into(),
         sim_seconds: 2.0,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
 use crate::sweep::{Came, Ruled};
+use crate::verdict::Word;
 
 /// The line that `--json` prints for each trial.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -12,8 +13,8 @@ pub struct TrialLine {
     pub scenario: String,
     /// The seed.
     pub seed: u64,
-    /// `pass`, `allowed`, `violation`, `inconclusive`, or `error` when Trial itself failed.
-    pub verdict: String,
+    /// In one word.
+    pub verdict: Word,
     /// Whether that is what the scenario expects.
     pub as_expected: bool,
     /// Equal for failures of one cause; null without one.
@@ -28,6 +29,10 @@ pub struct TrialLine {
     pub wall_seconds: f64,
     /// Records whose send was answered ok.
     pub records_acked: u64,
+    /// Records whose send failed for certain.
+    pub records_failed: u64,
+    /// Records whose send ended without an answer that tells.
+    pub records_unknown: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
     /// Delivered events.
@@ -47,7 +52,7 @@ impl TrialLine {
         TrialLine {
             scenario: scenario.name.clone(),
             seed: ruled.seed,
-            verdict: ruled.verdict.to_owned(),
+            verdict: ruled.verdict,
             as_expected: ruled.came == Came::AsExpected,
             signature: ruled.signature.clone(),
             evidence: ruled.evidence.clone(),
@@ -55,6 +60,8 @@ impl TrialLine {
             sim_seconds: ruled.sim_time.as_secs_f64(),
             wall_seconds: ruled.wall.as_secs_f64(),
             records_acked: ruled.records_acked,
+            records_failed: ruled.records_failed,
+            records_unknown: ruled.records_unknown,
             records_consumed: ruled.records_consumed,
             events: ruled.events,
             faults_planned: ruled.faults_planned,

@@ -20,6 +20,7 @@ use crate::sweep::panics;
 use crate::sweep::story::{faults_text, findings_text};
 use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted, follow};
+use crate::verdict::Word;
 
 /// Holds one trial again.
 pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
@@ -107,7 +108,7 @@ impl Replay<'_> {
         } else {
             hold(runner, &scenario, self.seed, wanted)
         };
-        let ruled = judge(&scenario, self.seed, &held, wall);
+        let ruled = judge(self.seed, &held, wall);
         if let (Some(until), true) = (self.args.until, ruled.came == Came::Inconclusive) {
             voice.remark(format!("ended at {until} without a verdict"));
             return Exit::AsExpected;
@@ -201,12 +202,12 @@ impl Replay<'_> {
 fn verdict_text(scenario: &Scenario, ruled: &Ruled) -> String {
     let signature = ruled.signature.as_deref().unwrap_or_default();
     let judged = match ruled.came {
-        Came::Violated => format!("violation reproduced: {signature}\n  {}", ruled.evidence),
+        Came::Violated => format!("{} reproduced: {signature}\n  {}", ruled.verdict, ruled.evidence),
         Came::Inconclusive => signature.to_owned(),
         Came::Broke => format!("{signature}\n  {}", ruled.evidence),
         Came::AsExpected => match (&scenario.expect, ruled.verdict) {
-            (Expectation::Finds(_), "violation") => format!("found as expected: {signature}\n  {}", ruled.evidence),
-            (Expectation::Finds(names), _) if ruled.found.is_empty() => {
+            (_, Word::Found) => format!("found as expected: {signature}\n  {}", ruled.evidence),
+            (Expectation::Finds(names), _) => {
                 format!(
                     "no failure reproduced: this seed does not show the expected {}",
                     names.join(", ")
@@ -216,11 +217,21 @@ fn verdict_text(scenario: &Scenario, ruled: &Ruled) -> String {
         },
     };
     format!(
-        "{judged}\n{} events, {:.3} simulated s, {} records acknowledged, {} consumed, digest {:016x}",
+        "{judged}\n{} events, {:.3} simulated s, {} records acknowledged, {}{} consumed, digest {:016x}",
         show_count(ruled.events),
         ruled.sim_time.as_secs_f64(),
         show_count(ruled.records_acked),
+        not_acked(ruled),
         show_count(ruled.records_consumed),
         ruled.digest
     )
+}
+
+/// The records that were not acknowledged, with a comma behind; nothing if there were none.
+fn not_acked(ruled: &Ruled) -> String {
+    let counts = [(ruled.records_failed, "failed"), (ruled.records_unknown, "unknown")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    counts
+        .map(|(count, how)| format!("{} {how}, ", show_count(count)))
+        .collect()
 }

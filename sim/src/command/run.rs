@@ -341,7 +341,7 @@ fn hold_one(runner: Runner, job: &Job, store: &Store, plan: &RunPlan) -> Held {
         trace: false,
     };
     let (held, wall) = hold(runner, &job.loaded.scenario, job.seed, wanted);
-    let ruled = judge(&job.loaded.scenario, job.seed, &held, wall);
+    let ruled = judge(job.seed, &held, wall);
     let mut troubles = match &held {
         Ok(outcome) if job.record => keep(job, outcome, store),
         Ok(outcome) if plan.mode != Mode::Sweep && ruled.came != Came::AsExpected => {

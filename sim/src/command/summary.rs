@@ -4,7 +4,8 @@ use core::fmt::Write as _;
 use core::ops::Range;
 use std::path::Path;
 
-use reports::summary::{AllowedCount, RowVerdict, SummaryRow};
+use reports::summary::{AllowedCount, SummaryRow};
+use reports::verdict::Word;
 
 use super::exit::Exit;
 use super::plan::Mode;
@@ -58,22 +59,26 @@ impl Standing<'_> {
         let tally = self.tally;
         let missing = self.missing();
         let expects = matches!(self.loaded.scenario.expect, Expectation::Finds(_));
-        let (verdict, detail) = if tally.broke > 0 || tally.violated > 0 {
-            (RowVerdict::Violation, self.first_failure())
+        let (verdict, detail) = if tally.broke > 0 {
+            (Word::Error, self.first_failure())
+        } else if tally.violated > tally.missed {
+            (Word::Violation, self.first_failure())
+        } else if tally.missed > 0 {
+            (Word::Missed, self.first_failure())
         } else if !missing.is_empty() {
-            (RowVerdict::Missing, format!("{} was never found", missing.join(", ")))
+            (Word::Missed, format!("{} was never found", missing.join(", ")))
         } else if tally.inconclusive > 0 {
-            (RowVerdict::Inconclusive, self.first_failure())
+            (Word::Inconclusive, self.first_failure())
         } else if expects && !tally.found.is_empty() {
             let found = tally
                 .found
                 .iter()
                 .map(|(check, count)| format!("{check} in {count} of {}", tally.trials));
-            (RowVerdict::Found, found.collect::<Vec<_>>().join(", "))
+            (Word::Found, found.collect::<Vec<_>>().join(", "))
         } else if tally.allowed_trials > 0 {
-            (RowVerdict::Allowed, String::new())
+            (Word::Allowed, String::new())
         } else {
-            (RowVerdict::Pass, String::new())
+            (Word::Pass, String::new())
         };
         let allowed = tally.allowed.iter().map(|(check, allowed)| AllowedCount {
             check: check.clone(),
@@ -89,6 +94,8 @@ impl Standing<'_> {
             sim_seconds: tally.sim_nanos as f64 / 1e9,
             wall_seconds: tally.wall_nanos as f64 / 1e9,
             records: tally.records_acked,
+            failed: tally.records_failed,
+            unknown: tally.records_unknown,
             groups: tally.groups,
         }
     }

@@ -126,6 +126,12 @@ pub const TOP: Section = Section {
             "`pass`, or the names of the checks that must find something",
         ),
         key(
+            "forbid",
+            "list of strings",
+            "[]",
+            "checks that fail the trial in which they find something, also where the contract allows it",
+        ),
+        key(
             "quirks",
             "list of strings",
             "[]",

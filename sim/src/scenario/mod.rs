@@ -73,6 +73,8 @@ pub struct Scenario {
     pub quirk_set: Quirks,
     /// What must come out.
     pub expect: Expectation,
+    /// The checks that must find nothing, also where the contract allows it.
+    pub forbid: Vec<String>,
     /// Where a trial is cut off.
     pub limits: Limits,
 }

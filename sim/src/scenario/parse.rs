@@ -87,6 +87,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
     let quirks = top.get("quirks").and_then(|value| value.list()).unwrap_or_default();
     let quirks: Vec<String> = quirks.iter().filter_map(quirk).collect();
     let quirk_set = quirk_set(&quirks);
+    let expect = top.get("expect").map_or(Expectation::Pass, |value| expectation(&value));
     let tables = |key: &str, section| top.get(key).map(|value| value.tables(section)).unwrap_or_default();
     let topics = if top.required("topics").is_some() {
         tables("topics", &keys::TOPIC)
@@ -136,7 +137,8 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
             .map(|table| faults::nemesis(&table, duration)),
         quirks,
         quirk_set,
-        expect: top.get("expect").map_or(Expectation::Pass, |value| expectation(&value)),
+        forbid: forbidden(top.get("forbid").as_ref(), &expect),
+        expect,
         limits: limits(
             top.get("limits").and_then(|value| value.table(&keys::LIMITS)).as_ref(),
             duration + settle,
@@ -196,6 +198,21 @@ fn expectation(value: &Value<'_>) -> Expectation {
             Expectation::Pass
         }
     }
+}
+
+/// What is expected cannot be forbidden as well.
+fn forbidden(value: Option<&Value<'_>>, expect: &Expectation) -> Vec<String> {
+    let values = value.and_then(Value::list).unwrap_or_default();
+    let mut names = Vec::new();
+    for value in &values {
+        let Some(name) = check(value) else { continue };
+        if matches!(expect, Expectation::Finds(expected) if expected.contains(&name)) {
+            let message = format!("`{name}` is expected and forbidden");
+            value.problem(message, "remove it from `expect`, or from `forbid`");
+        }
+        names.push(name);
+    }
+    names
 }
 
 fn check(value: &Value<'_>) -> Option<String> {

@@ -369,6 +369,8 @@ fn messages_about_types_and_values() {
         "expect = \"lost\"\n",
         "expect = []\n",
         "expect = [\"lost-writes\", 3]\n",
+        "forbid = \"lost-write\"\n",
+        "expect = [\"lost-write\"]\nforbid = [\"lost-write\", \"duplicates\"]\n",
         "quirks = [\"ack-before-irs\"]\n",
         "quirks = \"ack-before-isr\"\n",
         "teaches = 2026-01-01\n",

@@ -36,6 +36,7 @@ pub fn to_toml(scenario: &Scenario) -> String {
             Expectation::Finds(names) => list(names.iter().map(|name| text(name))),
         },
     );
+    file.put("forbid", list(scenario.forbid.iter().map(|name| text(name))));
     file.put("quirks", list(scenario.quirks.iter().map(|name| text(name))));
     file.cluster(&scenario.cluster);
     for topic in &scenario.topics {

@@ -5,16 +5,15 @@ use core::time::Duration;
 use reports::record::GroupTotals;
 
 use crate::history::SimTime;
-use crate::scenario::{Expectation, Scenario};
-use crate::trial::{Outcome, Verdict};
-use crate::verdict::{Check, Ruling};
+use crate::trial::Outcome;
+use crate::verdict::{Check, Judgement, Ruling, Word};
 
 /// How a trial came out, seen from what its scenario expects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Came {
     /// Nothing was found, or only what the contract allows, or only what is expected.
     AsExpected,
-    /// A check was violated that the scenario does not expect.
+    /// A check was violated that the scenario does not expect, what it forbids was found, or a measure was missed.
     Violated,
     /// It could not be judged.
     Inconclusive,
@@ -29,8 +28,8 @@ pub struct Ruled {
     pub seed: u64,
     /// How it came out.
     pub came: Came,
-    /// Its verdict in one word: `pass`, `allowed`, `violation`, `inconclusive` or `error`.
-    pub verdict: &'static str,
+    /// The same in one word.
+    pub verdict: Word,
     /// What groups it with failures of the same cause: check and shape, the reason, or where it panicked.
     pub signature: Option<String>,
     /// One sentence about what happened.
@@ -49,6 +48,10 @@ pub struct Ruled {
     pub wall: Duration,
     /// Records whose send was answered ok.
     pub records_acked: u64,
+    /// Records whose send failed for certain.
+    pub records_failed: u64,
+    /// Records whose send ended without an answer that tells.
+    pub records_unknown: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
     /// What all consumer groups together did.
@@ -81,105 +84,72 @@ pub struct During {
     pub time: SimTime,
 }
 
-/// Judges a trial by what its scenario expects.
+impl From<Word> for Came {
+    fn from(word: Word) -> Came {
+        match word {
+            Word::Pass | Word::Allowed | Word::Found => Came::AsExpected,
+            Word::Missed | Word::Violation => Came::Violated,
+            Word::Inconclusive => Came::Inconclusive,
+            Word::Error => Came::Broke,
+        }
+    }
+}
+
+/// What is kept of a trial with this seed.
 #[must_use]
-pub fn judge(scenario: &Scenario, seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled {
+pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled {
+    let judgement = match held {
+        Ok(outcome) => outcome.judgement.clone(),
+        Err(panic) => Judgement::error(format!("internal error at {}", panic.place), panic.message.clone()),
+    };
+    let ruled = Ruled {
+        seed,
+        came: judgement.word.into(),
+        verdict: judgement.word,
+        signature: judgement.signature,
+        evidence: judgement.evidence,
+        found: judgement.found,
+        allowed: Vec::new(),
+        digest: 0,
+        events: 0,
+        sim_time: Duration::ZERO,
+        wall,
+        records_acked: 0,
+        records_failed: 0,
+        records_unknown: 0,
+        records_consumed: 0,
+        groups: GroupTotals::default(),
+        faults_planned: 0,
+        faults_fired: 0,
+        idle_faults: Vec::new(),
+    };
     match held {
-        Ok(outcome) => judge_outcome(scenario, outcome, wall),
-        Err(panic) => Ruled {
-            seed,
-            came: Came::Broke,
-            verdict: "error",
-            signature: Some(format!("internal error at {}", panic.place)),
-            evidence: panic.message.clone(),
-            found: Vec::new(),
-            allowed: Vec::new(),
-            digest: 0,
-            events: 0,
-            sim_time: Duration::ZERO,
-            wall,
-            records_acked: 0,
-            records_consumed: 0,
-            groups: GroupTotals::default(),
-            faults_planned: 0,
-            faults_fired: 0,
-            idle_faults: Vec::new(),
+        Err(_) => ruled,
+        Ok(outcome) => Ruled {
+            allowed: allowed(outcome),
+            digest: outcome.digest,
+            events: outcome.events,
+            sim_time: Duration::from_secs_f64(outcome.sim_seconds.clamp(0.0, 1e12)),
+            records_acked: outcome.records_acked,
+            records_failed: outcome.records_failed,
+            records_unknown: outcome.records_unknown,
+            records_consumed: outcome.records_consumed,
+            groups: outcome.groups,
+            faults_planned: outcome.plan.len() as u64,
+            faults_fired: outcome.faults_fired(),
+            idle_faults: outcome.idle_faults.clone(),
+            ..ruled
         },
     }
 }
 
-fn judge_outcome(scenario: &Scenario, outcome: &Outcome, wall: Duration) -> Ruled {
-    let expected: &[String] = match &scenario.expect {
-        Expectation::Pass => &[],
-        Expectation::Finds(names) => names,
-    };
-    let is_expected = |name: &str| expected.iter().any(|expected| expected == name);
-    let findings = &outcome.findings;
-    let allowed: Vec<_> = Check::ALL
-        .iter()
-        .filter_map(|(check, name, _)| {
-            let count = findings.allowed(*check);
-            (count > 0).then(|| (*name, clause(outcome, *check), count))
-        })
-        .collect();
-    let found = Check::ALL
-        .iter()
-        .filter(|(check, name, _)| is_expected(name) && findings.violations(*check) + findings.allowed(*check) > 0);
-    let mut ruled = Ruled {
-        seed: outcome.seed,
-        came: Came::AsExpected,
-        verdict: if allowed.is_empty() { "pass" } else { "allowed" },
-        signature: None,
-        evidence: String::new(),
-        found: found.map(|(_, name, _)| *name).collect(),
-        allowed,
-        digest: outcome.digest,
-        events: outcome.events,
-        sim_time: Duration::from_secs_f64(outcome.sim_seconds.clamp(0.0, 1e12)),
-        wall,
-        records_acked: outcome.records_acked,
-        records_consumed: outcome.records_consumed,
-        groups: outcome.groups,
-        faults_planned: outcome.plan.len() as u64,
-        faults_fired: outcome.faults_fired(),
-        idle_faults: outcome.idle_faults.clone(),
-    };
-    match &outcome.verdict {
-        Verdict::Pass => {}
-        Verdict::Inconclusive { reason } => {
-            ruled.came = Came::Inconclusive;
-            ruled.verdict = "inconclusive";
-            // What follows the colon is of this seed alone.
-            let (head, rest) = reason.split_once(": ").unwrap_or((reason, ""));
-            ruled.signature = Some(format!("inconclusive: {head}"));
-            rest.clone_into(&mut ruled.evidence);
-        }
-        Verdict::Violation { signature } => {
-            ruled.verdict = "violation";
-            let violations = || {
-                findings
-                    .kept()
-                    .iter()
-                    .filter(|finding| finding.ruling == Ruling::Violation)
-            };
-            let unexpected = violations()
-                .filter(|finding| !is_expected(finding.check.name()))
-                .min_by_key(|finding| (finding.check, finding.at));
-            let told = unexpected.or_else(|| findings.worst());
-            // A verdict without a finding behind it is judged by its words.
-            let named = signature.split(':').next().unwrap_or_default();
-            let fails = unexpected.is_some() || (findings.worst().is_none() && !is_expected(named));
-            ruled.came = if fails { Came::Violated } else { Came::AsExpected };
-            ruled.signature = Some(told.map_or_else(|| signature.clone(), |finding| finding.signature()));
-            ruled.evidence = told.map_or_else(String::new, |finding| {
-                format!(
-                    "{} (at {}, step {})",
-                    finding.evidence, finding.at.time, finding.at.step
-                )
-            });
-        }
-    }
-    ruled
+/// What the contract allowed: check, clause, how often.
+fn allowed(outcome: &Outcome) -> Vec<(&'static str, String, u64)> {
+    let counted = Check::ALL.iter().filter_map(|(check, name, _)| {
+        let count = outcome.findings.allowed(*check);
+        (count > 0).then(|| (*name, clause(outcome, *check), count))
+    });
+    counted.collect()
 }
 
 /// The first clause by which the contract allows what `check` found.

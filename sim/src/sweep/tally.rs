@@ -9,6 +9,7 @@ use reports::record::GroupTotals;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Came, Ruled};
+use crate::verdict::Word;
 
 /// The trials of one scenario.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Tally {
     pub trials: u64,
     /// Those that violated what they should not.
     pub violated: u64,
+    /// Those of them that missed a measure, and did nothing worse.
+    pub missed: u64,
     /// Those that could not be judged.
     pub inconclusive: u64,
     /// Those in which Trial itself failed.
@@ -32,6 +35,10 @@ pub struct Tally {
     pub events: u64,
     /// Records whose send was answered ok.
     pub records_acked: u64,
+    /// Records whose send failed for certain.
+    pub records_failed: u64,
+    /// Records whose send ended without an answer that tells.
+    pub records_unknown: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
     /// What all consumer groups together did.
@@ -130,6 +137,7 @@ impl Tally {
         Tally {
             trials: 1,
             violated: u64::from(ruled.came == Came::Violated),
+            missed: u64::from(ruled.verdict == Word::Missed),
             inconclusive: u64::from(ruled.came == Came::Inconclusive),
             broke: u64::from(ruled.came == Came::Broke),
             allowed_trials: u64::from(!ruled.allowed.is_empty()),
@@ -137,6 +145,8 @@ impl Tally {
             wall_nanos: wall,
             events: ruled.events,
             records_acked: ruled.records_acked,
+            records_failed: ruled.records_failed,
+            records_unknown: ruled.records_unknown,
             records_consumed: ruled.records_consumed,
             groups: ruled.groups,
             faults_planned: ruled.faults_planned,
@@ -153,6 +163,7 @@ impl Tally {
     pub fn merge(&mut self, other: Tally) {
         self.trials += other.trials;
         self.violated += other.violated;
+        self.missed += other.missed;
         self.inconclusive += other.inconclusive;
         self.broke += other.broke;
         self.allowed_trials += other.allowed_trials;
@@ -160,6 +171,8 @@ impl Tally {
         self.wall_nanos = self.wall_nanos.saturating_add(other.wall_nanos);
         self.events += other.events;
         self.records_acked += other.records_acked;
+        self.records_failed += other.records_failed;
+        self.records_unknown += other.records_unknown;
         self.records_consumed += other.records_consumed;
         self.groups += other.groups;
         self.faults_planned += other.faults_planned;
@@ -212,7 +225,7 @@ mod tests {
             |(came, n, shape, planned, fired, found)| Ruled {
                 seed: 0,
                 came,
-                verdict: "pass",
+                verdict: Word::Pass,
                 signature: Some(format!("lost-write: {shape}")),
                 evidence: format!("evidence {n}"),
                 found: if found { vec!["lost-write"] } else { vec![] },
@@ -226,6 +239,8 @@ mod tests {
                 sim_time: Duration::from_nanos(n),
                 wall: Duration::from_nanos(n),
                 records_acked: n,
+                records_failed: n % 7,
+                records_unknown: n % 3,
                 records_consumed: n,
                 groups: GroupTotals {
                     processed: n,

@@ -23,7 +23,7 @@ use crate::sweep::seed::Seed;
 use crate::sweep::story::{faults_text, findings_text};
 use crate::sweep::tally::Tally;
 use crate::sweep::{Came, During, Panic, Ruled, judge, panics};
-use crate::verdict::{Check, Findings, Ruling};
+use crate::verdict::{Check, Findings, Judgement, Ruling, Word};
 use crate::world::End;
 
 /// The environment variable that names the seed to look at.
@@ -121,11 +121,10 @@ impl Trial {
                 Keep::Everything => self.keep_files(&scenario, &held).1,
                 Keep::Failures | Keep::Nothing => Vec::new(),
             };
-            Ok((ruled(&scenario, &held), kept))
+            Ok((ruled(&held), kept))
         };
         in_order(threads, seeds.clone(), work, |seed, ran: Result<_, Panic>| {
-            let (ruled, around) =
-                ran.unwrap_or_else(|panic| (judge(&scenario, seed, &Err(panic), Duration::ZERO), Vec::new()));
+            let (ruled, around) = ran.unwrap_or_else(|panic| (judge(seed, &Err(panic), Duration::ZERO), Vec::new()));
             troubles.extend(around);
             if matches!(ruled.came, Came::Violated | Came::Inconclusive) {
                 digests.insert(seed, ruled.digest);
@@ -169,7 +168,7 @@ impl Trial {
         let trace = self.folder().join(&scenario.name).join(format!(".{seed}.trace.part"));
         let hold = || self.hold_seed(scenario, seed, wanted);
         let outcome = if is_traced { traced(&trace, hold)? } else { hold()? };
-        let ruled = ruled(scenario, &outcome);
+        let ruled = ruled(&outcome);
         let (folder, troubles) = match self.keep {
             Keep::Nothing => (None, Vec::new()),
             _ if record => self.keep_files(scenario, &outcome),
@@ -201,7 +200,7 @@ impl Trial {
         };
         let held = on_fresh_thread(|| panics::catch(|| hold(scenario, own, seed, plan.clone(), wanted)));
         held.or_else(|panic| match &panic.during {
-            Some(during) => Ok(Outcome::panicked(seed, plan, &panic, during)),
+            Some(during) => Ok(Outcome::panicked(scenario, seed, plan, &panic, during)),
             None => Err(panic),
         })
     }
@@ -407,7 +406,7 @@ impl fmt::Display for Sweep {
 
 impl Outcome {
     /// That of a trial which a panic of a program ended, in a task of which the trial does not know.
-    fn panicked(seed: u64, plan: FaultPlan, panic: &Panic, during: &During) -> Outcome {
+    fn panicked(scenario: &Scenario, seed: u64, plan: FaultPlan, panic: &Panic, during: &During) -> Outcome {
         let mut findings = Findings::default();
         let at = At {
             step: 0,
@@ -417,6 +416,7 @@ impl Outcome {
         let verdict = verdict(&findings, &End::Settled);
         Outcome {
             seed,
+            judgement: Judgement::of(scenario, &findings, &verdict),
             verdict,
             findings,
             plan,
@@ -425,6 +425,8 @@ impl Outcome {
             events: 0,
             sim_seconds: during.time.seconds(),
             records_acked: 0,
+            records_failed: 0,
+            records_unknown: 0,
             records_consumed: 0,
             groups: reports::record::GroupTotals::default(),
             record: None,
@@ -433,11 +435,15 @@ impl Outcome {
 }
 
 /// The trial as its scenario judges it, with more of its findings as evidence than a line of the command has.
-fn ruled(scenario: &Scenario, outcome: &Outcome) -> Ruled {
-    let mut ruled = judge(scenario, outcome.seed, &Ok(outcome.clone()), Duration::ZERO);
-    if ruled.came == Came::Violated {
+fn ruled(outcome: &Outcome) -> Ruled {
+    let mut ruled = judge(outcome.seed, &Ok(outcome.clone()), Duration::ZERO);
+    if ruled.verdict == Word::Violation {
         let signature = ruled.signature.as_deref().unwrap_or_default();
-        ruled.evidence = violations(&outcome.findings, signature).join("\n");
+        let lines = violations(&outcome.findings, signature);
+        // What is only forbidden has no violation to show.
+        if !lines.is_empty() {
+            ruled.evidence = lines.join("\n");
+        }
     }
     ruled
 }

@@ -68,6 +68,7 @@ pub(crate) fn bare_scenario(brokers: u32) -> Scenario {
         quirks: Vec::new(),
         quirk_set: Default::default(),
         expect: Expectation::Pass,
+        forbid: Vec::new(),
         limits: Limits {
             events: u64::MAX,
             records: u64::MAX,

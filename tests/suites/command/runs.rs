@@ -181,6 +181,16 @@ fn expected_anomalies_must_be_found_and_others_not(place: &Place) {
             .ended(exit);
         assert!(sweep.out.contains(told), "{name}: {}", sweep.out);
     }
+    // What the contract allows, a scenario may forbid.
+    place.scenario("strict", "may-lose/3", "seeds = \"1..5\"\nforbid = [\"lost-write\"]");
+    let said = place.trial("run scenarios/strict.toml").ended(1);
+    assert!(
+        said.out
+            .contains("uid 3 is gone; the contract allows it, and the scenario forbids it"),
+        "{}",
+        said.out
+    );
+    assert_eq!(said.last_line(), "trial replay scenarios/strict.toml --seed 3");
     assert_eq!(
         place.trial("run scenarios/missing.toml").last_line(),
         "trial run scenarios/missing.toml"
@@ -218,6 +228,10 @@ fn json_is_one_object_a_trial(place: &Place) {
     assert_eq!(
         (&second["records_acked"], &second["records_consumed"], &second["events"]),
         (&100.into(), &99.into(), &1_002.into())
+    );
+    assert_eq!(
+        (&second["records_failed"], &second["records_unknown"]),
+        (&2.into(), &1.into())
     );
     assert!(
         second["wall_seconds"]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reports::record::{GroupTotals, RunRecord, SCHEMA_VERSION, Throughput, Totals};
 use sim::history::{At, SimTime};
 use sim::scenario::Scenario;
-use sim::trial::{Outcome, Verdict, Wanted};
+use sim::trial::{Judgement, Outcome, Verdict, Wanted, Word};
 use sim::verdict::{Check, Finding, Findings, Ruling};
 
 /// An outcome that follows from the scenario's `teaches` line.
@@ -82,9 +82,11 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
         }
         tracing::debug!("a library speaks of itself");
     }
+    let judgement = Judgement::of(scenario, &findings, &verdict);
     Outcome {
         seed,
-        record: wanted.record.then(|| record(scenario, seed, &verdict, digest)),
+        record: wanted.record.then(|| record(scenario, seed, judgement.word, digest)),
+        judgement,
         verdict,
         findings,
         plan: scenario.faults.clone(),
@@ -93,6 +95,8 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
         events: 1_000 + seed % 7,
         sim_seconds: 60.5,
         records_acked: 100,
+        records_failed: 2,
+        records_unknown: 1,
         records_consumed: 99,
         groups: GroupTotals::default(),
     }
@@ -114,14 +118,14 @@ fn find(findings: &mut Findings, check: Check, ruling: Ruling, shape: &str, seed
     });
 }
 
-fn record(scenario: &Scenario, seed: u64, verdict: &Verdict, digest: u64) -> RunRecord {
+fn record(scenario: &Scenario, seed: u64, verdict: Word, digest: u64) -> RunRecord {
     RunRecord {
         schema_version: SCHEMA_VERSION,
         build: "0.0.0".to_owned(),
         scenario: scenario.name.clone(),
         teaches: scenario.teaches.clone(),
         seed,
-        verdict: if *verdict == Verdict::Pass { "pass" } else { "violation" }.to_owned(),
+        verdict,
         signature: None,
         digest: format!("{digest:016x}"),
         sim_seconds: 2.0,

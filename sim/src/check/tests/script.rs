@@ -311,6 +311,7 @@ pub fn scenario(contract: Contract) -> Scenario {
         quirks: Vec::new(),
         quirk_set: Quirks::default(),
         expect: Expectation::Pass,
+        forbid: Vec::new(),
         limits: Limits {
             events: 1,
             records: 1,
