@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::moment::Moment;
+use crate::scenario::shipped;
 pub use crate::sweep::seed::{Seed, SeedError, SeedRange};
 
 /// Puts a Kafka-like cluster on trial: every seed is one trial, and any trial can be held again from its seed.
@@ -28,6 +29,9 @@ pub enum Verb {
     List {
         /// Scenario files or folders [default: scenarios, if it is there]
         paths: Vec<PathBuf>,
+        /// The scenarios that `trial` brings along; PATHS are then names, or folders of names, among them
+        #[arg(long)]
+        shipped: bool,
     },
     /// Tell what a check, a quirk, a fault, or a key of a scenario file means
     Explain {
@@ -46,8 +50,11 @@ pub enum Verb {
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// Scenario files or folders
-    #[arg(required = true)]
+    #[arg(required_unless_present = "shipped")]
     pub paths: Vec<PathBuf>,
+    /// The scenarios that `trial` brings along; PATHS are then names, or folders of names, among them
+    #[arg(long)]
+    pub shipped: bool,
     /// One seed for every scenario: decimal, hex (0x…) or a 40-digit commit id [default: the scenario's own seeds]
     #[arg(long, conflicts_with = "seeds", value_name = "SEED")]
     pub seed: Option<Seed>,
@@ -83,10 +90,23 @@ pub struct RunArgs {
     pub verify_every: u64,
 }
 
+/// Where to look for the scenarios of PATHS: with `--shipped` among those that the program brings along.
+#[must_use]
+pub fn places(paths: &[PathBuf], shipped: bool) -> Vec<PathBuf> {
+    match paths {
+        paths if !shipped => paths.to_vec(),
+        [] => vec![shipped::path("")],
+        filters => filters
+            .iter()
+            .map(|filter| shipped::path(&filter.to_string_lossy()))
+            .collect(),
+    }
+}
+
 /// `trial replay`
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    /// The scenario file
+    /// The scenario file, or `shipped:NAME`
     pub file: PathBuf,
     /// The seed: decimal, hex (0x…) or a 40-digit commit id
     #[arg(long, value_name = "SEED")]

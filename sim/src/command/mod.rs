@@ -71,7 +71,7 @@ pub fn main_with(runner: Runner) -> ExitCode {
     let exit = match &line.verb {
         Verb::Run(args) => run::run(args, &host),
         Verb::Replay(args) => replay::replay(args, &host),
-        Verb::List { paths } => catalogue::list(paths),
+        Verb::List { paths, shipped } => catalogue::list(&args::places(paths, *shipped)),
         Verb::Explain { name } => catalogue::explain(name),
         Verb::Lint { paths } => lint::lint(paths),
     };

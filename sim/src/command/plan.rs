@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::{RunArgs, Seed, SeedError};
+use super::args::{RunArgs, Seed, SeedError, places};
 use super::exit::Exit;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{self, Loaded};
@@ -129,7 +129,7 @@ pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, Plan
         },
     };
     let mut scenarios = Vec::new();
-    for found in files::find(&args.paths)? {
+    for found in files::find(&places(&args.paths, args.shipped))? {
         let loaded = with_quirks(files::load(&found)?, &args.quirks)?;
         let seeds = seeds.clone().unwrap_or_else(|| loaded.scenario.seeds.clone());
         scenarios.push((Arc::new(loaded), seeds));

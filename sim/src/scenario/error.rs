@@ -1,6 +1,7 @@
 //! What can be wrong with a scenario file, and how a person is told.
 
 use core::ops::Range;
+use std::borrow::Cow;
 
 use super::excerpt::excerpt;
 
@@ -67,6 +68,14 @@ pub enum ScenarioError {
         /// The other.
         second: String,
     },
+    /// No scenario that the program brings along has this name.
+    #[error("no shipped scenario or folder of them is called `{name}`")]
+    NotShipped {
+        /// The name.
+        name: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
     /// The file was read, but it does not say a possible scenario.
     #[error("{path} has {} {}", problems.len(), if problems.len() == 1 { "problem" } else { "problems" })]
     Invalid {
@@ -126,8 +135,12 @@ impl ScenarioError {
         format!("error: {self}\n{hint}")
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        match self {
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        let fixed = match self {
+            ScenarioError::NotShipped { nearest, .. } => {
+                let meant = nearest.map_or(String::new(), |name| format!("did you mean `{name}`? "));
+                return Some(format!("{meant}`trial list --shipped` shows all").into());
+            }
             ScenarioError::Missing { .. } => Some("give a scenario file, or a folder of them such as `scenarios`"),
             ScenarioError::IsAFolder { .. } => {
                 Some("give one file of it; `trial run` and `trial lint` take folders too")
@@ -141,7 +154,8 @@ impl ScenarioError {
             | ScenarioError::Unreadable { .. }
             | ScenarioError::TooLarge { .. }
             | ScenarioError::Invalid { .. } => None,
-        }
+        };
+        fixed.map(Cow::Borrowed)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Finds and reads scenario files.
+//! Finds and reads scenario files, those that the program brings along ([`shipped`]) included.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileType};
@@ -9,6 +9,7 @@ use super::Scenario;
 use super::error::ScenarioError;
 use super::parse::parse;
 use super::reader::Marks;
+use super::shipped;
 
 /// The largest file that is read.
 pub const MOST_BYTES: u64 = 1 << 20;
@@ -61,9 +62,15 @@ pub struct Survey {
 #[must_use]
 pub fn survey(paths: &[PathBuf]) -> Survey {
     let mut survey = Survey::default();
-    let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut seen = Seen::default();
     for path in paths {
+        if let Some(filter) = shipped::filter(path) {
+            match shipped::matching(filter) {
+                Ok(scenarios) => survey.take(&mut seen, scenarios.into_iter().map(embedded)),
+                Err(error) => survey.errors.push(error),
+            }
+            continue;
+        }
         let is_folder = match fs::metadata(path) {
             Ok(kind) => kind.is_dir(),
             Err(error) => {
@@ -76,28 +83,63 @@ pub fn survey(paths: &[PathBuf]) -> Survey {
         } else {
             vec![path.clone()]
         };
-        for file in files {
+        let candidates = files.into_iter().map(|file| {
             let canonical = canonical(&file);
-            if !seen.insert(canonical.clone()) {
+            Candidate {
+                name: name_of(&canonical, is_folder.then_some(path)),
+                canonical,
+                file,
+            }
+        });
+        survey.take(&mut seen, candidates);
+    }
+    survey
+}
+
+/// A file that may be a scenario's, and perhaps not for the first time.
+struct Candidate {
+    name: String,
+    canonical: PathBuf,
+    file: PathBuf,
+}
+
+/// What a survey has come across.
+#[derive(Default)]
+struct Seen {
+    files: BTreeSet<PathBuf>,
+    names: BTreeMap<String, PathBuf>,
+}
+
+/// A shipped scenario is its own file.
+fn embedded(name: &str) -> Candidate {
+    let file = shipped::path(name);
+    Candidate {
+        name: name.to_owned(),
+        canonical: file.clone(),
+        file,
+    }
+}
+
+impl Survey {
+    /// Adds the files that are new, unless their names are taken.
+    fn take(&mut self, seen: &mut Seen, candidates: impl Iterator<Item = Candidate>) {
+        for Candidate { name, canonical, file } in candidates {
+            if !seen.files.insert(canonical) {
                 continue;
             }
-            let name = name_of(&canonical, is_folder.then_some(path));
-            if let Some(first) = names.get(&name) {
-                survey.errors.push(ScenarioError::SameName {
+            if let Some(first) = seen.names.get(&name) {
+                self.errors.push(ScenarioError::SameName {
                     name,
                     first: show(first),
                     second: show(&file),
                 });
                 continue;
             }
-            names.insert(name.clone(), file.clone());
-            survey.found.push(Found { name, path: file });
+            seen.names.insert(name.clone(), file.clone());
+            self.found.push(Found { name, path: file });
         }
     }
-    survey
-}
 
-impl Survey {
     /// The files below a folder.
     fn folder(&mut self, path: &Path) -> Vec<PathBuf> {
         let mut files = Vec::new();
@@ -142,11 +184,17 @@ pub fn load_one(path: &Path) -> Result<Loaded, ScenarioError> {
         return Err(ScenarioError::IsAFolder { path: show(path) });
     }
     let found = find(&[path.to_owned()])?;
-    load(found.first().expect("a path that is no folder is one file"))
+    match &found[..] {
+        [one] => load(one),
+        _ => Err(ScenarioError::IsAFolder { path: show(path) }),
+    }
 }
 
 /// The file's text. Its size is asked before its content, and no more than the limit is ever read.
 fn read(path: &Path) -> Result<String, ScenarioError> {
+    if let Some(text) = shipped::filter(path).and_then(shipped::text) {
+        return Ok(text.to_owned());
+    }
     let failed = |error: io::Error| unreadable(path, &error);
     let too_large = |bytes| ScenarioError::TooLarge {
         path: show(path),

@@ -16,6 +16,7 @@ pub mod parse;
 pub mod reader;
 mod schedule;
 mod settings;
+pub mod shipped;
 pub mod units;
 pub mod validate;
 mod workers;

@@ -9,7 +9,41 @@ pub const TESTS: &[(&str, Test)] = tests![
     list_explain_and_lint,
     without_scenarios_all_else_is_listed,
     lint_judges_all_that_is_there,
+    shipped_scenarios_need_no_files,
 ];
+
+fn shipped_scenarios_need_no_files(place: &Place) {
+    let list = place.trial("list --shipped durability").ended(0).out;
+    assert!(
+        list.contains("\n  durability/nemesis ") && !list.contains("groups/nemesis"),
+        "{list}"
+    );
+    let run = place.trial("run --shipped durability/nemesis hot-partitions/hot-key --seed 3 --json");
+    let lines = run.ended(0).json();
+    let names: Vec<&str> = lines.iter().filter_map(|line| line["scenario"].as_str()).collect();
+    assert_eq!(names, ["durability/nemesis", "hot-partitions/hot-key"]);
+
+    // The stand-in's trials lose nothing: what this one expects does not come.
+    let run = place.trial("run --shipped durability/isolated-leader-acks-1").ended(1);
+    assert_eq!(run.last_line(), "trial run shipped:durability/isolated-leader-acks-1");
+    let real = |arguments: &str| Said::by(place.command(arguments).env("TRIAL_STAND_IN", "real"));
+    let run = real("run --shipped durability/two-elections --seed 0 --quirk truncate-to-high-watermark").ended(1);
+    let line = run.last_line().strip_prefix("trial ").expect("a command");
+    assert_eq!(
+        line,
+        "replay shipped:durability/two-elections --seed 0 --quirk truncate-to-high-watermark"
+    );
+    real(line).ended(1);
+    place.trial("replay shipped:durability/nemesis --seed 3").ended(0);
+    place.trial("lint shipped:durability/nemesis").ended(0);
+
+    let wrong = place.trial("run --shipped durabilty").ended(64);
+    assert_eq!(
+        wrong.err,
+        "error: no shipped scenario or folder of them is called `durabilty`\n  hint: did you mean `durability`? `trial list \
+         --shipped` shows all\n"
+    );
+}
 
 fn list_explain_and_lint(place: &Place) {
     place.scenario("suite/one", "the first thing", "");
