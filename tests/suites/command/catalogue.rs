@@ -51,7 +51,7 @@ fn list_explain_and_lint(place: &Place) {
     let list = place.trial("list").ended(0);
     assert!(
         list.out
-            .starts_with("scenarios\n  suite/one  the first thing\n  two        another\n\nchecks\n  lost-write"),
+            .starts_with("scenarios\n  suite/one  the first thing\n  two        another\n\nchecks\n  panic "),
         "{}",
         list.out
     );
@@ -112,7 +112,7 @@ fn without_scenarios_all_else_is_listed(place: &Place) {
     fs::remove_dir(place.0.join("scenarios")).expect("it is empty");
     let list = place.trial("list").ended(0);
     assert_eq!(list.err, "note: no scenarios are listed: scenarios does not exist\n");
-    assert!(list.out.starts_with("checks\n  lost-write"), "{}", list.out);
+    assert!(list.out.starts_with("checks\n  panic "), "{}", list.out);
     for what in ["ack-before-isr", "power_loss"] {
         assert!(list.out.contains(&format!("\n  {what}")), "{what}");
     }
