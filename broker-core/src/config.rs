@@ -196,6 +196,11 @@ config! {
         max_in_flight_requests_per_connection: u32 = 5, "max.in.flight.requests.per.connection";
         /// Whether records without a key go less often to partitions for which more batches wait (KIP-794).
         partitioner_adaptive_partitioning_enable: bool = true, "partitioner.adaptive.partitioning.enable";
+        /// With batches waiting for this long for a broker that takes none, its partitions are left out for records without a
+        /// key (KIP-794, with adaptive partitioning); 0: never.
+        partitioner_availability_timeout_ms: u64 = 0, "partitioner.availability.timeout.ms";
+        /// Whether records with a key are spread as those without one are (KIP-794).
+        partitioner_ignore_keys: bool = false, "partitioner.ignore.keys";
         /// The largest request.
         max_request_size: u32 = 1_048_576, "max.request.size";
         /// The most bytes of records that wait to be sent.

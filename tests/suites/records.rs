@@ -271,3 +271,35 @@ fn producers_and_consumers_of_scenario_files_use_all_of_it() {
         outcome.records_consumed
     );
 }
+
+/// `partitioner.ignore.keys` spreads the records of a key, which is no finding then.
+#[test]
+fn keys_stay_in_their_partition_unless_the_partitioner_ignores_them() {
+    let homes = |ignore: bool| {
+        let partitions = Arc::new(Mutex::new(BTreeMap::new()));
+        let theirs = Arc::clone(&partitions);
+        let stage = format!(
+            "{STAGE}producers = [{{ name = \"app\", topic = \"orders\", rate = 200, record_size = 1000, keys = \
+             {{ distribution = \"uniform\", count = 1 }}, config = {{ \"partitioner.ignore.keys\" = {ignore} }} }}]\n"
+        );
+        let trial = Trial::from_toml(&stage).program("reader", move |env: Env| {
+            let partitions = Arc::clone(&theirs);
+            async move {
+                let mut consumer = env.consumer(from_the_beginning());
+                consumer.assign([("orders", 0), ("orders", 1)]);
+                loop {
+                    for record in consumer.poll(Duration::from_millis(300)).await.expect("a reset policy") {
+                        *partitions
+                            .lock()
+                            .unwrap()
+                            .entry(record.partition.clone())
+                            .or_insert(0_u64) += 1;
+                    }
+                }
+            }
+        });
+        trial.run(1).assert_pass();
+        partitions.lock().unwrap().values().filter(|read| **read > 100).count()
+    };
+    assert_eq!((homes(false), homes(true)), (1, 2));
+}

@@ -163,11 +163,22 @@ impl Lint<'_> {
                 let message = format!("the producers end with the scenario, before {}", show_duration(stop));
                 self.add(&format!("{path}.stop"), message, "remove `stop`, or raise `duration`");
             }
-            if let Keys::Hot { count: 1, .. } | Keys::Uniform { count: 1 } | Keys::Zipf { count: 1, .. } = group.keys {
+            if let Keys::Hot { count: 1, .. } | Keys::Uniform { count: 1 } | Keys::Zipf { count: 1, .. } = group.keys
+                && !group.config.partitioner_ignore_keys
+            {
                 self.add(
                     &format!("{path}.keys"),
                     "a single key sends everything to one partition",
                     "raise `count`",
+                );
+            }
+            let config = &group.config;
+            if config.partitioner_availability_timeout_ms > 0 && !config.partitioner_adaptive_partitioning_enable {
+                let key = "partitioner.availability.timeout.ms";
+                self.add(
+                    &format!("{path}.config.{key}"),
+                    format!("`{key}` has no effect without `partitioner.adaptive.partitioning.enable`"),
+                    "remove one of the two",
                 );
             }
             let seconds = group

@@ -48,6 +48,11 @@ impl SettingsSection {
             "partitioner.adaptive.partitioning.enable" => {
                 Some("records without a key go more often to partitions with shorter queues (KIP-794)")
             }
+            "partitioner.availability.timeout.ms" => Some(
+                "records without a key leave out the partitions of a broker for which batches have waited for this long \
+                 (KIP-794, with adaptive partitioning); 0: never",
+            ),
+            "partitioner.ignore.keys" => Some("records with a key are spread as those without one are (KIP-794)"),
             _ => None,
         }
     }

@@ -518,6 +518,7 @@ fn doubts_of_lint() {
         format!("{head}{TOPIC}{load}count = 4\n"),
         format!("{head}{TOPIC}[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 0\n{load}"),
         format!("{head}{TOPIC}[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1000\nrecord_size = \"2MiB\"\nstop = \"70s\"\nkeys = {{ distribution = \"uniform\", count = 1 }}\n{load}"),
+        format!("{head}{TOPIC}{load}[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\nkeys = {{ distribution = \"uniform\", count = 1 }}\nconfig = {{ \"partitioner.ignore.keys\" = true, \"partitioner.availability.timeout.ms\" = 100, \"partitioner.adaptive.partitioning.enable\" = false }}\n"),
         format!("{head}{TOPIC}replication_factor = 1\n{load}[[faults]]\nat = \"1s\"\nkill = \"a follower of orders/0\"\n"),
         format!("{head}{TOPIC}{load}[[faults]]\nat = \"1s\"\nfor = \"1s\"\nrestart = \"broker 1\"\n[[faults]]\nat = \"50s\"\nfor = \"20s\"\nlink = {{ from = \"broker 1\", to = \"broker 2\" }}\n[[faults]]\nat = \"1s\"\none_way = {{ from = \"broker 1\", to = \"broker 1\" }}\n"),
         format!("{head}{TOPIC}{load}[nemesis]\ninterval = \"2m\"\n"),

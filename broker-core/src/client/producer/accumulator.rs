@@ -49,6 +49,8 @@ struct NodeQueue {
     due: BTreeSet<usize>,
     /// Where the next request begins, so that a full request does not starve the same partitions each time.
     cursor: usize,
+    /// When a batch was last sent to it, or first waited for it (Kafka's `NodeLatencyStats.drainTimeMs`).
+    drained_at: Option<Instant>,
 }
 
 impl Accumulator {
@@ -203,6 +205,20 @@ impl Accumulator {
         due.map(|(node, _)| *node)
     }
 
+    /// What is due now waits for its node: the time counts from the last batch that the node took.
+    pub fn note_waiting(&mut self, now: Instant) {
+        let due = self.nodes.values_mut().filter(|queue| !queue.due.is_empty());
+        for queue in due {
+            queue.drained_at.get_or_insert(now);
+        }
+    }
+
+    /// Since when the node has taken no batch, if some are due.
+    pub fn waits_since(&self, node: NodeId) -> Option<Instant> {
+        let queue = self.nodes.get(&node).filter(|queue| !queue.due.is_empty());
+        queue.and_then(|queue| queue.drained_at)
+    }
+
     /// Puts one batch of each of the node's partitions in flight, up to `max.request.size`, also batches that would
     /// still linger: they travel for nothing. Returns the partitions; the batch is the last in flight of each.
     pub fn drain(&mut self, now: Instant, node: NodeId) -> Vec<usize> {
@@ -231,6 +247,7 @@ impl Accumulator {
         }
         if let Some(queue) = self.nodes.get_mut(&node) {
             queue.cursor = cursor;
+            queue.drained_at = Some(now);
         }
         // Also those held back by their back-off: they are due no more if the clock was set back.
         for index in drained.iter().chain(&held_back) {

@@ -274,7 +274,7 @@ impl Producer {
     fn append(&mut self, now: Instant, topic: usize, partition: usize, record: &ProducerRecord, id: SendId) -> bool {
         let (bytes, is_due) = self.accumulator.append(now, partition, record, id);
         self.buffered += bytes;
-        if record.partition.is_none() && record.key.is_none() {
+        if record.partition.is_none() && (record.key.is_none() || self.config.partitioner_ignore_keys) {
             let is_full = self.accumulator.all_batches_full(partition);
             let batch_size = u64::from(self.config.batch_size);
             self.topics.sticky(topic).0.produced(bytes, batch_size, is_full);

@@ -4,11 +4,23 @@ use alloc::vec::Vec;
 
 use crate::random::Random;
 
+/// How things stand with one partition, for records that may go to any.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Queue {
+    /// It has no leader.
+    Leaderless,
+    /// Batches wait for it, and its leader has taken none for `partitioner.availability.timeout.ms`.
+    Unavailable,
+    /// So many batches wait for it.
+    Waiting(u64),
+}
+
 /// The sticky partition of one topic: records without a key go to it until `batch.size` bytes have gone there.
 ///
 /// Kafka's `BuiltInPartitioner`: the next partition is drawn from those that have a leader, and the more batches wait
-/// for one, the less likely it is to be drawn. Without `partitioner.adaptive.partitioning.enable`, and until each
-/// partition has had a batch, all are equally likely. `partitioner.availability.timeout.ms` is not modelled.
+/// for one, the less likely it is to be drawn; those that are not available are left out. Without
+/// `partitioner.adaptive.partitioning.enable`, until each partition has had a batch, and when none is available, all
+/// are equally likely.
 #[derive(Default, Debug)]
 pub(super) struct StickyPartitioner {
     /// Partition and the bytes that went to it.
@@ -16,12 +28,12 @@ pub(super) struct StickyPartitioner {
 }
 
 impl StickyPartitioner {
-    /// The partition for the next record. `queues` gives how many batches wait for each; `None` without a leader.
-    pub fn partition(&mut self, queues: impl Iterator<Item = Option<u64>>, adaptive: bool, rng: &mut Random) -> usize {
+    /// The partition for the next record.
+    pub fn partition(&mut self, queues: impl Iterator<Item = Queue>, adaptive: bool, rng: &mut Random) -> usize {
         if let Some((partition, _)) = self.current {
             return partition;
         }
-        let queues: Vec<Option<u64>> = queues.collect();
+        let queues: Vec<Queue> = queues.collect();
         let weights = weights(&queues, adaptive);
         let total: u64 = weights.iter().sum();
         let partition = match total {
@@ -52,14 +64,16 @@ impl StickyPartitioner {
 }
 
 /// How likely each partition is to be the next, in shares of the sum (`BuiltInPartitioner.updatePartitionLoadStats`).
-fn weights(queues: &[Option<u64>], adaptive: bool) -> Vec<u64> {
-    let longest = queues.iter().flatten().max().copied().unwrap_or(0);
-    let shortest = queues.iter().flatten().min().copied().unwrap_or(0);
-    let is_even = !adaptive || longest == shortest;
-    let weight = |queue: &Option<u64>| match queue {
-        None => 0,
-        Some(_) if is_even => 1,
-        Some(queue) => longest + 1 - queue,
+fn weights(queues: &[Queue], adaptive: bool) -> Vec<u64> {
+    let lengths = queues.iter().filter_map(|queue| match queue {
+        Queue::Waiting(length) => Some(*length),
+        Queue::Leaderless | Queue::Unavailable => None,
+    });
+    let longest = lengths.max().filter(|_| adaptive);
+    let weight = |queue: &Queue| match (queue, longest) {
+        (Queue::Leaderless, _) | (Queue::Unavailable, Some(_)) => 0,
+        (Queue::Waiting(length), Some(longest)) => longest + 1 - length,
+        (Queue::Waiting(_) | Queue::Unavailable, None) => 1,
     };
     queues.iter().map(weight).collect()
 }
@@ -82,17 +96,23 @@ mod tests {
 
     #[test]
     fn the_longer_the_queue_the_smaller_the_share() {
+        use Queue::{Leaderless, Unavailable, Waiting};
         // The first row is the example in Kafka's code, the second that of its test.
         let rows = [
-            (vec![Some(0), Some(3), Some(1)], vec![4, 1, 3]),
-            (vec![Some(5), Some(0), Some(3), Some(0), Some(1)], vec![1, 6, 3, 6, 5]),
-            (vec![Some(2), Some(2), Some(2)], vec![1, 1, 1]),
-            (vec![None, Some(0), Some(4)], vec![0, 5, 1]),
-            (vec![None, None], vec![0, 0]),
+            (vec![Waiting(0), Waiting(3), Waiting(1)], vec![4, 1, 3]),
+            (
+                vec![Waiting(5), Waiting(0), Waiting(3), Waiting(0), Waiting(1)],
+                vec![1, 6, 3, 6, 5],
+            ),
+            (vec![Waiting(2), Waiting(2), Waiting(2)], vec![1, 1, 1]),
+            (vec![Leaderless, Waiting(0), Waiting(4)], vec![0, 5, 1]),
+            (vec![Leaderless, Leaderless], vec![0, 0]),
+            (vec![Unavailable, Waiting(0), Waiting(1)], vec![0, 2, 1]),
+            (vec![Unavailable, Leaderless, Unavailable], vec![1, 0, 1]),
         ];
         for (queues, expected) in rows {
             assert_eq!(weights(&queues, true), expected, "{queues:?}");
-            let even: Vec<u64> = queues.iter().map(|queue| u64::from(queue.is_some())).collect();
+            let even: Vec<u64> = queues.iter().map(|queue| u64::from(*queue != Leaderless)).collect();
             assert_eq!(weights(&queues, false), even, "{queues:?}");
         }
         let lots: Vec<usize> = (0..8).map(|lot| drawn(&[4, 1, 3], lot)).collect();

@@ -12,6 +12,7 @@ use crate::types::{NodeId, Sequence, TopicPartition};
 
 use super::completion::Attempt;
 use super::partition::Partition;
+use super::partitioner::Queue;
 use super::sequence::ProducerIdentity;
 use super::{Producer, ProducerRecord, SendCompletion, SendFailed};
 
@@ -50,6 +51,9 @@ impl Producer {
         self.ask_identity(now);
         while let Some(node) = self.accumulator.next_due_node(|node| self.network.is_ready(now, node)) {
             self.send_to(now, node);
+        }
+        if self.config.partitioner_availability_timeout_ms > 0 {
+            self.accumulator.note_waiting(now);
         }
     }
 
@@ -152,16 +156,26 @@ impl Producer {
         if count == 0 {
             return None;
         }
-        if let Some(key) = &record.key {
+        if let Some(key) = record.key.as_ref().filter(|_| !self.config.partitioner_ignore_keys) {
             return Some(partitions[partition_for_key(key, count as u32) as usize]);
         }
         let batch_size = u64::from(self.config.batch_size);
+        let timeout = self.config.partitioner_availability_timeout_ms;
         loop {
             let (sticky, partitions) = self.topics.sticky(topic);
-            let queues = || partitions.iter().map(|index| self.accumulator.partition(*index));
+            let (accumulator, network) = (&self.accumulator, &self.network);
+            let takes_nothing = |node| {
+                let waits_since = accumulator.waits_since(node).filter(|_| timeout > 0);
+                waits_since.is_some_and(|since| now > since + millis(timeout)) && !network.is_ready(now, node)
+            };
+            let queues = || partitions.iter().map(|index| accumulator.partition(*index));
             let adaptive = self.config.partitioner_adaptive_partitioning_enable && queues().all(Partition::was_used);
-            let waiting = queues().map(|partition| partition.leader().map(|_| partition.waiting_batches()));
-            let chosen = partitions[sticky.partition(waiting, adaptive, &mut self.rng)];
+            let queues = queues().map(|partition| match (partition.leader(), partition.waiting_batches()) {
+                (None, _) => Queue::Leaderless,
+                (Some((leader, _)), 1..) if takes_nothing(leader) => Queue::Unavailable,
+                (Some(_), waiting) => Queue::Waiting(waiting),
+            });
+            let chosen = partitions[sticky.partition(queues, adaptive, &mut self.rng)];
             // A batch that this record would not fit into is full: the moment to leave the partition. It is sent now,
             // lest it take the batch along that the record will begin.
             if self.accumulator.make_room(chosen, record) {

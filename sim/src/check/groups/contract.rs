@@ -16,7 +16,7 @@ pub(in crate::check) struct Contracts {
     of_node: BTreeMap<NodeId, usize>,
     /// The program that each node is a part of.
     programs: BTreeMap<NodeId, String>,
-    /// The names of producers and workers: they leave it to their library which partition a record goes to.
+    /// The names of producers and workers whose library sends all records of a key to one partition.
     partitioned: Vec<String>,
 }
 
@@ -37,12 +37,14 @@ impl Contracts {
                 .iter()
                 .map(|(node, name)| (*node, program(name).to_owned()))
                 .collect(),
-            partitioned: scenario
-                .producers
-                .iter()
-                .map(|group| group.name.clone())
-                .chain(workers.iter().map(|workers| workers.name.clone()))
-                .collect(),
+            partitioned: {
+                let producers = scenario.producers.iter().map(|group| (&group.name, &group.config));
+                let of_workers = workers.iter().map(|workers| (&workers.name, &workers.producer));
+                let by_key = producers
+                    .chain(of_workers)
+                    .filter(|(_, config)| !config.partitioner_ignore_keys);
+                by_key.map(|(name, _)| name.clone()).collect()
+            },
             workers,
         }
     }
@@ -66,7 +68,7 @@ impl Contracts {
                 .is_some_and(|program| Some(program) == self.programs.get(&other))
     }
 
-    /// Whether the node's program leaves it to its library which partition a record goes to.
+    /// Whether the library of the node's program sends all records of a key to one partition.
     pub fn is_partitioned_by_key(&self, node: NodeId) -> bool {
         let group = self.programs.get(&node).and_then(|program| program.rsplit_once('/'));
         group.is_some_and(|(group, _)| self.partitioned.iter().any(|known| known == group))

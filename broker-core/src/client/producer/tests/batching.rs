@@ -369,6 +369,96 @@ fn records_without_key_stick_to_a_partition_for_a_batch() {
 }
 
 #[test]
+fn keys_are_ignored_if_the_configuration_says_so() {
+    for ignore in [false, true] {
+        let config = ProducerConfig {
+            batch_size: 1000,
+            linger_ms: 1000,
+            partitioner_ignore_keys: ignore,
+            ..config()
+        };
+        let mut bench = Bench::warm(config, 6);
+        let mut sent = Vec::new();
+        for _ in 0..100 {
+            let record = ProducerRecord {
+                partition: None,
+                key: Some(Bytes::from_static(b"one")),
+                ..record("0123456789012345678901234567890123456789")
+            };
+            bench.producer.send(bench.now, record).unwrap();
+            for request in bench.requests() {
+                sent.extend(request.produce().partitions.iter().map(|(id, _)| id.partition));
+                bench.answer(&request, ErrorCode::None, Some(0));
+            }
+        }
+        sent.sort();
+        sent.dedup();
+        assert_eq!(sent.len() > 1, ignore, "{sent:?}");
+    }
+}
+
+#[test]
+fn records_without_key_leave_a_broker_out_that_takes_nothing_for_too_long() {
+    // With the timeout, and where the records of the last ten seconds went: to broker 1 (even partitions), to broker 2.
+    let rows = [(0, true, true), (1_000, true, false)];
+    for (timeout, to_first, to_second) in rows {
+        let config = ProducerConfig {
+            batch_size: 200,
+            max_in_flight_requests_per_connection: 1,
+            partitioner_availability_timeout_ms: timeout,
+            ..config()
+        };
+        let mut bench = Bench::warm(config, 4);
+        bench.leaders = vec![Some(1), Some(2), Some(1), Some(2)];
+        bench.epoch = 1;
+        bench.pass(ms(300_000));
+        bench.settle();
+        let mut unanswered = None;
+        let mut load = |bench: &mut Bench, rounds: u64, second_answers: bool| {
+            let queued = |bench: &Bench, partitions: [i32; 2]| {
+                let of = |index| bench.producer.queued(TopicPartition::new(TOPIC, index));
+                partitions.map(of).iter().sum::<u64>()
+            };
+            let (mut first, before) = (0, queued(bench, [1, 3]));
+            for _ in 0..rounds {
+                let record = ProducerRecord {
+                    partition: None,
+                    ..record("0123456789012345678901234567890123456789")
+                };
+                bench.producer.send(bench.now, record).unwrap();
+                let mut requests = bench.requests();
+                if second_answers {
+                    requests.extend(unanswered.take());
+                }
+                for request in requests {
+                    let sent: usize = request
+                        .produce()
+                        .partitions
+                        .iter()
+                        .map(|(_, batch)| batch.count() as usize)
+                        .sum();
+                    match request.to {
+                        NodeId(2) if !second_answers => unanswered = Some(request),
+                        to => {
+                            first += if to == NodeId(1) { sent } else { 0 };
+                            bench.answer(&request, ErrorCode::None, Some(0));
+                        }
+                    }
+                }
+                bench.pass(ms(10));
+            }
+            (first > 0, queued(bench, [1, 3]) > before)
+        };
+        load(&mut bench, 400, true);
+        load(&mut bench, 300, false);
+        assert_eq!(load(&mut bench, 1000, false), (to_first, to_second), "{timeout} ms");
+        // It answers again, and is used again.
+        load(&mut bench, 400, true);
+        assert!(load(&mut bench, 100, false).1, "{timeout} ms");
+    }
+}
+
+#[test]
 fn a_clock_that_is_set_back_only_prolongs_the_wait() {
     // The retry comes due while another request is in flight, and the clock goes back before that is answered.
     let config = ProducerConfig {
