@@ -21,6 +21,7 @@ pub mod nemesis;
 pub mod program;
 pub mod scenario;
 pub mod sweep;
+mod traced;
 pub mod trial;
 pub mod verdict;
 mod words;

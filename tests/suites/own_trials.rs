@@ -60,7 +60,10 @@ fn panics_at_order_3() -> Trial {
         .keep(Keep::Nothing)
         .program("shop", shop)
         .programs("billing", Instances::of(2), |env| {
-            billing(env, |_, order| assert_ne!(order, "order 3", "no rate for it"))
+            billing(env, |_, order| {
+                tracing::info!(order, "looks a rate up");
+                assert_ne!(order, "order 3", "no rate for it");
+            })
         })
         .drains("billing", &["orders"])
 }
@@ -360,6 +363,10 @@ fn trial_seed_runs_one_seed_and_prints_its_story() {
         trace.lines().count() > 1_000 && trace.contains("broker 2: "),
         "{}",
         trace.len()
+    );
+    assert!(
+        trace.contains("s billing/2: says INFO: looks a rate up order=order 3\n"),
+        "what programs say is in it"
     );
     assert!(kept.join("story.txt").exists() && kept.join("record.json").exists());
     let (passed, told) = stand_in("two");

@@ -1,14 +1,10 @@
 //! Prints the events of a trial as they happen, all of them or those of one node, partition or group.
 //!
-//! The world states its events through `tracing`, each with the target `trial`, the fields `step`, `time`, `node` (a
-//! node's name) and a message that calls partitions `orders/0`. What libraries state about themselves is no event of a
-//! trial.
+//! What libraries state about themselves is no event of a trial.
 
-use core::fmt::{self, Write as _};
 use std::io::{self, BufWriter, Write};
 use std::sync::Mutex;
 
-use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -16,10 +12,8 @@ use super::moment::Moment;
 use crate::journey::Whom;
 use crate::scenario::Scenario;
 use crate::scenario::nearest::nearest;
+use crate::traced::{self, Line};
 use crate::world;
-
-/// The target of the world's events.
-const TARGET: &str = "trial";
 
 /// The part of a trial that is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -192,23 +186,22 @@ struct Printer {
 
 impl<S: Subscriber> Layer<S> for Printer {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target() == TARGET
+        traced::is_of_world(metadata)
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line::default();
-        event.record(&mut line);
+        let line = Line::of(event);
         if self.follow.wants(&line) {
             let mut out = self.out.lock().expect("nothing panics while it prints");
             // Nobody may be left to read it.
-            let _ = writeln!(out, "{:>8} {:>12} {}: {}", line.step, line.time, line.node, line.text);
+            let _ = writeln!(out, "{line}");
         }
     }
 }
 
 impl Follow {
     fn wants(&self, line: &Line) -> bool {
-        self.window.has(line.step, line.seconds())
+        self.window.has(line.step, seconds(line))
             && match &self.what {
                 None => true,
                 Some(Followed::Node(name)) => without_client(&line.node) == name,
@@ -223,6 +216,11 @@ impl Follow {
     }
 }
 
+/// The time of an event, in seconds.
+fn seconds(line: &Line) -> f64 {
+    line.time.trim_end_matches('s').parse().unwrap_or_default()
+}
+
 /// True when `text` has `name` in it as a whole: `orders/1` is neither in `orders/12` nor in `my-orders/1`.
 fn contains(text: &str, name: &str) -> bool {
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
@@ -231,43 +229,6 @@ fn contains(text: &str, name: &str) -> bool {
         !joins(before.chars().next_back()) && !joins(after.chars().next())
     };
     text.match_indices(name).any(whole)
-}
-
-#[derive(Default)]
-struct Line {
-    step: u64,
-    time: String,
-    node: String,
-    text: String,
-}
-
-impl Line {
-    /// The time as the world writes it: `12.000345s`.
-    fn seconds(&self) -> f64 {
-        self.time.trim_end_matches('s').parse().unwrap_or_default()
-    }
-}
-
-impl Visit for Line {
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        match field.name() {
-            "step" => self.step = value,
-            _ => self.record_debug(field, &value),
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = match field.name() {
-            "time" => write!(self.time, "{value:?}"),
-            "node" => write!(self.node, "{value:?}"),
-            "message" => write!(self.text, "{value:?}"),
-            name => write!(self.text, " {name}={value:?}"),
-        };
-    }
 }
 
 #[cfg(test)]

@@ -335,7 +335,9 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
         }
         Role::Own { main, start } => {
             clock.sleep_until(SimTime::after(*start)).await;
-            Guarded::new(shared.clone(), program, main(env(random))).await;
+            let env = env(random);
+            let of = (program, Arc::clone(&env.name));
+            Guarded::new(shared.clone(), of, main(env)).await;
         }
     }
     if member.role.is_application() {

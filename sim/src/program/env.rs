@@ -138,12 +138,14 @@ impl Env {
     }
 
     /// Runs `task` beside the program, in the same process: it dies with it, and if it panics the process dies. The
-    /// result can be awaited, or dropped.
+    /// result can be awaited, or dropped. What it says through `tracing` carries the program's name and the time, which
+    /// tasks of the executor's own `spawn` lack.
     pub fn spawn<F: Future + 'static>(&self, task: F) -> impl Future<Output = F::Output> + use<F>
     where
         F::Output: 'static,
     {
-        let handle = madsim::task::spawn_local(Guarded::new(self.shared.clone(), self.program, task));
+        let program = (self.program, Arc::clone(&self.name));
+        let handle = madsim::task::spawn_local(Guarded::new(self.shared.clone(), program, task));
         async move { handle.await.expect("a task ends only with its process") }
     }
 

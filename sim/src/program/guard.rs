@@ -1,11 +1,13 @@
-//! A panic in a program ends its process, not the trial.
+//! A panic in a program ends its process, not the trial; what it says through `tracing` carries its name and the time.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::station::Shared;
 use crate::sweep::panics;
+use crate::traced::PROGRAM;
 
 /// A task of a program. When it panics, the world is asked to end the process, and the task never ends.
 pub(super) struct Guarded<F> {
@@ -13,16 +15,18 @@ pub(super) struct Guarded<F> {
     has_panicked: bool,
     shared: Shared,
     program: usize,
+    name: Arc<str>,
 }
 
 impl<F: Future> Guarded<F> {
-    /// The task `task` of the program in this place of the cast.
-    pub(super) fn new(shared: Shared, program: usize, task: F) -> Guarded<F> {
+    /// The task `task` of the program in this place of the cast, called so.
+    pub(super) fn new(shared: Shared, (program, name): (usize, Arc<str>), task: F) -> Guarded<F> {
         Guarded {
             task: Box::pin(task),
             has_panicked: false,
             shared,
             program,
+            name,
         }
     }
 }
@@ -34,6 +38,8 @@ impl<F: Future> Future for Guarded<F> {
         if self.has_panicked {
             return Poll::Pending;
         }
+        let span = tracing::info_span!(target: PROGRAM, "program", node = &*self.name, time = %self.shared.time());
+        let _running = span.entered();
         let task = self.task.as_mut();
         panics::catch(|| task.poll(context)).unwrap_or_else(|panic| {
             self.has_panicked = true;

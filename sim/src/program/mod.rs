@@ -18,6 +18,9 @@
 //! | `tokio::time` and `tokio::spawn` of the real tokio | panic: they need its runtime |
 //! | tasks (`tokio::spawn` of madsim-tokio, [`Env::spawn`]), `tokio::sync`, `futures`, `select!` | work, and die with the program's node |
 //!
+//! What a program and the tasks of [`Env::spawn`] say through `tracing` comes in a span `program` with the fields `node`
+//! (`checkout/1`) and `time` (since the trial began).
+//!
 //! The refusals and `getrandom` 0.2 are there on Linux only. What cannot be guarded, and shows itself in
 //! [`Trial::verify`](crate::trial::Trial::verify) at best: statics, addresses, ids of threads and of madsim's tasks; the
 //! order in which `select!` without `biased;` looks at its branches (tokio and futures count its users in a static); `hashbrown`'s

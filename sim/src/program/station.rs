@@ -74,6 +74,11 @@ impl Shared {
         station
     }
 
+    /// The time, for what must not change the trial by asking.
+    pub(crate) fn time(&self) -> SimTime {
+        self.as_it_is().time()
+    }
+
     fn as_it_is(&self) -> MutexGuard<'_, Station> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
 //! What machines say to each other, and what disks answer.
 
-use broker_core::disk::DiskReply;
+use broker_core::disk::{DiskReply, FileName};
 use broker_core::machine::{HaltReason, Input};
 use broker_core::protocol::{ErrorCode, Request, Response};
 use broker_core::types::{Offset, TopicPartition};
@@ -30,7 +30,7 @@ impl Words<'_> {
             Input::Closed { connection } => format!("learnt that connection {} is gone", connection.0),
             Input::Unreachable { peer } => format!("cannot reach {}", self.0.node(*peer)),
             Input::Disk { op, file, result } => {
-                let file = file.map_or(String::new(), |file| format!(" on {file}"));
+                let file = file.map_or(String::new(), |file| format!(" on {}", self.file(&file)));
                 let result = match result {
                     Ok(DiskReply::Data(bytes)) => format!("read {} bytes", bytes.len()),
                     Ok(DiskReply::Files(files)) => format!("listed {} files", files.len()),
@@ -41,6 +41,16 @@ impl Words<'_> {
             }
             Input::Wake => "woke up".to_owned(),
             Input::Stop => "was asked to stop in good order".to_owned(),
+        }
+    }
+
+    /// A file of a node: `orders/0/00000000000000000000.log`.
+    fn file(&self, file: &FileName) -> String {
+        match file {
+            FileName::Segment { partition, base_offset } if *partition != TopicPartition::CLUSTER_METADATA => {
+                format!("{}/{:020}.log", self.0.partition(*partition), base_offset.0)
+            }
+            _ => file.to_string(),
         }
     }
 
@@ -141,4 +151,58 @@ fn api(name: &str) -> String {
         words.extend(c.to_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_core::disk::OpId;
+    use broker_core::types::{MemberId, NodeId, TopicId, TopicName};
+
+    use super::*;
+    use crate::words::Names;
+
+    struct OneTopic;
+
+    impl Names for OneTopic {
+        fn node(&self, node: NodeId) -> String {
+            format!("broker {node}")
+        }
+
+        fn topic(&self, topic: TopicId) -> Option<TopicName> {
+            (topic == TopicId(100)).then(|| "orders".into())
+        }
+
+        fn member(&self, _: &MemberId) -> Option<NodeId> {
+            None
+        }
+    }
+
+    #[test]
+    fn files_are_called_by_their_topics() {
+        let segment = |partition| FileName::Segment {
+            partition,
+            base_offset: Offset(7),
+        };
+        for (file, name) in [
+            (
+                segment(TopicPartition::new(TopicId(100), 2)),
+                "orders/2/00000000000000000007.log",
+            ),
+            (
+                segment(TopicPartition::CLUSTER_METADATA),
+                "__cluster_metadata-0/00000000000000000007.log",
+            ),
+            (FileName::QuorumState, "quorum-state"),
+        ] {
+            let read = Input::Disk {
+                op: OpId(5),
+                file: Some(file),
+                result: Ok(DiskReply::Done),
+            };
+            assert_eq!(
+                Words(&OneTopic).input(&read),
+                format!("disk operation 5 on {name} is done")
+            );
+        }
+    }
 }

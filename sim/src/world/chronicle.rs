@@ -45,7 +45,7 @@ macro_rules! say {
         if $world.trace {
             let text = format!($($text)+);
             let (step, time, node) = ($world.step, SimTime($world.now), $world.name_of($node));
-            tracing::$level!(target: "trial", step, %time, node = %node, message = %text);
+            tracing::$level!(target: $crate::traced::WORLD, step, %time, node = %node, message = %text);
         }
     };
 }

@@ -50,14 +50,24 @@ impl Shared {
 }
 
 impl Station {
+    /// The time, as the world looks or not.
+    pub(super) fn time(&self) -> SimTime {
+        match &self.unwatched {
+            // Each run of a task moves the executor's clock a little, perhaps past the next event.
+            Some(unwatched) => {
+                let elapsed = SimTime::after(unwatched.time.elapsed()).min(unwatched.until);
+                self.at.time.max(elapsed)
+            }
+            None => self.at.time,
+        }
+    }
+
     /// A program calls for the station while the world does not look.
     pub(super) fn enter(&mut self) {
+        self.at.time = self.time();
         let Some(unwatched) = &mut self.unwatched else {
             return;
         };
-        // Each run of a task moves the executor's clock a little, perhaps past the next event.
-        let elapsed = SimTime::after(unwatched.time.elapsed()).min(unwatched.until);
-        self.at.time = self.at.time.max(elapsed);
         if !unwatched.entered {
             unwatched.entered = true;
             if let Some(main) = unwatched.main.take() {
