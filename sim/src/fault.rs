@@ -16,7 +16,8 @@ pub enum Target {
     LeaderOf(String, i32),
     /// Some follower of a partition, the one with the lowest number that runs.
     FollowerOf(String, i32),
-    /// The running follower of a partition with the next number after that one.
+    /// Another one: while one is down the running follower with the lowest number, else the one with the next number after
+    /// [`Target::FollowerOf`].
     AnotherFollowerOf(String, i32),
     /// The active controller.
     Controller,

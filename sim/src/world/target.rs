@@ -1,6 +1,6 @@
 //! Who is struck: targets become nodes when a fault begins, and faults get names that people read.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use broker_core::group::partition_for;
 use broker_core::types::{NodeId, TopicName};
@@ -18,8 +18,15 @@ impl<O: Observer> World<'_, O> {
             Target::Broker(number) => node(NodeId(*number)),
             Target::ControllerNode(number) => node(NodeId(FIRST_CONTROLLER + number - 1)),
             Target::LeaderOf(topic, partition) => self.cluster.leader(topic, *partition).map_or(Vec::new(), node),
-            Target::FollowerOf(topic, partition) => self.running_follower(topic, *partition, 0),
-            Target::AnotherFollowerOf(topic, partition) => self.running_follower(topic, *partition, 1),
+            Target::FollowerOf(topic, partition) => self.running_followers(topic, *partition).take(1).collect(),
+            Target::AnotherFollowerOf(topic, partition) => {
+                let is_one_down = self
+                    .followers(topic, *partition)
+                    .any(|place| !self.nodes[place].is_alive());
+                let skipped = usize::from(!is_one_down);
+                let others = self.running_followers(topic, *partition).skip(skipped);
+                others.take(1).collect()
+            }
             Target::Controller => self.cluster.controller().map_or(Vec::new(), node),
             Target::CoordinatorOf(group) => {
                 let partitions = self.scenario.cluster.config.offsets_topic_num_partitions;
@@ -36,12 +43,14 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    fn running_follower(&self, topic: &str, partition: i32, number: usize) -> Vec<usize> {
+    fn followers(&self, topic: &str, partition: i32) -> impl Iterator<Item = usize> {
         let followers = self.cluster.followers(topic, partition).into_iter();
-        let running = followers
-            .map(|id| self.place(id))
-            .filter(|place| self.nodes[*place].is_alive());
-        running.skip(number).take(1).collect()
+        followers.map(|id| self.place(id))
+    }
+
+    fn running_followers(&self, topic: &str, partition: i32) -> impl Iterator<Item = usize> {
+        self.followers(topic, partition)
+            .filter(|place| self.nodes[*place].is_alive())
     }
 
     /// Every pair of two different nodes that the targets mean.
@@ -53,12 +62,20 @@ impl<O: Observer> World<'_, O> {
             .collect()
     }
 
-    /// What is done to whom, with the nodes that its targets mean now; `None` if some target means none.
+    /// What is done to whom, with the nodes that its targets mean now; `None` if some target means none, and if the one
+    /// follower that runs would have to be two.
     pub(super) fn name(&self, fault: &Fault) -> Option<String> {
         let missing = Cell::new(false);
+        let followers: RefCell<Option<(Target, Option<usize>)>> = RefCell::new(None);
         let name = describe(fault, |target| {
             let places = self.resolve(target);
             missing.set(missing.get() || places.is_empty());
+            if matches!(target, Target::FollowerOf(..) | Target::AnotherFollowerOf(..)) {
+                let this = (target.clone(), places.first().copied());
+                let before = followers.replace(Some(this.clone()));
+                let is_same = before.is_some_and(|before| before.0 != this.0 && before.1 == this.1);
+                missing.set(missing.get() || is_same);
+            }
             match (target, places.first()) {
                 (Target::Broker(_) | Target::ControllerNode(_) | Target::All | Target::Client(_), _) | (_, None) => {
                     target.to_string()
