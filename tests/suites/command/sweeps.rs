@@ -17,6 +17,7 @@ pub const TESTS: &[(&str, Test)] = tests![
     a_killed_sweep_has_told_every_trial_that_it_does_not_hold_again,
     two_sweeps_in_one_folder_both_end,
     another_scenario_or_quirk_does_not_resume,
+    a_sweep_compares_a_sample_with_a_second_process,
     a_sweeps_memory_does_not_grow_with_its_seeds,
 ];
 
@@ -197,6 +198,29 @@ fn a_sweeps_memory_does_not_grow_with_its_seeds(place: &Place) {
     }
     let (few, many) = (peak(2_000), peak(100_000));
     assert!(many < few + 8_192, "{few} kB for 2,000 seeds, {many} kB for 100,000");
+}
+
+/// One trial in fifty, the first one among them; a passing trial that differs ends the run with 3.
+fn a_sweep_compares_a_sample_with_a_second_process(place: &Place) {
+    place.scenario("steady", "nothing", "");
+    place.scenario("by-process", "differs-by-process", "");
+    let said = place.trial("run scenarios/steady.toml --seeds 0..101").ended(0);
+    let told = "3 trials compared with the same in a second process";
+    assert!(said.out.contains(told), "{}", said.out);
+    let said = place.trial("run scenarios/by-process.toml --seeds 7..108").ended(3);
+    let differ: Vec<&str> = said
+        .err
+        .lines()
+        .filter(|line| line.contains("is not deterministic: digest"))
+        .map(|line| line.split(" is not").next().expect("a beginning"))
+        .collect();
+    let expected = [7, 57, 107].map(|seed| format!("error: by-process, seed {seed}"));
+    assert_eq!(differ, expected, "{}", said.err);
+    for (arguments, exit) in [("--verify-every 0", 0), ("--verify-every 1000", 3)] {
+        place
+            .trial(&format!("run scenarios/by-process.toml --seeds 7..108 {arguments}"))
+            .ended(exit);
+    }
 }
 
 /// Starts a sweep into the folder `sweep`, and kills it once it has noted progress.
