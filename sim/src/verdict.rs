@@ -163,6 +163,12 @@ impl Findings {
         self.counts.get(&(check, 1)).copied().unwrap_or(0)
     }
 
+    /// How often `check` found something: violations, and what the contract allows.
+    #[must_use]
+    pub fn found(&self, check: Check) -> u64 {
+        self.violations(check) + self.allowed(check)
+    }
+
     /// How often `check` could not tell.
     #[must_use]
     pub fn unknown(&self, check: Check) -> u64 {

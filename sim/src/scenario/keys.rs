@@ -132,6 +132,20 @@ pub const TOP: Section = Section {
             "checks that fail the trial in which they find something, also where the contract allows it",
         ),
         key(
+            "at_most",
+            "table of checks and numbers",
+            "{}",
+            "how often each of these checks may find something in one trial, as a violation or as allowed: \
+             `at_most = { reprocessed = 20 }`; a trial with more of it is `missed`",
+        ),
+        key(
+            "at_least",
+            "table of checks and numbers",
+            "{}",
+            "how often each of these checks must find something in every single trial: `at_least = { lost-write = 1 }`; \
+             a trial with less of it is `missed`",
+        ),
+        key(
             "quirks",
             "list of strings",
             "[]",

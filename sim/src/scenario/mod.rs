@@ -6,6 +6,7 @@
 
 pub mod error;
 mod excerpt;
+mod expectation;
 mod faults;
 pub mod files;
 pub mod kafka_keys;
@@ -27,11 +28,13 @@ mod tests;
 
 use core::ops::Range;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use broker_core::config::{BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, TopicConfig};
 
 use crate::fault::PlannedFault;
 use crate::nemesis::NemesisSpec;
+use crate::verdict::Check;
 
 pub use faults::{KINDS as FAULT_KINDS, parse_target};
 pub use schedule::{ConsumerStep, ScheduledStep, SeekTarget};
@@ -76,6 +79,10 @@ pub struct Scenario {
     pub expect: Expectation,
     /// The checks that must find nothing, also where the contract allows it.
     pub forbid: Vec<String>,
+    /// How often checks may find something in one trial.
+    pub at_most: Bounds,
+    /// How often checks must find something in each trial.
+    pub at_least: Bounds,
     /// Where a trial is cut off.
     pub limits: Limits,
 }
@@ -425,6 +432,9 @@ pub enum Expectation {
     /// and no other check may be violated in any.
     Finds(Vec<String>),
 }
+
+/// Numbers of findings of one trial, by check: violations, and what the contract allows.
+pub type Bounds = BTreeMap<Check, u64>;
 
 /// Where a trial is cut off: beyond any of these it is inconclusive.
 #[derive(Clone, PartialEq, Debug)]

@@ -13,10 +13,9 @@ use super::nearest::nearest;
 use super::reader::{Marks, Notes, Table, Value};
 use super::schedule;
 use super::{
-    Cluster, ConsumerGroup, Expectation, Hardware, KeyStrategy, Keys, Limits, Network, ProducerGroup, Scenario, Topic,
+    Cluster, ConsumerGroup, Hardware, KeyStrategy, Keys, Limits, Network, ProducerGroup, Scenario, Topic, expectation,
     faults, settings, validate, workers,
 };
-use crate::verdict::Check;
 
 /// A scenario and where its file says what.
 #[derive(Clone, Debug)]
@@ -87,7 +86,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
     let quirks = top.get("quirks").and_then(|value| value.list()).unwrap_or_default();
     let quirks: Vec<String> = quirks.iter().filter_map(quirk).collect();
     let quirk_set = quirk_set(&quirks);
-    let expect = top.get("expect").map_or(Expectation::Pass, |value| expectation(&value));
+    let wanted = expectation::expectation(top);
     let tables = |key: &str, section| top.get(key).map(|value| value.tables(section)).unwrap_or_default();
     let topics = if top.required("topics").is_some() {
         tables("topics", &keys::TOPIC)
@@ -137,8 +136,10 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
             .map(|table| faults::nemesis(&table, duration)),
         quirks,
         quirk_set,
-        forbid: forbidden(top.get("forbid").as_ref(), &expect),
-        expect,
+        expect: wanted.expect,
+        forbid: wanted.forbid,
+        at_most: wanted.at_most,
+        at_least: wanted.at_least,
         limits: limits(
             top.get("limits").and_then(|value| value.table(&keys::LIMITS)).as_ref(),
             duration + settle,
@@ -174,58 +175,6 @@ pub fn quirk_hint(name: &str) -> String {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`trial list` lists the quirks".to_owned(),
     }
-}
-
-fn expectation(value: &Value<'_>) -> Expectation {
-    if value.is_list() {
-        let names = value.list().unwrap_or_default();
-        if names.is_empty() {
-            value.problem(
-                "`expect` names no check",
-                "write `expect = \"pass\"` if nothing should be found",
-            );
-        }
-        return Expectation::Finds(names.iter().filter_map(check).collect());
-    }
-    match value.text() {
-        Some("pass") | None => Expectation::Pass,
-        Some(name) => {
-            let hint = match Check::from_name(name) {
-                Some(_) => format!("write a list: `expect = [\"{name}\"]`"),
-                None => "write `\"pass\"`, or a list of checks: `[\"lost-write\"]`".to_owned(),
-            };
-            value.problem(format!("`expect` cannot be `{name}`"), hint);
-            Expectation::Pass
-        }
-    }
-}
-
-/// What is expected cannot be forbidden as well.
-fn forbidden(value: Option<&Value<'_>>, expect: &Expectation) -> Vec<String> {
-    let values = value.and_then(Value::list).unwrap_or_default();
-    let mut names = Vec::new();
-    for value in &values {
-        let Some(name) = check(value) else { continue };
-        if matches!(expect, Expectation::Finds(expected) if expected.contains(&name)) {
-            let message = format!("`{name}` is expected and forbidden");
-            value.problem(message, "remove it from `expect`, or from `forbid`");
-        }
-        names.push(name);
-    }
-    names
-}
-
-fn check(value: &Value<'_>) -> Option<String> {
-    let name = value.text()?;
-    if Check::from_name(name).is_none() {
-        let hint = match nearest(name, Check::ALL.iter().map(|(_, name, _)| *name)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "`trial list` lists the checks".to_owned(),
-        };
-        value.problem(format!("unknown check `{name}`"), hint);
-        return None;
-    }
-    Some(name.to_owned())
 }
 
 fn seeds(value: &Value<'_>) -> Option<Range<u64>> {

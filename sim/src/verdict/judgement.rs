@@ -1,6 +1,7 @@
 //! From what the checks found, and what the scenario expects, to one word.
 
 use super::{Check, Finding, Findings, Ruling, Word};
+use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
 
 /// How a trial ended, by its checks alone.
@@ -43,7 +44,7 @@ impl Judgement {
         };
         let is_expected = |check: Check| expected.iter().any(|name| name == check.name());
         let is_forbidden = |check: Check| scenario.forbid.iter().any(|name| name == check.name());
-        let is_found = |check: Check| findings.violations(check) + findings.allowed(check) > 0;
+        let is_found = |check: Check| findings.found(check) > 0;
         let found = Check::ALL
             .iter()
             .filter(|(check, ..)| is_expected(*check) && is_found(*check));
@@ -59,6 +60,18 @@ impl Judgement {
         });
         if let Some(finding) = fails {
             return Judgement::by(Word::Violation, finding, found);
+        }
+        // What was seen before a limit ended the trial was seen; what was not seen might still have come.
+        let is_whole = !matches!(verdict, Verdict::Inconclusive { .. });
+        let misses = out_of_bounds(scenario, findings, is_whole);
+        if let Some(first) = misses.first() {
+            let evidence: Vec<&str> = misses.iter().map(|miss| &*miss.evidence).collect();
+            return Judgement {
+                word: Word::Missed,
+                signature: Some(first.signature.clone()),
+                evidence: evidence.join("; "),
+                found,
+            };
         }
         if let Verdict::Inconclusive { reason } = verdict {
             // What follows the colon is of this seed alone.
@@ -109,6 +122,33 @@ impl Judgement {
     }
 }
 
+/// Something that the scenario wants, and that the trial did not give.
+struct Miss {
+    /// Equal for misses of one kind.
+    signature: String,
+    /// What was wanted, and what came, in a phrase.
+    evidence: String,
+}
+
+/// The checks that found too much, or too little; the latter only of a trial that is whole.
+fn out_of_bounds(scenario: &Scenario, findings: &Findings, is_whole: bool) -> Vec<Miss> {
+    let miss = |key: &str, check: Check, wanted: String| {
+        let count = findings.found(check);
+        let times = if count == 1 { "time" } else { "times" };
+        Miss {
+            signature: format!("{key}: {}", check.name()),
+            evidence: format!("{} {} {times}, {wanted}", check.name(), show_count(count)),
+        }
+    };
+    let above = scenario.at_most.iter();
+    let above = above.filter(|(check, most)| findings.found(**check) > **most);
+    let above = above.map(|(check, most)| miss("at_most", *check, format!("at most {}", show_count(*most))));
+    let below = scenario.at_least.iter();
+    let below = below.filter(|(check, least)| is_whole && findings.found(**check) < **least);
+    let below = below.map(|(check, least)| miss("at_least", *check, format!("at least {}", show_count(*least))));
+    above.chain(below).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +188,82 @@ mod tests {
             "",
             Word::Found,
         ),
+        ("at_most = { duplicate = 1 }", "[duplicate]", "", Word::Allowed),
+        (
+            "at_most = { duplicate = 1 }",
+            "[duplicate] [duplicate]",
+            "",
+            Word::Missed,
+        ),
+        (
+            "at_most = { duplicate = 1 }",
+            "[duplicate] [duplicate]",
+            "a limit",
+            Word::Missed,
+        ),
+        ("at_most = { duplicate = 1 }", "duplicate", "", Word::Violation),
+        (
+            "at_most = { duplicate = 1 }",
+            "duplicate [duplicate]",
+            "",
+            Word::Violation,
+        ),
+        (
+            "at_least = { duplicate = 2 }",
+            "[duplicate] [duplicate]",
+            "",
+            Word::Allowed,
+        ),
+        ("at_least = { duplicate = 2 }", "[duplicate]", "", Word::Missed),
+        ("at_least = { duplicate = 2 }", "", "", Word::Missed),
+        // It might still have come.
+        (
+            "at_least = { duplicate = 2 }",
+            "[duplicate]",
+            "a limit",
+            Word::Inconclusive,
+        ),
+        ("at_least = { duplicate = 1 }", "lost-write", "", Word::Violation),
+        (
+            "expect = [\"duplicate\"]\nat_least = { duplicate = 2 }",
+            "duplicate [duplicate]",
+            "",
+            Word::Found,
+        ),
+        (
+            "expect = [\"duplicate\"]\nat_least = { duplicate = 2 }",
+            "duplicate",
+            "",
+            Word::Missed,
+        ),
     ];
+
+    #[test]
+    fn what_is_out_of_bounds_is_told_with_its_numbers() {
+        let text = "at_most = { duplicate = 1_000 }\nat_least = { lost-write = 1 }\ntopics = [{ name = \"orders\" }]";
+        let scenario = parse("s", "s.toml", text).expect("a scenario").scenario;
+        let mut findings = Findings::default();
+        for _ in 0..1_001 {
+            findings.add(finding(Check::Duplicate, Ruling::Allowed("a clause".to_owned())));
+        }
+        let judgement = Judgement::of(&scenario, &findings, &Verdict::Pass);
+        assert_eq!(judgement.signature.as_deref(), Some("at_most: duplicate"));
+        assert_eq!(
+            judgement.evidence,
+            "duplicate 1,001 times, at most 1,000; lost-write 0 times, at least 1"
+        );
+    }
+
+    fn finding(check: Check, ruling: Ruling) -> Finding {
+        Finding {
+            check,
+            ruling,
+            shape: "a shape".to_owned(),
+            evidence: "evidence".to_owned(),
+            at: At::default(),
+            witness: Vec::new(),
+        }
+    }
 
     #[test]
     fn every_trial_has_one_word() {
@@ -162,14 +277,7 @@ mod tests {
                     false => Ruling::Violation,
                 };
                 let check = Check::from_name(name.trim_matches(['[', ']'])).expect("a check");
-                findings.add(Finding {
-                    check,
-                    ruling,
-                    shape: "a shape".to_owned(),
-                    evidence: "evidence".to_owned(),
-                    at: At::default(),
-                    witness: Vec::new(),
-                });
+                findings.add(finding(check, ruling));
             }
             let verdict = match (findings.worst(), *end) {
                 (Some(worst), _) => Verdict::Violation {

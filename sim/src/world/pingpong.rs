@@ -11,7 +11,7 @@ use broker_core::types::{LeaderEpoch, NodeId};
 use super::{Birth, End, Setup, engine};
 use crate::history::{At, Entry, Observer};
 use crate::program::cast;
-use crate::scenario::{Cluster, Expectation, Hardware, Limits, Network, Scenario};
+use crate::scenario::{Bounds, Cluster, Expectation, Hardware, Limits, Network, Scenario};
 
 /// Sends about `messages` requests and responses between two nodes, hashed into the digest like any others, and
 /// returns how many were delivered.
@@ -69,6 +69,8 @@ pub(crate) fn bare_scenario(brokers: u32) -> Scenario {
         quirk_set: Default::default(),
         expect: Expectation::Pass,
         forbid: Vec::new(),
+        at_most: Bounds::new(),
+        at_least: Bounds::new(),
         limits: Limits {
             events: u64::MAX,
             records: u64::MAX,

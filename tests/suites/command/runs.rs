@@ -13,6 +13,7 @@ pub const TESTS: &[(&str, Test)] = tests![
     failures_are_grouped_by_signature,
     a_quirk_from_the_command_line_is_planted_and_replayed,
     expected_anomalies_must_be_found_and_others_not,
+    bounds_hold_in_each_trial,
     json_is_one_object_a_trial,
     jobs_change_nothing,
     fail_fast_ends_at_the_first_failure_whatever_the_jobs,
@@ -198,6 +199,33 @@ fn expected_anomalies_must_be_found_and_others_not(place: &Place) {
     // One seed need not show what the scenario's seeds must show together.
     place.trial("run scenarios/missing.toml --seed 1").ended(0);
     place.trial("run scenarios/found.toml --seed 1").ended(0);
+}
+
+fn bounds_hold_in_each_trial(place: &Place) {
+    // Even seeds find one anomaly that the contract allows.
+    place.scenario("few", "may-lose/2", "seeds = \"0..4\"\nat_most = { lost-write = 1 }");
+    place.trial("run scenarios/few.toml").ended(0);
+    place.scenario("some", "may-lose/2", "seeds = \"0..4\"\nat_least = { lost-write = 1 }");
+    let said = place.trial("run scenarios/some.toml --json").ended(1);
+    let lines = said.json();
+    let words: Vec<&str> = lines.iter().filter_map(|line| line["verdict"].as_str()).collect();
+    assert_eq!(words, ["allowed", "missed", "allowed", "missed"]);
+    assert_eq!(lines[1]["signature"], "at_least: lost-write");
+    assert_eq!(lines[1]["evidence"], "lost-write 0 times, at least 1");
+    place.scenario(
+        "none",
+        "doubles may-lose",
+        "expect = [\"duplicate\"]\nat_least = { lost-write = 2 }",
+    );
+    insta::assert_snapshot!(
+        "bounds",
+        place
+            .trial("run scenarios/some.toml scenarios/none.toml")
+            .ended(1)
+            .lasting()
+    );
+    let record = reports::record::load(&place.0.join("trial-runs/latest/some/1/record.json")).expect("a record");
+    assert_eq!(record.verdict.as_str(), "missed");
 }
 
 fn json_is_one_object_a_trial(place: &Place) {

@@ -79,8 +79,8 @@ use super::super::{Checks, Finish, Judged};
 use super::stage::Stage;
 use crate::history::{At, Entry, Observer, SimTime, What};
 use crate::scenario::{
-    Cluster, CommitMode, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario, Topic,
-    WorkerGroup, WorkerProgram,
+    Bounds, Cluster, CommitMode, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario,
+    Topic, WorkerGroup, WorkerProgram,
 };
 
 /// What a script promises besides what happens.
@@ -312,6 +312,8 @@ pub fn scenario(contract: Contract) -> Scenario {
         quirk_set: Quirks::default(),
         expect: Expectation::Pass,
         forbid: Vec::new(),
+        at_most: Bounds::new(),
+        at_least: Bounds::new(),
         limits: Limits {
             events: 1,
             records: 1,

@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::Problem;
 use super::keys::{PLANNED, Section};
@@ -66,6 +66,24 @@ pub struct Value<'a> {
     path: String,
     /// Of the value, in bytes.
     pub span: Range<usize>,
+}
+
+/// An entry of a table whose keys are names of something.
+pub struct Named<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// What stands behind it.
+    pub value: Value<'a>,
+    /// Where the name stands.
+    at: Range<usize>,
+}
+
+impl Named<'_> {
+    /// Keeps a mistake at the name.
+    pub fn problem(&self, message: impl Into<String>, hint: impl Into<String>) {
+        let problem = Problem::new(self.at.clone(), message);
+        self.value.notes.problem(problem.hint(hint));
+    }
 }
 
 impl<'a> Table<'a> {
@@ -203,6 +221,30 @@ impl<'a> Value<'a> {
             )),
             _ => self.wrong("a table", &format!("`{{ … }}` or `[{}]`", self.path)),
         }
+    }
+
+    /// A table whose keys are names of something, such as `example`; its entries.
+    #[must_use]
+    pub fn named(&self, example: &str) -> Option<Vec<Named<'a>>> {
+        let DeValue::Table(entries) = self.value else {
+            return self.wrong("a table", &format!("`{{ {example} }}`"));
+        };
+        let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
+            let name: &'a DeString<'a> = key.get_ref();
+            let path = join(&self.path, name);
+            self.notes.marks.borrow_mut().insert(path.clone(), value.span());
+            Named {
+                name,
+                at: key.span(),
+                value: Value {
+                    notes: self.notes,
+                    value: value.get_ref(),
+                    path,
+                    span: value.span(),
+                },
+            }
+        };
+        Some(entries.iter().map(entry).collect())
     }
 
     /// A list of values.
@@ -405,6 +447,12 @@ impl<'a> Value<'a> {
                 None
             }
         }
+    }
+
+    /// True when the value is the number 0.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        matches!(self.value, DeValue::Integer(number) if number.as_str().parse() == Ok(0))
     }
 
     /// True when the value is a table.
