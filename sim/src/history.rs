@@ -7,6 +7,7 @@ use core::hash::Hasher as _;
 use core::time::Duration;
 use std::sync::Arc;
 
+use broker_core::config::{AcksSetting, ProducerConfig};
 use broker_core::digest::DigestHasher;
 use broker_core::protocol::{Acks, ErrorCode, Header};
 use broker_core::trace::Event;
@@ -100,6 +101,10 @@ pub enum What {
         /// What the producer was told; its process may also have died ([`ErrorCode::UnknownServerError`]).
         error: ErrorCode,
     },
+    /// A producer was opened, whose sends are promised this.
+    ProducerOpened(SendPromise),
+    /// A consumer cannot go on by itself: its program's next poll ends with an error.
+    ConsumerFailed(ConsumerFailure),
     /// A poll returned records, in this order.
     Polled(Vec<PolledRecord>),
     /// A consumer's program moved a position by itself.
@@ -147,6 +152,47 @@ pub enum What {
     },
     /// The environment struck, or let go.
     Environment(Environment),
+}
+
+/// What the configuration of a producer promises of its sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SendPromise {
+    /// When they are answered.
+    pub acks: Acks,
+    /// A batch may be stored twice: it is sent again, and the broker does not know it.
+    pub may_double: bool,
+    /// A batch may be overtaken by a later one.
+    pub may_reorder: bool,
+}
+
+impl SendPromise {
+    /// What these settings promise.
+    #[must_use]
+    pub fn of(config: &ProducerConfig) -> SendPromise {
+        let in_flight = config.max_in_flight_requests_per_connection;
+        let idempotent = config.enable_idempotence && config.acks == AcksSetting::All && in_flight <= 5;
+        let may_double = !idempotent && config.retries > 0;
+        SendPromise {
+            acks: match config.acks {
+                AcksSetting::None => Acks::None,
+                AcksSetting::Leader => Acks::Leader,
+                AcksSetting::All => Acks::All,
+            },
+            may_double,
+            may_reorder: may_double && in_flight > 1,
+        }
+    }
+}
+
+/// Why a consumer cannot go on by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ConsumerFailure {
+    /// It has no position in a partition, and `auto.offset.reset` is `none`.
+    NoPosition(TopicPartition),
+    /// The log was cut below its position, and `auto.offset.reset` is `none`.
+    LogCut(TopicPartition, Offset),
+    /// Its group has no place for it: FENCED_INSTANCE_ID, GROUP_MAX_SIZE_REACHED, INCONSISTENT_GROUP_PROTOCOL and the like.
+    NoPlace(GroupId, ErrorCode),
 }
 
 /// A program's work on one record.

@@ -207,7 +207,9 @@ impl Observer for Metrics {
                 }
             }
             What::Environment(blow) => self.environment(time, entry.process, blow),
-            What::SendOk { .. }
+            What::ProducerOpened(_)
+            | What::ConsumerFailed(_)
+            | What::SendOk { .. }
             | What::SendFailed { .. }
             | What::SendUnknown { .. }
             | What::ProcessBegun(_)

@@ -223,7 +223,12 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
     if let Some(own) = watch.own {
         own.finish(&mut judged.findings);
     }
-    let verdict = verdict(&judged.findings, &report.end);
+    // Findings about clients say why it did not come to rest.
+    let end = match report.end {
+        End::NotSettled(_) if judged.is_explained => &End::Settled,
+        ref end => end,
+    };
+    let verdict = verdict(&judged.findings, end);
     let judgement = Judgement::of(scenario, &judged.findings, &verdict);
     let record = watch.metrics.map(|metrics| {
         let series = metrics.finish(report.sim_time);

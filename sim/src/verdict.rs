@@ -62,6 +62,12 @@ checks! {
     EarlyRetry = "early-retry", "a record was tried again before its time";
     RetryKeyOrder = "retry-key-order", "records of one key were processed in another order than they were sent in";
     KeyMoved = "key-moved", "one key is on two partitions though their number is unchanged";
+    FailedSends = "failed-sends", "no send of a producer comes through, at all or since the heal";
+    ThrownOut = "thrown-out", "a consumer has no position, auto.offset.reset=none names none, and its program sought none";
+    DeadWorker = "dead-worker", "a member has no place in its group and does not come back: fenced, group full, no common assignor";
+    SlowPoll = "slow-poll", "members lose their place again and again, because the work on a poll takes longer than max.poll.interval.ms";
+    IdleGroup = "idle-group", "a group with records to read never begins to work on any";
+    Overload = "overload", "records come in faster than a group's busy workers process them, which is no fault of the cluster";
     Own = "own", "a check or an invariant of the user's own did not pass";
     R1 = "R1", "an entry below a replica's high watermark differs from the committed one";
     R2 = "R2", "start, high watermark and end of a log are out of order, or a leader's high watermark fell within an epoch";

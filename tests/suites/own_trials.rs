@@ -376,3 +376,39 @@ fn trial_seed_runs_one_seed_and_prints_its_story() {
     );
     std::fs::remove_dir_all(folder).expect("is removed");
 }
+
+/// What a send is promised follows from the producer that makes it, whatever producers the scenario has.
+#[test]
+fn the_promise_of_a_send_is_that_of_its_own_producer() {
+    let stage = include_str!("../../scenarios/ordering/retries-without-idempotence.toml");
+    let duplicates = |of_scenario: bool, of_program: bool| {
+        let stage = stage
+            .replace("expect = [\"duplicate\"]\n", "")
+            .replace(
+                "\"enable.idempotence\" = false",
+                &format!("\"enable.idempotence\" = {of_scenario}"),
+            )
+            .replace("rate = 150", "rate = 1")
+            .replace("client checkout/1", "client shop/1");
+        let trial = Trial::from_toml(&stage)
+            .keep(Keep::Nothing)
+            .program("shop", move |env| async move {
+                let producer = env.producer(ProducerConfig {
+                    enable_idempotence: of_program,
+                    request_timeout_ms: 3_000,
+                    ..ProducerConfig::default()
+                });
+                loop {
+                    drop(producer.send(ProducerRecord::to("orders").payload("an order")));
+                    env.clock.sleep(Duration::from_millis(7)).await;
+                }
+            });
+        let run = trial.run(0);
+        (
+            run.findings.violations(Check::Duplicate),
+            run.findings.allowed(Check::Duplicate) > 0,
+        )
+    };
+    assert_eq!(duplicates(true, false), (0, true), "its own producer may double");
+    assert_eq!(duplicates(false, true), (0, false), "its own producer does not");
+}

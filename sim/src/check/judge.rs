@@ -135,7 +135,7 @@ impl Sends {
     /// duplicate: the send stands here and at `first`.
     fn judge_duplicate(&self, sent: usize, first: Offset, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
         let send = &self.sends[sent];
-        let ruling = if !commit.idempotent && self.loose(send).retries {
+        let ruling = if !commit.idempotent && self.promise(send).is_some_and(|promise| promise.may_double) {
             Clause::RetryWithoutIdempotence.into()
         } else {
             finds
@@ -158,7 +158,9 @@ impl Sends {
     fn judge_order(&self, sent: usize, later: usize, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
         let send = &self.sends[sent];
         let ruling = match (commit.idempotent, send.outcome) {
-            (false, _) if self.loose(send).in_flight => Clause::InFlightWithoutIdempotence.into(),
+            (false, _) if self.promise(send).is_some_and(|promise| promise.may_reorder) => {
+                Clause::InFlightWithoutIdempotence.into()
+            }
             (false, Outcome::Unknown | Outcome::Pending) => Clause::LateAttempt.into(),
             _ => finds
                 .partition

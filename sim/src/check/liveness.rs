@@ -1,13 +1,14 @@
 //! L1, L2, L5, L8: what the healed cluster must come to. What groups must come to is in [`super::groups::progress`].
 
 use broker_core::config::AutoOffsetReset;
-use broker_core::types::{NodeId, Offset, TopicPartition};
+use broker_core::types::{GroupId, NodeId, Offset, TopicPartition};
 
 use super::Checks;
+use super::flow::Flow;
 use super::ledger::Committed;
 use super::model::Partition;
 use super::witness::{Evidence, Line, Notes};
-use crate::verdict::Check;
+use crate::verdict::{Check, Finding};
 
 /// Something that is still waited for.
 pub(super) struct Wait {
@@ -20,7 +21,7 @@ pub(super) struct Wait {
 }
 
 /// What a wait depends on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum On {
     /// The metadata quorum.
     Quorum,
@@ -28,8 +29,8 @@ pub(super) enum On {
     Node(NodeId),
     /// A partition, by its place in the model.
     Partition(usize),
-    /// A group, by its place, and one of its partitions, if it is about a single one.
-    Group(Option<usize>, Option<TopicPartition>),
+    /// A group, and one of its partitions, if it is about a single one.
+    Group(GroupId, Option<TopicPartition>),
     /// A send, by its place among all of them.
     Send(usize),
     /// A plain consumer's way through a partition, by its place in the model.
@@ -146,20 +147,42 @@ impl Checks {
 }
 
 impl Checks {
+    /// The overload of the consumers that have not read a partition to its end, if all of them work all the time.
+    pub(super) fn overloaded_reader(&self, place: usize, waits_for: &str) -> Option<Finding> {
+        let partition = &self.model.partitions[place];
+        let behind = self.reads.streams().iter().filter(|stream| {
+            let is_behind = stream.next().is_none_or(|next| !partition.is_drained(next));
+            stream.partition == place && stream.life == self.nodes.life(stream.node) && is_behind
+        });
+        let mut slowest: Option<(f64, String)> = None;
+        for stream in behind {
+            let name = self.nodes.named(stream.node).to_string();
+            let (of, _) = name.rsplit_once('/')?;
+            let reader = self.readers.iter().find(|reader| reader.name == of)?;
+            let work = self.clients.busy_rate(stream.node, reader.processing, self.now)?;
+            if slowest.as_ref().is_none_or(|(rate, _)| work < *rate) {
+                slowest = Some((work, name));
+            }
+        }
+        let (work, name) = slowest?;
+        let flow = Flow::to(core::iter::once(partition));
+        (flow.rate() > work).then(|| flow.overload(&name, work, waits_for, self.now))
+    }
+
     /// Why something is still waited for, at most eight events.
     pub(super) fn why(&self, wait: &Wait) -> Vec<String> {
         let (at, nodes) = (self.now, &self.nodes);
         let of = |notes: &Notes, mut evidence: Evidence| notes.witness(wait.check, at, &mut evidence, nodes);
-        match wait.on {
+        match &wait.on {
             On::Quorum => of(self.quorum.notes(), Evidence::default()),
             On::Node(node) => {
-                let since = nodes.down_since(node).unwrap_or(at);
-                let ended = format!("the process of {} ended", nodes.named(node));
+                let since = nodes.down_since(*node).unwrap_or(at);
+                let ended = format!("the process of {} ended", nodes.named(*node));
                 super::witness::shown(vec![Line { at: since, text: ended }])
             }
-            On::Partition(place) | On::Reader(place) => of(&self.model.partitions[place].notes, Evidence::default()),
+            On::Partition(place) | On::Reader(place) => of(&self.model.partitions[*place].notes, Evidence::default()),
             On::Send(place) => {
-                let send = &self.sends.sends[place];
+                let send = &self.sends.sends[*place];
                 let (sender, record) = (self.sends.sender(send, nodes), self.sends.record(send));
                 let topic = &*self.sends.topic(send).0;
                 let sent = format!("{sender} sent {record} to {topic}");
@@ -176,7 +199,7 @@ impl Checks {
             }
             On::Group(group, partition) => self
                 .groups
-                .why(&self.model, nodes, (wait.check, at), (group, partition)),
+                .why(&self.model, nodes, (wait.check, at), (group, *partition)),
         }
     }
 }

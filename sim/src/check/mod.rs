@@ -9,6 +9,8 @@
 
 mod blame;
 mod causes;
+mod clients;
+mod flow;
 mod groups;
 mod judge;
 mod ledger;
@@ -28,18 +30,22 @@ mod watermark;
 mod witness;
 
 use core::hash::{Hash, Hasher};
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use broker_core::config::AutoOffsetReset;
 use broker_core::trace::{Event, ReplicaRole};
-use broker_core::types::{NodeId, TopicPartition};
+use broker_core::types::{GroupId, NodeId, TopicPartition};
 use reports::record::{GroupTotals, Totals};
 
 use crate::history::{At, Entry, Environment, Observer, What};
 use crate::scenario::Scenario;
 use crate::verdict::{Check, Finding, Findings, Ruling};
+use clients::Clients;
 use groups::Groups;
+use groups::fate::Fate;
 use judge::Quiescence;
+use liveness::{On, Wait};
 use model::{Model, Nodes, Scene};
 use quorum::Quorum;
 use reads::Reads;
@@ -60,14 +66,18 @@ pub struct Checks {
     reads: Reads,
     readers: Vec<Reader>,
     groups: Groups,
+    clients: Clients,
     findings: Findings,
     now: At,
 }
 
 /// A group of consumers that must have read everything in the end.
 struct Reader {
+    name: String,
     topic: String,
     resets: AutoOffsetReset,
+    /// How long its program works on a record.
+    processing: Duration,
 }
 
 /// How the trial ended.
@@ -88,6 +98,8 @@ pub struct Judged {
     pub totals: Totals,
     /// What all consumer groups together did.
     pub groups: GroupTotals,
+    /// The cluster did all that it could: what is still waited for is explained by findings about its clients.
+    pub is_explained: bool,
 }
 
 impl Checks {
@@ -107,11 +119,14 @@ impl Checks {
             reads: Reads::default(),
             readers: readers
                 .map(|group| Reader {
+                    name: group.name.clone(),
+                    processing: group.processing,
                     topic: group.topic.clone(),
                     resets: group.config.auto_offset_reset,
                 })
                 .collect(),
             groups: Groups::new(scenario, names),
+            clients: Clients::default(),
             findings: Findings::default(),
             now: At::default(),
         }
@@ -133,7 +148,6 @@ impl Checks {
     /// The findings, once nothing more will happen.
     #[must_use]
     pub fn finish(mut self, end: Finish) -> Judged {
-        let settled = end.settled && end.cut_off.is_none();
         for partition in &mut self.model.partitions {
             let scene = &mut Scene {
                 at: self.now,
@@ -143,7 +157,12 @@ impl Checks {
             };
             partition.check_divergence(scene);
         }
-        self.judge_progress(&end);
+        let is_explained = self.judge_progress(&end);
+        if end.cut_off.is_none() {
+            let (sends, model, nodes) = (&self.sends, &self.model, &self.nodes);
+            self.clients.finish(sends, model, nodes, self.now, &mut self.findings);
+        }
+        let settled = (end.settled || is_explained) && end.cut_off.is_none();
         let quiescence = Quiescence {
             settled,
             reads: &self.reads,
@@ -162,11 +181,15 @@ impl Checks {
             groups: self.groups.totals(),
             findings: self.findings,
             totals,
+            is_explained,
         }
     }
 
     /// The environment struck a node, or let go of it.
     fn strike(&mut self, at: At, node: NodeId, blow: &Environment) {
+        if *blow == Environment::Started {
+            self.clients.started(node);
+        }
         let Some(power_lost) = self.nodes.strike(at, node, blow) else {
             return;
         };
@@ -186,36 +209,96 @@ impl Checks {
         self.groups.died(&scene);
     }
 
-    /// L1, L2, L5, L8.
-    fn judge_progress(&mut self, end: &Finish) {
+    /// What never came after the heal: L1, L2, L5, L7, L8, L9, and what takes their place when the cluster is not to
+    /// blame. True if that explains all of it.
+    fn judge_progress(&mut self, end: &Finish) -> bool {
         if !self.sends.are_healed() {
-            return;
+            return false;
         }
         let mut waits = self.waits();
         waits.retain(|wait| !end.settled || wait.check == Check::L5);
+        let mut is_explained = !waits.is_empty();
+        if end.cut_off.is_none() {
+            is_explained &= self.explain(&mut waits);
+        }
         let ruling = match &end.cut_off {
             None => Ruling::Violation,
             Some(limit) => Ruling::Unknown(format!("the trial was cut off: {limit}")),
         };
-        for wait in waits {
-            let shape = match wait.check {
-                Check::L1 => "no single controller after the heal",
-                Check::L2 => "a partition does not work after the heal",
-                Check::L5 => "a send did not end well after the heal",
-                Check::L7 => "a group did not become stable after the heal",
-                Check::L9 => "a retry topic was not drained after the heal",
-                _ => "a replica or a consumer did not catch up after the heal",
-            };
-            let finding = Finding {
-                check: wait.check,
-                ruling: ruling.clone(),
-                shape: shape.to_owned(),
-                witness: self.why(&wait),
-                evidence: wait.text,
-                at: self.now,
-            };
-            self.findings.add(finding);
+        for wait in &waits {
+            self.waited(wait, ruling.clone());
         }
+        is_explained && waits.is_empty()
+    }
+
+    /// Takes out what is waited for in vain because of clients, and says so. False if some of them were only slow.
+    fn explain(&mut self, waits: &mut Vec<Wait>) -> bool {
+        // Whatever is wrong with the cluster comes first.
+        let of_clients = |wait: &Wait| matches!(wait.on, On::Group(..) | On::Reader(_));
+        if !waits.iter().all(of_clients) {
+            return false;
+        }
+        let mut is_all = true;
+        let mut fates: BTreeMap<GroupId, Option<Fate>> = BTreeMap::new();
+        for wait in waits.iter() {
+            if let On::Group(id, _) = &wait.on
+                && !fates.contains_key(id)
+            {
+                let of_group = |wait: &&Wait| matches!(&wait.on, On::Group(of, _) if of == id);
+                let of_group: Vec<&Wait> = waits.iter().filter(of_group).collect();
+                let seen = (&self.model, &self.nodes);
+                let fate = self.groups.fate(id, &of_group, &self.clients, seen, self.now);
+                fates.insert(id.clone(), fate);
+            }
+        }
+        let mut of_readers: BTreeMap<usize, Fate> = BTreeMap::new();
+        for wait in waits.iter() {
+            if let On::Reader(place) = wait.on
+                && let Some(finding) = self.overloaded_reader(place, &wait.text)
+            {
+                of_readers.insert(place, Fate::Found(Box::new(finding)));
+            }
+        }
+        let explained = |wait: &Wait| match &wait.on {
+            On::Group(id, _) => fates.get(id).and_then(Option::as_ref),
+            On::Reader(place) => of_readers.get(place),
+            _ => None,
+        };
+        for wait in waits.iter() {
+            if let Some(Fate::CatchingUp(rate)) = explained(wait) {
+                is_all = false;
+                let reason = format!("its workers were still catching up, at {rate:.0} records/s: raise `settle`");
+                self.waited(wait, Ruling::Unknown(reason));
+            }
+        }
+        waits.retain(|wait| explained(wait).is_none());
+        for fate in fates.into_values().flatten().chain(of_readers.into_values()) {
+            if let Fate::Found(finding) = fate {
+                self.findings.add(*finding);
+            }
+        }
+        is_all
+    }
+
+    /// Something is still waited for.
+    fn waited(&mut self, wait: &Wait, ruling: Ruling) {
+        let shape = match wait.check {
+            Check::L1 => "no single controller after the heal",
+            Check::L2 => "a partition does not work after the heal",
+            Check::L5 => "a send did not end well after the heal",
+            Check::L7 => "a group did not become stable after the heal",
+            Check::L9 => "a retry topic was not drained after the heal",
+            _ => "a replica or a consumer did not catch up after the heal",
+        };
+        let finding = Finding {
+            check: wait.check,
+            ruling,
+            shape: shape.to_owned(),
+            witness: self.why(wait),
+            evidence: wait.text.clone(),
+            at: self.now,
+        };
+        self.findings.add(finding);
     }
 }
 
@@ -406,6 +489,7 @@ impl Observer for Checks {
             } => {
                 let place = self.model.place(*partition);
                 self.reads.reset(scene, place, *from, *to);
+                self.clients.has_position(node, *partition);
                 self.groups.position_reset(scene, &self.model, event);
             }
             Event::PartitionsAssigned { partitions, .. }
@@ -455,15 +539,19 @@ impl Observer for Checks {
                 self.sends.ok(entry.at, *uid, place, *offset, *acks);
                 self.groups.copy_acked(scene, &self.model, *uid);
             }
-            What::SendFailed { uid, error } => self.sends.failed(*uid, *error),
-            What::SendUnknown { uid, .. } => self.sends.unknown(*uid),
+            What::ProducerOpened(promise) => self.sends.opened(entry.process, *promise),
+            What::ConsumerFailed(failure) => self.clients.failed(scene, failure),
+            What::SendFailed { uid, error } => self.sends.failed(entry.at, *uid, *error),
+            What::SendUnknown { uid, error } => self.sends.unknown(entry.at, *uid, *error),
             What::Polled(records) => {
                 self.reads.polled(scene, &mut self.model, entry, records);
+                self.clients.polled(entry.process, records.len());
                 self.groups.entry(scene, &self.model, &self.sends, entry);
             }
             What::Sought { partition, to } => {
                 let place = self.model.place(*partition);
                 self.reads.sought(scene, place, *to);
+                self.clients.has_position(entry.process, *partition);
                 self.groups.entry(scene, &self.model, &self.sends, entry);
             }
             What::ProcessBegun(_)
@@ -473,7 +561,8 @@ impl Observer for Checks {
             What::ServiceCalled { .. } => {}
             What::Environment(Environment::Healed) => {
                 self.sends.healed(entry.at);
-                self.groups.healed();
+                self.groups.healed(entry.at.time);
+                self.clients.healed(entry.at.time);
             }
             What::Environment(blow) => self.strike(entry.at, entry.process, blow),
         }

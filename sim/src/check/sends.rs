@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::config::{AcksSetting, ProducerConfig};
 use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::{NodeId, Offset, TopicName};
 use bytes::Bytes;
 
+use super::clients::SendCounts;
 use super::model::{Named, Nodes};
 use super::uids::UidIndex;
-use crate::history::{At, Entry, SentRecord, Uid};
+use crate::history::{At, Entry, SendPromise, SentRecord, Uid};
 use crate::scenario::{ProducerGroup, Scenario};
 use crate::words;
 
@@ -24,6 +24,8 @@ pub(super) struct Sends {
     pub programs: BTreeMap<(NodeId, u32), u32>,
     /// The node of each of them, by [`Send::program`].
     pub nodes: Vec<NodeId>,
+    /// What the newest producer of each node promises; a new one has a new node or a new run.
+    promises: BTreeMap<NodeId, SendPromise>,
     last_program: Option<((NodeId, u32), u32)>,
     keys: BTreeMap<Bytes, u32>,
     /// How the payloads of applications begin, where that is text.
@@ -32,6 +34,8 @@ pub(super) struct Sends {
     topics: Vec<Topic>,
     healed: Option<At>,
     pending: u64,
+    /// How the sends of each client ended: all, and those since the heal.
+    counts: BTreeMap<NodeId, (SendCounts, SendCounts)>,
     /// The nodes that send until every partition has taken a record after the heal: loads and the probe.
     loads: BTreeSet<NodeId>,
     /// The partitions of each topic that each of them has reached since the heal.
@@ -42,8 +46,6 @@ pub(super) struct Sends {
 
 struct Topic {
     name: TopicName,
-    /// What producers without idempotence may do there.
-    loose: Loose,
     /// How many partitions the scenario gives it.
     partitions: usize,
 }
@@ -96,60 +98,35 @@ pub(super) enum Outcome {
     Unknown,
 }
 
-/// What the configuration of a topic's producers without idempotence allows.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Loose {
-    /// A batch may be sent twice.
-    pub retries: bool,
-    /// And it may be overtaken.
-    pub in_flight: bool,
-}
-
 impl Sends {
     /// No sends yet, from nodes that people call so.
     pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Sends {
         let topics = scenario.topics.iter().map(|topic| Topic {
             name: topic.name.as_str().into(),
-            loose: Loose::default(),
             partitions: topic.partitions as usize,
         });
-        let mut topics: Vec<Topic> = topics.collect();
-        let of_producers = scenario.producers.iter().flat_map(|group| {
-            let topics = group.topics.iter();
-            topics.map(|topic| (topic.as_str(), &group.config))
-        });
-        let of_workers = scenario.workers.iter().flat_map(|workers| {
-            let topics = workers.program.output_topics().into_iter();
-            topics.map(|topic| (topic, &workers.producer))
-        });
-        for (topic, config) in of_producers.chain(of_workers) {
-            let ProducerConfig {
-                retries,
-                max_in_flight_requests_per_connection: in_flight,
-                ..
-            } = *config;
-            let topic = topic_place(&mut topics, &topic.into());
-            if !(config.enable_idempotence && config.acks == AcksSetting::All) {
-                let of_topic = &mut topics[topic].loose;
-                of_topic.retries |= retries > 0;
-                of_topic.in_flight |= retries > 0 && in_flight > 1;
-            }
-        }
         Sends {
             index: UidIndex::default(),
             sends: Vec::with_capacity(expected(scenario)),
             programs: BTreeMap::new(),
             nodes: Vec::new(),
+            promises: BTreeMap::new(),
             last_program: None,
             keys: BTreeMap::new(),
             texts: BTreeMap::new(),
-            topics,
+            topics: topics.collect(),
             healed: None,
             pending: 0,
+            counts: BTreeMap::new(),
             loads: loads(scenario, names),
             heard: BTreeMap::new(),
             unheard: BTreeMap::new(),
         }
+    }
+
+    /// A node has a new producer.
+    pub fn opened(&mut self, node: NodeId, promise: SendPromise) {
+        self.promises.insert(node, promise);
     }
 
     /// A program sent a record.
@@ -205,6 +182,7 @@ impl Sends {
 
     /// A send took effect.
     pub fn ok(&mut self, at: At, uid: Uid, partition: usize, offset: Option<Offset>, acks: Acks) {
+        self.count(uid, |counts| counts.ok += 1);
         self.end(
             uid,
             Outcome::Ok {
@@ -217,13 +195,42 @@ impl Sends {
     }
 
     /// A send failed for certain.
-    pub fn failed(&mut self, uid: Uid, error: ErrorCode) {
+    pub fn failed(&mut self, at: At, uid: Uid, error: ErrorCode) {
         self.end(uid, Outcome::Failed(error));
+        self.count(uid, |counts| {
+            counts.failed += 1;
+            counts.ended_badly(at, error);
+        });
     }
 
     /// A send ended without an answer that tells.
-    pub fn unknown(&mut self, uid: Uid) {
+    pub fn unknown(&mut self, at: At, uid: Uid, error: ErrorCode) {
         self.end(uid, Outcome::Unknown);
+        // The process died, which says nothing of its sends.
+        if error != ErrorCode::UnknownServerError {
+            self.count(uid, |counts| {
+                counts.unknown += 1;
+                counts.ended_badly(at, error);
+            });
+        }
+    }
+
+    /// Counts the end of an application's send, for its client.
+    fn count(&mut self, uid: Uid, add: impl Fn(&mut SendCounts)) {
+        let Some(send) = self.find(uid).filter(|send| !send.is_probe) else {
+            return;
+        };
+        let is_healed = self.healed.is_some_and(|healed| send.invoked >= healed);
+        let counts = self.counts.entry(self.nodes[send.program as usize]).or_default();
+        add(&mut counts.0);
+        if is_healed {
+            add(&mut counts.1);
+        }
+    }
+
+    /// Each client's sends: all, and those since the heal.
+    pub fn counts(&self) -> impl Iterator<Item = (NodeId, SendCounts, SendCounts)> {
+        self.counts.iter().map(|(node, (all, since))| (*node, *all, *since))
     }
 
     fn end(&mut self, uid: Uid, outcome: Outcome) {
@@ -305,9 +312,9 @@ impl Sends {
         self.sends.iter().position(|send| send.outcome == Outcome::Pending)
     }
 
-    /// What producers without idempotence may do to the topic of a send.
-    pub fn loose(&self, send: &Send) -> Loose {
-        self.topics[send.topic as usize].loose
+    /// What the configuration of its producer promises of a send.
+    pub fn promise(&self, send: &Send) -> Option<SendPromise> {
+        self.promises.get(&self.nodes[send.program as usize]).copied()
     }
 
     /// Everything is healed.
@@ -386,7 +393,6 @@ fn topic_place(topics: &mut Vec<Topic>, name: &TopicName) -> usize {
     topics.iter().position(|known| known.name == *name).unwrap_or_else(|| {
         topics.push(Topic {
             name: name.clone(),
-            loose: Loose::default(),
             partitions: 1,
         });
         topics.len() - 1

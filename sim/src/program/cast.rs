@@ -7,7 +7,7 @@ use std::sync::Arc;
 use broker_core::client::consumer::Consumer;
 use broker_core::client::producer::Producer;
 use broker_core::config::{AcksSetting, ConsumerConfig, ProducerConfig, Quirks};
-use broker_core::protocol::{Acks, ErrorCode, NewTopic};
+use broker_core::protocol::{ErrorCode, NewTopic};
 use broker_core::random::Random;
 use broker_core::types::{NodeId, PartitionIndex, TopicName};
 
@@ -23,7 +23,7 @@ use super::partition::TopicPartition;
 use super::producer::ProducerClient;
 use super::station::{ClientMachine, Shared};
 use super::{probe, reader, workers};
-use crate::history::SimTime;
+use crate::history::{SendPromise, SimTime};
 use crate::scenario::{ConsumerGroup, ProducerGroup, Scenario, WorkerGroup};
 
 /// The node of the first client.
@@ -244,7 +244,7 @@ impl Role {
     }
 
     /// The library that a new process has from the beginning, and the promise of its sends if it is a producer.
-    pub(crate) fn machine(&self, birth: ClientBirth) -> Option<(ClientMachine, Option<Acks>)> {
+    pub(crate) fn machine(&self, birth: ClientBirth) -> Option<(ClientMachine, Option<SendPromise>)> {
         let opened = match self {
             Role::Load { group, .. } => birth.producer(&group.config),
             Role::Probe { config, .. } => birth.producer(config),
@@ -279,17 +279,15 @@ pub(crate) struct ClientBirth {
 }
 
 impl ClientBirth {
-    pub(super) fn producer(self, config: &ProducerConfig) -> (ClientMachine, Option<Acks>) {
+    pub(super) fn producer(self, config: &ProducerConfig) -> (ClientMachine, Option<SendPromise>) {
         let machine = Producer::new(config.clone(), self.bootstrap, self.random).with_quirks(self.quirks);
-        let acks = match config.acks {
-            AcksSetting::None => Acks::None,
-            AcksSetting::Leader => Acks::Leader,
-            AcksSetting::All => Acks::All,
-        };
-        (ClientMachine::Producer(Box::new(machine)), Some(acks))
+        (
+            ClientMachine::Producer(Box::new(machine)),
+            Some(SendPromise::of(config)),
+        )
     }
 
-    pub(super) fn consumer(self, config: ConsumerConfig) -> (ClientMachine, Option<Acks>) {
+    pub(super) fn consumer(self, config: ConsumerConfig) -> (ClientMachine, Option<SendPromise>) {
         let machine = Consumer::new(config, self.bootstrap, self.random).with_quirks(self.quirks);
         (ClientMachine::Consumer(Box::new(machine)), None)
     }

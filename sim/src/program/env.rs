@@ -18,6 +18,7 @@ use super::received::ConsumerRecord;
 use super::service::ServiceClient;
 use super::station::{ClientMachine, Shared};
 use super::work::Work;
+use crate::history::SendPromise;
 
 /// The surroundings of one run of a program: its clock, its randomness, and its ways to the cluster.
 ///
@@ -174,7 +175,7 @@ impl Env {
     }
 
     /// Starts a library on the next free endpoint.
-    fn open(&self, machine: impl FnOnce(ClientBirth) -> (ClientMachine, Option<broker_core::protocol::Acks>)) -> usize {
+    fn open(&self, machine: impl FnOnce(ClientBirth) -> (ClientMachine, Option<SendPromise>)) -> usize {
         let mut station = self.shared.lock();
         let running = &mut station.programs[self.program];
         let client = running.endpoints.start + running.opened;
@@ -186,8 +187,8 @@ impl Env {
         );
         running.opened += 1;
         let label = format!("client {} run {}", self.cast.endpoints[client].name, self.incarnation);
-        let (machine, acks) = machine(station.birth(Random::new(self.seed, &label)));
-        station.open(client, machine, acks);
+        let (machine, promise) = machine(station.birth(Random::new(self.seed, &label)));
+        station.open(client, machine, promise);
         client
     }
 }

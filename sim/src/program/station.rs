@@ -16,7 +16,7 @@ use broker_core::client::consumer::Consumer;
 use broker_core::client::producer::Producer;
 use broker_core::config::Quirks;
 use broker_core::machine::{Instant, Machine};
-use broker_core::protocol::{Acks, ErrorCode};
+use broker_core::protocol::ErrorCode;
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 use bytes::BytesMut;
@@ -29,7 +29,7 @@ use self::timers::Unwatched;
 use super::admin::Admin;
 use super::cast::ClientBirth;
 use super::lag::LagProbe;
-use crate::history::{At, Entry, SimTime, What};
+use crate::history::{At, Entry, SendPromise, SimTime, What};
 use crate::scenario::Scenario;
 use crate::sweep::Panic;
 use crate::world::clock::NodeClock;
@@ -241,11 +241,14 @@ impl Station {
     }
 
     /// The process of client `index` has a library now; with the promise of its sends if that is a producer.
-    pub(crate) fn open(&mut self, index: usize, machine: ClientMachine, acks: Option<Acks>) {
+    pub(crate) fn open(&mut self, index: usize, machine: ClientMachine, promise: Option<SendPromise>) {
         let client = &mut self.clients[index];
         client.machine = Some(machine);
-        client.sends.acks = acks;
+        client.sends.acks = promise.map(|promise| promise.acks);
         self.touch(index);
+        if let Some(promise) = promise {
+            self.write(index, What::ProducerOpened(promise));
+        }
     }
 
     /// The process of client `index` died: its machine is gone, and what it was sending is anybody's guess.

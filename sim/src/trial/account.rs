@@ -4,11 +4,11 @@ use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use broker_core::protocol::ErrorCode;
+use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::{NodeId, Offset, TopicId};
 use bytes::Bytes;
 
-use crate::history::{At, Entry, Environment, ProcessOutcome, Processing, Uid, What};
+use crate::history::{At, ConsumerFailure, Entry, Environment, ProcessOutcome, Processing, Uid, What};
 
 /// What happened in a trial, in the order in which it happened: who sent, polled, processed and committed what, and what
 /// the faults did. Checks of a user's own read it ([`super::Trial::check`], [`super::Trial::invariant`]).
@@ -116,6 +116,13 @@ pub enum Happened {
         /// What the producer was told.
         error: ErrorCode,
     },
+    /// A producer was opened.
+    ProducerOpened {
+        /// When its sends are answered.
+        acks: Acks,
+    },
+    /// A consumer cannot go on by itself, for this reason.
+    ConsumerFailed(String),
     /// A poll returned records, in this order.
     Polled(Vec<Read>),
     /// A program moved the position of its consumer.
@@ -304,6 +311,14 @@ impl History {
                 uid: *uid,
                 error: *error,
             },
+            What::ProducerOpened(promise) => Happened::ProducerOpened { acks: promise.acks },
+            What::ConsumerFailed(failure) => Happened::ConsumerFailed(match failure {
+                ConsumerFailure::NoPosition(partition) => format!("no position in {}", self.partition(*partition)),
+                ConsumerFailure::LogCut(partition, position) => {
+                    format!("the log of {} was cut below {position}", self.partition(*partition))
+                }
+                ConsumerFailure::NoPlace(group, error) => format!("no place in group {group}: {error:?}"),
+            }),
             What::Polled(records) => {
                 let for_programs = records.iter().filter(|record| !record.is_probe);
                 let reads = for_programs.map(|record| Read {
@@ -416,6 +431,8 @@ impl fmt::Display for Happened {
             Happened::SendUnknown { uid, error } => {
                 write!(f, "does not know what became of record {}: {error:?}", uid.0)
             }
+            Happened::ProducerOpened { acks } => write!(f, "opens a producer, acks {acks:?}"),
+            Happened::ConsumerFailed(why) => write!(f, "has a consumer that cannot go on: {why}"),
             Happened::Polled(reads) => match &reads[..] {
                 [] => write!(f, "polls nothing"),
                 [only] => write!(f, "polls {only}"),

@@ -3,7 +3,7 @@
 use broker_core::protocol::Acks;
 
 use super::{Words, listed, span_of};
-use crate::history::{Environment, PolledRecord, ProcessOutcome, Processing, SentRecord, What};
+use crate::history::{ConsumerFailure, Environment, PolledRecord, ProcessOutcome, Processing, SentRecord, What};
 
 impl Words<'_> {
     /// A line of the history.
@@ -28,6 +28,8 @@ impl Words<'_> {
             What::SendUnknown { uid, error } => {
                 format!("does not know whether uid {} is stored: {error:?}", uid.0)
             }
+            What::ProducerOpened(promise) => format!("opened a producer with acks={}", acks_name(promise.acks)),
+            What::ConsumerFailed(failure) => self.consumer_failure(failure),
             What::Polled(records) => self.polled(records),
             What::Sought { partition, to } => {
                 format!("moved its position in {} to {to}", self.0.partition(*partition))
@@ -80,6 +82,21 @@ impl Words<'_> {
                 format!("called {service}{record}, {how}")
             }
             What::Environment(environment) => environment_words(environment),
+        }
+    }
+
+    /// Why a consumer cannot go on.
+    pub fn consumer_failure(&self, failure: &ConsumerFailure) -> String {
+        match failure {
+            ConsumerFailure::NoPosition(partition) => format!(
+                "has no position in {}, and auto.offset.reset=none names none",
+                self.0.partition(*partition)
+            ),
+            ConsumerFailure::LogCut(partition, position) => format!(
+                "stood at {position} of {}, whose log was cut below that, and auto.offset.reset=none names no other",
+                self.0.partition(*partition)
+            ),
+            ConsumerFailure::NoPlace(group, error) => format!("has no place in group {group}: {error:?}"),
         }
     }
 

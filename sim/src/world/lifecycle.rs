@@ -41,14 +41,16 @@ impl<O: Observer> World<'_, O> {
     fn start_client(&mut self, place: usize, incarnation: u32) {
         let member = self.cast.member_of(place);
         let random = Random::new(self.seed, &format!("client {} run {incarnation}", member.name));
+        let at = self.at();
         let mut station = self.shared.lock();
+        station.at = at;
         station.start(place, incarnation);
         let Some(program) = self.cast.headed_by(place) else {
             return;
         };
         station.programs[program].start();
-        if let Some((machine, acks)) = member.role.machine(station.birth(random)) {
-            station.open(place, machine, acks);
+        if let Some((machine, promise)) = member.role.machine(station.birth(random)) {
+            station.open(place, machine, promise);
         }
         if !matches!(member.role, Role::Admin { .. }) {
             self.host.start(program);

@@ -1,7 +1,7 @@
 //! What a scenario promises of its workers.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::types::{GroupId, NodeId};
 
@@ -14,6 +14,8 @@ pub(in crate::check) struct Contracts {
     /// How long load and faults last.
     duration: Duration,
     of_node: BTreeMap<NodeId, usize>,
+    /// Those of these nodes that are members of the group; the others send for them.
+    members: BTreeSet<NodeId>,
     /// The program that each node is a part of.
     programs: BTreeMap<NodeId, String>,
     /// The names of producers and workers whose library sends all records of a key to one partition.
@@ -32,6 +34,10 @@ impl Contracts {
         let of_node = names.iter().filter_map(|(node, name)| Some((*node, place(name)?)));
         Contracts {
             of_node: of_node.collect(),
+            members: {
+                let first = names.iter().filter(|(_, name)| program(name) == name.as_str());
+                first.map(|(node, _)| *node).collect()
+            },
             duration: scenario.duration,
             programs: names
                 .iter()
@@ -52,6 +58,15 @@ impl Contracts {
     /// What the program on `node` promises, if it is a worker.
     pub fn of(&self, node: NodeId) -> Option<&WorkerGroup> {
         Some(&self.workers[*self.of_node.get(&node)?])
+    }
+
+    /// The members of a group that stay.
+    pub fn nodes_of<'a>(&'a self, id: &'a GroupId) -> impl Iterator<Item = NodeId> {
+        let of_group = self.of_node.iter().filter(move |(node, workers)| {
+            let workers = &self.workers[**workers];
+            self.members.contains(node) && *workers.group == *id.0 && self.stays(workers)
+        });
+        of_group.map(|(node, _)| *node)
     }
 
     /// The workers that make up a group.

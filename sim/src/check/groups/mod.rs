@@ -14,6 +14,8 @@
 //! | [`outcomes`] | what in the end became of each record | terminal-outcome |
 //! | [`losses`] | what follows from committed records that a log lost | |
 //! | [`keys`] | the order of each key | retry-key-order |
+//! | [`busy`] | how busy workers are, and who loses its place over that | |
+//! | [`fate`] | why a group stays behind when the cluster is not to blame | overload, slow-poll, idle-group |
 //! | [`progress`] | what healed groups must come to | L7, L8, L9, L11 |
 //!
 //! A coordinator that was deposed and does not know it yet may go on stating things. They count for little: only what
@@ -21,9 +23,11 @@
 //! not certain.
 
 pub(super) mod again;
+pub(super) mod busy;
 pub(super) mod commits;
 pub(super) mod contract;
 pub(super) mod coordinator;
+pub(in crate::check) mod fate;
 pub(super) mod hops;
 pub(super) mod keys;
 pub(super) mod losses;
@@ -44,10 +48,11 @@ use reports::record::GroupTotals;
 use super::model::{Model, Nodes, Scene};
 use super::sends::Sends;
 use super::witness::{Noted, Notes, OfGroup};
-use crate::history::{Entry, ProcessOutcome, Processing, What};
+use crate::history::{Entry, ProcessOutcome, Processing, SimTime, What};
 use crate::scenario::Scenario;
 use crate::scenario::units::show_duration;
 use crate::words;
+use busy::Busy;
 use commits::Positions;
 use contract::Contracts;
 use coordinator::{Coordinators, Session};
@@ -93,6 +98,8 @@ pub(super) struct Group {
     lanes: Lanes,
     /// How far each key is.
     keys: Keys,
+    /// How busy its workers are.
+    busy: Busy,
     /// What a person may want to see.
     pub notes: Notes,
 }
@@ -140,6 +147,7 @@ impl Groups {
                 owners: Owners::default(),
                 lanes: Lanes::new(is_told),
                 keys: Keys::default(),
+                busy: Busy::default(),
                 notes: Notes::about(&format!("group {id}")),
             });
             self.list.len() - 1
@@ -237,6 +245,14 @@ impl Groups {
                 if let Some(session) = session {
                     group.members.removed(session, member, *cause);
                 }
+                let node = group.of_members.node(member).filter(|node| scene.nodes.is_up(*node));
+                if let Some(node) = node
+                    && let Some(workers) = self.contracts.of(node)
+                {
+                    let interval = workers.consumer.max_poll_interval_ms.saturating_mul(1_000_000);
+                    let place = self.place(id);
+                    self.list[place].busy.lost_place(node, interval, scene.at.time);
+                }
             }
             Event::OffsetCommitted {
                 group: id,
@@ -319,7 +335,9 @@ impl Groups {
     pub fn died(&mut self, scene: &Scene<'_>) {
         if let Some(place) = self.of_node.get(&scene.node) {
             let words = format!("the process of {} ended", scene.name());
-            self.list[*place].note(scene, OfGroup::Died, &[], words);
+            let group = &mut self.list[*place];
+            group.note(scene, OfGroup::Died, &[], words);
+            group.busy.died(scene.node);
         }
     }
 
@@ -366,6 +384,7 @@ impl Groups {
                 let place = self.place(id);
                 let group = &mut self.list[place];
                 let contract = self.contracts.of(entry.process);
+                group.busy.begun(entry.process, entry.at.time);
                 processing::begun(scene, model, group, contract, processing);
                 self.hops.check_time(scene, &group.notes, processing);
             }
@@ -398,6 +417,7 @@ impl Groups {
                         self.place(&id)
                     }
                 };
+                self.list[place].busy.polled(entry.process, entry.at.time);
                 ownership::check_polled(scene, model, &self.list[place], records);
             }
             What::Sought { partition, to } => {
@@ -431,6 +451,10 @@ impl Groups {
         }
         let place = self.place(id);
         let group = &mut self.list[place];
+        let is_for_good = outcome != ProcessOutcome::WillRetry;
+        group
+            .busy
+            .ended(scene.node, processing.partition, scene.at.time, is_for_good);
         let Some((before, after)) = group.lanes.ended(scene, model, processing, outcome) else {
             return;
         };
@@ -487,8 +511,11 @@ impl Groups {
     }
 
     /// Everything is healed.
-    pub fn healed(&mut self) {
+    pub fn healed(&mut self, now: SimTime) {
         self.healed = true;
+        for group in &mut self.list {
+            group.busy.healed(now);
+        }
     }
 
     /// What can only be judged at the end.
@@ -536,6 +563,11 @@ impl OfMembers {
         }
     }
 
+    /// The node of a member, if it has said who it is.
+    pub fn node(&self, member: &MemberId) -> Option<NodeId> {
+        self.0.get(member).copied()
+    }
+
     /// A member as people call it: `billing/1`; by its id if it has not said who it is.
     pub fn name(&self, nodes: &Nodes, member: &MemberId) -> String {
         match self.0.get(member) {
@@ -564,7 +596,7 @@ fn short(name: &str) -> &str {
 }
 
 /// A partition's name for people.
-fn label(model: &Model, partition: TopicPartition) -> String {
+pub(super) fn label(model: &Model, partition: TopicPartition) -> String {
     model
         .find(partition)
         .map_or_else(|| partition.to_string(), |partition| partition.label.clone())

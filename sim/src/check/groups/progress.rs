@@ -1,7 +1,7 @@
 //! What healed groups must come to: L7, L8, L9, L11.
 
 use broker_core::config::AutoOffsetReset;
-use broker_core::types::TopicPartition;
+use broker_core::types::{GroupId, TopicPartition};
 
 use super::{Group, Groups};
 use crate::check::liveness::{On, Wait};
@@ -20,9 +20,9 @@ impl Groups {
         model: &Model,
         nodes: &Nodes,
         (check, at): (Check, At),
-        (group, partition): (Option<usize>, Option<TopicPartition>),
+        (group, partition): (&GroupId, Option<TopicPartition>),
     ) -> Vec<String> {
-        let Some(group) = group.map(|group| &self.list[group]) else {
+        let Some(group) = self.named(&group.0).map(|place| &self.list[place]) else {
             return Vec::new();
         };
         let mut evidence = Evidence::default();
@@ -43,7 +43,7 @@ impl Groups {
                 waits.push(Wait {
                     check: Check::L7,
                     text: format!("group {id} has no members"),
-                    on: On::Group(None, None),
+                    on: On::Group(id.as_str().into(), None),
                 });
                 continue;
             };
@@ -51,24 +51,12 @@ impl Groups {
             let before = waits.len();
             for topic in &workers.topics {
                 for partition in model.partitions_of(topic) {
-                    partition_waits(
-                        (group, place),
-                        workers,
-                        (Check::L8, partition),
-                        (nodes, model, reads),
-                        waits,
-                    );
+                    partition_waits(group, workers, (Check::L8, partition), (nodes, model, reads), waits);
                 }
             }
             if let WorkerProgram::RetryTopic { retry_topic, .. } = &workers.program {
                 for partition in model.partitions_of(retry_topic) {
-                    partition_waits(
-                        (group, place),
-                        workers,
-                        (Check::L9, partition),
-                        (nodes, model, reads),
-                        waits,
-                    );
+                    partition_waits(group, workers, (Check::L9, partition), (nodes, model, reads), waits);
                 }
             }
             // A program that is stuck at a record does not take part in rebalances either: that it is behind says it
@@ -80,7 +68,7 @@ impl Groups {
                 waits.push(Wait {
                     check: Check::L7,
                     text: format!("group {id} is not stable ({state})"),
-                    on: On::Group(Some(place), None),
+                    on: On::Group(group.id.clone(), None),
                 });
             }
         }
@@ -106,7 +94,7 @@ impl Groups {
 
 /// L7: one owner; L8 or L9: everything is processed and its position committed.
 fn partition_waits(
-    (group, place): (&Group, usize),
+    group: &Group,
     workers: &WorkerGroup,
     (check, partition): (Check, &Partition),
     (nodes, model, reads): (&Nodes, &Model, &Reads),
@@ -118,7 +106,7 @@ fn partition_waits(
         waits.push(Wait {
             check: Check::L7,
             text: format!("{label} has {count} owners in group {id}"),
-            on: On::Group(Some(place), Some(partition.id)),
+            on: On::Group(id.clone(), Some(partition.id)),
         });
     }
     let committed = group.positions.last(partition.id);
@@ -146,6 +134,6 @@ fn partition_waits(
     waits.push(Wait {
         check,
         text: format!("group {id} {stands} in {label}"),
-        on: On::Group(Some(place), Some(partition.id)),
+        on: On::Group(id.clone(), Some(partition.id)),
     });
 }

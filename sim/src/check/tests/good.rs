@@ -21,6 +21,24 @@ fn good_histories_pass() {
             finds: "",
         },
         Story {
+            name: "one of many sends comes through",
+            contract: PLAIN,
+            script: "
+                send a b c d e f
+                fail a b c d e
+                commit f
+                ok f@0",
+            finds: "",
+        },
+        Story {
+            name: "few sends fail",
+            contract: PLAIN,
+            script: "
+                send a b
+                fail a b",
+            finds: "",
+        },
+        Story {
             name: "a leader is killed and a follower cuts what was never committed",
             contract: PLAIN,
             script: "

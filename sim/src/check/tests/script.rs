@@ -58,6 +58,8 @@
 //! w1 copied x@0           that is committed in `retry`, and it is told so (`dead` after it: in `dead`)
 //! w1 retried a@0 x        its work ends so (`w1 buried a@0 x`: with a dead letter); `w1 does x@r0`: it works on the copy
 //! keep 1 c                c is committed in `orders/1` (`keep r c`: in `retry`)
+//! w1 stuck 0              its consumer has no position in partition 0 and no way to get one
+//! w1 unseated Name        its group has no place for it, with this error
 //! w1 asks 0 5             a commit begins (`w1 hears 0 5`: ends well, `w1 hears 0 5 NotCoordinator`: does not)
 //! w1 taken 0 5 3          the coordinator takes it from the member in epoch 3; it is committed (`lost`: not yet)
 //! w1 commits 0 5 3        asks, taken, hears
@@ -77,7 +79,7 @@ use broker_core::types::NodeId;
 
 use super::super::{Checks, Finish, Judged};
 use super::stage::Stage;
-use crate::history::{At, Entry, Observer, SimTime, What};
+use crate::history::{At, Entry, Observer, SendPromise, SimTime, What};
 use crate::scenario::{
     Bounds, Cluster, CommitMode, ConsumerGroup, Expectation, Hardware, Keys, Limits, Network, ProducerGroup, Scenario,
     Topic, WorkerGroup, WorkerProgram,
@@ -181,6 +183,12 @@ pub fn steps(script: &str, contract: Contract) -> Vec<Step> {
 pub fn watch(steps: &[Step], contract: Contract) -> Checks {
     let mut checks = Checks::new(&scenario(contract), &names());
     let mut waited = 0;
+    checks.entry(&Entry {
+        at: At::default(),
+        process: NodeId(101),
+        incarnation: 0,
+        what: What::ProducerOpened(SendPromise::of(&scenario(contract).producers[0].config)),
+    });
     for (number, step) in (1..).zip(steps) {
         let at = At {
             step: number,

@@ -8,7 +8,9 @@ use broker_core::types::{
 };
 
 use super::stage::{ORDERS, Stage, content, node, number, offset, option, uid};
-use crate::history::{Hop, PolledRecord, ProcessOutcome, Processing, SentRecord, SimTime, What, fingerprint};
+use crate::history::{
+    ConsumerFailure, Hop, PolledRecord, ProcessOutcome, Processing, SentRecord, SimTime, What, fingerprint,
+};
 
 pub(super) const OFFSETS: TopicPartition = TopicPartition {
     topic: TopicId(200),
@@ -283,6 +285,22 @@ impl Stage {
             "seeks" => {
                 let (partition, to) = (partition(words[0]), offset(words[1]));
                 self.entry(worker, What::Sought { partition, to });
+            }
+            "stuck" => {
+                let failure = ConsumerFailure::NoPosition(partition(words[0]));
+                self.entry(worker, What::ConsumerFailed(failure));
+            }
+            "unseated" => {
+                let failure = ConsumerFailure::NoPlace(
+                    group_of(name),
+                    match words[0] {
+                        "FencedInstanceId" => ErrorCode::FencedInstanceId,
+                        "UnreleasedInstanceId" => ErrorCode::UnreleasedInstanceId,
+                        "GroupMaxSizeReached" => ErrorCode::GroupMaxSizeReached,
+                        other => panic!("{other} throws nobody out"),
+                    },
+                );
+                self.entry(worker, What::ConsumerFailed(failure));
             }
             "moves" => self.fact(worker, moved(Some(words[1]), words[2], ResetCause::Seek)),
             "joins" => {

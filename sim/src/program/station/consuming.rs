@@ -8,7 +8,7 @@ use broker_core::protocol::{ErrorCode, OffsetSpec};
 use broker_core::types::{self, GroupId, Offset, TopicName};
 
 use super::{ClientMachine, Station};
-use crate::history::What;
+use crate::history::{ConsumerFailure, What};
 use crate::program::consumer::PollError;
 use crate::program::partition::TopicPartition;
 
@@ -167,17 +167,26 @@ impl Station {
                 let group = group.expect("only a consumer with a group commits");
                 self.write(index, What::CommitEnded { group, offsets, error });
             }
-            ConsumerNotice::GroupFailed(error) => consuming.failure = Some(error),
+            ConsumerNotice::GroupFailed(error) => {
+                consuming.failure = Some(error);
+                let group = group.expect("only a consumer with a group fails so");
+                self.write(index, What::ConsumerFailed(ConsumerFailure::NoPlace(group, error)));
+            }
             ConsumerNotice::NoOffset(id) => {
                 let partition = self.partition_name(index, id);
                 let errors = &mut self.clients[index].consuming.errors;
                 errors.push_back(PollError::NoOffset { partition });
+                self.write(index, What::ConsumerFailed(ConsumerFailure::NoPosition(id)));
             }
             ConsumerNotice::LogTruncated {
                 partition,
                 position,
                 diverging,
             } => {
+                self.write(
+                    index,
+                    What::ConsumerFailed(ConsumerFailure::LogCut(partition, position)),
+                );
                 let partition = self.partition_name(index, partition);
                 let errors = &mut self.clients[index].consuming.errors;
                 errors.push_back(PollError::LogTruncated {

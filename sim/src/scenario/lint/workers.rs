@@ -17,6 +17,7 @@ impl Lint<'_> {
             self.commit_mode(&path, group);
             self.retries(&path, group);
             self.member_times(&path, group);
+            self.overload(&path, group);
         }
         for (index, service) in scenario.services.iter().enumerate() {
             let path = format!("services.{index}");
@@ -141,6 +142,61 @@ impl Lint<'_> {
                 &format!("{path}.consumer.heartbeat.interval.ms"),
                 "one or two lost heartbeats end a session",
                 "at most a third of `session.timeout.ms`",
+            );
+        }
+    }
+
+    /// More comes in than the workers can process, and the rest cannot be worked off within `settle`.
+    fn overload(&mut self, path: &str, group: &WorkerGroup) {
+        let scenario = self.scenario;
+        let per_record = group.processing.as_secs_f64();
+        if per_record == 0.0 || self.expects("overload") || scenario.forbid.iter().any(|name| name == "overload") {
+            return;
+        }
+        let of_group = || scenario.workers.iter().filter(|other| other.group == group.group);
+        // Each group is told once, and of what its workers have in common.
+        if of_group().next().is_none_or(|first| first.name != group.name) {
+            return;
+        }
+        let reads = |topic: &String| group.topics.contains(topic);
+        let partitions: u32 = group
+            .topics
+            .iter()
+            .filter_map(|name| self.topic(name))
+            .map(|of| of.partitions)
+            .sum();
+        let hands = |workers: &WorkerGroup| match workers.commit {
+            CommitMode::AsyncPool { tasks } => f64::from(workers.count) * f64::from(tasks),
+            _ => f64::from(workers.count),
+        };
+        let most: f64 = of_group().map(hands).sum();
+        let members: u32 = of_group().map(|workers| workers.count).sum();
+        let busy = most * f64::from(partitions.min(members)) / f64::from(members.max(1));
+        let work = busy / per_record;
+        let (mut rate, mut records) = (0.0, 0.0);
+        for producers in &scenario.producers {
+            let of_group = producers.topics.iter().filter(|topic| reads(topic)).count();
+            let share = of_group as f64 / producers.topics.len().max(1) as f64;
+            if producers.backpressure.is_some() || share == 0.0 {
+                continue;
+            }
+            let stop = producers.stop.unwrap_or(scenario.duration).min(scenario.duration);
+            let of_these = producers.rate * f64::from(producers.count) * share;
+            rate += of_these;
+            records += of_these * stop.saturating_sub(producers.start).as_secs_f64();
+        }
+        let time = (scenario.duration.saturating_sub(group.start) + scenario.settle).as_secs_f64();
+        if rate > work && records > work * time {
+            let message = format!(
+                "{} records/s come in for `{}`, whose workers process at most {} records/s: it ends in an overload",
+                show_count(rate as u64),
+                group.group,
+                show_count(work as u64)
+            );
+            self.add(
+                &format!("{path}.processing"),
+                message,
+                "more workers and partitions, or less work; `forbid = [\"overload\"]` makes it fail",
             );
         }
     }

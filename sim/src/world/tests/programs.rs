@@ -277,6 +277,7 @@ fn the_sends_of_a_killed_program_are_unknown() {
                 assert_eq!((entry.at.time.0, *error), (500_000_000, ErrorCode::UnknownServerError));
                 assert!(open.remove(uid));
             }
+            What::ProducerOpened(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -375,7 +376,7 @@ fn records_arrive_as_they_were_sent() {
                     assert!(read.insert((uid, record.partition, record.offset)));
                 }
             }
-            What::Environment(_) => {}
+            What::Environment(_) | What::ProducerOpened(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -383,7 +384,11 @@ fn records_arrive_as_they_were_sent() {
     assert_eq!(acked.len(), sent.len());
     assert_eq!(read, acked, "also the records of the probe");
     let probed = history(&play, 1004, 0);
-    assert_eq!(probed.len(), 4, "the probe sends one record to each of two partitions");
+    assert_eq!(
+        probed.len(),
+        1 + 4,
+        "the probe opens a producer and sends one record to each of two partitions"
+    );
     let healed = SimTime::after(S * 2).0;
     let oks = history(&play, 1001, 0)
         .into_iter()

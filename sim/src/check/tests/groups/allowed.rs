@@ -236,3 +236,52 @@ fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
         .collect();
     tell_scripts(&stories);
 }
+
+/// Each of ten records takes ten seconds, and all of them came within milliseconds.
+pub(in crate::check::tests) const OVERLOAD: GroupStory = (
+    "more comes in than a busy worker can do",
+    AFTER,
+    "meta 1 leader 1
+     send e f g h i j
+     commit e f g h i j
+     ok e@4 f@5 g@6 h@7 i@8 j@9
+     heal
+     w1 works a@0\nwait 10\nw1 done a@0
+     w1 works b@1\nwait 10\nw1 done b@1
+     w1 commits 0 2 1
+     w1 polls c@2 d@3 e@4
+     w1 works c@2\nwait 10\nw1 done c@2
+     w1 works d@3\nwait 10\nw1 done d@3
+     w1 works e@4\nwait 10\nw1 done e@4
+     w1 commits 0 5 1
+     w1 polls f@5
+     w1 works f@5\nwait 10
+     unsettled",
+    "(overload)",
+);
+
+#[test]
+fn an_overload_is_told_from_what_keeps_records_away() {
+    let (name, contract, script, finds) = OVERLOAD;
+    let stories = [
+        (name, contract, script.to_owned(), finds),
+        ("it has nothing to do", contract, script.replace("wait 10", ""), "L8"),
+        (
+            "it has been stuck at one record for long",
+            contract,
+            script.replace("unsettled", "wait 1000\nw1 asks 0 5\nunsettled"),
+            "L8",
+        ),
+        (
+            "it would have caught up",
+            contract,
+            script.replace("send e", "wait 500\nsend e"),
+            "(L8?)",
+        ),
+    ];
+    let stories: Vec<(&'static str, Contract, &str, &'static str)> = stories
+        .iter()
+        .map(|(name, contract, script, finds)| (*name, *contract, &**script, *finds))
+        .collect();
+    tell_scripts(&stories);
+}

@@ -445,6 +445,71 @@ pub(in crate::check::tests) const BROKEN: &[GroupStory] = &[
         "L8",
     ),
     (
+        "a member has no place in its group",
+        AFTER,
+        "w1 unseated FencedInstanceId",
+        "dead-worker",
+    ),
+    (
+        "no member has a place in the group",
+        AFTER,
+        "meta 1 leader 1
+         w1 does a@0
+         w1 unseated GroupMaxSizeReached
+         w2 unseated GroupMaxSizeReached
+         w1 loses 0
+         heal
+         unsettled",
+        "dead-worker",
+    ),
+    (
+        "a consumer has no position, and nobody seeks",
+        NOWHERE,
+        "w2 stuck 0",
+        "thrown-out",
+    ),
+    (
+        "a group never begins to work",
+        AFTER,
+        "meta 1 leader 1
+         heal
+         unsettled",
+        "idle-group",
+    ),
+    (
+        "a group never begins to work, and a partition has no leader",
+        AFTER,
+        "meta 1 leader 1
+         heal
+         elect - isr 1
+         unsettled",
+        "L2 L8",
+    ),
+    (
+        "work on a poll takes longer than max.poll.interval.ms, twice",
+        AFTER,
+        "meta 1 leader 1
+         heal
+         w1 works a@0
+         wait 300
+         remove w1 Left
+         group Empty 2 0
+         w1 loses 0
+         w1 done a@0
+         group Reconciling 3 1
+         member w1 3 0
+         group Stable 3 1
+         w1 joins 0 -
+         w1 polls a@0
+         w1 works a@0
+         wait 300
+         remove w1 Left
+         group Empty 4 0
+         w1 loses 0
+         unsettled",
+        "(reprocessed) slow-poll",
+    ),
+    (
         "rebalances go on and on",
         AFTER,
         "heal

@@ -213,6 +213,21 @@ fn good_histories_pass() {
             "",
         ),
         (
+            "a consumer without a position is told one",
+            NOWHERE,
+            "w2 stuck 0
+             w2 seeks 0 3",
+            "",
+        ),
+        (
+            "a member without a place comes back as a new process",
+            AFTER,
+            "w2 unseated UnreleasedInstanceId
+             kill 302
+             start 302",
+            "",
+        ),
+        (
             "a failed record is handed on, and processed",
             RETRY,
             "w1 works a@0

@@ -9,6 +9,7 @@ use broker_core::config::{AutoOffsetReset, GroupProtocol};
 use super::script::{Contract, PLAIN, Program, WORK, Work, steps, watch};
 use super::{BEGIN, Story, tell};
 use crate::scenario::CommitMode;
+pub(super) use allowed::OVERLOAD;
 pub(super) use broken::BROKEN;
 
 /// Workers that process at least once.
