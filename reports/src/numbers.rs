@@ -26,6 +26,18 @@ pub fn short(number: u64) -> String {
     }
 }
 
+/// Three decimals at most, and none that are zeros: `0.25`, `12.5`, `1,234`, `1,234.567`.
+#[must_use]
+pub fn decimal(number: f64) -> String {
+    let text = format!("{number:.3}");
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), thousands);
+    match fraction.trim_end_matches('0') {
+        "" => whole,
+        fraction => format!("{whole}.{fraction}"),
+    }
+}
+
 /// `1 trial`, `2 trials`.
 #[must_use]
 pub fn counted(number: u64, what: &str) -> String {
@@ -55,6 +67,21 @@ mod tests {
             assert_eq!(thousands(number), text);
         }
         assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn decimals_end_with_their_last_digit() {
+        for (number, text) in [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (0.0004, "0"),
+            (12.5, "12.5"),
+            (999.9996, "1,000"),
+            (1_234.567, "1,234.567"),
+            (1e30, "1000000000000000019884624838656"),
+        ] {
+            assert_eq!(decimal(number), text);
+        }
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct RunRecord {
     pub verdict: Word,
     /// Check and shape of the violation, or the measure that was missed, if there is one.
     pub signature: Option<String>,
+    /// One sentence about what happened; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub evidence: String,
     /// The rolling hash of every delivered event, 16 hex digits.
     pub digest: String,
     /// Simulated seconds.
@@ -46,6 +49,9 @@ pub struct RunRecord {
     pub totals: Totals,
     /// What the checkers found.
     pub findings: Vec<FindingLine>,
+    /// What the scenario's measures came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<Measured>,
     /// When which fault held.
     pub faults: Vec<FaultBand>,
     /// The width of a bucket of the series below, in seconds.
@@ -98,6 +104,29 @@ pub struct FindingLine {
     pub time_ns: u64,
     /// The events that show it.
     pub witness: Vec<String>,
+}
+
+/// What a measure of the scenario came to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Measured {
+    /// What was measured: `lag(billing)`, `mean of sent(app)`.
+    pub what: String,
+    /// In which unit: `records`, `records/s`.
+    pub unit: String,
+    /// `below 100`
+    pub bounds: String,
+    /// `from 50s until 1m`; empty for all the time.
+    pub window: String,
+    /// The figure: of values that must each keep within the bounds the one that is nearest to leaving them, or
+    /// farthest out. Null if whose it should be never appeared.
+    pub value: Option<f64>,
+    /// When it had that value, in seconds; null for what is of the whole time.
+    pub at: Option<f64>,
+    /// Whether it is within the bounds; null if a limit ended the trial too early to tell.
+    #[serde(rename = "met")]
+    pub is_met: Option<bool>,
+    /// The same in a sentence.
+    pub evidence: String,
 }
 
 /// A fault and when it held.

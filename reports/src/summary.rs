@@ -14,10 +14,11 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::numbers;
-use crate::record::GroupTotals;
+use crate::record::{GroupTotals, Measured};
 use crate::verdict::Word;
 
 /// The terminal's own green, yellow and red: they fit its background.
@@ -38,6 +39,43 @@ pub struct AllowedCount {
     pub clause: String,
     /// How many, over all trials.
     pub count: u64,
+}
+
+/// What a measure came to in all trials.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct MeasuredRange {
+    /// In how many trials it was measured.
+    pub trials: u64,
+    /// In how many it kept within its bounds.
+    pub met: u64,
+    /// The smallest and the largest figure, if there was any.
+    pub range: Option<(f64, f64)>,
+}
+
+impl MeasuredRange {
+    /// That of one trial, with figure, bounds and time as one text.
+    #[must_use]
+    pub fn of(measured: &Measured) -> (String, MeasuredRange) {
+        let Measured {
+            what, bounds, window, ..
+        } = measured;
+        let range = MeasuredRange {
+            trials: 1,
+            met: u64::from(measured.is_met == Some(true)),
+            range: measured.value.map(|value| (value, value)),
+        };
+        (format!("{what} {bounds} {window}").trim_end().to_owned(), range)
+    }
+
+    /// Adds the trials of `other`.
+    pub fn merge(&mut self, other: MeasuredRange) {
+        self.trials += other.trials;
+        self.met += other.met;
+        self.range = match (self.range, other.range) {
+            (Some((low, high)), Some((lower, higher))) => Some((low.min(lower), high.max(higher))),
+            (mine, theirs) => mine.or(theirs),
+        };
+    }
 }
 
 /// One scenario's trials.
@@ -65,6 +103,8 @@ pub struct SummaryRow {
     pub unknown: u64,
     /// What consumer groups did, in all trials.
     pub groups: GroupTotals,
+    /// What the measures came to, each with figure, bounds and time.
+    pub measures: Vec<(String, MeasuredRange)>,
 }
 
 /// The table, `width` terminal columns wide, with a newline at its end. Long names and details are cut with `…`;
@@ -131,7 +171,8 @@ impl Columns {
         self.details(text, row);
         text.push('\n');
         let below = self.width.saturating_sub(4).max(DETAIL);
-        for line in [sends(row), work(&row.groups)].into_iter().flatten() {
+        let measures = row.measures.iter().map(|(measure, range)| measured(measure, range));
+        for line in [sends(row), work(&row.groups)].into_iter().flatten().chain(measures) {
             let line = format!("    {}", cut(&line, below));
             let _ = writeln!(text, "{}", paint(&line, "2", self.colour));
         }
@@ -189,6 +230,17 @@ fn work(groups: &GroupTotals) -> Option<String> {
     parts.extend(more.map(|(count, what)| format!("{} {what}", numbers::short(*count))));
     parts.push(numbers::counted(rebalances, "rebalance"));
     (*groups != GroupTotals::default()).then(|| format!("groups: {}", parts.join(" · ")))
+}
+
+/// A measure, its figures, and in how many trials it kept within its bounds.
+fn measured(measure: &str, range: &MeasuredRange) -> String {
+    let figures = match range.range {
+        None => "never measured".to_owned(),
+        Some((low, high)) if low == high => numbers::decimal(low),
+        Some((low, high)) => format!("{} to {}", numbers::decimal(low), numbers::decimal(high)),
+    };
+    let (met, trials) = (numbers::thousands(range.met), numbers::thousands(range.trials));
+    format!("{measure}: {figures} · met in {met} of {trials}")
 }
 
 fn allowed(allowed: &AllowedCount) -> String {
@@ -307,6 +359,7 @@ mod tests {
             failed: 0,
             unknown: 0,
             groups: GroupTotals::default(),
+            measures: Vec::new(),
         }
     }
 
@@ -359,6 +412,36 @@ mod tests {
                     .into(),
                 wall_seconds: 1_234.0,
                 ..row("bugs/truncate-to-hw", Word::Violation)
+            },
+            SummaryRow {
+                detail: "measure: lag(billing): 1 of 100, first seed 3".into(),
+                measures: vec![
+                    (
+                        "lag(billing) below 100 from 50s".into(),
+                        MeasuredRange {
+                            trials: 100,
+                            met: 99,
+                            range: Some((0.0, 1_412.0)),
+                        },
+                    ),
+                    (
+                        "failed() below 1".into(),
+                        MeasuredRange {
+                            trials: 100,
+                            met: 100,
+                            range: Some((0.0, 0.0)),
+                        },
+                    ),
+                    (
+                        "lag(archive) below 10".into(),
+                        MeasuredRange {
+                            trials: 100,
+                            met: 0,
+                            range: None,
+                        },
+                    ),
+                ],
+                ..row("delivery/slow", Word::Missed)
             },
             SummaryRow {
                 detail: "limit of 5,000,000 events".into(),

@@ -17,7 +17,7 @@ pub enum Word {
     Found,
     /// It could not be judged.
     Inconclusive,
-    /// A measure of the scenario did not come out, or no trial showed what the scenario expects.
+    /// A bound or a measure of the scenario was not kept, or no trial showed what the scenario expects.
     Missed,
     /// The contract was broken, or what the scenario forbids was found.
     Violation,
@@ -43,7 +43,7 @@ impl Word {
         ),
         (
             Word::Missed,
-            "a measure did not come out, or no trial showed what the scenario expects",
+            "a bound or a measure was not kept, or no trial showed what the scenario expects",
         ),
         (
             Word::Violation,

@@ -11,12 +11,17 @@ use broker_core::types::{NodeId, Offset, TopicId, TopicName, TopicPartition};
 use reports::record::{FaultBand, GroupSeries, LagSeries, Throughput};
 
 use crate::history::{At, Entry, Environment, Observer, PolledRecord, SimTime, Uid, What};
+use crate::scenario::measures::Quantity;
 
 mod groups;
+mod measured;
 mod progress;
+mod work;
 
 use groups::Groups;
+pub use measured::Length;
 use progress::{Position, Progress, Steps};
+use work::Work;
 
 /// Gathers the series of one trial. Feed it every fact and every entry in order, then take [`Metrics::finish`].
 pub struct Metrics {
@@ -27,8 +32,7 @@ pub struct Metrics {
     clients: BTreeMap<NodeId, usize>,
     names: BTreeMap<NodeId, String>,
     topics: BTreeMap<TopicId, TopicName>,
-    produced: Counts,
-    consumed: Counts,
+    work: Work,
     /// What is committed in each data partition.
     committed: BTreeMap<TopicPartition, Progress>,
     /// The names of records that only probe: they are nobody's work, and count nowhere.
@@ -56,6 +60,8 @@ pub struct Series {
     pub lag: Vec<LagSeries>,
     /// What each consumer group did.
     pub groups: Vec<GroupSeries>,
+    /// How many per bucket, by the name of the programs or of the topic; buckets at the end may be absent.
+    pub counts: BTreeMap<(Quantity, String), Vec<u64>>,
 }
 
 /// What holds a node, or the network and disks around it.
@@ -93,8 +99,7 @@ impl Metrics {
             groups,
             names: BTreeMap::new(),
             topics: BTreeMap::new(),
-            produced: Counts::default(),
-            consumed: Counts::default(),
+            work: Work::default(),
             committed: BTreeMap::new(),
             probes: BTreeSet::new(),
             positions: BTreeMap::new(),
@@ -132,18 +137,31 @@ impl Metrics {
         let (partition, owner) = (|id| self.partition_name(id), |node| self.program_name(node));
         let groups = gathered.finish(end, buckets, bucket_seconds, &self.committed, partition, owner);
         let mut committed = Counts::default();
-        for progress in self.committed.values() {
-            progress.advances(|bucket, count| committed.add(bucket, count));
+        let mut of_topics: BTreeMap<(Quantity, String), Counts> = BTreeMap::new();
+        for (partition, progress) in &self.committed {
+            let topic = self
+                .topics
+                .get(&partition.topic)
+                .map_or_else(String::new, ToString::to_string);
+            let of_topic = of_topics.entry((Quantity::Committed, topic)).or_default();
+            progress.advances(|bucket, count| {
+                committed.add(bucket, count);
+                of_topic.add(bucket, count);
+            });
         }
+        let (produced, consumed) = (self.work.total(Quantity::Sent), self.work.total(Quantity::Consumed));
+        let mut counts = self.work.by_name(&self.groups);
+        counts.extend(of_topics.into_iter().map(|(of, counts)| (of, counts.0)));
         Series {
             lag,
             groups,
+            counts,
             bucket_seconds,
             healed_at: self.healed.map(SimTime::seconds),
             throughput: Throughput {
-                produced: self.produced.rates(buckets, bucket_seconds),
+                produced: produced.rates(buckets, bucket_seconds),
                 committed: committed.rates(buckets, bucket_seconds),
-                consumed: self.consumed.rates(buckets, bucket_seconds),
+                consumed: consumed.rates(buckets, bucket_seconds),
             },
             faults: self.bands,
         }
@@ -184,19 +202,21 @@ impl Observer for Metrics {
             What::SendInvoked(record) if record.is_probe => {
                 self.probes.insert(record.uid);
             }
-            What::SendInvoked(_) => {
-                let bucket = self.bucket_at(time);
-                self.produced.add(bucket, 1);
-            }
+            What::SendInvoked(_) => self.did(time, entry.process, Quantity::Sent, 1),
             What::SendOk {
-                uid,
-                partition,
-                offset: Some(offset),
-                ..
+                uid, partition, offset, ..
             } => {
-                if self.probes.remove(uid) {
+                if !self.probes.contains(uid) {
+                    self.did(time, entry.process, Quantity::Acked, 1);
+                } else if let Some(offset) = offset {
                     self.committed.entry(*partition).or_default().has_probe(*offset);
                 }
+            }
+            What::SendFailed { uid, .. } if !self.probes.contains(uid) => {
+                self.did(time, entry.process, Quantity::Failed, 1);
+            }
+            What::SendUnknown { uid, .. } if !self.probes.contains(uid) => {
+                self.did(time, entry.process, Quantity::Unknown, 1);
             }
             What::Polled(records) => self.polled(time, entry.process, records),
             What::Sought { partition, to } => self.position(time, entry.process, *partition, *to, *to),
@@ -209,7 +229,6 @@ impl Observer for Metrics {
             What::Environment(blow) => self.environment(time, entry.process, blow),
             What::ProducerOpened(_)
             | What::ConsumerFailed(_)
-            | What::SendOk { .. }
             | What::SendFailed { .. }
             | What::SendUnknown { .. }
             | What::ProcessBegun(_)
@@ -236,8 +255,13 @@ impl Metrics {
         self.consumer_groups.fact(time, bucket, node, event);
     }
 
-    fn polled(&mut self, time: SimTime, process: NodeId, records: &[PolledRecord]) {
+    fn did(&mut self, time: SimTime, process: NodeId, what: Quantity, count: u64) {
         let bucket = self.bucket_at(time);
+        let group = self.clients.get(&process).copied();
+        self.work.add(what, group, bucket, count);
+    }
+
+    fn polled(&mut self, time: SimTime, process: NodeId, records: &[PolledRecord]) {
         let mut count = records.len() as u64;
         for probe in records.iter().filter(|record| record.is_probe) {
             count -= 1;
@@ -246,7 +270,7 @@ impl Metrics {
                 .or_default()
                 .has_probe(probe.offset);
         }
-        self.consumed.add(bucket, count);
+        self.did(time, process, Quantity::Consumed, count);
         for run in records.chunk_by(|a, b| a.partition == b.partition) {
             let (first, last) = (run[0], run[run.len() - 1]);
             self.position(time, process, first.partition, first.offset, last.offset.next());
@@ -360,9 +384,7 @@ impl Metrics {
     fn bucket_at(&mut self, time: SimTime) -> usize {
         while time.0.div_ceil(self.clock.width) > Metrics::MAX_BUCKETS as u64 {
             self.clock.width *= 2;
-            for counts in [&mut self.produced, &mut self.consumed] {
-                counts.halve();
-            }
+            self.work.halve();
             self.consumer_groups.halve();
             let positions = self.positions.values_mut().map(|position| &mut position.steps);
             positions.for_each(Steps::halve);

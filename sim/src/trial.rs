@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use broker_core::trace::Event;
 use broker_core::types::NodeId;
 use guard::Guard;
-use reports::record::{FindingLine, GroupTotals, RunRecord, SCHEMA_VERSION};
+use reports::record::{FindingLine, GroupTotals, Measured, RunRecord, SCHEMA_VERSION};
 
 use crate::check::{Checks, Finish, Judged};
 use crate::fault::FaultPlan;
 use crate::history::{At, Entry, Observer};
 use crate::journey::{Journey, NoSuchRecord, Station, Whom};
-use crate::metrics::{Metrics, Series};
+use crate::metrics::{Length, Metrics, Series};
 use crate::nemesis;
 use crate::program::OwnProgram;
 use crate::scenario::Scenario;
@@ -67,6 +67,8 @@ pub struct Outcome {
     pub records_consumed: u64,
     /// What all consumer groups together did.
     pub groups: GroupTotals,
+    /// What the scenario's measures came to, in their order.
+    pub measures: Vec<Measured>,
     /// Series and bands for the plots, if asked for.
     pub record: Option<RunRecord>,
 }
@@ -201,7 +203,7 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
     let watch = Watch {
         checks: standard_checks(scenario, programs),
         own: checks.map(|checks| OwnWatch::new(checks, &names())),
-        metrics: wanted.record.then(|| metrics(scenario, programs)),
+        metrics: (wanted.record || !scenario.measures.is_empty()).then(|| metrics(scenario, programs)),
     };
     let setup = Setup {
         scenario,
@@ -229,11 +231,23 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
         ref end => end,
     };
     let verdict = verdict(&judged.findings, end);
-    let judgement = Judgement::of(scenario, &judged.findings, &verdict);
-    let record = watch.metrics.map(|metrics| {
-        let series = metrics.finish(report.sim_time);
-        record(scenario, seed, &judgement, &judged, &report, series)
-    });
+    let series = watch.metrics.map(|metrics| metrics.finish(report.sim_time));
+    let length = Length {
+        duration: scenario.duration,
+        end: report.sim_time,
+        is_cut_off: matches!(report.end, End::Limit(_)),
+    };
+    let measured = |series: &Series| {
+        scenario
+            .measures
+            .iter()
+            .map(|measure| series.measured(measure, length))
+            .collect()
+    };
+    let measures: Vec<Measured> = series.as_ref().map_or_else(Vec::new, measured);
+    let judgement = Judgement::of(scenario, &judged.findings, &verdict, &measures);
+    let record = series.filter(|_| wanted.record);
+    let record = record.map(|series| record_of(scenario, seed, &judgement, &judged, &report, &measures, series));
     Outcome {
         seed,
         verdict,
@@ -255,6 +269,7 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
         records_unknown: judged.totals.unknown,
         records_consumed: judged.totals.consumed,
         groups: judged.groups,
+        measures,
         findings: judged.findings,
         plan,
         record,
@@ -325,12 +340,13 @@ fn verdict(findings: &Findings, end: &End) -> Verdict {
     }
 }
 
-fn record(
+fn record_of(
     scenario: &Scenario,
     seed: u64,
     judgement: &Judgement,
     judged: &Judged,
     report: &Report,
+    measures: &[Measured],
     series: Series,
 ) -> RunRecord {
     let findings = finding_lines(&judged.findings);
@@ -342,11 +358,13 @@ fn record(
         seed,
         verdict: judgement.word,
         signature: judgement.signature.clone(),
+        evidence: judgement.evidence.clone(),
         digest: format!("{:016x}", report.digest),
         sim_seconds: report.sim_time.seconds(),
         events: report.events,
         totals: judged.totals,
         findings,
+        measures: measures.to_vec(),
         faults: series.faults,
         bucket_seconds: series.bucket_seconds,
         healed_at: series.healed_at,

@@ -412,3 +412,58 @@ fn the_promise_of_a_send_is_that_of_its_own_producer() {
     assert_eq!(duplicates(true, false), (0, true), "its own producer may double");
     assert_eq!(duplicates(false, true), (0, false), "its own producer does not");
 }
+
+#[test]
+fn bounds_and_measures_of_the_scenario_count_for_own_code() {
+    let on = |says: &str| {
+        let trial = Trial::from_toml(&format!("{says}\n{STAGE}")).keep(Keep::Nothing);
+        let trial = trial.program("shop", shop);
+        trial.programs("billing", Instances::of(2), |env| billing(env, |_, _| ()))
+    };
+    let good = "measures = [{ that = \"lag(billing)\", below = 11 }, { that = \"sent(shop)\", below = 3 }, { that = \"failed()\", below = 1 }]";
+    let run = on(good).run(1);
+    run.assert_pass();
+    let figures: Vec<Option<f64>> = run.measures.iter().map(|measured| measured.value).collect();
+    assert!(
+        figures[0] > Some(0.0),
+        "the lag of a group that its programs alone name: {figures:?}"
+    );
+    assert_eq!(figures[1..], [Some(2.0), Some(0.0)]);
+    assert!(
+        run.story().contains("measure met: sent(shop) was 2/s at "),
+        "{}",
+        run.story()
+    );
+    for (says, signature, told) in [
+        (
+            "measures = [{ that = \"processed(billing)\", above = 100 }]",
+            "measure: processed(billing)",
+            "above 100 wanted",
+        ),
+        (
+            "measures = [{ that = \"lag(nobody)\", below = 100 }]",
+            "measure: lag(nobody)",
+            "lag(nobody) was never measured, below 100 wanted",
+        ),
+        (
+            "at_least = { reprocessed = 1 }",
+            "at_least: reprocessed",
+            "reprocessed 0 times, at least 1",
+        ),
+    ] {
+        let sweep = on(says).sweep(1..3);
+        assert_eq!(sweep.signatures().collect::<Vec<_>>(), [(signature, 2, 1)]);
+        let failure = catch_unwind(AssertUnwindSafe(|| on(says).run(1).assert_pass().seed)).expect_err("missed");
+        let failure = failure.downcast_ref::<String>().expect("a message");
+        assert!(
+            failure.starts_with(&format!("seed 1: missed: {signature}")),
+            "{failure}"
+        );
+        assert!(failure.contains(told), "{failure}");
+    }
+    let wrong = on("measures = [{ that = \"sent(shops)\", below = 1 }]")
+        .scenario()
+        .expect_err("nobody");
+    let wrong = wrong.render(false);
+    assert!(wrong.contains("did you mean `sent(shop)`?"), "{wrong}");
+}

@@ -24,6 +24,7 @@ pub(crate) fn sample() -> RunRecord {
         seed: u64::MAX,
         verdict: Word::Violation,
         signature: Some("lost-write: truncated by the next leader".into()),
+        evidence: "uid 7 is gone".into(),
         digest: "00ff00ff00ff00ff".into(),
         sim_seconds: 2.0,
         events: 123_456,
@@ -44,6 +45,16 @@ pub(crate) fn sample() -> RunRecord {
             step: 4242,
             time_ns: 1_250_000_000,
             witness: vec!["broker 2 truncated orders/0 to 16".into()],
+        }],
+        measures: vec![Measured {
+            what: "lag(reader)".into(),
+            unit: "records".into(),
+            bounds: "below 100".into(),
+            window: "from 50s".into(),
+            value: Some(412.0),
+            at: Some(52.5),
+            is_met: Some(false),
+            evidence: "lag(reader) was 412 at 52.5 s, below 100 wanted from 50s".into(),
         }],
         faults: vec![FaultBand {
             name: "kill broker 1".into(),
@@ -99,6 +110,7 @@ fn what_is_saved_loads_again() {
     let path = scratch("record-round-trip").join("record.json");
     let without = RunRecord {
         signature: None,
+        measures: vec![],
         findings: vec![],
         faults: vec![],
         lag: vec![],

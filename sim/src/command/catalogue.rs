@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use broker_core::config::Quirks;
 
 use super::exit::Exit;
+use super::meanings;
 use super::plan::PlanError;
 use super::voice::Voice;
 use crate::scenario::error::ScenarioError;
@@ -151,6 +152,7 @@ fn explanation(name: &str) -> Result<String, String> {
             ));
         }
     }
+    texts.extend(meanings::of(name));
     if name == "follow" {
         let forms = super::trace::FORMS;
         texts.push(columns(
@@ -166,12 +168,13 @@ fn explanation(name: &str) -> Result<String, String> {
 }
 
 fn unknown(name: &str) -> String {
+    let topics = meanings::NAMES.iter().copied();
     let settings = settings_sections();
     let checks = Check::ALL.iter().map(|(_, name, _)| *name);
     let quirks = Quirks::ALL.iter().map(|(name, _)| *name);
     let keys = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name);
     let settings = settings.iter().flat_map(|section| section.keys).copied();
-    match nearest(name, checks.chain(quirks).chain(keys).chain(settings)) {
+    match nearest(name, topics.chain(checks).chain(quirks).chain(keys).chain(settings)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`trial list` lists checks, quirks and faults; `trial explain scenario` the keys of a scenario file"
             .to_owned(),
@@ -193,7 +196,7 @@ fn key_text(place: &str, name: &str, kind: &str, default: &str, meaning: &str) -
 }
 
 /// A title and two columns below it.
-fn columns(title: &str, entries: &[(&str, &str)]) -> String {
+pub(super) fn columns(title: &str, entries: &[(&str, &str)]) -> String {
     let widest = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text = format!("{title}\n");
     for (name, meaning) in entries {

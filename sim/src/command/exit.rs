@@ -8,8 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 0: every trial came out as its scenario expects.
     AsExpected = 0,
-    /// 1: a check was violated, or an anomaly that the scenario expects was found in none of its trials. From `replay`:
-    /// the failure was reproduced.
+    /// 1: a check was violated, a bound or a measure was not kept, or an anomaly that the scenario expects was found in
+    /// none of its trials. From `replay`: the failure was reproduced.
     Violation = 1,
     /// 2: a trial could not be judged, because it reached a limit.
     Inconclusive = 2,
@@ -28,7 +28,7 @@ impl Exit {
     pub const MEANINGS: &'static str = "\
 Exit codes:
    0  all as expected
-   1  a violation, or an expected anomaly that was never found
+   1  a violation, a bound or measure that was not kept, or an expected anomaly that was never found
    2  inconclusive: a trial reached a limit
    3  not deterministic: one seed, two different runs
    4  nothing selected

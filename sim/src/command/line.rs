@@ -1,5 +1,6 @@
 //! One trial as one JSON object, for machines.
 
+use reports::record::Measured;
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
@@ -37,6 +38,9 @@ pub struct TrialLine {
     pub records_consumed: u64,
     /// Delivered events.
     pub events: u64,
+    /// What the scenario's measures came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<Measured>,
     /// Faults that were planned.
     pub faults_planned: u64,
     /// Faults that took effect.
@@ -64,6 +68,7 @@ impl TrialLine {
             records_unknown: ruled.records_unknown,
             records_consumed: ruled.records_consumed,
             events: ruled.events,
+            measures: ruled.measures.clone(),
             faults_planned: ruled.faults_planned,
             faults_fired: ruled.faults_fired,
             quirks: scenario.quirks.clone(),

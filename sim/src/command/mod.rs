@@ -11,6 +11,7 @@ mod hold;
 mod identity;
 mod line;
 mod lint;
+mod meanings;
 mod moment;
 mod plan;
 mod progress;

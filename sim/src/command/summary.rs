@@ -97,6 +97,11 @@ impl Standing<'_> {
             failed: tally.records_failed,
             unknown: tally.records_unknown,
             groups: tally.groups,
+            measures: tally
+                .measures
+                .iter()
+                .map(|(measure, range)| (measure.clone(), *range))
+                .collect(),
         }
     }
 

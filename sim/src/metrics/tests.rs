@@ -1,4 +1,4 @@
-use broker_core::protocol::Acks;
+use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::trace::{GroupState, ResetCause};
 use broker_core::types::{GroupEpoch, GroupId, LeaderEpoch};
 
@@ -437,4 +437,53 @@ fn a_group_is_behind_its_committed_position_and_owns_its_partitions_for_a_time()
         panic!("{:?}", group.owners)
     };
     assert_eq!((&*band.owner, band.from, band.to), ("billing/1", 2.0, 5.0));
+}
+
+#[test]
+fn sends_and_their_answers_count_for_their_programs_and_probes_for_nobody() {
+    let mut feed = Feed::new(500);
+    let sent = |uid: u64, is_probe: bool| {
+        What::SendInvoked(SentRecord {
+            uid: Uid(uid),
+            topic: "orders".into(),
+            key: None,
+            value: None,
+            fingerprint: 0,
+            payload: 0,
+            hop: None,
+            is_probe,
+        })
+    };
+    let ok = |uid: u64| What::SendOk {
+        uid: Uid(uid),
+        partition: orders(0),
+        offset: Some(Offset(uid as i64)),
+        acks: Acks::All,
+    };
+    let error = ErrorCode::RequestTimedOut;
+    for uid in 1..=6 {
+        feed.entry(uid * 10, PRODUCER, sent(uid, uid > 4));
+    }
+    feed.entry(700, PRODUCER, ok(1));
+    feed.entry(710, PRODUCER, What::SendFailed { uid: Uid(2), error });
+    feed.entry(720, PRODUCER, What::SendUnknown { uid: Uid(3), error });
+    feed.entry(730, PRODUCER, ok(4));
+    feed.entry(740, PRODUCER, ok(5));
+    feed.entry(750, PRODUCER, What::SendFailed { uid: Uid(6), error });
+    feed.poll(800, READER, &[(orders(0), 0), (orders(0), 1)]);
+    feed.high_watermark(900, orders(0), 0, 3);
+    let counts = feed.finish(1_000).counts;
+    let counts: Vec<(Quantity, &str, &[u64])> = counts
+        .iter()
+        .map(|((what, of), counts)| (*what, of.as_str(), counts.as_slice()))
+        .collect();
+    let expected: [(Quantity, &str, &[u64]); 6] = [
+        (Quantity::Sent, "writers", &[4]),
+        (Quantity::Acked, "writers", &[0, 2]),
+        (Quantity::Committed, "", &[0, 3]),
+        (Quantity::Consumed, "readers", &[0, 2]),
+        (Quantity::Failed, "writers", &[0, 1]),
+        (Quantity::Unknown, "writers", &[0, 1]),
+    ];
+    assert_eq!(counts, expected);
 }

@@ -1,8 +1,8 @@
-//! What must come out of the trials, as a scenario file says it: `expect`, `forbid`, `at_most`, `at_least`.
+//! What must come out of the trials, as a scenario file says it: `expect`, `forbid`, `at_most`, `at_least`, `measures`.
 
 use super::nearest::nearest;
 use super::reader::{Named, Table, Value};
-use super::{Bounds, Expectation};
+use super::{Bounds, Expectation, Measure, measures};
 use crate::verdict::Check;
 
 /// The keys of the top level that say it.
@@ -11,6 +11,7 @@ pub(super) struct Wanted {
     pub forbid: Vec<String>,
     pub at_most: Bounds,
     pub at_least: Bounds,
+    pub measures: Vec<Measure>,
 }
 
 /// Reads them. What they say must be possible together.
@@ -35,6 +36,7 @@ pub(super) fn expectation(top: &Table<'_>) -> Wanted {
         forbid,
         at_most: counts(at_most),
         at_least: counts(at_least),
+        measures: measures::measures(top),
     }
 }
 

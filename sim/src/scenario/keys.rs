@@ -35,6 +35,7 @@ impl Section {
 /// Every section.
 pub const SECTIONS: &[&Section] = &[
     &TOP,
+    &MEASURE,
     &CLUSTER,
     &HARDWARE,
     &NETWORK,
@@ -123,13 +124,15 @@ pub const TOP: Section = Section {
             "expect",
             "string or list",
             "\"pass\"",
-            "`pass`, or the names of the checks that must find something",
+            "`pass`, or the names of the checks that must find something, as a violation or as allowed, in at least one of \
+             the scenario's trials: `expect = [\"lost-write\"]`; no other check may be violated in any",
         ),
         key(
             "forbid",
             "list of strings",
             "[]",
-            "checks that fail the trial in which they find something, also where the contract allows it",
+            "checks that fail the trial in which they find something, also where the contract allows it: \
+             `forbid = [\"lost-write\"]`",
         ),
         key(
             "at_most",
@@ -150,6 +153,12 @@ pub const TOP: Section = Section {
             "list of strings",
             "[]",
             "deliberate defects to plant, by name",
+        ),
+        key(
+            "measures",
+            "list of tables",
+            "[]",
+            "figures that must keep within bounds, such as a lag; a trial in which one does not is `missed`",
         ),
         key("cluster", "table", "{}", "the nodes and what they run on"),
         key("topics", "list of tables", "", "topics, created before the load begins"),
@@ -179,6 +188,56 @@ pub const TOP: Section = Section {
             "table",
             "{}",
             "where a trial is cut off and called inconclusive",
+        ),
+    ],
+};
+
+/// `[[measures]]`
+pub const MEASURE: Section = Section {
+    name: "measures",
+    meaning: "figures that must keep within bounds: `measures = [{ that = \"lag(billing)\", below = 100, from = \"50s\" }]`",
+    keys: &[
+        key(
+            "that",
+            "string",
+            "",
+            "what is measured, and in parentheses of whom: `lag(billing)`; empty ones mean all: `failed()`",
+        ),
+        key(
+            "below",
+            "number",
+            "none: no upper bound",
+            "the figure must be less than this",
+        ),
+        key(
+            "above",
+            "number",
+            "none: no lower bound",
+            "the figure must be more than this",
+        ),
+        key(
+            "from",
+            "duration",
+            "\"0s\"",
+            "from when on, in simulated time; at most `duration`",
+        ),
+        key(
+            "until",
+            "duration",
+            "`duration`; for counts the end of the trial",
+            "until when",
+        ),
+        key(
+            "at",
+            "duration",
+            "none",
+            "at this moment alone, in place of `from` and `until`",
+        ),
+        key(
+            "aggregate",
+            "`max`, `min`, `mean` or `last`",
+            "none: each value must keep within the bounds",
+            "which figure is made of the values in that time: one each 0.5 s, or in trials of more than 200 s a 400th of them",
         ),
     ],
 };

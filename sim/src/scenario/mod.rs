@@ -12,6 +12,7 @@ pub mod files;
 pub mod kafka_keys;
 pub mod keys;
 pub mod lint;
+pub mod measures;
 pub mod nearest;
 pub mod parse;
 pub mod reader;
@@ -37,6 +38,7 @@ use crate::nemesis::NemesisSpec;
 use crate::verdict::Check;
 
 pub use faults::{KINDS as FAULT_KINDS, parse_target};
+pub use measures::Measure;
 pub use schedule::{ConsumerStep, ScheduledStep, SeekTarget};
 pub use settings::{SettingsSection, settings_sections};
 
@@ -83,6 +85,8 @@ pub struct Scenario {
     pub at_most: Bounds,
     /// How often checks must find something in each trial.
     pub at_least: Bounds,
+    /// What must be within bounds besides.
+    pub measures: Vec<Measure>,
     /// Where a trial is cut off.
     pub limits: Limits,
 }

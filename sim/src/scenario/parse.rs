@@ -140,6 +140,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
         forbid: wanted.forbid,
         at_most: wanted.at_most,
         at_least: wanted.at_least,
+        measures: wanted.measures,
         limits: limits(
             top.get("limits").and_then(|value| value.table(&keys::LIMITS)).as_ref(),
             duration + settle,

@@ -506,6 +506,39 @@ fn messages_about_the_nemesis() {
 }
 
 #[test]
+fn messages_about_measures() {
+    let clients = "[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\n[[workers]]\nname = \"bills\"\ngroup = \"billing\"\ntopics = [\"orders\"]\n";
+    let files: Vec<String> = [
+        "{ below = 1 }",
+        "{ that = \"lag(billing)\" }",
+        "{ that = \"lag billing\", below = 1 }",
+        "{ that = \"lags(billing)\", below = 1 }",
+        "{ that = \"latency(billing)\", below = 1 }",
+        "{ that = \"lag()\", below = 1 }",
+        "{ that = 3, below = \"1\", abvoe = 3 }",
+        "{ that = \"lag(bills)\", below = -1 }",
+        "{ that = \"lag(bills)\", below = 1 }",
+        "{ that = \"processed(other-group)\", below = 1 }",
+        "{ that = \"sent(ap)\", below = 1 }",
+        "{ that = \"committed(order)\", below = 1 }",
+        "{ that = \"lag(billing)\", below = 1, above = 1 }",
+        "{ that = \"lag(billing)\", below = 1, at = \"1s\", until = \"2s\" }",
+        "{ that = \"lag(billing)\", below = 1, from = \"3s\", until = \"2s\" }",
+        "{ that = \"lag(billing)\", below = 1, from = \"61s\" }",
+        "{ that = \"lag(billing)\", below = 1, at = \"2m\" }",
+        "{ that = \"lag(billing)\", below = 1, until = \"1h\" }",
+        "{ that = \"lag(billing)\", below = 1, aggregate = \"median\" }",
+        "{ that = \"failed()\", below = 1, aggregate = \"max\" }",
+    ]
+    .iter()
+    .map(|measure| format!("measures = [{measure}]\n{TOPIC}{clients}"))
+    .collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let text = messages(&files, refused).replace(&format!("{TOPIC}{clients}"), "");
+    insta::assert_snapshot!("measures", text);
+}
+
+#[test]
 fn doubts_of_lint() {
     let doubts = |text: &str| {
         let parsed = parse("test", "test.toml", text).unwrap_or_else(|error| panic!("{}", error.render(false)));

@@ -1,5 +1,6 @@
 //! What must hold between the parts of a scenario: topologies are possible, names resolve, times fit.
 
+mod measures;
 mod workers;
 
 use core::ops::Range;
@@ -40,6 +41,7 @@ pub fn problems(scenario: &Scenario, marks: &Marks, own: &[(String, u32)]) -> Ve
     judge.faults();
     judge.rolling_restarts();
     judge.nemesis();
+    judge.measures();
     judge.found.sort_by_key(|problem| problem.span.start);
     judge.found
 }

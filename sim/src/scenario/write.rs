@@ -6,6 +6,7 @@ use core::time::Duration;
 use broker_core::config::{BrokerConfig, ProducerConfig};
 use broker_core::protocol::ApiKey;
 
+use super::measures;
 use super::parse::consumer_defaults;
 use super::schedule;
 use super::units::show_duration;
@@ -110,6 +111,12 @@ pub fn to_toml(scenario: &Scenario) -> String {
     }
     if let Some(spec) = &scenario.nemesis {
         file.nemesis(spec);
+    }
+    for measure in &scenario.measures {
+        file.header("[[measures]]");
+        for (key, value) in measures::write(measure) {
+            file.put(key, value);
+        }
     }
     file.limits(&scenario.limits);
     file.0

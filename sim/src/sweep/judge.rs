@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use reports::record::GroupTotals;
+use reports::record::{GroupTotals, Measured};
 
 use crate::history::SimTime;
 use crate::trial::Outcome;
@@ -56,6 +56,8 @@ pub struct Ruled {
     pub records_consumed: u64,
     /// What all consumer groups together did.
     pub groups: GroupTotals,
+    /// What the scenario's measures came to.
+    pub measures: Vec<Measured>,
     /// Faults that were planned.
     pub faults_planned: u64,
     /// Faults that took effect.
@@ -119,6 +121,7 @@ pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled 
         records_unknown: 0,
         records_consumed: 0,
         groups: GroupTotals::default(),
+        measures: Vec::new(),
         faults_planned: 0,
         faults_fired: 0,
         idle_faults: Vec::new(),
@@ -135,6 +138,7 @@ pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled 
             records_unknown: outcome.records_unknown,
             records_consumed: outcome.records_consumed,
             groups: outcome.groups,
+            measures: outcome.measures.clone(),
             faults_planned: outcome.plan.len() as u64,
             faults_fired: outcome.faults_fired(),
             idle_faults: outcome.idle_faults.clone(),

@@ -2,6 +2,8 @@
 
 use core::fmt::Write as _;
 
+use reports::record::Measured;
+
 use crate::scenario::units::show_count;
 use crate::trial::Outcome;
 use crate::verdict::{Finding, Ruling};
@@ -22,6 +24,20 @@ pub fn faults_text(outcome: &Outcome) -> String {
         let _ = write!(text, "\n  no effect: {idle}");
     }
     text
+}
+
+/// What the measures came to, a line each.
+#[must_use]
+pub fn measures_text(outcome: &Outcome) -> String {
+    let line = |measured: &Measured| {
+        let word = match measured.is_met {
+            Some(true) => "met",
+            Some(false) => "missed",
+            None => "cut off",
+        };
+        format!("measure {word}: {}\n", measured.evidence)
+    };
+    outcome.measures.iter().map(line).collect()
 }
 
 /// The first finding of each check and ruling, violations first, and how many there are.

@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reports::record::GroupTotals;
+use reports::summary::MeasuredRange;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Came, Ruled};
 use crate::verdict::Word;
 
 /// The trials of one scenario.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
     /// How many.
@@ -43,6 +44,8 @@ pub struct Tally {
     pub records_consumed: u64,
     /// What all consumer groups together did.
     pub groups: GroupTotals,
+    /// What the measures came to, by figure, bounds and time.
+    pub measures: BTreeMap<String, MeasuredRange>,
     /// Faults that were planned.
     pub faults_planned: u64,
     /// Faults that took effect.
@@ -149,6 +152,7 @@ impl Tally {
             records_unknown: ruled.records_unknown,
             records_consumed: ruled.records_consumed,
             groups: ruled.groups,
+            measures: ruled.measures.iter().map(MeasuredRange::of).collect(),
             faults_planned: ruled.faults_planned,
             faults_fired: ruled.faults_fired,
             idle_faults: (ruled.came != Came::Broke).then(|| ruled.idle_faults.iter().cloned().collect()),
@@ -175,6 +179,9 @@ impl Tally {
         self.records_unknown += other.records_unknown;
         self.records_consumed += other.records_consumed;
         self.groups += other.groups;
+        for (measure, range) in other.measures {
+            self.measures.entry(measure).or_default().merge(range);
+        }
         self.faults_planned += other.faults_planned;
         self.faults_fired += other.faults_fired;
         self.idle_faults = match (self.idle_faults.take(), other.idle_faults) {
@@ -211,6 +218,7 @@ mod tests {
     use core::time::Duration;
 
     use proptest::prelude::*;
+    use reports::record::Measured;
 
     use super::*;
 
@@ -247,11 +255,25 @@ mod tests {
                     rebalances: n % 5,
                     ..GroupTotals::default()
                 },
+                measures: vec![measured(n)],
                 faults_planned: planned,
                 faults_fired: fired,
                 idle_faults: (fired..planned).map(|fault| format!("fault {fault}")).collect(),
             },
         )
+    }
+
+    fn measured(n: u64) -> Measured {
+        Measured {
+            what: "lag(billing)".to_owned(),
+            unit: "records".to_owned(),
+            bounds: "below 100".to_owned(),
+            window: String::new(),
+            value: (!n.is_multiple_of(4)).then_some(n as f64 / 8.0),
+            at: None,
+            is_met: Some(n < 800),
+            evidence: String::new(),
+        }
     }
 
     fn trials() -> impl Strategy<Value = Vec<Ruled>> {

@@ -20,7 +20,7 @@ use crate::sweep::failures::{Failures, counted};
 use crate::sweep::keep::Store;
 use crate::sweep::pool::in_order;
 use crate::sweep::seed::Seed;
-use crate::sweep::story::{faults_text, findings_text};
+use crate::sweep::story::{faults_text, findings_text, measures_text};
 use crate::sweep::tally::Tally;
 use crate::sweep::{Came, During, Panic, Ruled, judge, panics};
 use crate::verdict::{Check, Findings, Judgement, Ruling, Word};
@@ -292,6 +292,7 @@ impl Run {
     pub fn story(&self) -> String {
         let mut text = format!("seed {}\n{}\n", self.outcome.seed, faults_text(&self.outcome));
         text += &findings_text(&self.outcome);
+        text += &measures_text(&self.outcome);
         let Ruled {
             verdict,
             signature,
@@ -416,7 +417,7 @@ impl Outcome {
         let verdict = verdict(&findings, &End::Settled);
         Outcome {
             seed,
-            judgement: Judgement::of(scenario, &findings, &verdict),
+            judgement: Judgement::of(scenario, &findings, &verdict, &[]),
             verdict,
             findings,
             plan,
@@ -429,6 +430,7 @@ impl Outcome {
             records_unknown: 0,
             records_consumed: 0,
             groups: reports::record::GroupTotals::default(),
+            measures: Vec::new(),
             record: None,
         }
     }

@@ -1,5 +1,7 @@
 //! From what the checks found, and what the scenario expects, to one word.
 
+use reports::record::Measured;
+
 use super::{Check, Finding, Findings, Ruling, Word};
 use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
@@ -35,9 +37,9 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Judges a trial of `scenario`.
+    /// Judges a trial of `scenario`, whose measures came to `measured`.
     #[must_use]
-    pub fn of(scenario: &Scenario, findings: &Findings, verdict: &Verdict) -> Judgement {
+    pub fn of(scenario: &Scenario, findings: &Findings, verdict: &Verdict, measured: &[Measured]) -> Judgement {
         let expected: &[String] = match &scenario.expect {
             Expectation::Pass => &[],
             Expectation::Finds(names) => names,
@@ -63,7 +65,16 @@ impl Judgement {
         }
         // What was seen before a limit ended the trial was seen; what was not seen might still have come.
         let is_whole = !matches!(verdict, Verdict::Inconclusive { .. });
-        let misses = out_of_bounds(scenario, findings, is_whole);
+        let mut misses = out_of_bounds(scenario, findings, is_whole);
+        misses.extend(
+            measured
+                .iter()
+                .filter(|measured| measured.is_met == Some(false))
+                .map(|missed| Miss {
+                    signature: format!("measure: {}", missed.what),
+                    evidence: missed.evidence.clone(),
+                }),
+        );
         if let Some(first) = misses.first() {
             let evidence: Vec<&str> = misses.iter().map(|miss| &*miss.evidence).collect();
             return Judgement {
@@ -246,7 +257,7 @@ mod tests {
         for _ in 0..1_001 {
             findings.add(finding(Check::Duplicate, Ruling::Allowed("a clause".to_owned())));
         }
-        let judgement = Judgement::of(&scenario, &findings, &Verdict::Pass);
+        let judgement = Judgement::of(&scenario, &findings, &Verdict::Pass, &[]);
         assert_eq!(judgement.signature.as_deref(), Some("at_most: duplicate"));
         assert_eq!(
             judgement.evidence,
@@ -288,7 +299,7 @@ mod tests {
                     reason: reason.to_owned(),
                 },
             };
-            let judgement = Judgement::of(&scenario, &findings, &verdict);
+            let judgement = Judgement::of(&scenario, &findings, &verdict, &[]);
             assert_eq!(judgement.word, *word, "{says}: {finds} {end}");
             let is_plain = matches!(word, Word::Pass | Word::Allowed);
             assert_eq!(judgement.signature.is_none(), is_plain, "{says}: {finds} {end}");

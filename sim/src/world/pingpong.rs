@@ -71,6 +71,7 @@ pub(crate) fn bare_scenario(brokers: u32) -> Scenario {
         forbid: Vec::new(),
         at_most: Bounds::new(),
         at_least: Bounds::new(),
+        measures: Vec::new(),
         limits: Limits {
             events: u64::MAX,
             records: u64::MAX,

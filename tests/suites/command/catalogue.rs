@@ -67,6 +67,11 @@ fn list_explain_and_lint(place: &Place) {
         "cluster.network",
         "min.insync.replicas",
         "scenario",
+        "verdict",
+        "measures",
+        "expect",
+        "forbid",
+        "at_most",
     ];
     let told: Vec<String> = names
         .iter()

@@ -14,6 +14,7 @@ pub const TESTS: &[(&str, Test)] = tests![
     a_quirk_from_the_command_line_is_planted_and_replayed,
     expected_anomalies_must_be_found_and_others_not,
     bounds_hold_in_each_trial,
+    measures_are_judged_and_told,
     json_is_one_object_a_trial,
     jobs_change_nothing,
     fail_fast_ends_at_the_first_failure_whatever_the_jobs,
@@ -226,6 +227,39 @@ fn bounds_hold_in_each_trial(place: &Place) {
     );
     let record = reports::record::load(&place.0.join("trial-runs/latest/some/1/record.json")).expect("a record");
     assert_eq!(record.verdict.as_str(), "missed");
+}
+
+fn measures_are_judged_and_told(place: &Place) {
+    // The lag is ten times the seed.
+    let measures =
+        "seeds = \"1..5\"\nmeasures = [{ that = \"lag(reader)\", below = 30 }, { that = \"failed()\", below = 1 }]";
+    place.scenario("lags", "nothing", measures);
+    let said = place.trial("run scenarios/lags.toml").ended(1);
+    insta::assert_snapshot!("measures", said.lasting());
+    let record = |seed| {
+        let path = format!("trial-runs/latest/lags/{seed}/record.json");
+        reports::record::load(&place.0.join(path)).expect("a record")
+    };
+    assert_eq!(record(1).measures[0].value, Some(10.0));
+    assert_eq!(
+        (record(3).measures[0].is_met, record(3).verdict.as_str()),
+        (Some(false), "missed")
+    );
+    let lines = place.trial("run scenarios/lags.toml --json").ended(1).json();
+    let words: Vec<&str> = lines.iter().filter_map(|line| line["verdict"].as_str()).collect();
+    assert_eq!(words, ["pass", "pass", "missed", "missed"]);
+    assert_eq!(
+        (&lines[3]["measures"][0]["value"], &lines[3]["measures"][0]["met"]),
+        (&40.0.into(), &false.into())
+    );
+    let replay = place.trial("replay scenarios/lags.toml --seed 4").ended(1);
+    for told in [
+        "measure missed: lag(reader) was 40 at 2 s, below 30 wanted",
+        "measure met: failed() was 0, below 1 wanted",
+        "missed reproduced: measure: lag(reader)",
+    ] {
+        assert!(replay.out.contains(told), "{}", replay.out);
+    }
 }
 
 fn json_is_one_object_a_trial(place: &Place) {

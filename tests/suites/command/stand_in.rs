@@ -1,11 +1,13 @@
 //! A stand-in for the trial, so that a test decides how each one comes out.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use reports::record::{GroupTotals, RunRecord, SCHEMA_VERSION, Throughput, Totals};
+use reports::record::{GroupTotals, LagSeries, Measured, RunRecord, SCHEMA_VERSION, Throughput, Totals};
 use sim::history::{At, SimTime};
+use sim::metrics::{Length, Series};
 use sim::scenario::Scenario;
 use sim::trial::{Judgement, Outcome, Verdict, Wanted, Word};
 use sim::verdict::{Check, Finding, Findings, Ruling};
@@ -82,10 +84,14 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
         }
         tracing::debug!("a library speaks of itself");
     }
-    let judgement = Judgement::of(scenario, &findings, &verdict);
+    let measured = |measure| series(seed).measured(measure, LENGTH);
+    let measures: Vec<Measured> = scenario.measures.iter().map(measured).collect();
+    let judgement = Judgement::of(scenario, &findings, &verdict, &measures);
     Outcome {
         seed,
-        record: wanted.record.then(|| record(scenario, seed, judgement.word, digest)),
+        record: wanted
+            .record
+            .then(|| record(scenario, seed, judgement.word, &measures, digest)),
         judgement,
         verdict,
         findings,
@@ -99,6 +105,35 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
         records_unknown: 1,
         records_consumed: 99,
         groups: GroupTotals::default(),
+        measures,
+    }
+}
+
+/// Of a trial of two seconds.
+const LENGTH: Length = Length {
+    duration: Duration::from_secs(2),
+    end: SimTime(2_000_000_000),
+    is_cut_off: false,
+};
+
+/// Readers with a lag of ten records for each number of the seed.
+fn series(seed: u64) -> Series {
+    let lag = LagSeries {
+        consumer: "reader".to_owned(),
+        partition: "orders/0".to_owned(),
+        records: vec![0, seed * 10],
+    };
+    Series {
+        bucket_seconds: 1.0,
+        healed_at: None,
+        faults: Vec::new(),
+        throughput: Throughput {
+            produced: vec![0.0; 2],
+            ..Throughput::default()
+        },
+        lag: vec![lag],
+        groups: Vec::new(),
+        counts: BTreeMap::new(),
     }
 }
 
@@ -118,7 +153,7 @@ fn find(findings: &mut Findings, check: Check, ruling: Ruling, shape: &str, seed
     });
 }
 
-fn record(scenario: &Scenario, seed: u64, verdict: Word, digest: u64) -> RunRecord {
+fn record(scenario: &Scenario, seed: u64, verdict: Word, measures: &[Measured], digest: u64) -> RunRecord {
     RunRecord {
         schema_version: SCHEMA_VERSION,
         build: "0.0.0".to_owned(),
@@ -127,11 +162,13 @@ fn record(scenario: &Scenario, seed: u64, verdict: Word, digest: u64) -> RunReco
         seed,
         verdict,
         signature: None,
+        evidence: String::new(),
         digest: format!("{digest:016x}"),
         sim_seconds: 2.0,
         events: 1,
         totals: Totals::default(),
         findings: Vec::new(),
+        measures: measures.to_vec(),
         faults: Vec::new(),
         bucket_seconds: 1.0,
         healed_at: None,

@@ -322,6 +322,7 @@ pub fn scenario(contract: Contract) -> Scenario {
         forbid: Vec::new(),
         at_most: Bounds::new(),
         at_least: Bounds::new(),
+        measures: Vec::new(),
         limits: Limits {
             events: 1,
             records: 1,
