@@ -1,14 +1,18 @@
-//! What `trial explain` says of verdicts and of measures.
+//! What `trial explain` says of verdicts, measures, targets and units.
 
 use reports::verdict::Word;
 
 use super::catalogue::columns;
 use super::exit::Exit;
+use crate::scenario::faults::TARGETS;
 use crate::scenario::measures::{Quantity, Reading, Whose};
+use crate::scenario::units::EXAMPLES as EXAMPLES_OF_UNITS;
 use crate::sweep::Came;
 
 /// The names that mean something here, besides words of verdicts and quantities.
-pub const NAMES: [&str; 4] = ["verdict", "verdicts", "measure", "measures"];
+pub const NAMES: [&str; 8] = [
+    "verdict", "verdicts", "measure", "measures", "target", "targets", "unit", "units",
+];
 
 /// What is said of `name`; nothing if it is none of ours.
 pub fn of(name: &str) -> Vec<String> {
@@ -20,6 +24,14 @@ pub fn of(name: &str) -> Vec<String> {
     let is_quantity = Quantity::ALL.iter().any(|(_, quantity, ..)| *quantity == name);
     if is_quantity || matches!(name, "measure" | "measures") {
         texts.push(measures());
+    }
+    if matches!(name, "target" | "targets") {
+        let title = "targets of faults; who is meant is decided when the fault begins, and articles may be left out";
+        texts.push(columns(title, &TARGETS));
+    }
+    if matches!(name, "unit" | "units") {
+        let title = "times and sizes in a scenario file; Kafka's settings are plain numbers: milliseconds and bytes";
+        texts.push(columns(title, &EXAMPLES_OF_UNITS));
     }
     texts
 }

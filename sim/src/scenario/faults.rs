@@ -285,6 +285,25 @@ fn api(value: &Value<'_>) -> Option<ApiKey> {
     found
 }
 
+/// How targets are written, and whom they mean when the fault begins.
+pub const TARGETS: [(&str, &str); 9] = [
+    ("broker 2", "a broker by number, from 1"),
+    ("controller 1", "a dedicated controller by number, from 1"),
+    ("leader of orders/0", "the leader of a partition"),
+    ("a follower of orders/0", "the running follower with the lowest number"),
+    (
+        "another follower of orders/0",
+        "the next one; while one is down, the running follower with the lowest number",
+    ),
+    ("the controller", "the active controller"),
+    ("the coordinator of billing", "the coordinator of a consumer group"),
+    (
+        "client checkout/1",
+        "a program by name and number, with all of its clients",
+    ),
+    ("all", "every broker and controller"),
+];
+
 fn target(value: &Value<'_>) -> Option<Target> {
     let text = value.text()?;
     let target = parse_target(text);
@@ -441,5 +460,14 @@ mod tests {
     fn no_api_is_listed_twice() {
         let names: std::collections::BTreeSet<String> = APIS.iter().map(|api| format!("{api:?}")).collect();
         assert_eq!(names.len(), APIS.len());
+    }
+
+    #[test]
+    fn every_target_is_read_as_it_is_written() {
+        for (text, _) in TARGETS {
+            let target = parse_target(text).unwrap_or_else(|| panic!("{text}"));
+            let plain = |text: &str| text.trim_start_matches("the ").to_owned();
+            assert_eq!(plain(&target.to_string()), plain(text));
+        }
     }
 }

@@ -7,7 +7,7 @@
 pub mod error;
 mod excerpt;
 mod expectation;
-mod faults;
+pub mod faults;
 pub mod files;
 pub mod kafka_keys;
 pub mod keys;

@@ -4,13 +4,57 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 /// Longest unit first, so that writing takes the largest one that fits.
-const TIME_UNITS: [(&str, u64); 6] = [
+const TIME_UNITS: [(&str, u64); 8] = [
+    ("w", 604_800_000_000_000),
+    ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
     ("s", 1_000_000_000),
     ("ms", 1_000_000),
     ("us", 1_000),
     ("ns", 1),
+];
+
+/// Other words for units of time.
+const TIME_WORDS: [(&str, &str); 16] = [
+    ("week", "w"),
+    ("weeks", "w"),
+    ("day", "d"),
+    ("days", "d"),
+    ("hour", "h"),
+    ("hours", "h"),
+    ("min", "m"),
+    ("mins", "m"),
+    ("minute", "m"),
+    ("minutes", "m"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    // The micro sign, and the Greek letter.
+    ("\u{b5}s", "us"),
+    ("\u{3bc}s", "us"),
+];
+
+/// The units of time, for hints.
+pub const TIMES: &str = "units: w, d, h, m, s, ms, us, ns";
+/// The units of size, for hints.
+pub const SIZES: &str = "units: B, kB, MB, GB, TB, KiB, MiB, GiB; of bandwidth also kbit/s, Mbit/s, Gbit/s";
+
+/// How times, sizes and bandwidths are written, and what they are.
+pub const EXAMPLES: [(&str, &str); 9] = [
+    ("1w 2d", "weeks, days (also week, weeks, day, days)"),
+    ("1h 30m", "hours, minutes (also hour, hours, min, minute, minutes)"),
+    ("5 min", "a space before the unit is allowed"),
+    ("2.5s", "seconds (also sec, second, seconds)"),
+    ("250ms", "milliseconds"),
+    ("20us", "microseconds (also \u{b5}s)"),
+    ("500ns", "nanoseconds"),
+    (
+        "64KiB",
+        "sizes: B, kB, MB, GB, TB are powers of 1,000; KiB, MiB, GiB of 1,024; a plain number is in bytes",
+    ),
+    ("125MB/s", "bandwidths: a size a second, or kbit/s, Mbit/s, Gbit/s"),
 ];
 
 const SIZE_UNITS: [(&str, u64); 9] = [
@@ -27,7 +71,7 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 
 const BIT_UNITS: [(&str, u64); 3] = [("kbit", 1_000), ("Mbit", 1_000_000), ("Gbit", 1_000_000_000)];
 
-/// Reads `30s`, `1m30s`, `2.5ms`. Units: h, m, s, ms, us (or µs), ns.
+/// Reads `30s`, `1m30s`, `2.5ms`, `5 min`, `2 days`.
 ///
 /// # Errors
 /// A lowercase fragment that says what is wrong with the text.
@@ -45,15 +89,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         if number.is_empty() {
             return Err(format!("`{rest}` does not begin with a number"));
         }
+        let after = after.trim_start();
         let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
-        let unit = if &after[..end] == "µs" { "us" } else { &after[..end] };
-        let Some((_, factor)) = TIME_UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(match unit {
-                "" => format!("`{number}` has no unit"),
-                unit => format!("`{unit}` is no unit of time"),
-            });
+        let factor = match &after[..end] {
+            "" => return Err(format!("`{number}` has no unit")),
+            unit => time_unit(unit)?,
         };
-        nanos = nanos.saturating_add(scaled(number, *factor)?);
+        nanos = nanos.saturating_add(scaled(number, factor)?);
         rest = after[end..].trim_start();
     }
     let nanos = u64::try_from(nanos).map_err(|_| "it is longer than 584 years".to_owned())?;
@@ -69,10 +111,17 @@ pub fn nanoseconds(text: &str) -> Result<f64, String> {
     let value: f64 = number
         .parse()
         .map_err(|_| format!("`{text}` is not a number with a unit"))?;
-    match TIME_UNITS.iter().find(|(name, _)| *name == unit) {
-        Some((_, factor)) => Ok(value * *factor as f64),
-        None => Err(format!("`{unit}` is no unit of time")),
-    }
+    Ok(value * time_unit(unit.trim_start())? as f64)
+}
+
+/// A unit of time in nanoseconds.
+fn time_unit(unit: &str) -> Result<u64, String> {
+    let word = TIME_WORDS.iter().find(|(word, _)| *word == unit);
+    let short = word.map_or(unit, |(_, short)| short);
+    let known = TIME_UNITS.iter().find(|(name, _)| *name == short);
+    known
+        .map(|(_, factor)| *factor)
+        .ok_or_else(|| format!("`{unit}` is no unit of time"))
 }
 
 /// Reads `512`, `64KiB`, `1.5GB`, and with `/s` behind it a bandwidth (`125MB/s`, `1Gbit/s`), in bytes.
@@ -110,7 +159,9 @@ pub fn show_duration(duration: Duration) -> String {
         return "0s".to_owned();
     }
     let mut text = String::new();
-    for (unit, factor) in TIME_UNITS {
+    // A week more or less is easier to read in days.
+    for (unit, factor) in &TIME_UNITS[1..] {
+        let factor = *factor;
         let count = nanos / u128::from(factor);
         nanos %= u128::from(factor);
         if count > 0 {
@@ -182,6 +233,11 @@ mod tests {
             ("1ns", 1),
             ("0s", 0),
             ("1_000ms", 1_000_000_000),
+            ("5 min", 300_000_000_000),
+            ("30 seconds", 30_000_000_000),
+            ("2 days 3h", 183_600_000_000_000),
+            ("1w", 604_800_000_000_000),
+            ("20 \u{3bc}s", 20_000),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
@@ -193,8 +249,9 @@ mod tests {
             ("", "a duration is a number with a unit"),
             ("30", "`30` has no unit"),
             ("s", "`s` does not begin with a number"),
-            ("30 seconds", "`30` has no unit"),
-            ("30sec", "`sec` is no unit of time"),
+            ("30 fortnights", "`fortnights` is no unit of time"),
+            ("30M", "`M` is no unit of time"),
+            ("5 ", "`5` has no unit"),
             ("-3s", "a duration cannot be negative"),
             ("1.5ns", "`1.5` is too fine for its unit"),
             ("1.2.3s", "`1.2.3` is not a number"),
@@ -222,6 +279,15 @@ mod tests {
         ] {
             assert_eq!(bytes(text), size.map_err(str::to_owned), "{text}");
         }
+    }
+
+    #[test]
+    fn every_example_is_read() {
+        for (example, _) in EXAMPLES {
+            assert!(duration(example).is_ok() || bytes(example).is_ok(), "{example}");
+        }
+        let names = TIME_UNITS.iter().map(|(name, _)| *name);
+        assert_eq!(TIMES, format!("units: {}", names.collect::<Vec<_>>().join(", ")));
     }
 
     #[test]

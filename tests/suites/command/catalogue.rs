@@ -72,6 +72,8 @@ fn list_explain_and_lint(place: &Place) {
         "expect",
         "forbid",
         "at_most",
+        "targets",
+        "units",
     ];
     let told: Vec<String> = names
         .iter()

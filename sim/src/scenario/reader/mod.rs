@@ -371,7 +371,7 @@ impl<'a> Value<'a> {
             Ok(duration) if duration > LONGEST => {
                 self.problem(
                     format!("`{}` cannot be {text}", self.name()),
-                    "at most 365 days (`\"8760h\"`)",
+                    "at most 365 days (`\"365d\"`)",
                 );
                 None
             }
@@ -379,7 +379,7 @@ impl<'a> Value<'a> {
             Err(why) => {
                 self.problem(
                     format!("`{}` is not a duration: {why}", self.name()),
-                    "write `\"30s\"`, `\"250ms\"` or `\"1m30s\"`",
+                    format!("write `\"30s\"`, `\"1m30s\"` or `\"5 min\"`; {}", units::TIMES),
                 );
                 None
             }
@@ -442,7 +442,7 @@ impl<'a> Value<'a> {
             Err(why) => {
                 self.problem(
                     format!("`{}` is not a size: {why}", self.name()),
-                    "write `512`, `\"64KiB\"` or `\"125MB/s\"`",
+                    format!("write `512`, `\"64KiB\"` or `\"125MB/s\"`; {}", units::SIZES),
                 );
                 None
             }
