@@ -122,10 +122,11 @@ impl Busy {
         lane.ended >= FEW && now.0 - lane.last.0 <= (10 * each).max(1_000_000_000)
     }
 
-    /// How many records a second the group works off, since the heal.
-    pub fn rate(&self, now: SimTime) -> f64 {
+    /// How many records of these partitions a second are worked off, since the heal.
+    pub fn rate(&self, partitions: impl Iterator<Item = TopicPartition>, now: SimTime) -> f64 {
         let Some(healed) = self.healed else { return 0.0 };
-        let ended: u64 = self.lanes.values().map(|lane| lane.ended).sum();
+        let lanes = partitions.filter_map(|partition| self.lanes.get(&partition));
+        let ended: u64 = lanes.map(|lane| lane.ended).sum();
         ended as f64 / ((now.0 - healed.0).max(1) as f64 / 1e9)
     }
 }
@@ -155,7 +156,9 @@ mod tests {
         busy.ended(NODE, partition, at(14), true);
         busy.begun(NODE, at(18));
         assert!((busy.share(NODE, at(20)) - 0.6).abs() < 1e-9, "four seconds, then two");
-        assert!((busy.rate(at(20)) - 0.2).abs() < 1e-9);
+        let rate = |partition| busy.rate(core::iter::once(partition), at(20));
+        assert!((rate(partition) - 0.2).abs() < 1e-9);
+        assert_eq!(rate(TopicPartition::new(TopicId(100), 1)), 0.0);
         assert_eq!(busy.lanes.get(&partition).map(|lane| lane.ended), Some(2));
         busy.ended(NODE, partition, at(20), false);
         assert_eq!(

@@ -1,13 +1,15 @@
 //! Why a healed group is not where it should be, when the cluster is not to blame: overload, slow-poll, idle-group. One
 //! finding of these takes the place of the L7, L8 and L9 that it explains.
 
-use broker_core::types::GroupId;
+use std::collections::BTreeSet;
+
+use broker_core::types::{GroupId, NodeId};
 
 use super::{Group, Groups};
 use crate::check::clients::Clients;
 use crate::check::flow::{BUSY, Flow};
 use crate::check::liveness::{On, Wait};
-use crate::check::model::{Model, Nodes};
+use crate::check::model::{Model, Nodes, Partition};
 use crate::check::witness::Evidence;
 use crate::history::{At, SimTime};
 use crate::scenario::WorkerGroup;
@@ -69,17 +71,49 @@ impl Groups {
         if !waits.iter().all(|wait| group.is_busy(wait, nodes, now.time)) {
             return None;
         }
-        let work = group.busy.rate(now.time);
-        let topics = workers.iter().flat_map(|workers| workers.subscription());
-        let flow = Flow::to(topics.flat_map(|topic| model.partitions_of(topic)));
+        // Programs of one group may read the same topics.
+        let topics: BTreeSet<&str> = workers.iter().flat_map(|workers| workers.subscription()).collect();
+        let partitions: Vec<&Partition> = topics.into_iter().flat_map(|topic| model.partitions_of(topic)).collect();
+        let load = group.load(waits, &partitions, nodes);
+        let work = group.busy.rate(load.partitions.iter().map(|partition| partition.id), now.time);
+        let flow = Flow::to(load.partitions.iter().copied());
         if flow.rate() <= work {
             return Some(Fate::CatchingUp(work));
         }
-        Some(Fate::Found(Box::new(flow.overload(&id.0, work, &waits_for, now))))
+        Some(Fate::Found(Box::new(flow.overload(&load.who, work, &waits_for, now))))
     }
 }
 
+/// The members that have too much to do.
+struct Load<'a> {
+    /// As people call them: the group, if they have all of its partitions.
+    who: String,
+    /// All that they own.
+    partitions: Vec<&'a Partition>,
+}
+
 impl Group {
+    /// Whose work is waited for. A member shares its time between its partitions, so that all of them count; those of
+    /// the other members do not.
+    fn load<'a>(&self, waits: &[&Wait], partitions: &[&'a Partition], nodes: &Nodes) -> Load<'a> {
+        let owner = |partition| self.owners.owner(nodes, partition);
+        let late = waits.iter().filter_map(|wait| match &wait.on {
+            On::Group(_, Some(partition)) => owner(*partition),
+            _ => None,
+        });
+        let late: BTreeSet<NodeId> = late.collect();
+        let is_theirs = |partition: &&&Partition| owner(partition.id).is_some_and(|owner| late.contains(&owner));
+        let theirs: Vec<&Partition> = partitions.iter().filter(is_theirs).copied().collect();
+        let who = match theirs.len() == partitions.len() {
+            true => self.id.to_string(),
+            false => {
+                let names: Vec<String> = late.iter().map(|node| nodes.named(*node).to_string()).collect();
+                names.join(", ")
+            }
+        };
+        Load { who, partitions: theirs }
+    }
+
     /// Whether it waits for nothing but the work of a partition's owner, who works all the time and gets on.
     fn is_busy(&self, wait: &Wait, nodes: &Nodes, now: SimTime) -> bool {
         let On::Group(_, Some(partition)) = &wait.on else {

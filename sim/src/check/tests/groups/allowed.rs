@@ -237,6 +237,15 @@ fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
     tell_scripts(&stories);
 }
 
+/// Eight records more come into another partition, and w2, which has it, begins behind them.
+const OTHERS: &str = "
+     send k l m n o p q r
+     keep 1 k\nkeep 1 l\nkeep 1 m\nkeep 1 n\nkeep 1 o\nkeep 1 p\nkeep 1 q\nkeep 1 r
+     unknown k l m n o p q r
+     member w2 1 1
+     w2 owns 1\nw2 told 1 -\nw2 begins 1 8
+     wait 150";
+
 /// Each of ten records takes ten seconds, and all of them came within milliseconds.
 pub(in crate::check::tests) const OVERLOAD: GroupStory = (
     "more comes in than a busy worker can do",
@@ -277,6 +286,12 @@ fn an_overload_is_told_from_what_keeps_records_away() {
             contract,
             script.replace("send e", "wait 500\nsend e"),
             "(L8?)",
+        ),
+        (
+            "it would have caught up, whatever comes in for a member that is done",
+            contract,
+            script.replace("send e", &format!("{OTHERS}\nsend e")),
+            "(poll-skip) (L8?)",
         ),
     ];
     let stories: Vec<(&'static str, Contract, &str, &'static str)> = stories
