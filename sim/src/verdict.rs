@@ -3,9 +3,11 @@
 use crate::history::At;
 
 mod judgement;
+mod way_out;
 
 pub use judgement::{Judgement, Verdict};
 pub use reports::verdict::Word;
+pub(crate) use way_out::{way_out_of, with_way_out};
 
 /// The checks, by the names that reports and scenario files use.
 macro_rules! checks {

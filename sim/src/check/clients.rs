@@ -7,11 +7,11 @@ use broker_core::protocol::ErrorCode;
 use broker_core::types::{NodeId, TopicPartition};
 
 use super::flow::BUSY;
-use super::model::{Model, Nodes, Scene};
+use super::model::{Model, Named, Nodes, Scene};
 use super::sends::Sends;
 use super::witness::{Line, shown};
 use crate::history::{At, ConsumerFailure, SimTime};
-use crate::verdict::{Check, Finding, Findings, Ruling};
+use crate::verdict::{Check, Finding, Findings, Ruling, way_out_of, with_way_out};
 
 /// So many sends that fail, and none that does not, are no chance.
 const MANY: u64 = 5;
@@ -32,14 +32,31 @@ pub(super) struct SendCounts {
     pub failed: u64,
     /// Those of a process that died apart.
     pub unknown: u64,
-    /// The first and the last that did not end well, and how.
-    pub bad: Option<(At, At, ErrorCode)>,
+    pub bad: Option<Bad>,
+}
+
+/// The sends of one client that did not end well.
+#[derive(Clone, Copy)]
+pub(super) struct Bad {
+    /// When the first of them ended.
+    first: At,
+    /// When the last did.
+    last: At,
+    /// How the last did.
+    error: ErrorCode,
+    /// The place of the topic that they went to; none if there are several.
+    topic: Option<u32>,
 }
 
 impl SendCounts {
-    pub fn ended_badly(&mut self, at: At, error: ErrorCode) {
-        let first = self.bad.map_or(at, |(first, ..)| first);
-        self.bad = Some((first, at, error));
+    pub fn ended_badly(&mut self, at: At, error: ErrorCode, topic: u32) {
+        let before = self.bad;
+        self.bad = Some(Bad {
+            first: before.map_or(at, |bad| bad.first),
+            last: at,
+            error,
+            topic: Some(topic).filter(|topic| before.is_none_or(|bad| bad.topic == Some(*topic))),
+        });
     }
 }
 
@@ -94,45 +111,9 @@ impl Clients {
     }
 
     /// thrown-out, dead-worker and failed-sends, once nothing more will happen.
-    pub fn finish(&self, sends: &Sends, model: &Model, nodes: &Nodes, now: At, findings: &mut Findings) {
+    pub fn finish(&self, sends: &Sends, model: &Model, nodes: &Nodes, findings: &mut Findings) {
         for (node, (at, failure)) in &self.failed {
-            let name = nodes.named(*node);
-            let label = |partition: TopicPartition| super::groups::label(model, partition);
-            let (check, shape, said) = match failure {
-                ConsumerFailure::NoPosition(partition) => (
-                    Check::ThrownOut,
-                    "a consumer has no position and no way to get one".to_owned(),
-                    format!(
-                        "{name} has no position in {}, and auto.offset.reset=none names none: its poll ended with an \
-                         error, and nobody sought",
-                        label(*partition)
-                    ),
-                ),
-                ConsumerFailure::LogCut(partition, position) => (
-                    Check::ThrownOut,
-                    "a consumer's log was cut below its position".to_owned(),
-                    format!(
-                        "{name} stood at {position} of {}, whose log was cut below that, and auto.offset.reset=none \
-                         names no other position: its poll ended with an error, and nobody sought",
-                        label(*partition)
-                    ),
-                ),
-                ConsumerFailure::NoPlace(group, error) => (
-                    Check::DeadWorker,
-                    format!("a member has no place in its group ({error:?})"),
-                    format!(
-                        "{name} has no place in group {group} any more ({error:?}), and does not come back by itself"
-                    ),
-                ),
-            };
-            findings.add(Finding {
-                check,
-                ruling: Ruling::Violation,
-                shape,
-                evidence: said.clone(),
-                at: *at,
-                witness: shown(vec![Line { at: *at, text: said }]),
-            });
+            findings.add(gave_up(&nodes.named(*node), *at, failure, model));
         }
         for (node, ever, since_heal) in sends.counts() {
             let (counts, when) = match (ever, since_heal) {
@@ -140,27 +121,75 @@ impl Clients {
                 (_, since) if since.ok == 0 && since.failed + since.unknown >= MANY => (since, " since the heal"),
                 _ => continue,
             };
-            let Some((first, last, error)) = counts.bad else {
-                continue;
-            };
-            let SendCounts { failed, unknown, .. } = counts;
-            let name = nodes.named(node);
-            let evidence = format!(
-                "no send of {name}{when} came through: {failed} failed, {unknown} may be stored; the last ended with \
-                 {error:?}"
-            );
-            let line = |at, which: &str| Line {
-                at,
-                text: format!("the {which} of these sends of {name} ended so"),
-            };
-            findings.add(Finding {
-                check: Check::FailedSends,
-                ruling: Ruling::Violation,
-                shape: format!("no send of a producer comes through ({error:?})"),
-                evidence,
-                at: now.min(last),
-                witness: shown(vec![line(first, "first"), line(last, "last")]),
-            });
+            if let Some(bad) = counts.bad {
+                findings.add(none_came_through(&nodes.named(node), (counts, bad), when, sends));
+            }
         }
+    }
+}
+
+/// thrown-out or dead-worker.
+fn gave_up(name: &Named<'_>, at: At, failure: &ConsumerFailure, model: &Model) -> Finding {
+    let label = |partition: TopicPartition| super::groups::label(model, partition);
+    let (check, shape, said) = match failure {
+        ConsumerFailure::NoPosition(partition) => (
+            Check::ThrownOut,
+            "a consumer has no position and no way to get one".to_owned(),
+            format!(
+                "{name} has no position in {}, and auto.offset.reset=none names none: its poll ended with an error, and \
+                 nobody sought",
+                label(*partition)
+            ),
+        ),
+        ConsumerFailure::LogCut(partition, position) => (
+            Check::ThrownOut,
+            "a consumer's log was cut below its position".to_owned(),
+            format!(
+                "{name} stood at {position} of {}, whose log was cut below that, and auto.offset.reset=none names no \
+                 other position: its poll ended with an error, and nobody sought",
+                label(*partition)
+            ),
+        ),
+        ConsumerFailure::NoPlace(group, error) => (
+            Check::DeadWorker,
+            format!("a member has no place in its group ({error:?})"),
+            format!("{name} has no place in group {group} any more ({error:?}), and does not come back by itself"),
+        ),
+    };
+    let way_out = match failure {
+        ConsumerFailure::NoPlace(_, error) => way_out_of(*error),
+        _ => check.way_out(),
+    };
+    Finding {
+        check,
+        ruling: Ruling::Violation,
+        shape,
+        evidence: with_way_out(said.clone(), way_out),
+        at,
+        witness: shown(vec![Line { at, text: said }]),
+    }
+}
+
+/// failed-sends.
+fn none_came_through(name: &Named<'_>, (counts, bad): (SendCounts, Bad), when: &str, sends: &Sends) -> Finding {
+    let Bad { first, last, error, .. } = bad;
+    let to = bad.topic.map(|topic| format!(" to {}", sends.topic_at(topic)));
+    let (to, SendCounts { failed, unknown, .. }) = (to.unwrap_or_default(), counts);
+    let since = first.time.seconds();
+    let evidence = format!(
+        "no send of {name}{to}{when} came through: {failed} failed, {unknown} may be stored, the first at {since:.1} s; \
+         the last ended with {error:?}"
+    );
+    let line = |at, which: &str| Line {
+        at,
+        text: format!("the {which} of these sends of {name} ended so"),
+    };
+    Finding {
+        check: Check::FailedSends,
+        ruling: Ruling::Violation,
+        shape: format!("no send of a producer comes through ({error:?})"),
+        evidence: with_way_out(evidence, way_out_of(error)),
+        at: last,
+        witness: shown(vec![line(first, "first"), line(last, "last")]),
     }
 }

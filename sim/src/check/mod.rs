@@ -160,7 +160,7 @@ impl Checks {
         let is_explained = self.judge_progress(&end);
         if end.cut_off.is_none() {
             let (sends, model, nodes) = (&self.sends, &self.model, &self.nodes);
-            self.clients.finish(sends, model, nodes, self.now, &mut self.findings);
+            self.clients.finish(sends, model, nodes, &mut self.findings);
         }
         let settled = (end.settled || is_explained) && end.cut_off.is_none();
         let quiescence = Quiescence {

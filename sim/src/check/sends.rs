@@ -182,7 +182,7 @@ impl Sends {
 
     /// A send took effect.
     pub fn ok(&mut self, at: At, uid: Uid, partition: usize, offset: Option<Offset>, acks: Acks) {
-        self.count(uid, |counts| counts.ok += 1);
+        self.count(uid, |counts, _| counts.ok += 1);
         self.end(
             uid,
             Outcome::Ok {
@@ -197,9 +197,9 @@ impl Sends {
     /// A send failed for certain.
     pub fn failed(&mut self, at: At, uid: Uid, error: ErrorCode) {
         self.end(uid, Outcome::Failed(error));
-        self.count(uid, |counts| {
+        self.count(uid, |counts, topic| {
             counts.failed += 1;
-            counts.ended_badly(at, error);
+            counts.ended_badly(at, error, topic);
         });
     }
 
@@ -208,23 +208,24 @@ impl Sends {
         self.end(uid, Outcome::Unknown);
         // The process died, which says nothing of its sends.
         if error != ErrorCode::UnknownServerError {
-            self.count(uid, |counts| {
+            self.count(uid, |counts, topic| {
                 counts.unknown += 1;
-                counts.ended_badly(at, error);
+                counts.ended_badly(at, error, topic);
             });
         }
     }
 
     /// Counts the end of an application's send, for its client.
-    fn count(&mut self, uid: Uid, add: impl Fn(&mut SendCounts)) {
+    fn count(&mut self, uid: Uid, add: impl Fn(&mut SendCounts, u32)) {
         let Some(send) = self.find(uid).filter(|send| !send.is_probe) else {
             return;
         };
         let is_healed = self.healed.is_some_and(|healed| send.invoked >= healed);
+        let topic = send.topic;
         let counts = self.counts.entry(self.nodes[send.program as usize]).or_default();
-        add(&mut counts.0);
+        add(&mut counts.0, topic);
         if is_healed {
-            add(&mut counts.1);
+            add(&mut counts.1, topic);
         }
     }
 
@@ -281,7 +282,12 @@ impl Sends {
 
     /// The name of a topic that something was sent to.
     pub fn topic(&self, send: &Send) -> &TopicName {
-        &self.topics[send.topic as usize].name
+        self.topic_at(send.topic)
+    }
+
+    /// The name of a topic, by [`Send::topic`].
+    pub fn topic_at(&self, place: u32) -> &TopicName {
+        &self.topics[place as usize].name
     }
 
     /// The record of a send, for people: its uid, its key if it has one, how its payload begins if that is text.

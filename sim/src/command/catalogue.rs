@@ -91,10 +91,12 @@ pub fn explain(name: &str) -> Exit {
 /// What `name` means, or the way out if it means nothing.
 fn explanation(name: &str) -> Result<String, String> {
     let mut texts = Vec::new();
-    for (_, check, meaning) in Check::ALL {
-        if *check == name {
+    for (check, called, meaning) in Check::ALL {
+        if *called == name {
+            let way_out = check.way_out().map(|way| format!("  The way out: {way}.\n"));
             texts.push(format!(
-                "{check} (check)\n  A violation means: {meaning}.\n  In a scenario: expect = [\"{check}\"]\n"
+                "{called} (check)\n  A violation means: {meaning}.\n{}  In a scenario: expect = [\"{called}\"]\n",
+                way_out.unwrap_or_default()
             ));
         }
     }

@@ -60,6 +60,12 @@ fn list_explain_and_lint(place: &Place) {
     }
     let names = [
         "lost-write",
+        "failed-sends",
+        "thrown-out",
+        "dead-worker",
+        "slow-poll",
+        "idle-group",
+        "overload",
         "ack-before-isr",
         "kill",
         "brokers",

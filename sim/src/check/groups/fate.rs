@@ -14,7 +14,7 @@ use crate::check::witness::Evidence;
 use crate::history::{At, SimTime};
 use crate::scenario::WorkerGroup;
 use crate::scenario::units::show_duration;
-use crate::verdict::{Check, Finding, Ruling};
+use crate::verdict::{Check, Finding, Ruling, with_way_out};
 
 /// What became of a group.
 pub(in crate::check) enum Fate {
@@ -41,12 +41,12 @@ impl Groups {
             return Some(Fate::Gone);
         }
         let group = &self.list[self.named(&id.0)?];
-        let found = |check, shape: &str, evidence: String| {
+        let found = |check: Check, shape: &str, evidence: String| {
             Some(Fate::Found(Box::new(Finding {
                 check,
                 ruling: Ruling::Violation,
                 shape: shape.to_owned(),
-                evidence,
+                evidence: with_way_out(evidence, check.way_out()),
                 at: now,
                 witness: group.notes.witness(Check::L7, now, &mut Evidence::default(), nodes),
             })))
@@ -73,9 +73,14 @@ impl Groups {
         }
         // Programs of one group may read the same topics.
         let topics: BTreeSet<&str> = workers.iter().flat_map(|workers| workers.subscription()).collect();
-        let partitions: Vec<&Partition> = topics.into_iter().flat_map(|topic| model.partitions_of(topic)).collect();
+        let partitions: Vec<&Partition> = topics
+            .into_iter()
+            .flat_map(|topic| model.partitions_of(topic))
+            .collect();
         let load = group.load(waits, &partitions, nodes);
-        let work = group.busy.rate(load.partitions.iter().map(|partition| partition.id), now.time);
+        let work = group
+            .busy
+            .rate(load.partitions.iter().map(|partition| partition.id), now.time);
         let flow = Flow::to(load.partitions.iter().copied());
         if flow.rate() <= work {
             return Some(Fate::CatchingUp(work));
@@ -111,7 +116,10 @@ impl Group {
                 names.join(", ")
             }
         };
-        Load { who, partitions: theirs }
+        Load {
+            who,
+            partitions: theirs,
+        }
     }
 
     /// Whether it waits for nothing but the work of a partition's owner, who works all the time and gets on.
