@@ -43,14 +43,14 @@ impl ServiceClient {
     /// # Errors
     /// When the service fails, or its answer is lost: then the call took effect all the same.
     pub async fn call(&mut self, record: &ConsumerRecord) -> Result<(), ServiceError> {
-        let spec = self.spec().0;
+        let spec = self.spec();
         let latency = exponential(spec.latency.as_nanos() as f64, &mut self.random);
         let (fails, takes_effect) = (self.random.chance(spec.failure), self.random.chance(spec.ambiguous));
         let clock = Clock::new(self.shared.clone());
         if !spec.latency.is_zero() {
             clock.sleep(std::time::Duration::from_nanos(latency)).await;
         }
-        let is_down = self.spec().1;
+        let is_down = self.is_refused();
         let ok = !fails && !is_down;
         let what = What::ServiceCalled {
             service: Arc::clone(&self.name),
@@ -65,10 +65,19 @@ impl ServiceClient {
         }
     }
 
-    /// What it is like, and whether it is down.
-    fn spec(&self) -> (crate::scenario::Service, bool) {
+    /// What it is like.
+    fn spec(&self) -> crate::scenario::Service {
         let mut station = self.shared.lock();
         let service = station.service(&self.name).expect("it was there when this was made");
-        (service.spec.clone(), service.down > 0)
+        service.spec.clone()
+    }
+
+    /// Whether it is down and refuses this call.
+    fn is_refused(&self) -> bool {
+        let mut station = self.shared.lock();
+        let service = station.service(&self.name).expect("it was there when this was made");
+        let is_down = service.down > 0;
+        service.refused += u64::from(is_down);
+        is_down
     }
 }

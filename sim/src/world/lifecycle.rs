@@ -31,6 +31,7 @@ impl<O: Observer> World<'_, O> {
             Kind::Client(place) => self.start_client(place, incarnation),
         }
         self.note(index, Environment::Started);
+        self.look_for_effects();
         if !had_power {
             self.end_silence();
         }

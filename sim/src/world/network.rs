@@ -178,7 +178,12 @@ impl Network {
 
     /// Whether messages from one to the other are lost.
     pub(super) fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.known_link(from, to).is_some_and(|link| link.cuts > 0)
+        self.cuts(from, to) > 0
+    }
+
+    /// How many cuts lie on the link.
+    pub(super) fn cuts(&self, from: usize, to: usize) -> u32 {
+        self.known_link(from, to).map_or(0, |link| link.cuts)
     }
 
     /// Lays one more cut on the link.

@@ -1,5 +1,7 @@
 //! The fault plan: who is struck is decided when a fault begins, and all is undone when it ends.
 
+mod effect;
+
 use std::time::Duration;
 
 use broker_core::machine::Input;
@@ -14,6 +16,7 @@ use super::queue::Queue;
 use super::target::describe;
 use crate::fault::{Fault, FaultPlan, PlannedFault};
 use crate::history::{Environment, Observer, SimTime};
+use crate::program::station::ServiceState;
 
 /// How often a stop that waits for complete ISRs looks.
 const SYNC_CHECK: Duration = Duration::from_millis(100);
@@ -41,6 +44,13 @@ struct Strike {
     undo: Vec<Undo>,
 }
 
+impl Strike {
+    /// Whether it holds now.
+    fn is_on(&self) -> bool {
+        self.began.is_some() && self.ended.is_none()
+    }
+}
+
 /// A step back. Nodes are named by their place.
 enum Undo {
     Start(usize),
@@ -51,9 +61,17 @@ enum Undo {
     Disk(usize, f64),
     /// Only this run of the program was held still.
     Unstick(usize, u32),
-    /// The program's work takes its time again.
-    Hasten(usize, f64),
-    Service(String),
+    /// The work of the program that this node heads takes its time again.
+    Hasten {
+        head: usize,
+        program: usize,
+        factor: f64,
+    },
+    /// It answers again. It had refused so many calls before the fault.
+    Service {
+        name: String,
+        refused: u64,
+    },
     Release,
     /// What a drop or an omission takes away arrives again.
     Arrive,
@@ -211,14 +229,8 @@ impl<O: Observer> World<'_, O> {
         // A target that cannot be found leaves the fault unfired, with the name that the plan gives it.
         let Some(name) = self.name(fault) else { return };
         self.strikes.strikes[number].name = name;
-        let undo = self.strike(number, fault);
-        let strike = &mut self.strikes.strikes[number];
-        strike.undo = undo;
-        strike.fired = strike
-            .undo
-            .iter()
-            .any(|undo| !matches!(undo, Undo::Release | Undo::Arrive | Undo::Tell))
-            || strike.fired;
+        self.strikes.strikes[number].undo = self.strike(number, fault);
+        self.look_for_effects();
     }
 
     /// Whether no server is down or about to be, and every ISR is complete.
@@ -389,13 +401,17 @@ impl<O: Observer> World<'_, O> {
                 self.told(number, victims.into_iter().map(Undo::Start).collect())
             }
             Fault::SlowProgram(target, factor) => {
-                let victims = self.resolve(target).into_iter();
-                let programs: Vec<usize> = victims.filter_map(|victim| self.headed_by(victim)).collect();
-                for program in &programs {
-                    self.shared.lock().programs[*program].slowness.push(*factor);
+                let mut undo = Vec::new();
+                for head in self.resolve(target) {
+                    let Some(program) = self.headed_by(head) else { continue };
+                    self.shared.lock().programs[program].slowness.push(*factor);
+                    undo.push(Undo::Hasten {
+                        head,
+                        program,
+                        factor: *factor,
+                    });
                 }
-                let undo = programs.into_iter().map(|program| Undo::Hasten(program, *factor));
-                self.told(number, undo.collect())
+                self.told(number, undo)
             }
             Fault::StuckPoll(target) => {
                 let mut victims = self.resolve(target);
@@ -408,8 +424,15 @@ impl<O: Observer> World<'_, O> {
                 self.told(number, undo)
             }
             Fault::ServiceDown(name) => {
-                let known = self.shared.lock().service(name).map(|service| service.down += 1);
-                let undo = known.map(|()| Undo::Service(name.clone()));
+                let close = |service: &mut ServiceState| {
+                    service.down += 1;
+                    service.refused
+                };
+                let refused = self.shared.lock().service(name).map(close);
+                let undo = refused.map(|refused| Undo::Service {
+                    name: name.clone(),
+                    refused,
+                });
                 self.told(number, undo.into_iter().collect())
             }
             Fault::CreatePartitions { topic, partitions } => {
@@ -456,10 +479,11 @@ impl<O: Observer> World<'_, O> {
     }
 
     pub(super) fn end_fault(&mut self, number: usize) {
-        let strike = &mut self.strikes.strikes[number];
-        if strike.began.is_none() || strike.ended.is_some() {
+        if !self.strikes.strikes[number].is_on() {
             return;
         }
+        self.look_for_effects();
+        let strike = &mut self.strikes.strikes[number];
         strike.ended = Some(SimTime(self.now));
         let undo = std::mem::take(&mut strike.undo);
         self.count(Kind::FaultEnds, NOWHERE, fold(number));
@@ -490,12 +514,12 @@ impl<O: Observer> World<'_, O> {
                     self.release_program(index);
                 }
             }
-            Undo::Hasten(program, factor) => {
+            Undo::Hasten { program, factor, .. } => {
                 let slowness = &mut self.shared.lock().programs[program].slowness;
                 let place = slowness.iter().position(|slow| *slow == factor);
                 slowness.remove(place.expect("the fault slowed it"));
             }
-            Undo::Service(name) => {
+            Undo::Service { name, .. } => {
                 if let Some(service) = self.shared.lock().service(&name) {
                     service.down -= 1;
                 }

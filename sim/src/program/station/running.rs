@@ -28,6 +28,8 @@ pub(crate) struct ServiceState {
     pub(crate) spec: Service,
     /// How many faults keep it down.
     pub(crate) down: u32,
+    /// How many calls failed because of that.
+    pub(crate) refused: u64,
 }
 
 impl Running {
@@ -87,6 +89,7 @@ pub(super) fn services(scenario: &Scenario) -> Vec<ServiceState> {
         name: spec.name.as_str().into(),
         spec: spec.clone(),
         down: 0,
+        refused: 0,
     };
     scenario.services.iter().map(state).collect()
 }

@@ -219,6 +219,48 @@ fn a_fault_without_a_target_does_not_fire() {
 }
 
 #[test]
+fn a_fault_that_changes_nothing_does_not_fire() {
+    let alone = || Fault::Partition(vec![vec![Target::Broker(1)]]);
+    let link = || Fault::Link {
+        from: Target::Broker(1),
+        to: Target::Broker(2),
+        drop: 0.5,
+        delay: Duration::ZERO,
+        duplicate: 0.0,
+    };
+    let faults: [fn() -> Fault; 5] = [
+        || Fault::Partition(vec![vec![Target::Broker(1)]]),
+        || Fault::OneWay(Target::Broker(2), Target::Broker(1)),
+        || Fault::SlowDisk(Target::Broker(1), 9.0),
+        || Fault::Pause(Target::Broker(1)),
+        || Fault::Restart(Target::Broker(1)),
+    ];
+    let fired = |stage: Stage| stage.run().report.faults.iter().map(|fault| fault.fired).collect::<Vec<bool>>();
+    let idle = || Stage::new(|_, _| Vec::new());
+    let dead = |until| idle().fault(MS * 100, Some(until), Fault::Kill(Target::Broker(1)));
+    for fault in faults.map(|fault| fault()).into_iter().chain([link()]) {
+        let name = format!("{fault:?}");
+        let alive = fired(idle().fault(MS * 200, Some(MS * 300), fault.clone()));
+        assert_eq!(alive, [true], "{name}");
+        let of_the_dead = fired(dead(MS * 400).fault(MS * 200, Some(MS * 300), fault));
+        assert_eq!(of_the_dead, [true, false], "{name}");
+    }
+    for fault in [alone(), link(), Fault::SlowDisk(Target::Broker(1), 9.0)] {
+        let name = format!("{fault:?}");
+        let until_it_lives = fired(dead(MS * 250).fault(MS * 200, Some(MS * 300), fault));
+        assert_eq!(until_it_lives, [true, true], "{name}: broker 1 starts meanwhile");
+    }
+    let within = idle().fault(MS * 100, Some(MS * 400), alone());
+    assert_eq!(
+        fired(within.fault(MS * 200, Some(MS * 300), alone())),
+        [true, false],
+        "what is cut already cannot be cut"
+    );
+    let beyond = idle().fault(MS * 100, Some(MS * 300), alone());
+    assert_eq!(fired(beyond.fault(MS * 200, Some(MS * 400), alone())), [true, true]);
+}
+
+#[test]
 fn all_faults_end_with_the_safety_phase() {
     let groups = vec![vec![Target::Broker(1)], vec![Target::Broker(2), Target::Broker(3)]];
     let stage = Stage::new(|node, run| match (node, run) {
