@@ -52,6 +52,9 @@ pub struct RunRecord {
     /// What the scenario's measures came to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measures: Vec<Measured>,
+    /// What a good verdict does not say, because it was not put to the test: a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<String>,
     /// When which fault held.
     pub faults: Vec<FaultBand>,
     /// The width of a bucket of the series below, in seconds.

@@ -36,6 +36,9 @@ pub use own_checks::View;
 use own_checks::{OwnChecks, OwnWatch};
 pub use run::{Run, Sweep};
 
+/// Of a trial in which no client could have been wronged.
+pub(crate) const NO_CONTRACT: &str = "no send was promised anything, and nobody got a record";
+
 /// Everything that is known after a trial.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -51,6 +54,8 @@ pub struct Outcome {
     pub plan: FaultPlan,
     /// Those of them that never took effect: what, to whom, and when, for people.
     pub idle_faults: Vec<String>,
+    /// What a good verdict of it does not say, because it was not put to the test: a sentence each.
+    pub untested: Vec<String>,
     /// The rolling hash of every delivered event.
     pub digest: u64,
     /// Delivered events.
@@ -246,21 +251,26 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
     };
     let measures: Vec<Measured> = series.as_ref().map_or_else(Vec::new, measured);
     let judgement = Judgement::of(scenario, &judged.findings, &verdict, &measures);
+    let idle_faults = idle_faults(&report);
+    let untested = untested(&idle_faults, &judged);
     let record = series.filter(|_| wanted.record);
-    let record = record.map(|series| record_of(scenario, seed, &judgement, &judged, &report, &measures, series));
+    let record = record.map(|series| {
+        record_of(
+            scenario,
+            seed,
+            &judgement,
+            &judged,
+            &report,
+            (&measures, &untested),
+            series,
+        )
+    });
     Outcome {
         seed,
         verdict,
         judgement,
-        idle_faults: report
-            .faults
-            .iter()
-            .filter(|fault| !fault.fired)
-            .map(|fault| {
-                let at = show_duration(Duration::from_nanos(fault.from.0));
-                format!("{} at {at}", fault.name)
-            })
-            .collect(),
+        idle_faults,
+        untested,
         digest: report.digest,
         events: report.events,
         sim_seconds: report.sim_time.seconds(),
@@ -274,6 +284,24 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
         plan,
         record,
     }
+}
+
+/// The planned faults that never took effect: what, to whom, and when.
+fn idle_faults(report: &Report) -> Vec<String> {
+    let idle = report.faults.iter().filter(|fault| !fault.fired);
+    let told = idle.map(|fault| {
+        let at = show_duration(Duration::from_nanos(fault.from.0));
+        format!("{} at {at}", fault.name)
+    });
+    told.collect()
+}
+
+/// What a good verdict does not say.
+fn untested(idle_faults: &[String], judged: &Judged) -> Vec<String> {
+    let faults = idle_faults.iter().map(|fault| format!("{fault} took no effect"));
+    let has_contract = judged.promised > 0 || judged.totals.consumed > 0;
+    let contract = (!has_contract).then(|| NO_CONTRACT.to_owned());
+    faults.chain(contract).collect()
 }
 
 /// Everybody who watches a trial.
@@ -346,7 +374,7 @@ fn record_of(
     judgement: &Judgement,
     judged: &Judged,
     report: &Report,
-    measures: &[Measured],
+    (measures, untested): (&[Measured], &[String]),
     series: Series,
 ) -> RunRecord {
     let findings = finding_lines(&judged.findings);
@@ -365,6 +393,7 @@ fn record_of(
         totals: judged.totals,
         findings,
         measures: measures.to_vec(),
+        untested: untested.to_vec(),
         faults: series.faults,
         bucket_seconds: series.bucket_seconds,
         healed_at: series.healed_at,

@@ -35,6 +35,7 @@ fn run(partitions: usize, rate: impl Fn(f64) -> [f64; 3], lag: impl Fn(usize, f6
         },
         findings: vec![],
         measures: vec![],
+        untested: vec![],
         faults: vec![],
         bucket_seconds: 0.5,
         healed_at: Some(60.0),

@@ -46,6 +46,7 @@ pub(crate) fn sample() -> RunRecord {
             time_ns: 1_250_000_000,
             witness: vec!["broker 2 truncated orders/0 to 16".into()],
         }],
+        untested: vec!["kill broker 3 at 5s took no effect".into()],
         measures: vec![Measured {
             what: "lag(reader)".into(),
             unit: "records".into(),
@@ -111,6 +112,7 @@ fn what_is_saved_loads_again() {
     let without = RunRecord {
         signature: None,
         measures: vec![],
+        untested: vec![],
         findings: vec![],
         faults: vec![],
         lag: vec![],

@@ -69,6 +69,13 @@ impl Sends {
         totals
     }
 
+    /// How many sends were answered by a broker, and so by somebody who promised something.
+    pub fn promised(&self) -> u64 {
+        let sends = self.sends.iter().filter(|send| !send.is_probe);
+        let answered = sends.filter(|send| matches!(send.outcome, Outcome::Ok { acks, .. } if acks != Acks::None));
+        answered.count() as u64
+    }
+
     /// Walks through all that is committed and gives each send its place: phantom, corruption, duplicate,
     /// nonmonotonic-send. Returns how many records are committed, probes apart.
     fn place(&mut self, model: &Model, end: &Quiescence<'_>, findings: &mut Findings) -> u64 {

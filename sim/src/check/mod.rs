@@ -96,6 +96,8 @@ pub struct Judged {
     pub findings: Findings,
     /// Counts of records.
     pub totals: Totals,
+    /// Records that somebody was promised to keep: their sends were answered ok with `acks=1` or `acks=all`.
+    pub promised: u64,
     /// What all consumer groups together did.
     pub groups: GroupTotals,
     /// The cluster did all that it could: what is still waited for is explained by findings about its clients.
@@ -181,6 +183,7 @@ impl Checks {
             groups: self.groups.totals(),
             findings: self.findings,
             totals,
+            promised: self.sends.promised(),
             is_explained,
         }
     }

@@ -45,6 +45,9 @@ pub struct TrialLine {
     pub faults_planned: u64,
     /// Faults that took effect.
     pub faults_fired: u64,
+    /// What a good verdict does not say, because it was not put to the test.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<String>,
     /// The planted defects.
     pub quirks: Vec<String>,
 }
@@ -71,6 +74,7 @@ impl TrialLine {
             measures: ruled.measures.clone(),
             faults_planned: ruled.faults_planned,
             faults_fired: ruled.faults_fired,
+            untested: ruled.untested.clone(),
             quirks: scenario.quirks.clone(),
         }
     }

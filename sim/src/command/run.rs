@@ -309,8 +309,11 @@ impl Run<'_> {
             .collect();
         self.voice
             .say(reports::summary::table(&rows, TABLE_WIDTH, self.voice.colour()));
-        for idle in standings.iter().filter_map(Standing::idle_faults) {
-            self.voice.say(format!("warning: {idle}"));
+        let untested = standings
+            .iter()
+            .flat_map(|standing| [standing.idle_faults(), standing.without_contract()]);
+        for untested in untested.flatten() {
+            self.voice.say(format!("warning: {untested}"));
         }
         let held: u64 = tallies.iter().map(|tally| tally.trials).sum();
         if held < plan.trials() {

@@ -15,6 +15,7 @@ use crate::scenario::units::show_count;
 use crate::sweep::failures::{Failures, counted, rank};
 use crate::sweep::keep::Store;
 use crate::sweep::tally::Tally;
+use crate::trial::NO_CONTRACT;
 
 /// One scenario's trials and what they are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +118,14 @@ impl Standing<'_> {
         let idle: Vec<&str> = idle.map(String::as_str).collect();
         let faults = idle.join(", ");
         (!idle.is_empty()).then(|| format!("{name}: took effect in no trial: {faults}"))
+    }
+
+    /// A sentence about clients that were never promised anything, in any trial.
+    #[must_use]
+    pub fn without_contract(&self) -> Option<String> {
+        let (tally, name) = (self.tally, &self.loaded.scenario.name);
+        let is_vacuous = tally.trials > 0 && tally.without_contract == tally.trials;
+        is_vacuous.then(|| format!("{name}: {NO_CONTRACT}: no check of what clients rely on could fail"))
     }
 
     fn first_failure(&self) -> String {

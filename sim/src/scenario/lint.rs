@@ -3,12 +3,14 @@
 mod settings;
 mod workers;
 
+use broker_core::config::AcksSetting;
+
 use super::error::Problem;
 use super::reader::Marks;
 use super::units::{show_count, show_duration};
 use super::validate::place;
-use super::{Expectation, Keys, Scenario, Topic};
-use crate::fault::{Fault, Target};
+use super::{Expectation, Keys, ProducerGroup, Scenario, Topic};
+use crate::fault::{Fault, PlannedFault, Target};
 
 /// Doubts about a valid scenario, in the order of the file.
 #[must_use]
@@ -28,6 +30,11 @@ pub fn warnings(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
     lint.nemesis();
     lint.found.sort_by_key(|problem| problem.span.start);
     lint.found
+}
+
+/// Whether nobody answers its sends.
+fn is_unanswered(group: &ProducerGroup) -> bool {
+    group.config.acks == AcksSetting::None
 }
 
 struct Lint<'a> {
@@ -67,6 +74,15 @@ impl Lint<'_> {
                 "producers",
                 "no record is ever sent, so nothing can be lost or found",
                 "add `[[producers]]`",
+            );
+        } else if scenario.consumers.is_empty()
+            && scenario.workers.is_empty()
+            && scenario.producers.iter().all(is_unanswered)
+        {
+            self.add(
+                "producers",
+                "`acks=0` promises nothing, and nobody reads: no check of what clients rely on can fail",
+                "raise `acks`, or add `[[consumers]]` or `[[workers]]`",
             );
         } else if scenario.consumers.is_empty() && scenario.workers.is_empty() {
             self.add(
@@ -241,6 +257,10 @@ impl Lint<'_> {
                     "change it, or remove it",
                 );
             }
+            if let Some(down) = self.down_meanwhile(index) {
+                let message = format!("the fault changes nothing: {down} is down all the while");
+                self.add(&path, message, "strike somebody who runs, or at another time");
+            }
             if planned.until.is_some_and(|until| until > self.scenario.duration) {
                 let message = "the fault ends with the scenario, before its time is over";
                 self.add(&format!("{path}.for"), message, "remove `for`, or raise `duration`");
@@ -255,6 +275,38 @@ impl Lint<'_> {
                 self.add(&format!("{path}.for"), message, hint);
             }
         }
+    }
+
+    /// The node that a fault strikes, if another fault keeps it down from before its beginning to behind its end.
+    fn down_meanwhile(&self, index: usize) -> Option<&Target> {
+        let planned = &self.scenario.faults[index];
+        let is_fixed = |target: &&Target| matches!(target, Target::Broker(_) | Target::Client(_));
+        let target = match &planned.fault {
+            Fault::Kill(target)
+            | Fault::Restart(target)
+            | Fault::Pause(target)
+            | Fault::Stop(target)
+            | Fault::SlowDisk(target, _)
+            | Fault::SlowProgram(target, _)
+            | Fault::StuckPoll(target) => target,
+            Fault::Partition(groups) => match &groups[..] {
+                [alone] | [alone, _] if alone.len() == 1 => &alone[0],
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let end = |planned: &PlannedFault| planned.until.unwrap_or(self.scenario.duration);
+        let over = match planned.fault {
+            Fault::Restart(_) => planned.at,
+            _ => end(planned),
+        };
+        let keeps_down = |other: &PlannedFault| match &other.fault {
+            Fault::Kill(down) | Fault::PowerLoss(down) => down == target && other.at < planned.at && end(other) >= over,
+            _ => false,
+        };
+        Some(target)
+            .filter(is_fixed)
+            .filter(|_| self.scenario.faults.iter().any(keeps_down))
     }
 
     fn never_fires(&self, fault: &Fault) -> Option<String> {

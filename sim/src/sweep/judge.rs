@@ -64,6 +64,8 @@ pub struct Ruled {
     pub faults_fired: u64,
     /// Those that did not.
     pub idle_faults: Vec<String>,
+    /// What was not put to the test.
+    pub untested: Vec<String>,
 }
 
 /// A panic inside a trial.
@@ -125,6 +127,7 @@ pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled 
         faults_planned: 0,
         faults_fired: 0,
         idle_faults: Vec::new(),
+        untested: Vec::new(),
     };
     match held {
         Err(_) => ruled,
@@ -142,6 +145,7 @@ pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled 
             faults_planned: outcome.plan.len() as u64,
             faults_fired: outcome.faults_fired(),
             idle_faults: outcome.idle_faults.clone(),
+            untested: outcome.untested.clone(),
             ..ruled
         },
     }

@@ -10,6 +10,7 @@ use reports::summary::MeasuredRange;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Came, Ruled};
+use crate::trial::NO_CONTRACT;
 use crate::verdict::Word;
 
 /// The trials of one scenario.
@@ -52,6 +53,8 @@ pub struct Tally {
     pub faults_fired: u64,
     /// The faults that took no effect in any trial; `None` before the first trial.
     pub idle_faults: Option<BTreeSet<String>>,
+    /// The trials in which no client was promised anything.
+    pub without_contract: u64,
     /// In how many trials each expected anomaly was found.
     pub found: BTreeMap<String, u64>,
     /// What the contract allowed, by check.
@@ -156,6 +159,7 @@ impl Tally {
             faults_planned: ruled.faults_planned,
             faults_fired: ruled.faults_fired,
             idle_faults: (ruled.came != Came::Broke).then(|| ruled.idle_faults.iter().cloned().collect()),
+            without_contract: u64::from(ruled.untested.iter().any(|untested| untested == NO_CONTRACT)),
             found: ruled.found.iter().map(|check| ((*check).to_owned(), 1)).collect(),
             allowed: allowed.collect(),
             failures: group.into_iter().collect(),
@@ -188,6 +192,7 @@ impl Tally {
             (Some(mine), Some(theirs)) => Some(&mine & &theirs),
             (mine, theirs) => mine.or(theirs),
         };
+        self.without_contract += other.without_contract;
         for (check, count) in other.found {
             *self.found.entry(check).or_default() += count;
         }
@@ -258,6 +263,11 @@ mod tests {
                 measures: vec![measured(n)],
                 faults_planned: planned,
                 faults_fired: fired,
+                untested: if n % 2 == 0 {
+                    vec![NO_CONTRACT.to_owned()]
+                } else {
+                    vec![]
+                },
                 idle_faults: (fired..planned).map(|fault| format!("fault {fault}")).collect(),
             },
         )

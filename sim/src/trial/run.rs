@@ -422,6 +422,7 @@ impl Outcome {
             findings,
             plan,
             idle_faults: Vec::new(),
+            untested: Vec::new(),
             digest: 0,
             events: 0,
             sim_seconds: during.time.seconds(),

@@ -20,6 +20,7 @@ pub const TESTS: &[(&str, Test)] = tests![
     fail_fast_ends_at_the_first_failure_whatever_the_jobs,
     quiet_says_the_summary_alone,
     faults_that_never_fired_are_told,
+    trials_that_promised_nothing_are_told,
 ];
 
 fn a_passing_run_keeps_each_scenarios_first_trial(place: &Place) {
@@ -371,6 +372,30 @@ fn faults_that_never_fired_are_told(place: &Place) {
         [
             "warning: lazy: none of 6 planned faults ever took effect",
             "warning: tired: took effect in no trial: fault 1"
+        ]
+    );
+}
+
+fn trials_that_promised_nothing_are_told(place: &Place) {
+    place.scenario("silent", "silent", "");
+    place.scenario("spoken", "silent/2", "");
+    let said = place.trial("run scenarios").ended(0);
+    let warnings: Vec<&str> = said.out.lines().filter(|line| line.starts_with("warning:")).collect();
+    let untested = "no send was promised anything, and nobody got a record";
+    assert_eq!(
+        warnings,
+        [format!(
+            "warning: silent: {untested}: no check of what clients rely on could fail"
+        )]
+    );
+    let lines = place.trial("run scenarios/spoken.toml --json").ended(0).json();
+    let of_each: Vec<&serde_json::Value> = lines.iter().map(|line| &line["untested"]).collect();
+    assert_eq!(
+        of_each,
+        [
+            &serde_json::json!([untested]),
+            &Value::Null,
+            &serde_json::json!([untested])
         ]
     );
 }

@@ -20,6 +20,7 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
     let mut digest = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1;
     let mut verdict = Verdict::Pass;
     let mut idle = 0;
+    let mut is_silent = false;
     for word in scenario.teaches.split_whitespace() {
         let (what, every) = word.split_once('/').unwrap_or((word, "1"));
         if !seed.is_multiple_of(every.parse().expect("a number")) {
@@ -62,6 +63,7 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
             "slow" => thread::sleep(Duration::from_millis(4)),
             "idle" => idle = scenario.faults.len(),
             "idle-one" => idle = 1,
+            "silent" => is_silent = true,
             "differs-by-process" => digest ^= u64::from(std::process::id()),
             "differs-by-call" => digest ^= calls,
             _ => {}
@@ -96,6 +98,11 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
         verdict,
         findings,
         plan: scenario.faults.clone(),
+        untested: if is_silent {
+            vec!["no send was promised anything, and nobody got a record".to_owned()]
+        } else {
+            Vec::new()
+        },
         idle_faults: (1..=idle).map(|fault| format!("fault {fault}")).collect(),
         digest,
         events: 1_000 + seed % 7,
@@ -169,6 +176,7 @@ fn record(scenario: &Scenario, seed: u64, verdict: Word, measures: &[Measured], 
         totals: Totals::default(),
         findings: Vec::new(),
         measures: measures.to_vec(),
+        untested: Vec::new(),
         faults: Vec::new(),
         bucket_seconds: 1.0,
         healed_at: None,

@@ -235,7 +235,15 @@ fn a_fault_that_changes_nothing_does_not_fire() {
         || Fault::Pause(Target::Broker(1)),
         || Fault::Restart(Target::Broker(1)),
     ];
-    let fired = |stage: Stage| stage.run().report.faults.iter().map(|fault| fault.fired).collect::<Vec<bool>>();
+    let fired = |stage: Stage| {
+        stage
+            .run()
+            .report
+            .faults
+            .iter()
+            .map(|fault| fault.fired)
+            .collect::<Vec<bool>>()
+    };
     let idle = || Stage::new(|_, _| Vec::new());
     let dead = |until| idle().fault(MS * 100, Some(until), Fault::Kill(Target::Broker(1)));
     for fault in faults.map(|fault| fault()).into_iter().chain([link()]) {
