@@ -2,7 +2,7 @@
 
 use super::model::Partition;
 use super::witness::{Line, shown};
-use crate::history::At;
+use crate::history::{At, SimTime};
 use crate::verdict::{Check, Finding, Ruling};
 
 /// Who works for less of the time is not held up by work.
@@ -24,21 +24,21 @@ impl Flow {
             last: At::default(),
         };
         for partition in partitions {
-            let ledger = &partition.ledger;
-            for (batch, commit) in ledger.batches.iter().zip(&ledger.commits) {
-                let records = &ledger.records[batch.base.0 as usize..batch.next.0 as usize];
-                let count = records.iter().filter(|record| record.is_for_programs()).count() as u64;
-                if count == 0 {
-                    continue;
-                }
-                if flow.records == 0 || commit.at < flow.first {
-                    flow.first = commit.at;
+            for (at, count) in batches(partition) {
+                if flow.records == 0 || at < flow.first {
+                    flow.first = at;
                 }
                 flow.records += count;
-                flow.last = flow.last.max(commit.at);
+                flow.last = flow.last.max(at);
             }
         }
         flow
+    }
+
+    /// How many records came into a partition from `from` until `to`.
+    pub fn between(partition: &Partition, from: At, to: SimTime) -> u64 {
+        let within = batches(partition).filter(|(at, _)| from <= *at && at.time < to);
+        within.map(|(_, count)| count).sum()
     }
 
     /// In records a second.
@@ -65,6 +65,17 @@ impl Flow {
             ]),
         }
     }
+}
+
+/// When each batch for programs was committed, and how many records it has.
+fn batches(partition: &Partition) -> impl Iterator<Item = (At, u64)> + '_ {
+    let ledger = &partition.ledger;
+    let batches = ledger.batches.iter().zip(&ledger.commits).map(|(batch, commit)| {
+        let records = &ledger.records[batch.base.0 as usize..batch.next.0 as usize];
+        let count = records.iter().filter(|record| record.is_for_programs()).count() as u64;
+        (commit.at, count)
+    });
+    batches.filter(|(_, count)| *count > 0)
 }
 
 /// A rate to two digits, so that trials of one kind say the same.

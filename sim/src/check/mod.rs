@@ -69,6 +69,8 @@ pub struct Checks {
     clients: Clients,
     findings: Findings,
     now: At,
+    /// When the environment last struck or let go of what it had struck.
+    quiet_since: At,
 }
 
 /// A group of consumers that must have read everything in the end.
@@ -131,6 +133,7 @@ impl Checks {
             clients: Clients::default(),
             findings: Findings::default(),
             now: At::default(),
+            quiet_since: At::default(),
         }
     }
 
@@ -179,6 +182,9 @@ impl Checks {
             findings: &mut self.findings,
         };
         self.groups.finish(scene, &self.model, &self.sends);
+        if end.cut_off.is_none() {
+            self.groups.check_idle(scene, &self.model, self.quiet_since);
+        }
         Judged {
             groups: self.groups.totals(),
             findings: self.findings,
@@ -190,6 +196,14 @@ impl Checks {
 
     /// The environment struck a node, or let go of it.
     fn strike(&mut self, at: At, node: NodeId, blow: &Environment) {
+        let is_at_rest = match blow {
+            Environment::Started => self.nodes.down_since(node).is_none(),
+            Environment::Ended => true,
+            _ => false,
+        };
+        if !is_at_rest {
+            self.quiet_since = at;
+        }
         if *blow == Environment::Started {
             self.clients.started(node);
         }

@@ -1,6 +1,7 @@
 //! Why a healed group is not where it should be, when the cluster is not to blame: overload, slow-poll, idle-group. One
 //! finding of these takes the place of the L7, L8 and L9 that it explains.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use broker_core::types::{GroupId, NodeId};
@@ -9,7 +10,7 @@ use super::{Group, Groups};
 use crate::check::clients::Clients;
 use crate::check::flow::{BUSY, Flow};
 use crate::check::liveness::{On, Wait};
-use crate::check::model::{Model, Nodes, Partition};
+use crate::check::model::{Model, Nodes, Partition, Scene};
 use crate::check::witness::Evidence;
 use crate::history::{At, SimTime};
 use crate::scenario::WorkerGroup;
@@ -54,7 +55,7 @@ impl Groups {
         let waits_for = waits.first().map_or(String::new(), |wait| wait.text.clone());
         if group.busy.late > 1 {
             let consumer = &workers.first()?.consumer;
-            let interval = show_duration(core::time::Duration::from_millis(consumer.max_poll_interval_ms));
+            let interval = show_duration(Duration::from_millis(consumer.max_poll_interval_ms));
             let (late, most) = (group.busy.late, consumer.max_poll_records);
             let evidence = format!(
                 "members of group {id} lost their place {late} times since the heal, because the work on a poll's \
@@ -86,6 +87,46 @@ impl Groups {
             return Some(Fate::CatchingUp(work));
         }
         Some(Fate::Found(Box::new(flow.overload(&load.who, work, &waits_for, now))))
+    }
+}
+
+/// Whoever gets none of the records that come in for so long does not get any.
+const LONG: Duration = Duration::from_secs(10);
+
+impl Groups {
+    /// idle-group, for groups of which nobody has said that they drain their topics: what has come in since the
+    /// environment let go of everything, and after the member had its partition, would have been polled.
+    pub fn check_idle(&self, scene: &mut Scene<'_>, model: &Model, quiet_since: At) {
+        for group in &self.list {
+            let is_told = self.contracts.of_group(&group.id).next().is_some();
+            if is_told || group.has_polled || group.busy.has_begun() {
+                continue;
+            }
+            let (mut count, mut first) = (0, None);
+            for (partition, node, since) in group.owners.now(scene.nodes) {
+                let Some(partition) = model.find(partition) else {
+                    continue;
+                };
+                let (from, to) = (
+                    since.max(quiet_since),
+                    scene.at.time.0.saturating_sub(LONG.as_nanos() as u64),
+                );
+                let missed = Flow::between(partition, from, SimTime(to));
+                if missed > 0 {
+                    count += missed;
+                    first.get_or_insert((node, &partition.label, since));
+                }
+            }
+            let Some((node, label, since)) = first else { continue };
+            let (id, name, since) = (&group.id, scene.nodes.named(node).to_string(), since.time.seconds());
+            scene.violation(Check::IdleGroup, "a group processes nothing", &group.notes, || {
+                let said = format!(
+                    "no member of group {id} ever got a record, though {count} came in for it: {name} has owned {label} \
+                     since {since:.1} s"
+                );
+                with_way_out(said, Check::IdleGroup.way_out())
+            });
+        }
     }
 }
 

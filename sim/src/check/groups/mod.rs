@@ -100,6 +100,8 @@ pub(super) struct Group {
     keys: Keys,
     /// How busy its workers are.
     busy: Busy,
+    /// Whether any member ever got a record that is for programs.
+    has_polled: bool,
     /// What a person may want to see.
     pub notes: Notes,
 }
@@ -148,6 +150,7 @@ impl Groups {
                 lanes: Lanes::new(is_told),
                 keys: Keys::default(),
                 busy: Busy::default(),
+                has_polled: false,
                 notes: Notes::about(&format!("group {id}")),
             });
             self.list.len() - 1
@@ -406,6 +409,11 @@ impl Groups {
                 self.commit_ended(scene, model, place, offsets, *error);
             }
             What::Polled(records) => {
+                if let Some(place) = self.of_node.get(&entry.process)
+                    && records.iter().any(|record| !record.is_probe)
+                {
+                    self.list[*place].has_polled = true;
+                }
                 // Other programs than workers may leave their group, and read on without one.
                 let Some(workers) = self.contracts.of(entry.process) else {
                     return;

@@ -39,6 +39,14 @@ impl Owners {
         self.alive(nodes, partition).last().map(|owner| owner.node)
     }
 
+    /// Each partition with the newest owner whose process runs, and since when it owns that.
+    pub fn now<'a>(&'a self, nodes: &'a Nodes) -> impl Iterator<Item = (TopicPartition, NodeId, At)> + 'a {
+        self.owners.keys().filter_map(|partition| {
+            let owner = self.alive(nodes, *partition).last()?;
+            Some((*partition, owner.node, owner.since))
+        })
+    }
+
     /// How many owners' processes run.
     pub fn count(&self, nodes: &Nodes, partition: TopicPartition) -> usize {
         self.alive(nodes, partition).count()

@@ -150,6 +150,53 @@ fn a_group_that_cannot_begin_by_itself_is_not_waited_for() {
     assert_eq!(waits(NOWHERE), Ok(()));
 }
 
+/// Nobody has said what group g is to process: it is an own program's.
+#[test]
+fn a_group_that_gets_none_of_what_comes_in_is_idle() {
+    let begun = ONE.replace("w1 joins 0 -\n    w1 polls a@0 b@1", "w1 owns 0");
+    let later = "send e f\ncommit e f\nok e@4 f@5";
+    let stories = [
+        (
+            "it gets nothing",
+            format!("{later}\nwait 20\nmeta 1 leader 1"),
+            "idle-group",
+        ),
+        ("nothing comes in", "wait 20\nmeta 1 leader 1".to_owned(), ""),
+        ("it comes late", format!("wait 20\n{later}\nmeta 1 leader 1"), ""),
+        (
+            "it gets something",
+            format!("{later}\nw1 told 0 -\nw1 begins 0 4\nw1 polls e@4\nwait 20\nmeta 1 leader 1"),
+            "",
+        ),
+        (
+            "something held it up",
+            format!("{later}\nwait 20\nkill 3\nstart 3\nmeta 1 leader 1"),
+            "",
+        ),
+        (
+            "it is gone",
+            format!("{later}\nwait 20\nw1 gives 0\nmeta 1 leader 1"),
+            "",
+        ),
+        (
+            "the trial was cut off",
+            format!("{later}\nwait 20\nmeta 1 leader 1\ncut off"),
+            "",
+        ),
+    ];
+    let scripts: Vec<String> = stories
+        .iter()
+        .map(|(_, script, _)| format!("{begun}\n{script}"))
+        .collect();
+    let stories = stories.iter().zip(&scripts).map(|((name, _, finds), script)| Story {
+        name,
+        contract: PLAIN,
+        script,
+        finds,
+    });
+    tell(&stories.collect::<Vec<_>>());
+}
+
 /// What happens next after [`ONE`], and what is waited for then.
 fn tell_waits(contract: Contract, story: &[(&str, &str)]) {
     let mut script = format!("{BEGIN}{ONE}\n");
