@@ -50,13 +50,15 @@ impl Flow {
     /// `who` processes `work` records a second, without a pause since the heal, and that is too few.
     pub fn overload(&self, who: &str, work: f64, waits_for: &str, now: At) -> Finding {
         let (come, go) = (two_digits(self.rate()), two_digits(work));
-        let clause = format!("{come} records/s come in for {who} and {go}/s are processed");
+        // The table has room for what stands before the colon.
+        let clause = format!("{come}/s come in and {go}/s are processed: more records than {who} can work off");
+        let said = format!("{come} records/s come in for {who} and {go}/s are processed");
         let line = |at, text| Line { at, text };
         Finding {
             check: Check::Overload,
-            ruling: Ruling::Allowed(clause.clone()),
+            ruling: Ruling::Allowed(clause),
             shape: "records come in faster than they are processed".to_owned(),
-            evidence: format!("{clause}; {waits_for}"),
+            evidence: format!("{said}; {waits_for}"),
             at: now,
             witness: shown(vec![
                 line(self.first, format!("the first of {} records came in", self.records)),
