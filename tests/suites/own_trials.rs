@@ -467,3 +467,20 @@ fn bounds_and_measures_of_the_scenario_count_for_own_code() {
     let wrong = wrong.render(false);
     assert!(wrong.contains("did you mean `sent(shop)`?"), "{wrong}");
 }
+
+#[test]
+fn a_sweep_of_trials_that_test_nothing_says_so() {
+    let struck = format!("{STAGE}faults = [{{ at = \"5s\", for = \"1s\", kill = \"client shop/1\" }}]\n");
+    let on = |stage: &str| Trial::from_toml(stage).keep(Keep::Nothing);
+    let idle = on(&struck).program("shop", |_| async {}).sweep(0..2);
+    idle.assert_pass();
+    let said = idle.to_string();
+    for told in [
+        "warning: none of 2 planned faults ever took effect",
+        "warning: no send was promised anything, and nobody got a record",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
+    let busy = on(&struck).program("shop", shop).sweep(0..2).to_string();
+    assert!(!busy.contains("warning"), "{busy}");
+}

@@ -17,7 +17,7 @@ use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
 use crate::sweep::keep::Store;
 use crate::sweep::panics;
-use crate::sweep::story::{faults_text, findings_text, measures_text};
+use crate::sweep::story::{faults_text, findings_text, measures_text, untested_text};
 use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted, follow};
 use crate::verdict::Word;
@@ -148,7 +148,7 @@ impl Replay<'_> {
     fn tell(&self, scenario: &Scenario, ruled: &Ruled, outcome: Option<&Outcome>, voice: &mut Voice) -> Exit {
         if let Some(outcome) = outcome {
             voice.remark(faults_text(outcome));
-            for text in [findings_text(outcome), measures_text(outcome)] {
+            for text in [findings_text(outcome), measures_text(outcome), untested_text(outcome)] {
                 if !text.is_empty() {
                     voice.remark(text);
                 }

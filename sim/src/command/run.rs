@@ -26,6 +26,7 @@ use crate::sweep::failures::counted;
 use crate::sweep::keep::{KeepError, Store};
 use crate::sweep::pool::in_order;
 use crate::sweep::tally::{self, Tally};
+use crate::sweep::untested::untested;
 use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted};
 
@@ -309,11 +310,11 @@ impl Run<'_> {
             .collect();
         self.voice
             .say(reports::summary::table(&rows, TABLE_WIDTH, self.voice.colour()));
-        let untested = standings
-            .iter()
-            .flat_map(|standing| [standing.idle_faults(), standing.without_contract()]);
-        for untested in untested.flatten() {
-            self.voice.say(format!("warning: {untested}"));
+        for standing in &standings {
+            for untested in untested(standing.tally) {
+                let name = &standing.loaded.scenario.name;
+                self.voice.say(format!("warning: {name}: {untested}"));
+            }
         }
         let held: u64 = tallies.iter().map(|tally| tally.trials).sum();
         if held < plan.trials() {

@@ -15,7 +15,6 @@ use crate::scenario::units::show_count;
 use crate::sweep::failures::{Failures, counted, rank};
 use crate::sweep::keep::Store;
 use crate::sweep::tally::Tally;
-use crate::trial::NO_CONTRACT;
 
 /// One scenario's trials and what they are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -104,28 +103,6 @@ impl Standing<'_> {
                 .map(|(measure, range)| (measure.clone(), *range))
                 .collect(),
         }
-    }
-
-    /// A sentence about faults that did nothing, if there are such.
-    #[must_use]
-    pub fn idle_faults(&self) -> Option<String> {
-        let (tally, name) = (self.tally, &self.loaded.scenario.name);
-        if tally.faults_planned > 0 && tally.faults_fired == 0 {
-            let planned = show_count(tally.faults_planned);
-            return Some(format!("{name}: none of {planned} planned faults ever took effect"));
-        }
-        let idle = tally.idle_faults.iter().flatten();
-        let idle: Vec<&str> = idle.map(String::as_str).collect();
-        let faults = idle.join(", ");
-        (!idle.is_empty()).then(|| format!("{name}: took effect in no trial: {faults}"))
-    }
-
-    /// A sentence about clients that were never promised anything, in any trial.
-    #[must_use]
-    pub fn without_contract(&self) -> Option<String> {
-        let (tally, name) = (self.tally, &self.loaded.scenario.name);
-        let is_vacuous = tally.trials > 0 && tally.without_contract == tally.trials;
-        is_vacuous.then(|| format!("{name}: {NO_CONTRACT}: no check of what clients rely on could fail"))
     }
 
     fn first_failure(&self) -> String {

@@ -15,5 +15,6 @@ pub(crate) mod pool;
 pub(crate) mod seed;
 pub(crate) mod story;
 pub(crate) mod tally;
+pub(crate) mod untested;
 
 pub use judge::{Came, During, Panic, Ruled, judge};

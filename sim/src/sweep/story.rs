@@ -5,7 +5,7 @@ use core::fmt::Write as _;
 use reports::record::Measured;
 
 use crate::scenario::units::show_count;
-use crate::trial::Outcome;
+use crate::trial::{NO_CONTRACT, Outcome};
 use crate::verdict::{Finding, Ruling};
 
 /// Which faults took effect, and when.
@@ -38,6 +38,15 @@ pub fn measures_text(outcome: &Outcome) -> String {
         format!("measure {word}: {}\n", measured.evidence)
     };
     outcome.measures.iter().map(line).collect()
+}
+
+/// What was not put to the test besides the faults without effect.
+#[must_use]
+pub fn untested_text(outcome: &Outcome) -> String {
+    match outcome.untested.iter().any(|untested| untested == NO_CONTRACT) {
+        true => format!("untested: {NO_CONTRACT}\n"),
+        false => String::new(),
+    }
 }
 
 /// The first finding of each check and ruling, violations first, and how many there are.

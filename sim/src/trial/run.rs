@@ -20,8 +20,9 @@ use crate::sweep::failures::{Failures, counted};
 use crate::sweep::keep::Store;
 use crate::sweep::pool::in_order;
 use crate::sweep::seed::Seed;
-use crate::sweep::story::{faults_text, findings_text, measures_text};
+use crate::sweep::story::{faults_text, findings_text, measures_text, untested_text};
 use crate::sweep::tally::Tally;
+use crate::sweep::untested::untested;
 use crate::sweep::{Came, During, Panic, Ruled, judge, panics};
 use crate::verdict::{Check, Findings, Judgement, Ruling, Word};
 use crate::world::End;
@@ -293,6 +294,7 @@ impl Run {
         let mut text = format!("seed {}\n{}\n", self.outcome.seed, faults_text(&self.outcome));
         text += &findings_text(&self.outcome);
         text += &measures_text(&self.outcome);
+        text += &untested_text(&self.outcome);
         let Ruled {
             verdict,
             signature,
@@ -394,6 +396,9 @@ impl fmt::Display for Sweep {
         write!(f, "{}", failures.text(folder, replay))?;
         if !self.missing.is_empty() {
             writeln!(f, "expected {}, which no trial showed", self.missing.join(", "))?;
+        }
+        for untested in untested(&self.tally) {
+            write!(f, "\nwarning: {untested}")?;
         }
         for trouble in &self.troubles {
             write!(f, "\n{trouble}")?;
