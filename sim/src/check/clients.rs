@@ -10,7 +10,7 @@ use super::flow::BUSY;
 use super::model::{Model, Named, Nodes, Scene};
 use super::sends::Sends;
 use super::witness::{Line, shown};
-use crate::history::{At, ConsumerFailure, SimTime};
+use crate::history::{At, ConsumerFailure, PolledRecord, SimTime};
 use crate::verdict::{Check, Finding, Findings, Ruling, way_out_of, with_way_out};
 
 /// So many sends that fail, and none that does not, are no chance.
@@ -20,8 +20,8 @@ const MANY: u64 = 5;
 #[derive(Default)]
 pub(super) struct Clients {
     failed: BTreeMap<NodeId, (At, ConsumerFailure)>,
-    /// Records that consumers got since the heal.
-    read: BTreeMap<NodeId, u64>,
+    /// Since the heal: how many records each consumer got of each partition, and when the last.
+    read: BTreeMap<NodeId, BTreeMap<TopicPartition, (u64, SimTime)>>,
     healed: Option<SimTime>,
 }
 
@@ -85,10 +85,16 @@ impl Clients {
         self.failed.remove(&node);
     }
 
-    /// A consumer got so many records.
-    pub fn polled(&mut self, node: NodeId, records: usize) {
-        if self.healed.is_some() {
-            *self.read.entry(node).or_default() += records as u64;
+    /// A consumer got records.
+    pub fn polled(&mut self, node: NodeId, records: &[PolledRecord], now: SimTime) {
+        if self.healed.is_none() {
+            return;
+        }
+        let read = self.read.entry(node).or_default();
+        for of_one in records.chunk_by(|one, next| one.partition == next.partition) {
+            let (count, last) = read.entry(of_one[0].partition).or_default();
+            *count += of_one.len() as u64;
+            *last = now;
         }
     }
 
@@ -99,9 +105,18 @@ impl Clients {
 
     /// How many records a second a consumer reads since the heal, if it works on them for most of the time.
     pub fn busy_rate(&self, node: NodeId, processing: Duration, now: At) -> Option<f64> {
-        let read = *self.read.get(&node)? as f64;
+        let read = self.read.get(&node)?.values().map(|(count, _)| count).sum::<u64>() as f64;
         let seconds = (now.time.0 - self.healed?.0) as f64 / 1e9;
         (read * processing.as_secs_f64() >= BUSY * seconds).then_some(read / seconds)
+    }
+
+    /// Whether a consumer gets on in a partition: it has had records of it in the later half of the time since the heal.
+    pub fn gets_on(&self, node: NodeId, partition: TopicPartition, now: At) -> bool {
+        let last = self.read.get(&node).and_then(|read| read.get(&partition));
+        let (Some((_, last)), Some(healed)) = (last, self.healed) else {
+            return false;
+        };
+        last.0 - healed.0 >= (now.time.0 - healed.0) / 2
     }
 
     /// Whether there are some of these, and all have failed.
@@ -191,5 +206,43 @@ fn none_came_through(name: &Named<'_>, (counts, bad): (SendCounts, Bad), when: &
         evidence: with_way_out(evidence, way_out_of(error)),
         at: last,
         witness: shown(vec![line(first, "first"), line(last, "last")]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_core::types::{LeaderEpoch, Offset, TopicId};
+
+    use super::*;
+
+    #[test]
+    fn a_consumer_gets_on_where_it_has_had_records_lately() {
+        let node = NodeId(201);
+        let of = |index| TopicPartition::new(TopicId(100), index);
+        let record = |index| PolledRecord {
+            partition: of(index),
+            offset: Offset(0),
+            leader_epoch: LeaderEpoch(0),
+            uid: None,
+            fingerprint: 0,
+            is_probe: false,
+        };
+        let time = |seconds: u64| SimTime(seconds * 1_000_000_000);
+        let now = At {
+            step: 9,
+            time: time(30),
+        };
+        let mut clients = Clients::default();
+        clients.polled(node, &[record(0), record(1)], time(5));
+        clients.healed(time(10));
+        assert!(
+            !clients.gets_on(node, of(0), now),
+            "what was before the heal does not count"
+        );
+        clients.polled(node, &[record(0), record(0), record(1)], time(15));
+        clients.polled(node, &[record(1)], time(22));
+        assert!(!clients.gets_on(node, of(0), now) && clients.gets_on(node, of(1), now));
+        let rate = |seconds| clients.busy_rate(node, Duration::from_secs(seconds), now);
+        assert_eq!((rate(5), rate(1)), (Some(0.2), None), "four records in twenty seconds");
     }
 }

@@ -5,10 +5,11 @@ use broker_core::types::{GroupId, NodeId, Offset, TopicPartition};
 
 use super::Checks;
 use super::flow::Flow;
+use super::groups::fate::Fate;
 use super::ledger::Committed;
 use super::model::Partition;
 use super::witness::{Evidence, Line, Notes};
-use crate::verdict::{Check, Finding};
+use crate::verdict::Check;
 
 /// Something that is still waited for.
 pub(super) struct Wait {
@@ -147,26 +148,38 @@ impl Checks {
 }
 
 impl Checks {
-    /// The overload of the consumers that have not read a partition to its end, if all of them work all the time.
-    pub(super) fn overloaded_reader(&self, place: usize, waits_for: &str) -> Option<Finding> {
+    /// What became of the slowest of the consumers that have not read a partition to its end, if all of them work all
+    /// the time.
+    pub(super) fn fate_of_reader(&self, place: usize, waits_for: &str) -> Option<(NodeId, Fate)> {
         let partition = &self.model.partitions[place];
-        let behind = self.reads.streams().iter().filter(|stream| {
-            let is_behind = stream.next().is_none_or(|next| !partition.is_drained(next));
-            stream.partition == place && stream.life == self.nodes.life(stream.node) && is_behind
-        });
-        let mut slowest: Option<(f64, String)> = None;
+        let streams = || {
+            let streams = self.reads.streams().iter();
+            streams.filter(|stream| stream.life == self.nodes.life(stream.node))
+        };
+        let behind = streams()
+            .filter(|stream| stream.partition == place && stream.next().is_none_or(|next| !partition.is_drained(next)));
+        let mut slowest: Option<(f64, NodeId, String)> = None;
         for stream in behind {
             let name = self.nodes.named(stream.node).to_string();
             let (of, _) = name.rsplit_once('/')?;
             let reader = self.readers.iter().find(|reader| reader.name == of)?;
             let work = self.clients.busy_rate(stream.node, reader.processing, self.now)?;
-            if slowest.as_ref().is_none_or(|(rate, _)| work < *rate) {
-                slowest = Some((work, name));
+            if !self.clients.gets_on(stream.node, partition.id, self.now) {
+                return None;
+            }
+            if slowest.as_ref().is_none_or(|(rate, ..)| work < *rate) {
+                slowest = Some((work, stream.node, name));
             }
         }
-        let (work, name) = slowest?;
-        let flow = Flow::to(core::iter::once(partition));
-        (flow.rate() > work).then(|| flow.overload(&name, work, waits_for, self.now))
+        let (work, node, name) = slowest?;
+        // A consumer shares its time between all partitions that it reads.
+        let theirs = streams().filter(|stream| stream.node == node);
+        let flow = Flow::to(theirs.map(|stream| &self.model.partitions[stream.partition]));
+        let fate = match flow.rate() > work {
+            true => Fate::Found(Box::new(flow.overload(&name, work, waits_for, self.now))),
+            false => Fate::CatchingUp(work),
+        };
+        Some((node, fate))
     }
 
     /// Why something is still waited for, at most eight events.

@@ -268,23 +268,26 @@ impl Checks {
                 fates.insert(id.clone(), fate);
             }
         }
-        let mut of_readers: BTreeMap<usize, Fate> = BTreeMap::new();
+        // One consumer may be behind in several partitions.
+        let mut behind: BTreeMap<usize, NodeId> = BTreeMap::new();
+        let mut of_readers: BTreeMap<NodeId, Fate> = BTreeMap::new();
         for wait in waits.iter() {
             if let On::Reader(place) = wait.on
-                && let Some(finding) = self.overloaded_reader(place, &wait.text)
+                && let Some((node, fate)) = self.fate_of_reader(place, &wait.text)
             {
-                of_readers.insert(place, Fate::Found(Box::new(finding)));
+                behind.insert(place, node);
+                of_readers.entry(node).or_insert(fate);
             }
         }
         let explained = |wait: &Wait| match &wait.on {
             On::Group(id, _) => fates.get(id).and_then(Option::as_ref),
-            On::Reader(place) => of_readers.get(place),
+            On::Reader(place) => of_readers.get(behind.get(place)?),
             _ => None,
         };
         for wait in waits.iter() {
             if let Some(Fate::CatchingUp(rate)) = explained(wait) {
                 is_all = false;
-                let reason = format!("its workers were still catching up, at {rate:.0} records/s: raise `settle`");
+                let reason = format!("it was still catching up, at {rate:.0} records/s: raise `settle`");
                 self.waited(wait, Ruling::Unknown(reason));
             }
         }
@@ -562,7 +565,7 @@ impl Observer for Checks {
             What::SendUnknown { uid, error } => self.sends.unknown(entry.at, *uid, *error),
             What::Polled(records) => {
                 self.reads.polled(scene, &mut self.model, entry, records);
-                self.clients.polled(entry.process, records.len());
+                self.clients.polled(entry.process, records, entry.at.time);
                 self.groups.entry(scene, &self.model, &self.sends, entry);
             }
             What::Sought { partition, to } => {
