@@ -35,7 +35,8 @@ pub(super) async fn run(
     let stop = group.stop.map_or(until, |stop| SimTime::after(stop).min(until));
     let mean_gap = 1e9 / group.rate;
     let mut shape = RecordShape::new(group);
-    let mut due = clock.now().0 + exponential(mean_gap, &mut random);
+    // At a rate of 0 nothing is ever due.
+    let mut due = clock.now().0.saturating_add(exponential(mean_gap, &mut random));
     let mut tick = 0;
     while due < stop.0 {
         clock.sleep_until(SimTime(due.max(tick).min(stop.0 - 1))).await;
@@ -47,7 +48,7 @@ pub(super) async fn run(
             // A record that is refused is in the history as failed; the next one may do better.
             let _ = producer.send_prepared(record).enqueued().await;
             let slowed = brake.map_or(1.0, LagBrake::factor);
-            due += exponential(mean_gap * slowed, &mut random);
+            due = due.saturating_add(exponential(mean_gap * slowed, &mut random));
         }
     }
     producer.flush().await;
