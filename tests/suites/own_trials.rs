@@ -484,3 +484,18 @@ fn a_sweep_of_trials_that_test_nothing_says_so() {
     let busy = on(&struck).program("shop", shop).sweep(0..2).to_string();
     assert!(!busy.contains("warning"), "{busy}");
 }
+
+#[test]
+fn a_service_that_is_down_while_nobody_calls_it_is_an_idle_fault() {
+    let idle = |rate: u32| {
+        let trial = Trial::from_toml(&format!(
+            "{STAGE}producers = [{{ name = \"shop\", topic = \"orders\", rate = {rate} }}]\n\
+             services = [{{ name = \"mail\" }}]\n\
+             workers = [{{ name = \"billing\", topics = [\"orders\"], service = \"mail\" }}]\n\
+             faults = [{{ at = \"6s\", for = \"2s\", service_down = \"mail\" }}]\n"
+        ));
+        trial.keep(Keep::Nothing).run(0).idle_faults.clone()
+    };
+    assert_eq!(idle(10), Vec::<String>::new());
+    assert_eq!(idle(0).len(), 1);
+}

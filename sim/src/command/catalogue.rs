@@ -90,6 +90,8 @@ pub fn explain(name: &str) -> Exit {
 
 /// What `name` means, or the way out if it means nothing.
 fn explanation(name: &str) -> Result<String, String> {
+    // One of them is looked for as well as all.
+    let name = if name == "measure" { "measures" } else { name };
     let mut texts = Vec::new();
     for (check, called, meaning) in Check::ALL {
         if *called == name {

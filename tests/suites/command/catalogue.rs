@@ -86,6 +86,9 @@ fn list_explain_and_lint(place: &Place) {
         .map(|name| place.trial(&format!("explain {name}")).ended(0).out)
         .collect();
     insta::assert_snapshot!("explain", told.join("\n"));
+    let told = |name: &str| place.trial(&format!("explain {name}")).ended(0).out;
+    assert_eq!(told("measure"), told("measures"));
+    assert_eq!(told("missed"), told("verdicts"));
     let unknown = place.trial("explain lost-wriet").ended(64);
     assert_eq!(
         unknown.err,
