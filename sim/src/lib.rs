@@ -13,6 +13,7 @@ pub mod check;
 #[cfg(feature = "command")]
 pub mod command;
 pub mod fault;
+pub mod gauge;
 pub mod history;
 pub mod journey;
 mod mark;

@@ -10,6 +10,7 @@ use reports::record::{FindingLine, GroupTotals, Measured, RunRecord, SCHEMA_VERS
 
 use crate::check::{Checks, Finish, Judged};
 use crate::fault::FaultPlan;
+use crate::gauge::Gauge;
 use crate::history::{At, Entry, Observer};
 use crate::journey::{Journey, NoSuchRecord, Station, Whom};
 use crate::metrics::{Length, Metrics, Series};
@@ -120,16 +121,18 @@ impl Outcome {
 
 /// What is wanted besides the verdict.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Wanted {
+pub struct Wanted<'a> {
     /// The run record with its series.
     pub record: bool,
     /// Every event as a line, through `tracing`.
     pub trace: bool,
+    /// Shows how far the trial is, and can cut it off.
+    pub gauge: Option<&'a Gauge>,
 }
 
 /// Holds one trial.
 #[must_use]
-pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
+pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Outcome {
     on_fresh_thread(|| hold(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted))
 }
 
@@ -148,6 +151,7 @@ pub fn follow(scenario: &Scenario, seed: u64, whom: Whom) -> Result<Vec<Station>
         plan: &plan,
         seed,
         trace: false,
+        gauge: None,
     };
     let (_, watch) = world::run_with(setup, &[], watch);
     watch.journey.finish()
@@ -202,7 +206,7 @@ impl Own<'_> {
     };
 }
 
-fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: Wanted) -> Outcome {
+fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: Wanted<'_>) -> Outcome {
     let Own { programs, checks } = own;
     let names = || world::names_with(scenario, programs);
     let watch = Watch {
@@ -215,6 +219,7 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
         plan: &plan,
         seed,
         trace: wanted.trace,
+        gauge: wanted.gauge,
     };
     let readable: Vec<PathBuf> = programs.iter().flat_map(|program| program.readable.clone()).collect();
     let guard = Guard::new(&readable);

@@ -30,6 +30,7 @@ fn watch(scenario: &Scenario, seed: u64, is_end: fn(NodeId, NodeId, &Event) -> b
         plan: &plan,
         seed,
         trace: false,
+        gauge: None,
     };
     let stopwatch = Stopwatch {
         is_end,

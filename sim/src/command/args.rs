@@ -1,12 +1,13 @@
 //! The command line, as it is typed.
 
+use core::time::Duration;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::moment::Moment;
-use crate::scenario::shipped;
+use crate::scenario::{shipped, units};
 pub use crate::sweep::seed::{Seed, SeedError, SeedRange};
 
 /// Puts a Kafka-like cluster on trial: every seed is one trial, and any trial can be held again from its seed.
@@ -70,6 +71,9 @@ pub struct RunArgs {
     /// Hold all trials whatever fails [default]
     #[arg(long, overrides_with = "fail_fast")]
     pub no_fail_fast: bool,
+    /// How long one trial may take, in wall time (`10m`): a longer one is cut off, and inconclusive [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = wall_limit)]
+    pub wall_limit: Option<Duration>,
     /// Where results go [default: trial-runs/<time>, for a sweep trial-runs/sweeps/<hash>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -88,6 +92,15 @@ pub struct RunArgs {
     /// Compare one trial in N with the same trial in a second process; 0 for none. Runs of fewer than 25 trials compare none
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub verify_every: u64,
+}
+
+/// Reads a time above zero.
+fn wall_limit(text: &str) -> Result<Duration, String> {
+    match units::duration(text) {
+        Ok(Duration::ZERO) => Err("give a time above zero".to_owned()),
+        Ok(limit) => Ok(limit),
+        Err(why) => Err(format!("{why}; {}", units::TIMES)),
+    }
 }
 
 /// Where to look for the scenarios of PATHS: with `--shipped` among those that the program brings along.

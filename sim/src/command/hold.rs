@@ -8,13 +8,13 @@ use crate::sweep::{Panic, panics};
 use crate::trial::{Outcome, Wanted, on_fresh_thread};
 
 /// Whatever holds a trial: [`crate::trial::run`], or a stand-in in tests of the command.
-pub type Runner = fn(&Scenario, u64, Wanted) -> Outcome;
+pub type Runner = fn(&Scenario, u64, Wanted<'_>) -> Outcome;
 
 /// Holds the trial of one seed.
 ///
 /// # Errors
 /// When it panics.
-pub fn hold(runner: Runner, scenario: &Scenario, seed: u64, wanted: Wanted) -> (Result<Outcome, Panic>, Duration) {
+pub fn hold(runner: Runner, scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> (Result<Outcome, Panic>, Duration) {
     let stopwatch = Stopwatch::start();
     let held = on_fresh_thread(|| panics::catch(|| runner(scenario, seed, wanted)));
     (held, stopwatch.elapsed())

@@ -23,6 +23,7 @@ mod trace;
 mod verify;
 mod voice;
 mod wall;
+mod watchdog;
 
 use std::process::ExitCode;
 

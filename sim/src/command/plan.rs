@@ -1,6 +1,7 @@
 //! From the command line to what exactly is to be held: parsed once, all names resolved.
 
 use core::ops::Range;
+use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct RunPlan {
     pub keep: bool,
     /// One trial in so many is compared with the same trial in a second process; 0 for none.
     pub verify_every: u64,
+    /// How long one trial may take, in wall time.
+    pub wall_limit: Option<Duration>,
 }
 
 /// Which seeds are held.
@@ -144,6 +147,7 @@ pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, Plan
         quirks: once_each(&args.quirks),
         keep: args.keep,
         verify_every: args.verify_every,
+        wall_limit: args.wall_limit,
     })
 }
 

@@ -16,6 +16,8 @@ pub struct Progress {
     shown: Shown,
     stopwatch: Stopwatch,
     total: u64,
+    /// What is counted.
+    what: &'static str,
     held: u64,
     failed: u64,
     simulated: Duration,
@@ -46,11 +48,26 @@ impl Progress {
             shown,
             stopwatch: Stopwatch::start(),
             total,
+            what: "trials",
             held: 0,
             failed: 0,
             simulated: Duration::ZERO,
             slowest: (Duration::ZERO, 0),
         }
+    }
+
+    /// The same of trials that are run a second time.
+    #[must_use]
+    pub fn of_files(self) -> Progress {
+        Progress {
+            what: "failures have files",
+            ..self
+        }
+    }
+
+    /// One more failure has its files.
+    pub fn files(&mut self) {
+        self.held += 1;
     }
 
     /// One more trial.
@@ -59,14 +76,21 @@ impl Progress {
         self.failed += u64::from(ruled.came != Came::AsExpected);
         self.simulated += ruled.sim_time;
         self.slowest = self.slowest.max((ruled.wall, ruled.seed));
+    }
+
+    /// Some time has passed; `running` is how far the trial is that runs longest.
+    pub fn tick(&mut self, running: Option<&str>) {
         let elapsed = self.stopwatch.elapsed();
-        let message = self.message(elapsed);
+        let held = (!self.slowest.0.is_zero()).then(|| self.message(elapsed));
+        let parts: Vec<&str> = held.as_deref().into_iter().chain(running).collect();
+        let message = parts.join("; ");
         match &mut self.shown {
             Shown::Nothing => {}
             Shown::Lines { last } => {
-                if elapsed.saturating_sub(*last) >= LINE_EVERY && self.held < self.total {
+                if elapsed.saturating_sub(*last) >= LINE_EVERY && !message.is_empty() {
                     *last = elapsed;
-                    eprintln!("{}/{} trials, {message}", show_count(self.held), show_count(self.total));
+                    let (held, total) = (show_count(self.held), show_count(self.total));
+                    eprintln!("{held}/{total} {}, {message}", self.what);
                 }
             }
             Shown::Bar(bar) => {

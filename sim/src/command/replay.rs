@@ -87,6 +87,7 @@ impl Replay<'_> {
         let wanted = Wanted {
             record: true,
             trace: traced,
+            gauge: None,
         };
         let runner = self.host.runner;
         let (held, wall) = if traced {

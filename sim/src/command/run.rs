@@ -1,9 +1,10 @@
 //! `trial run`: holds the planned trials, folds them into tallies as they come, and tells what came out.
 
 use core::ops::{ControlFlow, Range};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use reports::record::RunRecord;
 
@@ -19,6 +20,7 @@ use super::summary::{Standing, failures};
 use super::verify::Again;
 use super::voice::Voice;
 use super::wall;
+use super::watchdog::Watchdog;
 use super::{Host, TABLE_WIDTH};
 use crate::scenario::files::Loaded;
 use crate::scenario::units::show_count;
@@ -61,6 +63,7 @@ pub fn run(args: &RunArgs, host: &Host) -> Exit {
         voice: &mut voice,
         exit: Exit::AsExpected,
         verified: 0,
+        early: Mutex::default(),
     }
     .hold_all(sweep_file);
     voice.end(exit)
@@ -117,6 +120,17 @@ struct Held {
     compared: Option<RunRecord>,
     /// Whether it was compared with the same trial in a second process.
     verified: bool,
+    /// Whether it was over the limit of wall time.
+    was_cut_off: bool,
+}
+
+/// Of which trials of a sweep the files are settled before its end.
+#[derive(Default)]
+struct Early {
+    /// The signatures of which one trial's files were written while others ran.
+    signatures: BTreeSet<String>,
+    /// Trials whose files are there, or that were cut off and have none.
+    done: BTreeSet<(usize, u64)>,
 }
 
 struct Run<'a> {
@@ -127,6 +141,21 @@ struct Run<'a> {
     exit: Exit,
     /// How many trials were compared with a second process.
     verified: u64,
+    early: Mutex<Early>,
+}
+
+/// Why the list of files that are there can be had.
+const WHOLE: &str = "no thread panics while it holds the list";
+
+impl Early {
+    /// Whether a failed trial of a sweep is the first of its signature; its files are then there before the sweep ends.
+    fn is_first(&mut self, job: &Job, ruled: &Ruled) -> bool {
+        let is_first = self.signatures.insert(ruled.signature.clone().unwrap_or_default());
+        if is_first {
+            self.done.insert((job.scenario, job.seed));
+        }
+        is_first
+    }
 }
 
 impl Run<'_> {
@@ -183,8 +212,9 @@ impl Run<'_> {
         mut file: Option<&mut SweepFile>,
     ) -> bool {
         let total = todo.iter().map(|(_, seeds)| seeds.end - seeds.start).sum();
-        let mut progress = Progress::new(total, self.voice.terminal, self.voice.is_quiet());
-        let (plan, runner) = (self.plan, self.runner);
+        let progress = Mutex::new(Progress::new(total, self.voice.terminal, self.voice.is_quiet()));
+        let watchdog = Watchdog::new(self.plan.wall_limit);
+        let (plan, runner, early) = (self.plan, self.runner, &self.early);
         let jobs = todo
             .iter()
             .flat_map(|(scenario, seeds)| seeds.clone().map(move |seed| (scenario, seed)));
@@ -205,38 +235,41 @@ impl Run<'_> {
         let mut troubles = Vec::new();
         let mut verified = 0;
         let mut compared: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
-        in_order(
-            plan.jobs,
-            jobs,
-            |job| hold_one(runner, job, store, plan),
-            |job, held: Held| {
-                progress.trial(&held.ruled);
-                let failed = held.ruled.came != Came::AsExpected;
-                let is_told = self.voice.json(&TrialLine::new(&job.loaded.scenario, &held.ruled));
-                let tally = Tally::of(&held.ruled);
-                // A noted trial is not held again, so nobody would ever get a line that is not out before.
-                if let Some(file) = file.as_deref_mut().filter(|_| is_told)
-                    && let Err(error) = file.note(&keys[job.scenario], job.seed, tally.clone())
-                {
-                    troubles.push((
-                        Exit::Internal,
-                        format!("error: the progress of the sweep cannot be written: {error}"),
-                    ));
-                }
-                tallies[job.scenario].merge(tally);
-                troubles.extend(held.troubles);
-                verified += u64::from(held.verified);
-                if let (Some(word), Some(record)) = (&job.loaded.scenario.compare, held.compared) {
-                    compared.entry(word.clone()).or_default().push(record);
-                }
-                if failed && plan.fail_fast {
-                    ended_early = true;
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            },
-        );
-        progress.end();
+        let work = |job: &Job| hold_one(runner, job, store, plan, &watchdog, early);
+        let each = |job: Job, held: Held| {
+            progress.lock().expect("progress does not panic").trial(&held.ruled);
+            let failed = held.ruled.came != Came::AsExpected;
+            let is_told = self.voice.json(&TrialLine::new(&job.loaded.scenario, &held.ruled));
+            let tally = Tally::of(&held.ruled);
+            // A noted trial is not held again, so nobody would ever get a line that is not out before.
+            if let Some(file) = file.as_deref_mut().filter(|_| is_told && !held.was_cut_off)
+                && let Err(error) = file.note(&keys[job.scenario], job.seed, tally.clone())
+            {
+                troubles.push((
+                    Exit::Internal,
+                    format!("error: the progress of the sweep cannot be written: {error}"),
+                ));
+            }
+            tallies[job.scenario].merge(tally);
+            troubles.extend(held.troubles);
+            verified += u64::from(held.verified);
+            if let (Some(word), Some(record)) = (&job.loaded.scenario.compare, held.compared) {
+                compared.entry(word.clone()).or_default().push(record);
+            }
+            // A trial that was cut off is not finished.
+            ended_early |= held.was_cut_off;
+            if failed && plan.fail_fast {
+                ended_early = true;
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        };
+        thread::scope(|scope| {
+            let _ending = watchdog.ending();
+            scope.spawn(|| watchdog.patrol(&progress));
+            in_order(plan.jobs, jobs, work, each);
+        });
+        progress.into_inner().expect("progress does not panic").end();
         self.verified = verified;
         for (word, records) in compared.iter().filter(|(_, records)| records.len() > 1) {
             if let Err(error) = self.store.compare(word, records) {
@@ -249,7 +282,7 @@ impl Run<'_> {
         ended_early
     }
 
-    /// Holds the first failures of each signature again, for their files.
+    /// Holds those first failures of each signature again that have no files yet.
     fn keep_failures(&mut self, tallies: &[Tally]) {
         let mut wanted: BTreeMap<&str, Vec<(usize, u64)>> = BTreeMap::new();
         for (scenario, tally) in tallies.iter().enumerate() {
@@ -261,7 +294,9 @@ impl Run<'_> {
         let jobs = wanted
             .into_values()
             .flat_map(|trials| trials.into_iter().take(tally::Group::KEPT));
+        let early = self.early.get_mut().expect(WHOLE);
         let jobs: Vec<Job> = jobs
+            .filter(|trial| !early.done.contains(trial))
             .map(|(scenario, seed)| Job {
                 scenario,
                 loaded: Arc::clone(&self.plan.scenarios[scenario].0),
@@ -273,15 +308,21 @@ impl Run<'_> {
             .collect();
         let (runner, store) = (self.runner, &self.store);
         let mut troubles = Vec::new();
-        in_order(
-            self.plan.jobs,
-            jobs.into_iter(),
-            |job| keep_again(runner, job, store, None),
-            |_, mut found| {
-                troubles.append(&mut found);
-                ControlFlow::Continue(())
-            },
-        );
+        let progress = Progress::new(jobs.len() as u64, self.voice.terminal, self.voice.is_quiet());
+        let progress = Mutex::new(progress.of_files());
+        let watchdog = Watchdog::new(None);
+        let each = |_, mut found: Vec<_>| {
+            progress.lock().expect("progress does not panic").files();
+            troubles.append(&mut found);
+            ControlFlow::Continue(())
+        };
+        thread::scope(|scope| {
+            let _ending = watchdog.ending();
+            scope.spawn(|| watchdog.patrol(&progress));
+            let work = |job: &Job| keep_again(runner, job, store, &watchdog, None);
+            in_order(self.plan.jobs, jobs.into_iter(), work, each);
+        });
+        progress.into_inner().expect("progress does not panic").end();
         for (exit, text) in troubles {
             self.trouble(exit, &text);
         }
@@ -339,21 +380,38 @@ impl Run<'_> {
     }
 }
 
-fn hold_one(runner: Runner, job: &Job, store: &Store, plan: &RunPlan) -> Held {
+fn hold_one(
+    runner: Runner,
+    job: &Job,
+    store: &Store,
+    plan: &RunPlan,
+    watchdog: &Watchdog,
+    early: &Mutex<Early>,
+) -> Held {
+    let watched = watchdog.watch(&job.loaded.scenario, job.seed, false);
     let wanted = Wanted {
         record: job.record,
-        trace: false,
+        gauge: Some(&watched.gauge),
+        ..Wanted::default()
     };
     let (held, wall) = hold(runner, &job.loaded.scenario, job.seed, wanted);
+    let was_cut_off = watched.gauge.reason().is_some();
+    drop(watched);
     let ruled = judge(job.seed, &held, wall);
+    // Where it was cut off depends on the machine: there is no second time like the first.
+    let is_failure = ruled.came != Came::AsExpected && !was_cut_off;
     let mut troubles = match &held {
         Ok(outcome) if job.record => keep(job, outcome, store),
-        Ok(outcome) if plan.mode != Mode::Sweep && ruled.came != Came::AsExpected => {
-            keep_again(runner, job, store, Some(outcome))
+        Ok(outcome) if is_failure && (plan.mode != Mode::Sweep || early.lock().expect(WHOLE).is_first(job, &ruled)) => {
+            keep_again(runner, job, store, watchdog, Some(outcome))
         }
         Ok(_) | Err(_) => Vec::new(),
     };
-    if job.verify {
+    if was_cut_off {
+        early.lock().expect(WHOLE).done.insert((job.scenario, job.seed));
+    }
+    let verified = job.verify && !was_cut_off;
+    if verified {
         troubles.extend(verify(job, &ruled, &plan.quirks));
     }
     let compared = held.ok().and_then(|outcome| outcome.record).filter(|_| job.compared);
@@ -361,7 +419,8 @@ fn hold_one(runner: Runner, job: &Job, store: &Store, plan: &RunPlan) -> Held {
         ruled,
         troubles,
         compared,
-        verified: job.verify,
+        verified,
+        was_cut_off,
     }
 }
 
@@ -389,14 +448,23 @@ fn verify(job: &Job, ruled: &Ruled, quirks: &[String]) -> Option<(Exit, String)>
 
 /// Holds a trial a second time, with its record, and keeps its files. `before` is the first time's outcome, if it is
 /// still there: the two must be the same.
-fn keep_again(runner: Runner, job: &Job, store: &Store, before: Option<&Outcome>) -> Vec<(Exit, String)> {
+fn keep_again(
+    runner: Runner,
+    job: &Job,
+    store: &Store,
+    watchdog: &Watchdog,
+    before: Option<&Outcome>,
+) -> Vec<(Exit, String)> {
+    // Until the files are there.
+    let watched = watchdog.watch(&job.loaded.scenario, job.seed, true);
     let (held, _) = hold(
         runner,
         &job.loaded.scenario,
         job.seed,
         Wanted {
             record: true,
-            trace: false,
+            gauge: Some(&watched.gauge),
+            ..Wanted::default()
         },
     );
     let Ok(outcome) = held else {

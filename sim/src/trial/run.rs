@@ -115,7 +115,7 @@ impl Trial {
             }
             let wanted = Wanted {
                 record: self.keep == Keep::Everything,
-                trace: false,
+                ..Wanted::default()
             };
             let held = self.hold_seed(&scenario, *seed, wanted)?;
             let kept = match self.keep {
@@ -165,6 +165,7 @@ impl Trial {
         let wanted = Wanted {
             record,
             trace: is_traced,
+            gauge: None,
         };
         let trace = self.folder().join(&scenario.name).join(format!(".{seed}.trace.part"));
         let hold = || self.hold_seed(scenario, seed, wanted);
@@ -193,7 +194,7 @@ impl Trial {
     }
 
     /// Runs one trial. A panic that no program's process could be ended for is its outcome.
-    pub(super) fn hold_seed(&self, scenario: &Scenario, seed: u64, wanted: Wanted) -> Result<Outcome, Panic> {
+    pub(super) fn hold_seed(&self, scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Result<Outcome, Panic> {
         let plan = nemesis::plan(scenario, seed);
         let own = Own {
             programs: &self.programs,
@@ -234,7 +235,7 @@ impl Trial {
     fn keep_again(&self, scenario: &Scenario, seed: u64, digest: u64) -> (Option<PathBuf>, Vec<String>) {
         let wanted = Wanted {
             record: true,
-            trace: false,
+            ..Wanted::default()
         };
         match self.hold_seed(scenario, seed, wanted) {
             Ok(again) if again.digest == digest => self.keep_files(scenario, &again),

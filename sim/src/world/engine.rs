@@ -21,6 +21,7 @@ use super::node::{Costs, Kind, Node};
 use super::queue::Queue;
 use super::strike::Strikes;
 use super::{End, Midwife, Report, Setup, server_name, servers};
+use crate::gauge::{self, Gauge};
 use crate::history::{Observer, SimTime};
 use crate::program::station::{Client, Running, Shared, SleeperId};
 use crate::program::{Cast, Role};
@@ -75,6 +76,9 @@ pub(super) struct World<'a, O> {
     records_sent: u64,
     /// The limit of simulated time.
     last_moment: u64,
+    gauge: Option<&'a Gauge>,
+    /// The event at which it is looked at next.
+    next_look: u64,
     end: Option<End>,
 }
 
@@ -175,6 +179,8 @@ impl<'a, O: Observer> World<'a, O> {
             memory: 0,
             records_sent: 0,
             last_moment: SimTime::after(scenario.limits.sim_time).0,
+            gauge: setup.gauge,
+            next_look: 0,
             end: None,
         }
     }
@@ -184,6 +190,11 @@ impl<'a, O: Observer> World<'a, O> {
         self.run_programs().await;
         loop {
             if let Some(end) = self.end.take().or_else(|| self.exceeded_limit()) {
+                return end;
+            }
+            if self.step >= self.next_look
+                && let Some(end) = self.look_at_gauge()
+            {
                 return end;
             }
             if self.has_own_programs {
@@ -391,6 +402,12 @@ impl<'a, O: Observer> World<'a, O> {
             return None;
         };
         Some(End::Limit(words))
+    }
+
+    fn look_at_gauge(&mut self) -> Option<End> {
+        self.next_look = self.step + gauge::EVENTS;
+        let reason = self.gauge?.note(self.step, self.now)?;
+        Some(End::Limit(reason.to_owned()))
     }
 
     fn finish(self, end: End) -> (Report, O) {

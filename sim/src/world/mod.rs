@@ -35,6 +35,7 @@ use broker_core::random::Random;
 use broker_core::types::NodeId;
 
 use crate::fault::FaultPlan;
+use crate::gauge::Gauge;
 use crate::history::{Observer, SimTime};
 use crate::program::{OwnProgram, cast};
 use crate::scenario::{Cluster, Scenario};
@@ -53,6 +54,8 @@ pub struct Setup<'a> {
     pub seed: u64,
     /// Gives every delivered event and fact to `tracing`, target `trial`.
     pub trace: bool,
+    /// Shows how far the run is, and can cut it off.
+    pub gauge: Option<&'a Gauge>,
 }
 
 /// What is known of a run besides what its observer saw.

@@ -25,6 +25,7 @@ pub fn ping_pong(messages: u64) -> u64 {
         plan: &Vec::new(),
         seed: 1,
         trace: false,
+        gauge: None,
     };
     let birth = |birth: Birth| -> Box<dyn Machine> { Box::new(Ping::new(birth.id)) };
     let (report, NobodyLooks) = engine::hold(setup, cast(&scenario, &[]), Box::new(birth), NobodyLooks);

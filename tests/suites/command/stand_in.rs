@@ -13,7 +13,7 @@ use sim::trial::{Judgement, Outcome, Verdict, Wanted, Word};
 use sim::verdict::{Check, Finding, Findings, Ruling};
 
 /// An outcome that follows from the scenario's `teaches` line.
-pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
+pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Outcome {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let calls = CALLS.fetch_add(1, Ordering::SeqCst);
     let mut findings = Findings::default();
@@ -58,6 +58,14 @@ pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted) -> Outcome {
                 verdict = Verdict::Inconclusive {
                     reason: "the limit of 5 events".to_owned(),
                 }
+            }
+            "lasts" => {
+                let gauge = wanted.gauge.expect("a run watches its trials");
+                while gauge.reason().is_none() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                let reason = gauge.reason().unwrap_or_default().to_owned();
+                verdict = Verdict::Inconclusive { reason };
             }
             "panics" => panic!("seed {seed} broke it"),
             "slow" => thread::sleep(Duration::from_millis(4)),

@@ -18,6 +18,8 @@ pub const TESTS: &[(&str, Test)] = tests![
     two_sweeps_in_one_folder_both_end,
     another_scenario_or_quirk_does_not_resume,
     a_sweep_compares_a_sample_with_a_second_process,
+    a_trial_over_the_wall_limit_is_not_finished,
+    the_first_failure_has_files_while_others_run,
     a_sweeps_memory_does_not_grow_with_its_seeds,
 ];
 
@@ -168,6 +170,39 @@ fn another_scenario_or_quirk_does_not_resume(place: &Place) {
     assert!(!skips("--quirk ack-before-isr"));
     place.scenario("slow", "slow", "duration = \"61s\"");
     assert!(!skips(""));
+}
+
+fn a_trial_over_the_wall_limit_is_not_finished(place: &Place) {
+    place.scenario("long", "lasts/4", "");
+    for skipped in ["", "7 trials skipped"] {
+        let said = place.trial("run scenarios --seeds 1..10 --wall-limit 400ms --out sweep");
+        let said = said.ended(2);
+        let told = "inconclusive: more than 400ms of wall time";
+        assert!(said.out.contains(told) && said.out.contains(skipped), "{}", said.out);
+        assert_eq!(place.files(), ["sweep/sweep.jsonl"]);
+    }
+    let said = place.trial("run scenarios --seed 1 --wall-limit 0s").ended(64);
+    assert!(said.err.contains("give a time above zero"), "{}", said.err);
+    let said = place.trial("run scenarios --seed 1 --wall-limit 5").ended(64);
+    assert!(said.err.contains("`5` has no unit; units: w, d, h"), "{}", said.err);
+}
+
+fn the_first_failure_has_files_while_others_run(place: &Place) {
+    place.scenario("bad", "loses/100000 slow", "");
+    let mut child = place.command("run scenarios --seeds 0..100000 --jobs 1 --verify-every 0 --out sweep");
+    let mut child = child.stdout(Stdio::null()).spawn().expect("the process starts");
+    let record = place.0.join("sweep/bad/0/record.json");
+    let is_there = (0..1_000).any(|_| {
+        thread::sleep(Duration::from_millis(50));
+        record.is_file()
+    });
+    let is_running = child.try_wait().expect("it can be asked").is_none();
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    assert!(
+        is_there && is_running,
+        "the files: {is_there}, still running: {is_running}"
+    );
 }
 
 fn a_sweeps_memory_does_not_grow_with_its_seeds(place: &Place) {

@@ -56,6 +56,7 @@ fn held(worker: &str) -> Scribe {
         plan: &plan,
         seed: 1,
         trace: false,
+        gauge: None,
     };
     world::run(setup, Scribe::default()).1
 }

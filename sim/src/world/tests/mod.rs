@@ -352,6 +352,7 @@ impl Stage {
             plan: &self.plan,
             seed: self.seed,
             trace,
+            gauge: None,
         };
         let witness = Witness {
             settles_at: self.settles_at.as_nanos() as u64,
