@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::Exit;
+use super::filter::Filter;
 use super::moment::Moment;
 use crate::scenario::{shipped, units};
 pub use crate::sweep::seed::{Seed, SeedError, SeedRange};
@@ -33,6 +34,10 @@ pub enum Verb {
         /// The scenarios that `trial` brings along; PATHS are then names, or folders of names, among them
         #[arg(long)]
         shipped: bool,
+        /// Only scenarios that FILTER means: a part of the name; a pattern with `*` and `?` for all of it; `check:NAME`, those that
+        /// expect, forbid or bound the check. `!` before it leaves out. May be repeated: any may mean it, none may leave it out
+        #[arg(short = 'E', long = "filter", value_name = "FILTER")]
+        filters: Vec<Filter>,
     },
     /// Tell what a check, a quirk, a fault, or a key of a scenario file means
     Explain {
@@ -56,6 +61,10 @@ pub struct RunArgs {
     /// The scenarios that `trial` brings along; PATHS are then names, or folders of names, among them
     #[arg(long)]
     pub shipped: bool,
+    /// Only scenarios that FILTER means: a part of the name; a pattern with `*` and `?` for all of it; `check:NAME`, those that
+    /// expect, forbid or bound the check. `!` before it leaves out. May be repeated: any may mean it, none may leave it out
+    #[arg(short = 'E', long = "filter", value_name = "FILTER")]
+    pub filters: Vec<Filter>,
     /// One seed for every scenario: decimal, hex (0x…) or a 40-digit commit id [default: the scenario's own seeds]
     #[arg(long, conflicts_with = "seeds", value_name = "SEED")]
     pub seed: Option<Seed>,

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use broker_core::config::Quirks;
 
 use super::exit::Exit;
+use super::filter::Filter;
 use super::meanings;
-use super::plan::PlanError;
+use super::plan::{PlanError, selected};
 use super::voice::Voice;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{find, load};
@@ -20,8 +21,8 @@ use crate::verdict::Check;
 const SCENARIOS: &str = "scenarios";
 
 /// Lists the scenarios of `paths`, and all checks, quirks and faults. Without paths there need not be scenarios: all else
-/// is known everywhere.
-pub fn list(paths: &[PathBuf]) -> Exit {
+/// is known everywhere. With filters only the scenarios that they mean are listed.
+pub fn list(paths: &[PathBuf], filters: &[Filter]) -> Exit {
     let mut voice = Voice::new(false, false);
     let found = match paths {
         [] => find(&[PathBuf::from(SCENARIOS)]),
@@ -39,19 +40,26 @@ pub fn list(paths: &[PathBuf]) -> Exit {
         }
     };
     let mut exit = Exit::AsExpected;
-    let mut scenarios = Vec::new();
+    let mut all = Vec::new();
     for found in found {
         match load(&found) {
-            Ok(loaded) => scenarios.push((loaded.scenario.name, loaded.scenario.teaches)),
+            Ok(loaded) => all.push(loaded),
             Err(error) => {
                 voice.tell(error.render(voice.terminal));
                 exit = Exit::Usage;
             }
         }
     }
+    let scenarios = match selected(all, filters) {
+        Ok(scenarios) => scenarios,
+        Err(error) => {
+            voice.tell(error.render(voice.terminal));
+            return voice.end(exit.or_worse(error.exit()));
+        }
+    };
     let borrowed: Vec<(&str, &str)> = scenarios
         .iter()
-        .map(|(name, teaches)| (name.as_str(), teaches.as_str()))
+        .map(|loaded| (loaded.scenario.name.as_str(), loaded.scenario.teaches.as_str()))
         .collect();
     let checks: Vec<(&str, &str)> = Check::ALL.iter().map(|(_, name, meaning)| (*name, *meaning)).collect();
     let faults: Vec<(&str, &str)> = FAULT_KINDS
@@ -66,6 +74,7 @@ pub fn list(paths: &[PathBuf]) -> Exit {
     ];
     let parts: Vec<String> = parts
         .into_iter()
+        .filter(|(title, _)| filters.is_empty() || *title == "scenarios")
         .filter(|(_, entries)| !entries.is_empty())
         .map(|(title, entries)| columns(title, entries))
         .collect();

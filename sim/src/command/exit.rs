@@ -15,7 +15,7 @@ pub enum Exit {
     Inconclusive = 2,
     /// 3: one seed gave two different runs.
     NotDeterministic = 3,
-    /// 4: nothing was selected: a folder without scenarios, an empty range of seeds.
+    /// 4: nothing was selected: a folder without scenarios, filters that mean none, an empty range of seeds.
     NothingSelected = 4,
     /// 64: the command line or a scenario file is wrong.
     Usage = 64,

@@ -7,6 +7,7 @@
 mod args;
 mod catalogue;
 mod exit;
+mod filter;
 mod hold;
 mod identity;
 mod line;
@@ -73,7 +74,11 @@ pub fn main_with(runner: Runner) -> ExitCode {
     let exit = match &line.verb {
         Verb::Run(args) => run::run(args, &host),
         Verb::Replay(args) => replay::replay(args, &host),
-        Verb::List { paths, shipped } => catalogue::list(&args::places(paths, *shipped)),
+        Verb::List {
+            paths,
+            shipped,
+            filters,
+        } => catalogue::list(&args::places(paths, *shipped), filters),
         Verb::Explain { name } => catalogue::explain(name),
         Verb::Lint { paths } => lint::lint(paths),
     };

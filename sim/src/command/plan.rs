@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use super::args::{RunArgs, Seed, SeedError, places};
 use super::exit::Exit;
+use super::filter::{Filter, nothing_selected_hint, selects};
 use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{self, Loaded};
 use crate::scenario::parse::{quirk_hint, quirk_set};
+use crate::sweep::failures::counted;
 use crate::sweep::keep::KeepError;
 use broker_core::config::UnknownQuirk;
 
@@ -83,6 +85,14 @@ pub enum PlanError {
     /// `A..A`.
     #[error("the range of seeds {0}..{0} is empty")]
     NoSeeds(u64),
+    /// No scenario is what the filters mean.
+    #[error("no scenario is selected: the filters mean none of {}", counted(*.among as u64, "scenario"))]
+    NoneSelected {
+        /// How many scenarios there are.
+        among: usize,
+        /// The way out.
+        hint: String,
+    },
     /// The place of the results takes no files.
     #[error("failed to {0}")]
     Place(#[from] KeepError),
@@ -93,7 +103,9 @@ impl PlanError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            PlanError::Scenario(ScenarioError::NothingThere { .. }) | PlanError::NoSeeds(_) => Exit::NothingSelected,
+            PlanError::Scenario(ScenarioError::NothingThere { .. })
+            | PlanError::NoSeeds(_)
+            | PlanError::NoneSelected { .. } => Exit::NothingSelected,
             PlanError::Scenario(_)
             | PlanError::Quirk(_)
             | PlanError::SeedVariable(..)
@@ -111,6 +123,7 @@ impl PlanError {
             PlanError::SeedVariable(..) => "unset it, or give `--seed`, which goes before it".to_owned(),
             PlanError::NoSeed => "give `--seed N`, or set TRIAL_SEED".to_owned(),
             PlanError::NoSeeds(_) => "A..B goes from A up to, but not including, B".to_owned(),
+            PlanError::NoneSelected { hint, .. } => hint.clone(),
             PlanError::Place(_) => "choose another place with `--out DIR`".to_owned(),
         };
         format!("error: {self}\n  hint: {hint}\n")
@@ -131,15 +144,17 @@ pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, Plan
             None => (Mode::Own, None),
         },
     };
-    let mut scenarios = Vec::new();
+    let mut all = Vec::new();
     for found in files::find(&places(&args.paths, args.shipped))? {
-        let loaded = with_quirks(files::load(&found)?, &args.quirks)?;
-        let seeds = seeds.clone().unwrap_or_else(|| loaded.scenario.seeds.clone());
-        scenarios.push((Arc::new(loaded), seeds));
+        all.push(with_quirks(files::load(&found)?, &args.quirks)?);
     }
+    let scenarios = selected(all, &args.filters)?.into_iter().map(|loaded| {
+        let seeds = seeds.clone().unwrap_or_else(|| loaded.scenario.seeds.clone());
+        (Arc::new(loaded), seeds)
+    });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(RunPlan {
-        scenarios,
+        scenarios: scenarios.collect(),
         mode,
         jobs: args.jobs.map_or(cores, usize::from),
         fail_fast: args.fail_fast && !args.no_fail_fast,
@@ -149,6 +164,22 @@ pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, Plan
         verify_every: args.verify_every,
         wall_limit: args.wall_limit,
     })
+}
+
+/// The scenarios that the filters mean.
+///
+/// # Errors
+/// When there are scenarios, and the filters mean none of them.
+pub fn selected(mut scenarios: Vec<Loaded>, filters: &[Filter]) -> Result<Vec<Loaded>, PlanError> {
+    let names: Vec<String> = scenarios.iter().map(|loaded| loaded.scenario.name.clone()).collect();
+    scenarios.retain(|loaded| selects(filters, &loaded.scenario));
+    if scenarios.is_empty() && !names.is_empty() {
+        return Err(PlanError::NoneSelected {
+            among: names.len(),
+            hint: nothing_selected_hint(filters, &names),
+        });
+    }
+    Ok(scenarios)
 }
 
 /// The one seed of a replay.

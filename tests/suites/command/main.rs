@@ -16,6 +16,7 @@ mod endings;
 mod place;
 mod replays;
 mod runs;
+mod selection;
 mod stand_in;
 mod sweeps;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         replays::TESTS,
         endings::TESTS,
         catalogue::TESTS,
+        selection::TESTS,
     ];
     let trials = rooms.into_iter().flatten().map(|(name, test)| {
         Trial::test(*name, move || {
