@@ -8,6 +8,7 @@
 //! | [`record`] | the schema, its checks, and the file `record.json` |
 //! | [`numbers`] | numbers as people read them |
 //! | `plot` | throughput, lag and groups over time, as SVG and PNG (feature `plots`) |
+//! | [`run`] | a whole run for pages of CI systems: Markdown, annotations, JUnit XML (feature `junit`) |
 //! | [`summary`] | the table that the command prints after a run |
 //! | [`verdict`] | the word for how a trial came out |
 //! | [`whole`] | files that are there whole or not at all |
@@ -20,6 +21,7 @@ pub mod numbers;
 #[cfg(feature = "plots")]
 pub mod plot;
 pub mod record;
+pub mod run;
 pub mod summary;
 pub mod verdict;
 pub mod whole;

@@ -31,7 +31,7 @@ fn sgr(word: Word) -> &'static str {
 }
 
 /// Anomalies of one check that one clause allows.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AllowedCount {
     /// The check.
     pub check: String,
@@ -79,7 +79,7 @@ impl MeasuredRange {
 }
 
 /// One scenario's trials.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct SummaryRow {
     /// The scenario's name.
     pub scenario: String,
@@ -105,6 +105,35 @@ pub struct SummaryRow {
     pub groups: GroupTotals,
     /// What the measures came to, each with figure, bounds and time.
     pub measures: Vec<(String, MeasuredRange)>,
+}
+
+impl SummaryRow {
+    /// Adds other trials of the same scenario: figures are summed up, the worse verdict and its detail stay.
+    pub fn merge(&mut self, other: SummaryRow) {
+        if other.verdict > self.verdict {
+            self.verdict = other.verdict;
+            self.detail = other.detail;
+        }
+        self.trials += other.trials;
+        for allowed in other.allowed {
+            match self.allowed.iter_mut().find(|known| known.check == allowed.check) {
+                Some(known) => known.count += allowed.count,
+                None => self.allowed.push(allowed),
+            }
+        }
+        self.sim_seconds += other.sim_seconds;
+        self.wall_seconds += other.wall_seconds;
+        self.records += other.records;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.groups += other.groups;
+        for (measure, range) in other.measures {
+            match self.measures.iter_mut().find(|(known, _)| *known == measure) {
+                Some((_, known)) => known.merge(range),
+                None => self.measures.push((measure, range)),
+            }
+        }
+    }
 }
 
 /// The table, `width` terminal columns wide, with a newline at its end. Long names and details are cut with `…`;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::exit::Exit;
 use super::filter::Filter;
 use super::moment::Moment;
+use super::shard::Shard;
 use crate::scenario::{shipped, units};
 pub use crate::sweep::seed::{Seed, SeedError, SeedRange};
 
@@ -27,6 +28,15 @@ pub enum Verb {
     Run(RunArgs),
     /// Hold one trial again
     Replay(ReplayArgs),
+    /// Put the summaries of the shards of a run together
+    Merge(MergeArgs),
+    /// Print what completes `trial` in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
     /// List scenarios with what they teach, checks, quirks and faults
     List {
         /// Scenario files or folders [default: scenarios, if it is there]
@@ -65,6 +75,12 @@ pub struct RunArgs {
     /// expect, forbid or bound the check. `!` before it leaves out. May be repeated: any may mean it, none may leave it out
     #[arg(short = 'E', long = "filter", value_name = "FILTER")]
     pub filters: Vec<Filter>,
+    /// One part of the run, of n: together they are the whole, and `trial merge` puts their summaries together
+    #[arg(long, value_name = "m/n")]
+    pub shard: Option<Shard>,
+    /// Go on with further seeds, one of each scenario in turn, for this long: `10m`
+    #[arg(long = "for", value_name = "TIME", value_parser = time, conflicts_with_all = ["seed", "seeds"])]
+    pub time: Option<Duration>,
     /// One seed for every scenario: decimal, hex (0x…) or a 40-digit commit id [default: the scenario's own seeds]
     #[arg(long, conflicts_with = "seeds", value_name = "SEED")]
     pub seed: Option<Seed>,
@@ -81,11 +97,20 @@ pub struct RunArgs {
     #[arg(long, overrides_with = "fail_fast")]
     pub no_fail_fast: bool,
     /// How long one trial may take, in wall time (`10m`): a longer one is cut off, and inconclusive [default: no limit]
-    #[arg(long, value_name = "TIME", value_parser = wall_limit)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub wall_limit: Option<Duration>,
     /// Where results go [default: trial-runs/<time>, for a sweep trial-runs/sweeps/<hash>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub publish: PublishArgs,
+    /// How to speak: `ci` is for CI systems: results in `trial-runs/ci` (or `--out`) with `junit.xml`, lines instead of a
+    /// bar, and under GitHub Actions annotations and the page of the job
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub profile: Option<Profile>,
+    /// Keep the files of so many failing trials at the most, and of 10 of one signature
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub keep_at_most: u64,
     /// Plant a defect, besides the scenario's own; may be repeated
     #[arg(long = "quirk", value_name = "NAME")]
     pub quirks: Vec<String>,
@@ -103,11 +128,44 @@ pub struct RunArgs {
     pub verify_every: u64,
 }
 
-/// Reads a time above zero.
-fn wall_limit(text: &str) -> Result<Duration, String> {
+/// Where results go besides the terminal.
+#[derive(Args, Clone, PartialEq, Eq, Debug, Default)]
+pub struct PublishArgs {
+    /// Write JUnit XML: a test suite for each folder of scenarios, a test case for each scenario
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Append a summary in Markdown, as to `$GITHUB_STEP_SUMMARY`
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Print a line of GitHub's workflow commands for each failed scenario
+    #[arg(long)]
+    pub annotations: bool,
+}
+
+/// `trial merge`
+#[derive(Args, Debug)]
+pub struct MergeArgs {
+    /// The folders of the shards (their `--out`)
+    #[arg(required = true)]
+    pub folders: Vec<PathBuf>,
+    /// Where the summary of the whole goes
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub publish: PublishArgs,
+}
+
+/// A set of defaults.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profile {
+    /// For CI systems.
+    Ci,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
     match units::duration(text) {
         Ok(Duration::ZERO) => Err("give a time above zero".to_owned()),
-        Ok(limit) => Ok(limit),
+        Ok(time) => Ok(time),
         Err(why) => Err(format!("{why}; {}", units::TIMES)),
     }
 }

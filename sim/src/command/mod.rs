@@ -13,12 +13,15 @@ mod identity;
 mod line;
 mod lint;
 mod meanings;
+mod merge;
 mod moment;
 mod plan;
 mod progress;
+mod publish;
 mod replay;
 mod resume;
 mod run;
+mod shard;
 mod summary;
 mod trace;
 mod verify;
@@ -26,10 +29,11 @@ mod voice;
 mod wall;
 mod watchdog;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 pub use crate::sweep::{Came, Panic, Ruled, judge};
 use args::{CommandLine, Verb};
@@ -45,6 +49,10 @@ struct Host {
     runner: Runner,
     /// The value of `TRIAL_SEED`.
     seed_variable: Option<String>,
+    /// Whether GitHub Actions runs it.
+    on_github: bool,
+    /// Where GitHub Actions takes the page of the job from.
+    job_page: Option<PathBuf>,
 }
 
 /// The whole command, with the process's arguments.
@@ -57,7 +65,12 @@ pub fn main() -> ExitCode {
 #[must_use]
 pub fn main_with(runner: Runner) -> ExitCode {
     let seed_variable = std::env::var_os("TRIAL_SEED").map(|seed| seed.to_string_lossy().into_owned());
-    let host = Host { runner, seed_variable };
+    let host = Host {
+        runner,
+        seed_variable,
+        on_github: std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+        job_page: std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+    };
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => {
@@ -79,6 +92,15 @@ pub fn main_with(runner: Runner) -> ExitCode {
             shipped,
             filters,
         } => catalogue::list(&args::places(paths, *shipped), filters),
+        Verb::Merge(args) => merge::merge(args, &host),
+        Verb::Completions { shell } => {
+            clap_complete::generate(*shell, &mut CommandLine::command(), "trial", &mut std::io::stdout());
+            Exit::AsExpected
+        }
+        Verb::Man => match merge::manual() {
+            Ok(()) => Exit::AsExpected,
+            Err(_) => Exit::Internal,
+        },
         Verb::Explain { name } => catalogue::explain(name),
         Verb::Lint { paths } => lint::lint(paths),
     };

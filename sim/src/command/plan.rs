@@ -8,6 +8,8 @@ use std::sync::Arc;
 use super::args::{RunArgs, Seed, SeedError, places};
 use super::exit::Exit;
 use super::filter::{Filter, nothing_selected_hint, selects};
+use super::shard::Shard;
+use crate::scenario::Expectation;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{self, Loaded};
 use crate::scenario::parse::{quirk_hint, quirk_set};
@@ -22,6 +24,8 @@ pub struct RunPlan {
     pub scenarios: Vec<(Arc<Loaded>, Range<u64>)>,
     /// Which seeds these are.
     pub mode: Mode,
+    /// The part of them that is held.
+    pub shard: Option<Shard>,
     /// How many trials are held at the same time.
     pub jobs: usize,
     /// Whether the first failure ends it.
@@ -32,6 +36,10 @@ pub struct RunPlan {
     pub quirks: Vec<String>,
     /// Whether the files of passing trials are kept too.
     pub keep: bool,
+    /// Of how many failing trials files are kept.
+    pub keep_at_most: u64,
+    /// Whether progress is told in lines, whatever listens.
+    pub plain: bool,
     /// One trial in so many is compared with the same trial in a second process; 0 for none.
     pub verify_every: u64,
     /// How long one trial may take, in wall time.
@@ -47,6 +55,8 @@ pub enum Mode {
     One,
     /// A range for all, resumable.
     Sweep,
+    /// Further and further ones, until this much wall time has passed.
+    For(Duration),
 }
 
 impl RunPlan {
@@ -130,12 +140,16 @@ impl PlanError {
     }
 }
 
+/// Where `--profile ci` puts the results of a run.
+pub const CI_FOLDER: &str = "trial-runs/ci";
+
 /// What `trial run` is to hold. `seed_variable` is the value of `TRIAL_SEED`, which `--seed` and `--seeds` go before.
 ///
 /// # Errors
 /// When a scenario, a quirk or a seed is wrong.
 pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, PlanError> {
     let (mode, seeds) = match (&args.seed, &args.seeds) {
+        _ if args.time.is_some() => (Mode::For(args.time.unwrap_or_default()), None),
         (Some(seed), _) => (Mode::One, Some(only(*seed))),
         (None, Some(range)) if range.0.is_empty() => return Err(PlanError::NoSeeds(range.0.start)),
         (None, Some(range)) => (Mode::Sweep, Some(range.0.clone())),
@@ -148,19 +162,36 @@ pub fn plan(args: &RunArgs, seed_variable: Option<&str>) -> Result<RunPlan, Plan
     for found in files::find(&places(&args.paths, args.shipped))? {
         all.push(with_quirks(files::load(&found)?, &args.quirks)?);
     }
-    let scenarios = selected(all, &args.filters)?.into_iter().map(|loaded| {
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    let selected = selected(all, &args.filters)?.into_iter().enumerate();
+    let scenarios = selected.map(|(place, loaded)| {
         let seeds = seeds.clone().unwrap_or_else(|| loaded.scenario.seeds.clone());
+        let seeds = match mode {
+            Mode::For(_) => shard.unending(seeds.start),
+            Mode::Own | Mode::One | Mode::Sweep => {
+                let is_cut = loaded.scenario.expect == Expectation::Pass;
+                shard.part(place, seeds, is_cut)
+            }
+        };
         (Arc::new(loaded), seeds)
     });
+    // Others have those of which no seed is left.
+    let scenarios = scenarios.filter(|(_, seeds)| !seeds.is_empty());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(RunPlan {
         scenarios: scenarios.collect(),
         mode,
+        shard: args.shard,
         jobs: args.jobs.map_or(cores, usize::from),
         fail_fast: args.fail_fast && !args.no_fail_fast,
-        out: args.out.clone(),
+        out: args
+            .out
+            .clone()
+            .or_else(|| args.profile.map(|_| PathBuf::from(CI_FOLDER))),
         quirks: once_each(&args.quirks),
         keep: args.keep,
+        keep_at_most: args.keep_at_most,
+        plain: args.profile.is_some(),
         verify_every: args.verify_every,
         wall_limit: args.wall_limit,
     })

@@ -15,7 +15,8 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub struct Progress {
     shown: Shown,
     stopwatch: Stopwatch,
-    total: u64,
+    /// Unknown if only the time ends the run.
+    total: Option<u64>,
     /// What is counted.
     what: &'static str,
     held: u64,
@@ -33,13 +34,20 @@ enum Shown {
 impl Progress {
     /// Of a run of `total` trials.
     #[must_use]
-    pub fn new(total: u64, terminal: bool, quiet: bool) -> Progress {
+    pub fn new(total: Option<u64>, terminal: bool, quiet: bool) -> Progress {
         let shown = match (quiet, terminal) {
             (true, _) => Shown::Nothing,
             (false, false) => Shown::Lines { last: Duration::ZERO },
             (false, true) => {
-                let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} · {msg} · {eta} left");
-                let bar = ProgressBar::new(total).with_style(style.expect("the template is right"));
+                let (bar, template) = match total {
+                    Some(total) => (
+                        ProgressBar::new(total),
+                        "{wide_bar} {human_pos}/{human_len} · {msg} · {eta} left",
+                    ),
+                    None => (ProgressBar::no_length(), "{spinner} {human_pos} trials · {msg}"),
+                };
+                let style = ProgressStyle::with_template(template);
+                let bar = bar.with_style(style.expect("the template is right"));
                 bar.enable_steady_tick(Duration::from_millis(200));
                 Shown::Bar(bar)
             }
@@ -89,8 +97,10 @@ impl Progress {
             Shown::Lines { last } => {
                 if elapsed.saturating_sub(*last) >= LINE_EVERY && !message.is_empty() {
                     *last = elapsed;
-                    let (held, total) = (show_count(self.held), show_count(self.total));
-                    eprintln!("{held}/{total} {}, {message}", self.what);
+                    let of = self
+                        .total
+                        .map_or(String::new(), |total| format!("/{}", show_count(total)));
+                    eprintln!("{}{of} {}, {message}", show_count(self.held), self.what);
                 }
             }
             Shown::Bar(bar) => {

@@ -3,6 +3,7 @@
 use core::ops::{ControlFlow, Range};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -15,7 +16,9 @@ use super::identity::{self, Hash};
 use super::line::TrialLine;
 use super::plan::{Mode, PlanError, RunPlan, plan};
 use super::progress::Progress;
+use super::publish::{self, Publish};
 use super::resume::SweepFile;
+use super::shard::Shard;
 use super::summary::{Standing, failures};
 use super::verify::Again;
 use super::voice::Voice;
@@ -23,7 +26,7 @@ use super::wall;
 use super::watchdog::Watchdog;
 use super::{Host, TABLE_WIDTH};
 use crate::scenario::files::Loaded;
-use crate::scenario::units::show_count;
+use crate::scenario::units::{show_count, show_duration};
 use crate::sweep::failures::counted;
 use crate::sweep::keep::{KeepError, Store};
 use crate::sweep::pool::in_order;
@@ -50,20 +53,26 @@ pub fn run(args: &RunArgs, host: &Host) -> Exit {
             return voice.end(error.exit());
         }
     };
+    let part = plan.shard.map_or(String::new(), |shard| format!(", shard {shard}"));
+    let trials = match plan.mode {
+        Mode::For(time) => format!("trials for {}", show_duration(time)),
+        Mode::Own | Mode::One | Mode::Sweep => counted(plan.trials(), "trial"),
+    };
     voice.remark(format!(
-        "trial {}: {}, {}",
+        "trial {}: {}, {trials}{part}",
         identity::build(),
         counted(plan.scenarios.len() as u64, "scenario"),
-        counted(plan.trials(), "trial")
     ));
     let exit = Run {
         plan: &plan,
         runner: host.runner,
         store,
+        publish: Publish::new(&args.publish, plan.out.as_deref(), args.profile, host),
         voice: &mut voice,
         exit: Exit::AsExpected,
         verified: 0,
         early: Mutex::default(),
+        kept: AtomicU64::new(0),
     }
     .hold_all(sweep_file);
     voice.end(exit)
@@ -137,11 +146,14 @@ struct Run<'a> {
     plan: &'a RunPlan,
     runner: Runner,
     store: Store,
+    publish: Publish,
     voice: &'a mut Voice,
     exit: Exit,
     /// How many trials were compared with a second process.
     verified: u64,
     early: Mutex<Early>,
+    /// Of how many failing trials files were wanted.
+    kept: AtomicU64,
 }
 
 /// Why the list of files that are there can be had.
@@ -211,16 +223,18 @@ impl Run<'_> {
         tallies: &mut [Tally],
         mut file: Option<&mut SweepFile>,
     ) -> bool {
-        let total = todo.iter().map(|(_, seeds)| seeds.end - seeds.start).sum();
-        let progress = Mutex::new(Progress::new(total, self.voice.terminal, self.voice.is_quiet()));
+        let total = match self.plan.mode {
+            Mode::For(_) => None,
+            _ => Some(todo.iter().map(|(_, seeds)| seeds.end - seeds.start).sum()),
+        };
+        let bar = self.voice.terminal && !self.plan.plain;
+        let progress = Mutex::new(Progress::new(total, bar, self.voice.is_quiet()));
         let watchdog = Watchdog::new(self.plan.wall_limit);
-        let (plan, runner, early) = (self.plan, self.runner, &self.early);
-        let jobs = todo
-            .iter()
-            .flat_map(|(scenario, seeds)| seeds.clone().map(move |seed| (scenario, seed)));
+        let (plan, runner, early, kept) = (self.plan, self.runner, &self.early, &self.kept);
+        let jobs = order(plan.mode, todo);
         let jobs = (0..).zip(jobs).map(|(place, (scenario, seed))| {
             let (loaded, own) = &plan.scenarios[*scenario];
-            let first = plan.mode != Mode::Sweep && seed == own.start;
+            let first = matches!(plan.mode, Mode::Own | Mode::One) && seed == own.start;
             Job {
                 scenario: *scenario,
                 loaded: Arc::clone(loaded),
@@ -235,7 +249,7 @@ impl Run<'_> {
         let mut troubles = Vec::new();
         let mut verified = 0;
         let mut compared: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
-        let work = |job: &Job| hold_one(runner, job, store, plan, &watchdog, early);
+        let work = |job: &Job| hold_one(runner, job, store, plan, &watchdog, (early, kept));
         let each = |job: Job, held: Held| {
             progress.lock().expect("progress does not panic").trial(&held.ruled);
             let failed = held.ruled.came != Came::AsExpected;
@@ -294,8 +308,13 @@ impl Run<'_> {
         let jobs = wanted
             .into_values()
             .flat_map(|trials| trials.into_iter().take(tally::Group::KEPT));
+        let jobs: Vec<(usize, u64)> = jobs.collect();
+        self.kept = AtomicU64::new(jobs.len() as u64);
+        let most = usize::try_from(self.plan.keep_at_most).unwrap_or(usize::MAX);
         let early = self.early.get_mut().expect(WHOLE);
         let jobs: Vec<Job> = jobs
+            .into_iter()
+            .take(most)
             .filter(|trial| !early.done.contains(trial))
             .map(|(scenario, seed)| Job {
                 scenario,
@@ -308,7 +327,11 @@ impl Run<'_> {
             .collect();
         let (runner, store) = (self.runner, &self.store);
         let mut troubles = Vec::new();
-        let progress = Progress::new(jobs.len() as u64, self.voice.terminal, self.voice.is_quiet());
+        let progress = Progress::new(
+            Some(jobs.len() as u64),
+            self.voice.terminal && !self.plan.plain,
+            self.voice.is_quiet(),
+        );
         let progress = Mutex::new(progress.of_files());
         let watchdog = Watchdog::new(None);
         let each = |_, mut found: Vec<_>| {
@@ -358,7 +381,17 @@ impl Run<'_> {
             }
         }
         let held: u64 = tallies.iter().map(|tally| tally.trials).sum();
-        if held < plan.trials() {
+        if let Mode::For(_) = plan.mode {
+            let rounds = tallies.iter().map(|tally| tally.trials);
+            let (least, most) = (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0));
+            let of = if least == most {
+                format!("{most}")
+            } else {
+                format!("{least} to {most}")
+            };
+            self.voice
+                .say(format!("of each scenario {of} seeds from its first on were held"));
+        } else if held < plan.trials() {
             self.voice.say(format!(
                 "{} not held: the first failure ended the run",
                 counted(plan.trials() - held, "trial")
@@ -370,6 +403,14 @@ impl Run<'_> {
                 counted(self.verified, "trial")
             ));
         }
+        let kept = self.kept.load(Ordering::Relaxed);
+        if kept > plan.keep_at_most {
+            self.voice.say(format!(
+                "files of {} are not kept (--keep-at-most {}): any of them can be held again by its seed",
+                counted(kept - plan.keep_at_most, "more failing trial"),
+                plan.keep_at_most
+            ));
+        }
         let failures = failures(&standings, &self.store, &plan.quirks);
         if !failures.is_empty() {
             self.voice.say(format!("\n{failures}"));
@@ -377,7 +418,28 @@ impl Run<'_> {
         for standing in &standings {
             self.exit = self.exit.or_worse(standing.exit());
         }
+        if let Err(error) = self
+            .publish
+            .write(&publish::summary(&standings, &plan.quirks), self.voice)
+        {
+            self.trouble(Exit::Internal, &format!("error: {error}"));
+        }
     }
+}
+
+/// Scenario and seed of each trial: one scenario after the other, or for a time one seed of each in turn.
+fn order(mode: Mode, todo: &[(usize, Range<u64>)]) -> Box<dyn Iterator<Item = (&usize, u64)> + Send + '_> {
+    let Mode::For(time) = mode else {
+        let trials = todo.iter();
+        return Box::new(trials.flat_map(|(scenario, seeds)| seeds.clone().map(move |seed| (scenario, seed))));
+    };
+    let stopwatch = wall::Stopwatch::start();
+    let rounds = (0..Shard::UNENDING).flat_map(move |round| {
+        let of_round = todo.iter().map(move |(scenario, seeds)| (scenario, seeds, round));
+        of_round
+            .filter_map(|(scenario, seeds, round)| Some((scenario, seeds.clone().nth(usize::try_from(round).ok()?)?)))
+    });
+    Box::new(rounds.take_while(move |_| stopwatch.elapsed() < time))
 }
 
 fn hold_one(
@@ -386,7 +448,7 @@ fn hold_one(
     store: &Store,
     plan: &RunPlan,
     watchdog: &Watchdog,
-    early: &Mutex<Early>,
+    (early, kept): (&Mutex<Early>, &AtomicU64),
 ) -> Held {
     let watched = watchdog.watch(&job.loaded.scenario, job.seed, false);
     let wanted = Wanted {
@@ -403,7 +465,10 @@ fn hold_one(
     let mut troubles = match &held {
         Ok(outcome) if job.record => keep(job, outcome, store),
         Ok(outcome) if is_failure && (plan.mode != Mode::Sweep || early.lock().expect(WHOLE).is_first(job, &ruled)) => {
-            keep_again(runner, job, store, watchdog, Some(outcome))
+            match kept.fetch_add(1, Ordering::Relaxed) < plan.keep_at_most {
+                true => keep_again(runner, job, store, watchdog, Some(outcome)),
+                false => Vec::new(),
+            }
         }
         Ok(_) | Err(_) => Vec::new(),
     };

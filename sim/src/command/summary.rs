@@ -157,7 +157,7 @@ pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) ->
     } else if let Some(standing) = standings.iter().find(|standing| !standing.missing().is_empty()) {
         let seeds = match standing.mode {
             Mode::Sweep => format!(" --seeds {}..{}", standing.seeds.start, standing.seeds.end),
-            Mode::Own | Mode::One => String::new(),
+            Mode::Own | Mode::One | Mode::For(_) => String::new(),
         };
         let _ = writeln!(
             text,

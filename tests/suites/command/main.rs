@@ -12,6 +12,7 @@ macro_rules! tests {
 }
 
 mod catalogue;
+mod ci;
 mod endings;
 mod place;
 mod replays;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         endings::TESTS,
         catalogue::TESTS,
         selection::TESTS,
+        ci::TESTS,
     ];
     let trials = rooms.into_iter().flatten().map(|(name, test)| {
         Trial::test(*name, move || {
