@@ -314,8 +314,8 @@ impl Run<'_> {
         let early = self.early.get_mut().expect(WHOLE);
         let jobs: Vec<Job> = jobs
             .into_iter()
-            .take(most)
             .filter(|trial| !early.done.contains(trial))
+            .take(most.saturating_sub(early.done.len()))
             .map(|(scenario, seed)| Job {
                 scenario,
                 loaded: Arc::clone(&self.plan.scenarios[scenario].0),
