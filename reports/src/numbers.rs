@@ -38,6 +38,21 @@ pub fn decimal(number: f64) -> String {
     }
 }
 
+/// So many a second, in the unit in which that is at least one: `1,234/s`, `2.5/s`, `30/min`, `1.5/h`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    let units = [("/s", 1.0), ("/min", 60.0), ("/h", 3_600.0)];
+    let fits = units.iter().find(|(_, seconds)| per_second * seconds >= 0.95);
+    match fits {
+        _ if per_second == 0.0 => "0/s".to_owned(),
+        None => format!("{}/day", decimal((per_second * 864_000.0).round() / 10.0)),
+        Some((unit, seconds)) => match per_second * seconds {
+            many @ 9.95.. => format!("{}{unit}", thousands(many.round() as u64)),
+            few => format!("{}{unit}", decimal((few * 10.0).round() / 10.0)),
+        },
+    }
+}
+
 /// `1 trial`, `2 trials`.
 #[must_use]
 pub fn counted(number: u64, what: &str) -> String {
@@ -67,6 +82,22 @@ mod tests {
             assert_eq!(thousands(number), text);
         }
         assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn rates_are_told_in_the_unit_that_they_fill() {
+        for (per_second, text) in [
+            (0.0, "0/s"),
+            (1_234.4, "1,234/s"),
+            (9.94, "9.9/s"),
+            (1.0, "1/s"),
+            (0.5, "30/min"),
+            (1.0 / 60.0, "1/min"),
+            (0.001, "3.6/h"),
+            (1.0 / 43_200.0, "2/day"),
+        ] {
+            assert_eq!(rate(per_second), text);
+        }
     }
 
     #[test]

@@ -184,6 +184,16 @@ pub struct GroupSeries {
     pub owners: Vec<OwnerBand>,
     /// When the group got another generation or epoch, in seconds.
     pub rebalances: Vec<f64>,
+    /// Bands of owners shorter than this many seconds are left out, since there were too many; 0 if none is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub owners_from: f64,
+    /// Members that never owned a partition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<String>,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// Counts of a consumer group.

@@ -5,7 +5,7 @@ use super::lag::{self, Words};
 use super::scene::{Colour, Mark, Point, Scene, Text};
 use super::text;
 use super::throughput::mean_while_active;
-use crate::numbers::{counted, thousands};
+use crate::numbers::{counted, decimal, rate};
 use crate::record::{GroupSeries, LagSeries, OwnerBand, RunRecord};
 
 /// A group got another generation.
@@ -13,7 +13,7 @@ const REBALANCE: Colour = Colour::hex(0x7a_3db8);
 const PROCESSED: (Colour, f64) = (Colour::hex(0x1b_6ca8), 2.4);
 const RETRIED: (Colour, f64) = (Colour::hex(0xe0_7b14), 2.0);
 const DEAD: (Colour, f64) = (Colour::hex(0xb0_0020), 2.0);
-/// Owners, as far apart as twelve colours can be; more owners share them.
+/// Owners, as far apart as twelve colours can be. The next twelve have one stripe more, and so on.
 const OWNERS: [Colour; 12] = [
     Colour::hex(0x44_77aa),
     Colour::hex(0xee_8866),
@@ -98,11 +98,7 @@ pub fn assignment_scene(record: &RunRecord) -> Scene {
     mark(&mut scene, &frame, &times);
     let mut y = frame.legend_top();
     for (place, owner) in owners.iter().take(NAMED).enumerate() {
-        scene.rect(
-            (LEGEND, y - 11.0),
-            (LEGEND + 22.0, y + 2.0),
-            OWNERS[place % OWNERS.len()],
-        );
+        swatch(&mut scene, (LEGEND, y - 11.0), (LEGEND + 22.0, y + 2.0), place);
         let name = text::cut_front(owner, 13.0, false, LEGEND_END - LEGEND - 32.0);
         scene.text(Text::new((LEGEND + 32.0, y), 13.0, INK, name));
         y += 21.0;
@@ -110,6 +106,11 @@ pub fn assignment_scene(record: &RunRecord) -> Scene {
     if owners.len() > NAMED {
         let more = format!("and {} more", owners.len() - NAMED);
         scene.text(Text::new((LEGEND, y), 13.0, QUIET, more));
+        y += 21.0;
+    }
+    for said in remarks(record) {
+        let said = text::cut(&said, 13.0, false, LEGEND_END - LEGEND);
+        scene.text(Text::new((LEGEND, y), 13.0, QUIET, said));
         y += 21.0;
     }
     explain(&mut scene, y - 21.0, &times);
@@ -177,15 +178,47 @@ pub fn processing_scene(record: &RunRecord) -> Scene {
         let said = counted(*total, "record");
         scene.text(Text::new((left, y + 19.0), 13.0, QUIET, said));
         if *total > 0 {
-            let mean = thousands(mean_while_active(rates).round() as u64);
-            let peak = thousands(peak(rates).round() as u64);
-            let said = format!("peak {peak}/s, mean {mean}/s");
+            let said = format!("peak {}, mean {}", rate(peak(rates)), rate(mean_while_active(rates)));
             scene.text(Text::new((left, y + 36.0), 13.0, QUIET, said));
         }
         y += 62.0;
     }
     explain(&mut scene, y - 36.0, &times);
     scene
+}
+
+/// What the bands do not show.
+fn remarks(record: &RunRecord) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let idle: Vec<&str> = record
+        .groups
+        .iter()
+        .flat_map(|group| &group.idle)
+        .map(String::as_str)
+        .collect();
+    if !idle.is_empty() {
+        remarks.push(format!("{} without partitions: {}", idle.len(), idle.join(", ")));
+    }
+    let from = record.groups.iter().map(|group| group.owners_from).fold(0.0, f64::max);
+    if from > 0.0 {
+        remarks.push(format!("less than {} s is left out", decimal(from)));
+    }
+    remarks
+}
+
+/// The colour of an owner, with as many stripes as its twelve is after the first.
+fn swatch(scene: &mut Scene, (left, upper): Point, (right, lower): Point, owner: usize) {
+    scene.rect((left, upper), (right, lower), OWNERS[owner % OWNERS.len()]);
+    let stripes = owner / OWNERS.len();
+    let (height, each) = ((lower - upper) / 8.0, (lower - upper) / (stripes + 1) as f64);
+    for stripe in 1..=stripes {
+        let middle = upper + each * stripe as f64;
+        scene.rect(
+            (left, middle - height / 2.0),
+            (right, middle + height / 2.0),
+            INK.alpha(0.55),
+        );
+    }
 }
 
 /// Draws the times of rebalances; many of them are drawn lightly.
@@ -233,10 +266,15 @@ fn paint_band(scene: &mut Scene, frame: &Frame, row: usize, band: &OwnerBand, ow
     let colour = OWNERS[owner % OWNERS.len()];
     let alone_from = beside_until.clamp(band.from, band.to);
     if alone_from > band.from {
-        scene.rect((x(band.from), (upper + lower) / 2.0), (x(alone_from), lower), colour);
+        swatch(
+            scene,
+            (x(band.from), (upper + lower) / 2.0),
+            (x(alone_from), lower),
+            owner,
+        );
     }
     let (left, right) = (x(alone_from), x(band.to).max(x(alone_from) + 1.0));
-    scene.rect((left, upper), (right, lower), colour);
+    swatch(scene, (left, upper), (right, lower), owner);
     // A short name where there is room for it: colours alone do not tell everybody.
     let name = band.owner.rsplit('/').next().unwrap_or(&band.owner);
     if lower - upper >= 13.0 && text::width(name, SMALL, true) <= right - left - 8.0 {

@@ -271,6 +271,8 @@ fn shared() -> RunRecord {
         lag: (0..12).map(lag).collect(),
         owners,
         rebalances: vec![3.0, 12.2, 30.4, 33.0],
+        owners_from: 0.0,
+        idle: Vec::new(),
     };
     let fault = FaultBand {
         name: "pause client billing/3".into(),

@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, INK, LEGEND, QUIET, SMALL, Values, title};
 use super::scene::{Colour, Scene, Text};
-use crate::numbers::thousands;
+use crate::numbers::rate;
 use crate::record::RunRecord;
 
 /// While all goes well the three lines are one: each is narrower and darker than the one below it, so that all stay
@@ -54,7 +54,7 @@ pub fn scene(record: &RunRecord) -> Scene {
         let peak = rates.iter().copied().fold(0.0, f64::max);
         let figures = [(peak, "peak"), (mean_while_active(rates), "mean")];
         for ((figure, what), below) in figures.into_iter().zip([19.0, 36.0]).filter(|_| max > 0.0) {
-            let said = format!("{what} {}/s", thousands(figure.round() as u64));
+            let said = format!("{what} {}", rate(figure));
             scene.text(Text::new((left, y + below), 13.0, QUIET, said));
         }
         y += 66.0;

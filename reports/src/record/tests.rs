@@ -97,6 +97,8 @@ pub(crate) fn sample() -> RunRecord {
                 to: 2.0,
             }],
             rebalances: vec![0.25, 1.0],
+            owners_from: 0.0,
+            idle: Vec::new(),
         }],
     }
 }

@@ -1,6 +1,7 @@
 //! What consumer groups do, for the plots: work, lag of committed positions, owners, rebalances.
 
-use std::collections::BTreeMap;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::trace::Event;
 use broker_core::types::{GroupEpoch, GroupId, NodeId, TopicPartition};
@@ -10,8 +11,10 @@ use super::Counts;
 use super::progress::{Position, Progress, Steps, lag};
 use crate::history::{ProcessOutcome, SimTime};
 
-/// At most so many rebalances of a group, and so many bands of owners, are kept.
+/// At most so many rebalances of a group, and so many bands of owners, are kept. With more bands the shortest go.
 const KEPT: usize = 2_000;
+/// The first bands to go are shorter than this.
+const SHORT: Duration = Duration::from_millis(100);
 
 /// Every consumer group that ever said anything.
 #[derive(Default)]
@@ -34,6 +37,10 @@ struct Gathered {
     begins: BTreeMap<TopicPartition, i64>,
     owning: BTreeMap<(TopicPartition, NodeId), SimTime>,
     owned: Vec<Owned>,
+    /// Shorter bands are not kept.
+    least: Duration,
+    /// All that ever were members.
+    members: BTreeSet<NodeId>,
 }
 
 struct Owned {
@@ -41,6 +48,12 @@ struct Owned {
     node: NodeId,
     from: SimTime,
     to: SimTime,
+}
+
+impl Owned {
+    fn lasted(&self) -> Duration {
+        Duration::from_nanos(self.to.0.saturating_sub(self.from.0))
+    }
 }
 
 impl Groups {
@@ -80,6 +93,7 @@ impl Groups {
             Event::PartitionsAssigned { group, partitions, .. } => {
                 self.of_node.insert(node, group.clone());
                 let group = self.groups.entry(group.clone()).or_default();
+                group.members.insert(node);
                 for partition in partitions {
                     group.owning.entry((*partition, node)).or_insert(time);
                 }
@@ -172,6 +186,12 @@ impl Groups {
                 from: owned.from.seconds(),
                 to: owned.to.seconds(),
             });
+            let owners: BTreeSet<NodeId> = group.owned.iter().map(|owned| owned.node).collect();
+            // Whose bands were all too short has not been idle.
+            let idle = group
+                .members
+                .iter()
+                .filter(|node| group.least.is_zero() && !owners.contains(node));
             GroupSeries {
                 group: id.to_string(),
                 lag: lags.collect(),
@@ -181,6 +201,8 @@ impl Groups {
                 retried: group.retried.rates(buckets, bucket_seconds),
                 dead_lettered: group.given_up.rates(buckets, bucket_seconds),
                 rebalances: group.rebalances.iter().map(|time| time.seconds()).collect(),
+                owners_from: group.least.as_secs_f64(),
+                idle: idle.map(|node| owner(*node)).collect(),
             }
         };
         self.groups.into_iter().map(series).collect()
@@ -192,13 +214,51 @@ impl Gathered {
         let Some(from) = self.owning.remove(&(partition, node)) else {
             return;
         };
-        if self.owned.len() < KEPT {
-            self.owned.push(Owned {
-                partition,
-                node,
-                from,
-                to: time,
-            });
+        let owned = Owned {
+            partition,
+            node,
+            from,
+            to: time,
+        };
+        if owned.lasted() >= self.least {
+            self.owned.push(owned);
         }
+        while self.owned.len() > KEPT {
+            self.least = (self.least * 2).max(SHORT);
+            let least = self.least;
+            self.owned.retain(|owned| owned.lasted() >= least);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_core::types::TopicId;
+
+    use super::*;
+
+    /// Partitions change hands every 50 ms, but for one that stays, and one that is taken at the end.
+    #[test]
+    fn of_many_bands_the_shortest_are_left_out() {
+        let partition = |index| TopicPartition::new(TopicId(100), index);
+        let at = |ms: u64| SimTime(ms * 1_000_000);
+        let mut group = Gathered::default();
+        group.owning.insert((partition(0), NodeId(1)), at(0));
+        for turn in 0..3_000_u64 {
+            let of = partition(1 + (turn % 5) as i32);
+            group.owning.insert((of, NodeId(2)), at(turn * 50));
+            let length = if turn % 10 == 0 { 500 } else { 50 };
+            group.release(at(turn * 50 + length), of, NodeId(2));
+        }
+        group.release(at(150_000), partition(0), NodeId(1));
+        group.owning.insert((partition(9), NodeId(3)), at(150_000));
+        group.release(at(160_000), partition(9), NodeId(3));
+        assert_eq!(group.least, SHORT);
+        assert_eq!(group.owned.len(), 302, "the 300 that lasted, and two more");
+        assert_eq!(
+            group.owned.last().map(|owned| owned.to),
+            Some(at(160_000)),
+            "to the end"
+        );
     }
 }

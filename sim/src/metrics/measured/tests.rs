@@ -28,6 +28,8 @@ fn series() -> Series {
             lag("orders/1", [0, 5, 10, 50, 40, 30, 20, 10, 5, 0]),
         ],
         rebalances: vec![0.2, 1.0, 3.1],
+        owners_from: 0.0,
+        idle: Vec::new(),
         ..GroupSeries::default()
     };
     let counts = [
