@@ -187,9 +187,13 @@ pub struct GroupSeries {
     /// Bands of owners shorter than this many seconds are left out, since there were too many; 0 if none is.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub owners_from: f64,
-    /// Members that never owned a partition.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub idle: Vec<String>,
+    /// How many members had no partition at the end.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub idle: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn is_zero(number: &f64) -> bool {

@@ -191,7 +191,9 @@ impl Observer for Metrics {
             | Event::OffsetCommitted { .. }
             | Event::PartitionsAssigned { .. }
             | Event::PartitionsRevoked { .. }
-            | Event::PartitionsLost { .. } => self.group_fact(at.time, node, event),
+            | Event::PartitionsLost { .. }
+            | Event::MemberChanged { .. }
+            | Event::MemberRemoved { .. } => self.group_fact(at.time, node, event),
             _ => {}
         }
     }

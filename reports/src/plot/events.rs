@@ -4,17 +4,19 @@ use super::frame::{BAD, BOTTOM, GOOD, LEFT, LEGEND, RIGHT, SMALL, Timeline};
 use super::lanes::{self, Room};
 use super::scene::{Colour, Scene, Text};
 use super::text;
-use crate::numbers::counted;
+use crate::numbers::{counted, thousands};
 use crate::record::RunRecord;
 
 const FAULT: Colour = Colour::hex(0x6b_7280);
+/// What the contract allows.
+const ALLOWED: Colour = Colour::hex(0xb4_5309);
 const LANE: f64 = 18.0;
 /// More lanes would take the plot's own room; what has no place in them is shaded and counted.
 const LANES: usize = 6;
 /// How much of the plot one, two, and more faults at a time cover: a storm must not hide the values.
 const SHADES: [f64; 3] = [0.11, 0.18, 0.24];
-/// How many violated checks are named.
-const VIOLATIONS: usize = 3;
+/// How many checks that fired are named; the gravest come first.
+const CHECKS: usize = 4;
 /// A label wider than this and than its band is cut.
 const LABEL: f64 = 240.0;
 
@@ -107,7 +109,7 @@ fn depths<'a>(faults: impl Iterator<Item = &'a Event>) -> Vec<(f64, f64, usize)>
     depths
 }
 
-/// The heal, and the first violation of each check.
+/// The heal, and where each check that fired did so first.
 fn lines(record: &RunRecord, timeline: Timeline) -> Vec<Event> {
     let line = |seconds: f64, label: &str, colour| {
         let x = timeline.x(seconds);
@@ -124,12 +126,27 @@ fn lines(record: &RunRecord, timeline: Timeline) -> Vec<Event> {
         .map(|at| line(at, "healed", GOOD))
         .into_iter()
         .collect();
+    let fired = |ruling: &'static str| record.findings.iter().filter(move |finding| finding.ruling == ruling);
     let mut named: Vec<&str> = Vec::new();
-    for finding in record.findings.iter().filter(|finding| finding.ruling == "violation") {
-        if named.len() < VIOLATIONS && !named.contains(&finding.check.as_str()) {
-            named.push(&finding.check);
-            events.push(line(finding.time_ns as f64 / 1e9, &finding.check, BAD));
+    for (finding, colour) in fired("violation")
+        .map(|it| (it, BAD))
+        .chain(fired("allowed").map(|it| (it, ALLOWED)))
+    {
+        if named.contains(&finding.check.as_str()) {
+            continue;
         }
+        let at = finding.time_ns as f64 / 1e9;
+        if named.len() < CHECKS {
+            let more = match finding.count {
+                1 => String::new(),
+                count => format!(" ({})", thousands(count)),
+            };
+            events.push(line(at, &format!("{}{more}", finding.check), colour));
+        } else {
+            // All are marked, those without a name too.
+            events.push(line(at, "", colour));
+        }
+        named.push(&finding.check);
     }
     events
 }

@@ -5,7 +5,7 @@ use super::lag::{self, Words};
 use super::scene::{Colour, Mark, Point, Scene, Text};
 use super::text;
 use super::throughput::mean_while_active;
-use crate::numbers::{counted, decimal, rate};
+use crate::numbers::{counted, decimal, rate, thousands};
 use crate::record::{GroupSeries, LagSeries, OwnerBand, RunRecord};
 
 /// A group got another generation.
@@ -190,14 +190,12 @@ pub fn processing_scene(record: &RunRecord) -> Scene {
 /// What the bands do not show.
 fn remarks(record: &RunRecord) -> Vec<String> {
     let mut remarks = Vec::new();
-    let idle: Vec<&str> = record
-        .groups
-        .iter()
-        .flat_map(|group| &group.idle)
-        .map(String::as_str)
-        .collect();
-    if !idle.is_empty() {
-        remarks.push(format!("{} without partitions: {}", idle.len(), idle.join(", ")));
+    for group in record.groups.iter().filter(|group| group.idle > 0) {
+        let of = match record.groups.len() {
+            1 => String::new(),
+            _ => format!(" in {}", group.group),
+        };
+        remarks.push(format!("{} without a partition{of}", thousands(group.idle)));
     }
     let from = record.groups.iter().map(|group| group.owners_from).fold(0.0, f64::max);
     if from > 0.0 {
@@ -210,14 +208,11 @@ fn remarks(record: &RunRecord) -> Vec<String> {
 fn swatch(scene: &mut Scene, (left, upper): Point, (right, lower): Point, owner: usize) {
     scene.rect((left, upper), (right, lower), OWNERS[owner % OWNERS.len()]);
     let stripes = owner / OWNERS.len();
-    let (height, each) = ((lower - upper) / 8.0, (lower - upper) / (stripes + 1) as f64);
-    for stripe in 1..=stripes {
-        let middle = upper + each * stripe as f64;
-        scene.rect(
-            (left, middle - height / 2.0),
-            (right, middle + height / 2.0),
-            INK.alpha(0.55),
-        );
+    // At the lower edge, where no name stands.
+    let height = (lower - upper) / 10.0;
+    for stripe in 0..stripes.min(4) {
+        let bottom = lower - height * (2 * stripe) as f64;
+        scene.rect((left, bottom - height), (right, bottom), INK.alpha(0.6));
     }
 }
 

@@ -272,7 +272,7 @@ fn shared() -> RunRecord {
         owners,
         rebalances: vec![3.0, 12.2, 30.4, 33.0],
         owners_from: 0.0,
-        idle: Vec::new(),
+        idle: 0,
     };
     let fault = FaultBand {
         name: "pause client billing/3".into(),

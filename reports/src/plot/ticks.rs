@@ -10,8 +10,17 @@ pub fn upto(max: f64, count: usize) -> Vec<f64> {
     (0..=steps).map(|tick| tick as f64 * step).collect()
 }
 
-/// Evenly spaced seconds within a run, each with its label, about a dozen at most.
+/// Evenly spaced seconds within a run, each with its label, about a dozen at most: in seconds, and of long runs in minutes,
+/// hours or days.
 pub fn times(seconds: f64) -> Vec<(f64, String)> {
+    for (unit, name, from) in [(86_400.0, "d", 4.0), (3_600.0, "h", 4.0), (60.0, "min", 20.0)] {
+        if seconds >= from * unit {
+            let step = step(seconds / unit / 12.0, 1.0, &[1.0, 2.0, 5.0]);
+            let steps = (seconds / unit / step + 1e-9).floor() as usize;
+            let ticks = (0..=steps).map(|tick| tick as f64 * step);
+            return ticks.map(|tick| (tick * unit, format!("{tick} {name}"))).collect();
+        }
+    }
     let step = step(seconds / 12.0, 0.001, &[1.0, 2.0, 5.0]);
     let steps = (seconds / step + 1e-9).floor() as usize;
     let decimals = [1.0, 0.1, 0.01].iter().position(|unit| step >= *unit).unwrap_or(3);
@@ -76,10 +85,16 @@ mod tests {
             ),
             (3.2, "0.0 s, 0.5 s, 1.0 s, 1.5 s, 2.0 s, 2.5 s, 3.0 s"),
             (65.0, "0 s, 10 s, 20 s, 30 s, 40 s, 50 s, 60 s"),
+            (300.0, "0 s, 50 s, 100 s, 150 s, 200 s, 250 s, 300 s"),
             (
                 3_600.0,
-                "0 s, 500 s, 1,000 s, 1,500 s, 2,000 s, 2,500 s, 3,000 s, 3,500 s",
+                "0 min, 5 min, 10 min, 15 min, 20 min, 25 min, 30 min, 35 min, 40 min, 45 min, 50 min, 55 min, 60 min",
             ),
+            (
+                86_400.0,
+                "0 h, 2 h, 4 h, 6 h, 8 h, 10 h, 12 h, 14 h, 16 h, 18 h, 20 h, 22 h, 24 h",
+            ),
+            (604_800.0, "0 d, 1 d, 2 d, 3 d, 4 d, 5 d, 6 d, 7 d"),
         ] {
             let said: Vec<_> = times(seconds).into_iter().map(|(_, label)| label).collect();
             assert_eq!(said.join(", "), labels);

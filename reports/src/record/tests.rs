@@ -98,7 +98,7 @@ pub(crate) fn sample() -> RunRecord {
             }],
             rebalances: vec![0.25, 1.0],
             owners_from: 0.0,
-            idle: Vec::new(),
+            idle: 0,
         }],
     }
 }

@@ -1,10 +1,10 @@
 //! What consumer groups do, for the plots: work, lag of committed positions, owners, rebalances.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use broker_core::trace::Event;
-use broker_core::types::{GroupEpoch, GroupId, NodeId, TopicPartition};
+use broker_core::types::{GroupEpoch, GroupId, MemberId, NodeId, TopicPartition};
 use reports::record::{GroupSeries, GroupTotals, OwnerBand, PartitionLag};
 
 use super::Counts;
@@ -39,8 +39,8 @@ struct Gathered {
     owned: Vec<Owned>,
     /// Shorter bands are not kept.
     least: Duration,
-    /// All that ever were members.
-    members: BTreeSet<NodeId>,
+    /// Its members, and whether they may own anything.
+    members: BTreeMap<MemberId, bool>,
 }
 
 struct Owned {
@@ -69,6 +69,18 @@ impl Groups {
                     }
                 }
             }
+            Event::MemberChanged {
+                group,
+                member,
+                assigned,
+                ..
+            } => {
+                let group = self.groups.entry(group.clone()).or_default();
+                group.members.insert(member.clone(), !assigned.is_empty());
+            }
+            Event::MemberRemoved { group, member, .. } => {
+                self.groups.entry(group.clone()).or_default().members.remove(member);
+            }
             Event::OffsetCommitted {
                 group,
                 partition,
@@ -93,7 +105,6 @@ impl Groups {
             Event::PartitionsAssigned { group, partitions, .. } => {
                 self.of_node.insert(node, group.clone());
                 let group = self.groups.entry(group.clone()).or_default();
-                group.members.insert(node);
                 for partition in partitions {
                     group.owning.entry((*partition, node)).or_insert(time);
                 }
@@ -186,12 +197,6 @@ impl Groups {
                 from: owned.from.seconds(),
                 to: owned.to.seconds(),
             });
-            let owners: BTreeSet<NodeId> = group.owned.iter().map(|owned| owned.node).collect();
-            // Whose bands were all too short has not been idle.
-            let idle = group
-                .members
-                .iter()
-                .filter(|node| group.least.is_zero() && !owners.contains(node));
             GroupSeries {
                 group: id.to_string(),
                 lag: lags.collect(),
@@ -202,7 +207,7 @@ impl Groups {
                 dead_lettered: group.given_up.rates(buckets, bucket_seconds),
                 rebalances: group.rebalances.iter().map(|time| time.seconds()).collect(),
                 owners_from: group.least.as_secs_f64(),
-                idle: idle.map(|node| owner(*node)).collect(),
+                idle: group.members.values().filter(|owns| !**owns).count() as u64,
             }
         };
         self.groups.into_iter().map(series).collect()

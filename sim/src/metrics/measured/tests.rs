@@ -29,7 +29,7 @@ fn series() -> Series {
         ],
         rebalances: vec![0.2, 1.0, 3.1],
         owners_from: 0.0,
-        idle: Vec::new(),
+        idle: 0,
         ..GroupSeries::default()
     };
     let counts = [
