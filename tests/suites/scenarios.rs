@@ -1,4 +1,5 @@
-//! The shipped scenarios, one test a file: every trial at the scenario's own seeds comes out as the file expects.
+//! The shipped scenarios, one test a file: every trial at the scenario's own seeds comes out as the file expects, and costs
+//! about what `lint` would say.
 
 use core::time::Duration;
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sim::scenario::Expectation;
+use sim::scenario::cost::estimate;
 use sim::scenario::files::{self, Found, Loaded};
 use sim::sweep::{Came, judge};
 use sim::trial::{Wanted, run};
@@ -33,6 +35,10 @@ fn comes_out_as_expected(found: &Found) -> Result<(), Failed> {
     for seed in scenario.seeds.clone() {
         let outcome = run(&scenario, seed, Wanted::default());
         faults_fired += outcome.faults_fired();
+        let (guess, events) = (estimate(&scenario).events, outcome.events);
+        if guess > 3 * events || events > 3 * guess {
+            return Err(format!("{guess} events were expected of seed {seed}, and there were {events}").into());
+        }
         let ruled = judge(seed, &Ok(outcome), Duration::ZERO);
         if ruled.came != Came::AsExpected {
             return Err(format!("seed {seed}: {:?}: {}", ruled.signature, ruled.evidence).into());

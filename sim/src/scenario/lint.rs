@@ -3,11 +3,14 @@
 mod settings;
 mod workers;
 
+use core::time::Duration;
+
 use broker_core::config::AcksSetting;
 
+use super::cost::estimate;
 use super::error::Problem;
 use super::reader::Marks;
-use super::units::{show_count, show_duration};
+use super::units::{show_count, show_duration, show_rounded};
 use super::validate::place;
 use super::{Expectation, Keys, ProducerGroup, Scenario, Topic};
 use crate::fault::{Fault, PlannedFault, Target};
@@ -28,6 +31,7 @@ pub fn warnings(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
     lint.settings();
     lint.faults();
     lint.nemesis();
+    lint.cost();
     lint.found.sort_by_key(|problem| problem.span.start);
     lint.found
 }
@@ -115,6 +119,40 @@ impl Lint<'_> {
         if voters.is_multiple_of(2) {
             let message = format!("{voters} controllers tolerate no more failures than {}", voters - 1);
             self.add(key, message, "use an odd number");
+        }
+    }
+
+    /// What takes long or much is told before it is paid.
+    fn cost(&mut self) {
+        const LONG: Duration = Duration::from_secs(30);
+        const MANY: u64 = 5_000;
+        let cost = estimate(self.scenario);
+        let events = show_rounded(cost.events);
+        if cost.events > self.scenario.limits.events {
+            let most = show_count(self.scenario.limits.events);
+            self.add(
+                "duration",
+                format!("a trial would have about {events} events and be cut off at {most}, without a verdict"),
+                "a shorter `duration` or a lower `rate`, a longer `linger.ms`, or raise `limits.events`",
+            );
+        } else if cost.wall >= LONG {
+            let wall = show_duration(Duration::from_secs(cost.wall.as_secs()));
+            self.add(
+                "duration",
+                format!("a trial has about {events} events and takes about {wall} of one core"),
+                "a shorter `duration` or a lower `rate`, or a longer `linger.ms`",
+            );
+        }
+        let topics = self.scenario.topics.iter();
+        let replicas: u64 = topics
+            .map(|topic| u64::from(topic.partitions) * u64::from(topic.replication_factor))
+            .sum();
+        if replicas > MANY {
+            let message = format!(
+                "{} replicas of partitions take long to set up and to watch",
+                show_count(replicas)
+            );
+            self.add("topics", message, "a few partitions for each broker show the same");
         }
     }
 

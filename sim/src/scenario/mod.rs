@@ -4,6 +4,7 @@
 //! table of [`keys`], [`validate`] refuses what is impossible, [`lint`] doubts what is probably not meant.
 //! [`mod@write`] makes a file of a scenario.
 
+pub mod cost;
 pub mod error;
 mod excerpt;
 mod expectation;

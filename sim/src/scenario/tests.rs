@@ -560,6 +560,8 @@ fn doubts_of_lint() {
         format!("{head}{TOPIC}replication_factor = 1\n{load}[[faults]]\nat = \"1s\"\nkill = \"a follower of orders/0\"\n"),
         format!("{head}{TOPIC}{load}[[faults]]\nat = \"1s\"\nfor = \"1s\"\nrestart = \"broker 1\"\n[[faults]]\nat = \"50s\"\nfor = \"20s\"\nlink = {{ from = \"broker 1\", to = \"broker 2\" }}\n[[faults]]\nat = \"1s\"\none_way = {{ from = \"broker 1\", to = \"broker 1\" }}\n"),
         format!("{head}{TOPIC}{load}[nemesis]\ninterval = \"2m\"\n"),
+        format!("{head}duration = \"20 days\"\n{TOPIC}{load}"),
+        format!("{head}duration = \"60s\"\n{TOPIC}partitions = 10000\n{load}"),
         format!("{head}{TOPIC}[[producers]]\nname = \"p\"\ntopic = \"orders\"\nrate = 1\nconfig = {{ acks = \"0\" }}\n"),
         format!("{head}{TOPIC}{load}[[faults]]\nat = \"5s\"\nfor = \"10s\"\nkill = \"broker 1\"\n[[faults]]\nat = \"6s\"\nfor = \"9s\"\npause = \"broker 1\"\n[[faults]]\nat = \"6s\"\nfor = \"9s\"\npartition = [[\"broker 1\"]]\n[[faults]]\nat = \"6s\"\nfor = \"10s\"\nslow_disk = {{ target = \"broker 1\", factor = 9 }}\n[[faults]]\nat = \"14s\"\nrestart = \"broker 1\"\n[[faults]]\nat = \"16s\"\nrestart = \"broker 1\"\n"),
         format!("{head}{TOPIC}{load}[[faults]]\nat = \"1s\"\npartition = [[\"broker 1\"], [\"broker 1\"]]\n"),

@@ -185,6 +185,13 @@ pub fn show_count(count: u64) -> String {
     text
 }
 
+/// A number to two digits, with commas: what is only a guess.
+#[must_use]
+pub fn show_rounded(number: u64) -> String {
+    let scale = 10_u64.pow(number.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    show_count(number / scale * scale)
+}
+
 /// Splits digits and point off the front.
 fn split_number(text: &str) -> (&str, &str) {
     let end = text
@@ -295,6 +302,10 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(show_count(count), text);
         }
+        for (count, text) in [(0, "0"), (7, "7"), (99, "99"), (1_234_567, "1,200,000")] {
+            assert_eq!(show_rounded(count), text);
+        }
+        assert!(show_rounded(u64::MAX).starts_with("18,000,"));
     }
 
     proptest! {
