@@ -117,7 +117,7 @@ impl Frame {
     pub fn at(&self, seconds: f64, value: f64) -> Point {
         (
             self.timeline.x(seconds),
-            BOTTOM - (BOTTOM - self.top) * value / self.max,
+            BOTTOM - (BOTTOM - self.top) * value.min(self.max) / self.max,
         )
     }
 

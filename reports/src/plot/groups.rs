@@ -4,7 +4,8 @@ use super::frame::{BOTTOM, Frame, INK, LEGEND, LEGEND_END, QUIET, SMALL, Values,
 use super::lag::{self, Words};
 use super::scene::{Colour, Mark, Point, Scene, Text};
 use super::text;
-use super::throughput::mean_while_active;
+use super::throughput::{CUT, mean_while_active};
+use super::ticks;
 use crate::numbers::{counted, decimal, rate, thousands};
 use crate::record::{GroupSeries, LagSeries, OwnerBand, RunRecord};
 
@@ -146,7 +147,7 @@ pub fn processing_scene(record: &RunRecord) -> Scene {
         ),
     ];
     let peak = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
-    let max = series.iter().map(|(_, rates, ..)| peak(rates)).fold(0.0, f64::max);
+    let (max, is_cut) = ticks::shown(series.iter().flat_map(|(_, rates, ..)| rates));
     let names: Vec<&str> = record.groups.iter().map(|group| &*group.group).collect();
     let subtitle = text::cut(&names.join(", "), 13.0, false, LEGEND_END - LEGEND);
     let values = Values {
@@ -182,6 +183,10 @@ pub fn processing_scene(record: &RunRecord) -> Scene {
             scene.text(Text::new((left, y + 36.0), 13.0, QUIET, said));
         }
         y += 62.0;
+    }
+    if is_cut {
+        scene.text(Text::new((LEGEND, y - 14.0), SMALL, QUIET, CUT));
+        y += 18.0;
     }
     explain(&mut scene, y - 36.0, &times);
     scene

@@ -2,6 +2,7 @@
 
 use super::frame::{Frame, INK, LEGEND, QUIET, SMALL, Values, title};
 use super::scene::{Colour, Scene, Text};
+use super::ticks;
 use crate::numbers::rate;
 use crate::record::RunRecord;
 
@@ -11,6 +12,9 @@ const PRODUCED: (Colour, f64) = (Colour::hex(0x8e_c9e8), 6.5);
 const COMMITTED: (Colour, f64) = (Colour::hex(0xe0_7b14), 3.5);
 const CONSUMED: (Colour, f64) = (Colour::hex(0x1b_2a49), 1.4);
 
+/// Said below a plot whose values go beyond its axis.
+pub(super) const CUT: &str = "peaks go beyond the axis";
+
 /// The plot of a run's throughput.
 pub fn scene(record: &RunRecord) -> Scene {
     let series = [
@@ -18,11 +22,7 @@ pub fn scene(record: &RunRecord) -> Scene {
         ("committed", &record.throughput.committed, COMMITTED),
         ("consumed", &record.throughput.consumed, CONSUMED),
     ];
-    let max = series
-        .iter()
-        .flat_map(|(_, rates, _)| *rates)
-        .copied()
-        .fold(0.0, f64::max);
+    let (max, is_cut) = ticks::shown(series.iter().flat_map(|(_, rates, _)| *rates));
     let subtitle = format!("in buckets of {} s", record.bucket_seconds);
     let values = Values {
         title: "Throughput",
@@ -61,6 +61,9 @@ pub fn scene(record: &RunRecord) -> Scene {
     }
     if max > 0.0 {
         scene.text(Text::new((LEGEND, y), SMALL, QUIET, "means from first to last record"));
+    }
+    if is_cut {
+        scene.text(Text::new((LEGEND, y + 18.0), SMALL, QUIET, CUT));
     }
     scene
 }

@@ -10,6 +10,21 @@ pub fn upto(max: f64, count: usize) -> Vec<f64> {
     (0..=steps).map(|tick| tick as f64 * step).collect()
 }
 
+/// Where an axis of rates ends: at the largest, unless that is a spike that would flatten all the rest. `true` if it is cut.
+pub fn shown<'a>(rates: impl Iterator<Item = &'a f64>) -> (f64, bool) {
+    let mut rates: Vec<f64> = rates.copied().filter(|rate| *rate > 0.0).collect();
+    rates.sort_by(f64::total_cmp);
+    let Some(max) = rates.last().copied() else {
+        return (0.0, false);
+    };
+    // Few figures have no usual size.
+    let usual = rates[rates.len() * 95 / 100];
+    match rates.len() >= 40 && max > 5.0 * usual {
+        true => (2.0 * usual, true),
+        false => (max, false),
+    }
+}
+
 /// Evenly spaced seconds within a run, each with its label, about a dozen at most: in seconds, and of long runs in minutes,
 /// hours or days.
 pub fn times(seconds: f64) -> Vec<(f64, String)> {
@@ -69,6 +84,16 @@ mod tests {
             assert_eq!(upto(max, 5), ticks, "{max}");
         }
         assert!(upto(u64::MAX as f64, 5).len() < 25);
+    }
+
+    #[test]
+    fn a_spike_does_not_flatten_the_rest() {
+        let usual = vec![100.0; 60];
+        let with = |spike: f64| [&usual[..], &[0.0, spike, spike]].concat();
+        assert_eq!(shown(with(450.0).iter()), (450.0, false));
+        assert_eq!(shown(with(5_000.0).iter()), (200.0, true));
+        assert_eq!(shown([1.0, 1.0, 90.0].iter()), (90.0, false), "too few to tell");
+        assert_eq!(shown([].iter()), (0.0, false));
     }
 
     #[test]
