@@ -119,10 +119,16 @@ impl Clients {
         last.0 - healed.0 >= (now.time.0 - healed.0) / 2
     }
 
-    /// Whether there are some of these, and all have failed.
+    /// Whether there are some of these, and all have failed for reasons that are theirs. A group all of whose members are
+    /// fenced may have a coordinator that forgot who they are.
     pub fn have_all_failed(&self, nodes: impl Iterator<Item = NodeId>) -> bool {
+        let is_theirs = |node: NodeId| match self.failed.get(&node) {
+            Some((_, ConsumerFailure::NoPlace(_, error))) => *error != ErrorCode::FencedInstanceId,
+            Some(_) => true,
+            None => false,
+        };
         let mut nodes = nodes.peekable();
-        nodes.peek().is_some() && nodes.all(|node| self.failed.contains_key(&node))
+        nodes.peek().is_some() && nodes.all(is_theirs)
     }
 
     /// thrown-out, dead-worker and failed-sends, once nothing more will happen.

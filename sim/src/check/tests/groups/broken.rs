@@ -463,6 +463,18 @@ pub(in crate::check::tests) const BROKEN: &[GroupStory] = &[
         "dead-worker",
     ),
     (
+        "every member is fenced, perhaps by a coordinator that forgot them",
+        AFTER,
+        "meta 1 leader 1
+         w1 does a@0
+         w1 unseated FencedInstanceId
+         w2 unseated FencedInstanceId
+         w1 loses 0
+         heal
+         unsettled",
+        "dead-worker L7 L8",
+    ),
+    (
         "a consumer has no position, and nobody seeks",
         NOWHERE,
         "w2 stuck 0",
