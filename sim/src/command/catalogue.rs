@@ -11,6 +11,7 @@ use super::meanings;
 use super::plan::{PlanError, selected};
 use super::voice::Voice;
 use crate::scenario::error::ScenarioError;
+use crate::scenario::examples;
 use crate::scenario::files::{find, load};
 use crate::scenario::keys::{FAULT, SECTIONS};
 use crate::scenario::nearest::nearest;
@@ -128,7 +129,11 @@ fn explanation(name: &str) -> Result<String, String> {
         }
         for key in section.keys {
             if key.name == name || format!("{}.{}", section.name, key.name) == name {
-                texts.push(key_text(section.name, key.name, key.kind, key.default, key.meaning));
+                let mut text = key_text(section.name, key.name, key.kind, key.default, key.meaning);
+                if let Some(example) = examples::of(section.name, key.name) {
+                    let _ = writeln!(text, "  example: {example}");
+                }
+                texts.push(text);
             }
         }
     }
@@ -156,13 +161,12 @@ fn explanation(name: &str) -> Result<String, String> {
             if let Some(note) = section.note_of(name) {
                 meaning = format!("{meaning}\n  {note}");
             }
-            texts.push(key_text(
-                section.place,
-                &format!("\"{name}\""),
-                kind,
-                &default,
-                &meaning,
-            ));
+            let mut text = key_text(section.place, &format!("\"{name}\""), kind, &default, &meaning);
+            if default != "none" {
+                let (_, table) = section.place.rsplit_once('.').unwrap_or(("", section.place));
+                let _ = writeln!(text, "  example: {table} = {{ \"{name}\" = {default} }}");
+            }
+            texts.push(text);
         }
     }
     texts.extend(meanings::of(name));

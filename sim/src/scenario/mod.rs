@@ -6,6 +6,7 @@
 
 pub mod cost;
 pub mod error;
+pub mod examples;
 mod excerpt;
 mod expectation;
 pub mod faults;

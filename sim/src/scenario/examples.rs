@@ -1,0 +1,76 @@
+//! An example of every key, for `trial explain`: as it stands in a scenario file that has all of them and that the tests read.
+
+const FULL: &str = include_str!("full.toml");
+
+/// The line, or the lines of a list, in which the key `key` of the table `section` stands; the top level is an empty name,
+/// and `producers.keys` the inline table behind `keys` of a producer.
+#[must_use]
+pub fn of(section: &str, key: &str) -> Option<String> {
+    let path = format!("{section}.{key}");
+    let headers = [format!("[{}]", path.trim_start_matches('.')), format!("[[{key}]]")];
+    let mut headers = headers
+        .into_iter()
+        .filter(|_| section.is_empty() || section == "cluster");
+    if let Some(header) = headers.find(|header| FULL.lines().any(|line| line == header)) {
+        return Some(header);
+    }
+    let own = |line: &str| {
+        line.strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    if let Some(line) = find(section, own) {
+        return Some(line);
+    }
+    let (table, inline) = section.rsplit_once('.')?;
+    let has = |line: &str| line.contains(&format!("{key} = "));
+    let behind = |line: &str| line.starts_with(inline) && has(line);
+    find(table, behind).or_else(|| find(table, |line| line.starts_with('{') && has(line)))
+}
+
+/// The first line of a table for which `is_it` says yes; with the rest of a list that begins there.
+fn find(section: &str, is_it: impl Fn(&str) -> bool) -> Option<String> {
+    let mut table = "";
+    // What excludes another key stands there as a comment.
+    let mut lines = FULL.lines().map(|line| line.trim().trim_start_matches("# "));
+    while let Some(line) = lines.next() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            table = name.trim_matches(['[', ']']);
+        } else if table == section && is_it(line) {
+            let mut text = line.trim_end_matches(',').to_owned();
+            if line.ends_with('[') {
+                for line in lines.by_ref() {
+                    text += line;
+                    if line == "]" {
+                        break;
+                    }
+                    text.push(' ');
+                }
+            }
+            return Some(text);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::keys::SECTIONS;
+
+    #[test]
+    fn every_key_has_an_example() {
+        let keys = SECTIONS
+            .iter()
+            .flat_map(|section| section.keys.iter().map(|key| (section.name, key.name)));
+        let missing: Vec<String> = keys
+            .filter(|(section, key)| of(section, key).is_none())
+            .map(|(section, key)| format!("{section}.{key}"))
+            .collect();
+        assert!(missing.is_empty(), "{}", missing.join(", "));
+        assert_eq!(of("cluster", "brokers").as_deref(), Some("brokers = 4"));
+        assert!(of("producers.keys", "salted").is_some_and(|line| line.starts_with("keys = { distribution = ")));
+        assert!(
+            of("consumers", "schedule").is_some_and(|list| list.starts_with("schedule = [") && list.ends_with(']'))
+        );
+    }
+}
