@@ -28,7 +28,7 @@ pub struct RunSummary {
     pub schema_version: u32,
     /// Version and fingerprint of the program that held the trials.
     pub build: String,
-    /// The scenarios, in the order in which they were told.
+    /// The scenarios, in the order of the table.
     pub scenarios: Vec<ScenarioSummary>,
 }
 

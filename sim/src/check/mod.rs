@@ -194,19 +194,19 @@ impl Checks {
     }
 
     /// The environment struck a node, or let go of it.
-    fn strike(&mut self, at: At, node: NodeId, blow: &Environment) {
-        let is_at_rest = match blow {
+    fn strike(&mut self, at: At, node: NodeId, event: &Environment) {
+        let lets_go = match event {
             Environment::Started => self.nodes.down_since(node).is_none(),
             Environment::Ended => true,
             _ => false,
         };
-        if !is_at_rest {
+        if !lets_go {
             self.quiet_since = at;
         }
-        if *blow == Environment::Started {
+        if *event == Environment::Started {
             self.clients.started(node);
         }
-        let Some(power_lost) = self.nodes.strike(at, node, blow) else {
+        let Some(power_lost) = self.nodes.strike(at, node, event) else {
             return;
         };
         let crashed = Noted::Crashed { power_lost };
@@ -488,7 +488,7 @@ impl Observer for Checks {
                 self.groups.healed(entry.at.time);
                 self.clients.healed(entry.at.time);
             }
-            What::Environment(blow) => self.strike(entry.at, entry.process, blow),
+            What::Environment(event) => self.strike(entry.at, entry.process, event),
         }
     }
 

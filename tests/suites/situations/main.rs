@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).expect("is text");
         Trial::test(name.clone(), move || {
-            is_told(&name, &text);
+            reads_as_before(&name, &text);
             Ok(())
         })
     });
@@ -32,41 +32,41 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn is_told(name: &str, text: &str) {
-    let told = tell(name, text);
+fn reads_as_before(name: &str, text: &str) {
+    let description = describe(name, text);
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, told));
+    settings.bind(|| insta::assert_snapshot!(name, description));
 }
 
 /// The first line of the file, and what a user reads of it: errors, or doubts and how the first seed comes out.
-fn tell(name: &str, text: &str) -> String {
+fn describe(name: &str, text: &str) -> String {
     let path = format!("{name}.toml");
-    let mut told = format!("{}\n\n", text.lines().next().unwrap_or_default());
+    let mut description = format!("{}\n\n", text.lines().next().unwrap_or_default());
     let Parsed { scenario, marks, .. } = match parse(name, &path, text) {
         Ok(parsed) => parsed,
-        Err(error) => return told + &error.render(false),
+        Err(error) => return description + &error.render(false),
     };
-    told += &render_problems(&path, text, &warnings(&scenario, &marks), Severity::Warning, false);
+    description += &render_problems(&path, text, &warnings(&scenario, &marks), Severity::Warning, false);
     let outcome = run(&scenario, scenario.seeds.start, Wanted::default());
-    tell_outcome(&outcome, &mut told);
-    told
+    describe_outcome(&outcome, &mut description);
+    description
 }
 
-fn tell_outcome(outcome: &Outcome, told: &mut String) {
+fn describe_outcome(outcome: &Outcome, description: &mut String) {
     let judged = &outcome.judgement;
-    let _ = writeln!(told, "{}", judged.word);
+    let _ = writeln!(description, "{}", judged.word);
     // When exactly it was changes with everything.
     let (evidence, _) = judged.evidence.split_once(" (at ").unwrap_or((&judged.evidence, ""));
     for line in [judged.signature.as_deref(), Some(evidence)] {
         if let Some(line) = line.filter(|line| !line.is_empty()) {
-            let _ = writeln!(told, "  {line}");
+            let _ = writeln!(description, "  {line}");
         }
     }
     for fault in &outcome.idle_faults {
-        let _ = writeln!(told, "  no effect: {fault}");
+        let _ = writeln!(description, "  no effect: {fault}");
     }
     let mut rulings: Vec<String> = Vec::new();
     for finding in outcome.findings.kept() {
@@ -80,6 +80,6 @@ fn tell_outcome(outcome: &Outcome, told: &mut String) {
     rulings.sort();
     rulings.dedup();
     for ruling in rulings {
-        let _ = writeln!(told, "  {ruling}");
+        let _ = writeln!(description, "  {ruling}");
     }
 }
