@@ -13,7 +13,7 @@ use super::witness::{Line, shown};
 use crate::history::{At, ConsumerFailure, PolledRecord, SimTime};
 use crate::verdict::{Check, Finding, Findings, Ruling, way_out_of, with_way_out};
 
-/// So many sends that fail, and none that does not, are no chance.
+/// So many sends whose end nobody knows, or since the heal, and none that came through, are no chance.
 const MANY: u64 = 5;
 
 /// The consumers that cannot go on, and how much plain consumers read.
@@ -138,7 +138,7 @@ impl Clients {
         }
         for (node, ever, since_heal) in sends.counts() {
             let (counts, when) = match (ever, since_heal) {
-                (ever, _) if ever.ok == 0 && ever.failed + ever.unknown >= MANY => (ever, ""),
+                (ever, _) if ever.ok == 0 && (ever.failed > 0 || ever.unknown >= MANY) => (ever, ""),
                 (_, since) if since.ok == 0 && since.failed + since.unknown >= MANY => (since, " since the heal"),
                 _ => continue,
             };

@@ -128,7 +128,7 @@ const STORIES: &[Story<'_>] = &[
             send a
             fail a
             commit a",
-        finds: "failed-write-visible",
+        finds: "failed-write-visible failed-sends",
     },
     Story {
         name: "a failed write is read but never committed",
@@ -138,7 +138,7 @@ const STORIES: &[Story<'_>] = &[
             1 appends a
             fail a
             poll a@0",
-        finds: "failed-write-visible uncommitted-read",
+        finds: "failed-write-visible uncommitted-read failed-sends",
     },
     Story {
         name: "a record is read above the high watermark",
@@ -685,6 +685,14 @@ const STORIES: &[Story<'_>] = &[
         finds: "failed-sends",
     },
     Story {
+        name: "the only send of a producer fails",
+        contract: PLAIN,
+        script: "
+            send a
+            fail a",
+        finds: "failed-sends",
+    },
+    Story {
         name: "no send of a producer comes through since the heal",
         contract: PLAIN,
         script: "
@@ -702,11 +710,14 @@ const STORIES: &[Story<'_>] = &[
         contract: PLAIN,
         script: "
             meta 1 leader 1
-            heal
             send a
-            unknown a
+            commit a
+            ok a@0
+            heal
             send b
-            fail b",
+            unknown b
+            send c
+            fail c",
         finds: "L5",
     },
 ];

@@ -31,11 +31,13 @@ fn good_histories_pass() {
             finds: "",
         },
         Story {
-            name: "few sends fail",
+            name: "some sends fail",
             contract: PLAIN,
             script: "
-                send a b
-                fail a b",
+                send a b c
+                fail a b
+                commit c
+                ok c@0",
             finds: "",
         },
         Story {
