@@ -136,11 +136,11 @@ pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Outcome {
     on_fresh_thread(|| hold(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted))
 }
 
-/// Holds one trial, and follows single records through it.
+/// Holds one trial, and follows single records through it, up to where its gauge cuts it off.
 ///
 /// # Errors
 /// When no record of the trial is the one that should be followed.
-pub fn follow(scenario: &Scenario, seed: u64, whom: Whom) -> Result<Vec<Station>, NoSuchRecord> {
+pub fn follow(scenario: &Scenario, seed: u64, whom: Whom, gauge: &Gauge) -> Result<Vec<Station>, NoSuchRecord> {
     let watch = Following {
         checks: standard_checks(scenario, &[]),
         journey: Journey::new(whom, world::names(scenario)),
@@ -151,7 +151,7 @@ pub fn follow(scenario: &Scenario, seed: u64, whom: Whom) -> Result<Vec<Station>
         plan: &plan,
         seed,
         trace: false,
-        gauge: None,
+        gauge: Some(gauge),
     };
     let (_, watch) = world::run_with(setup, &[], watch);
     watch.journey.finish()

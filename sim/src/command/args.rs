@@ -210,6 +210,9 @@ pub struct ReplayArgs {
     /// (`orders/0`), a group (`billing`); or the journey of records: `key:customer-17`, `orders/0@3046`, `uid:3047`
     #[arg(long, value_name = "WHAT")]
     pub follow: Option<String>,
+    /// How long the trial may take, in wall time (`10m`): a longer one is cut off, and inconclusive [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub wall_limit: Option<Duration>,
     /// Write the trial's files to this folder
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -1,5 +1,7 @@
 //! `trial replay`: one trial again, and what happened in it.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::Host;
 use super::args::ReplayArgs;
 use super::exit::Exit;
@@ -8,9 +10,12 @@ use super::identity;
 use super::line::TrialLine;
 use super::moment::Moment;
 use super::plan::{PlanError, one_seed, with_quirks};
+use super::progress::Progress;
 use super::trace::{Follow, Window, followed_records, with_trace};
 use super::verify::Again;
 use super::voice::Voice;
+use super::watchdog::Watchdog;
+use crate::gauge::Gauge;
 use crate::journey::Whom;
 use crate::scenario::files::{Loaded, load_one};
 use crate::scenario::units::show_count;
@@ -58,6 +63,26 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
+    /// Holds one trial; the wall time limits it, and progress is shown unless its events are written meanwhile. The
+    /// flag says whether the limit cut it off.
+    fn watched<T>(
+        &self,
+        scenario: &Scenario,
+        traced: bool,
+        voice: &Voice,
+        work: impl FnOnce(&Gauge) -> T,
+    ) -> (T, bool) {
+        let watchdog = Watchdog::new(self.args.wall_limit);
+        let progress = Mutex::new(Progress::new(Some(1), voice.terminal, traced || voice.is_quiet()));
+        let held = {
+            let watched = watchdog.watch(scenario, self.seed, false);
+            let held = watchdog.patrolled(&progress, || work(&watched.gauge));
+            (held, watched.gauge.reason().is_some())
+        };
+        progress.into_inner().unwrap_or_else(PoisonError::into_inner).end();
+        held
+    }
+
     fn hold(&self, voice: &mut Voice) -> Exit {
         voice.remark(format!(
             "trial {}: {}, seed {}",
@@ -84,13 +109,15 @@ impl Replay<'_> {
         }
         let of_events = self.args.trace || self.args.until.is_some() || self.args.since.is_some();
         let traced = records.is_none() && (of_events || self.args.follow.is_some());
-        let wanted = Wanted {
-            record: true,
-            trace: traced,
-            gauge: None,
+        let once = |gauge: &Gauge| {
+            let wanted = Wanted {
+                record: true,
+                trace: traced,
+                gauge: Some(gauge),
+            };
+            hold(self.host.runner, &scenario, self.seed, wanted)
         };
-        let runner = self.host.runner;
-        let (held, wall) = if traced {
+        let ((held, wall), was_cut_off) = if traced {
             let follow = match Follow::new(&scenario, window, self.args.follow.as_deref()) {
                 Ok(follow) => follow,
                 Err(error) => {
@@ -105,12 +132,14 @@ impl Replay<'_> {
                 }
             };
             voice.flush();
-            with_trace(follow, self.args.json, || hold(runner, &scenario, self.seed, wanted))
+            let traced = |gauge: &Gauge| with_trace(follow, self.args.json, || once(gauge));
+            self.watched(&scenario, true, voice, traced)
         } else {
-            hold(runner, &scenario, self.seed, wanted)
+            self.watched(&scenario, false, voice, once)
         };
         let ruled = judge(self.seed, &held, wall);
-        if let (Some(until), true) = (self.args.until, ruled.came == Came::Inconclusive) {
+        let has_ended = ruled.came == Came::Inconclusive && !was_cut_off;
+        if let (Some(until), true) = (self.args.until, has_ended) {
             voice.remark(format!("ended at {until} without a verdict"));
             return Exit::AsExpected;
         }
@@ -125,7 +154,8 @@ impl Replay<'_> {
 
     /// Prints the journey of records. It is a trial of its own, which is the same as the one that is judged.
     fn tell_journey(&self, scenario: &Scenario, whom: &Whom, window: Window, voice: &mut Voice) -> Result<(), Exit> {
-        let stations = match panics::catch(|| follow(scenario, self.seed, whom.clone())) {
+        let followed = |gauge: &Gauge| panics::catch(|| follow(scenario, self.seed, whom.clone(), gauge));
+        let stations = match self.watched(scenario, false, voice, followed).0 {
             Ok(Ok(stations)) => stations,
             Ok(Err(error)) => {
                 let hint = error.hint.as_ref().map(|hint| format!("\n  hint: {hint}"));

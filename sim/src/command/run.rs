@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use reports::record::RunRecord;
 
@@ -278,11 +277,7 @@ impl Run<'_> {
             }
             ControlFlow::Continue(())
         };
-        thread::scope(|scope| {
-            let _ending = watchdog.ending();
-            scope.spawn(|| watchdog.patrol(&progress));
-            in_order(plan.jobs, jobs, work, each);
-        });
+        watchdog.patrolled(&progress, || in_order(plan.jobs, jobs, work, each));
         progress.into_inner().expect("progress does not panic").end();
         self.verified = verified;
         for (word, records) in compared.iter().filter(|(_, records)| records.len() > 1) {
@@ -339,12 +334,8 @@ impl Run<'_> {
             troubles.append(&mut found);
             ControlFlow::Continue(())
         };
-        thread::scope(|scope| {
-            let _ending = watchdog.ending();
-            scope.spawn(|| watchdog.patrol(&progress));
-            let work = |job: &Job| keep_again(runner, job, store, &watchdog, None);
-            in_order(self.plan.jobs, jobs.into_iter(), work, each);
-        });
+        let work = |job: &Job| keep_again(runner, job, store, &watchdog, None);
+        watchdog.patrolled(&progress, || in_order(self.plan.jobs, jobs.into_iter(), work, each));
         progress.into_inner().expect("progress does not panic").end();
         for (exit, text) in troubles {
             self.trouble(exit, &text);

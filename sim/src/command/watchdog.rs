@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use super::progress::Progress;
 use super::wall::Stopwatch;
@@ -44,7 +45,7 @@ pub struct Watched<'a> {
 }
 
 /// Ends a patrol when it is dropped.
-pub struct Patrol<'a>(&'a Watchdog);
+struct Patrol<'a>(&'a Watchdog);
 
 impl Watchdog {
     /// Of trials that may take this long each.
@@ -72,14 +73,17 @@ impl Watchdog {
         Watched { watchdog: self, gauge }
     }
 
-    /// The patrol ends when what this gives is dropped.
-    #[must_use]
-    pub fn ending(&self) -> Patrol<'_> {
-        Patrol(self)
+    /// Looks at all trials now and then while `work` is done, shows how far they are, and gives what `work` gives.
+    pub fn patrolled<T>(&self, progress: &Mutex<Progress>, work: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            // Dropped before the scope waits for the patrol.
+            let _ending = Patrol(self);
+            scope.spawn(|| self.patrol(progress));
+            work()
+        })
     }
 
-    /// Looks at all trials now and then, until the patrol is ended.
-    pub fn patrol(&self, progress: &Mutex<Progress>) {
+    fn patrol(&self, progress: &Mutex<Progress>) {
         let mut state = self.lock();
         loop {
             let waited = self.ended.wait_timeout(state, INTERVAL);

@@ -1,7 +1,8 @@
 use super::{NoSuchRecord, Station, Whom};
+use crate::gauge::Gauge;
 use crate::scenario::Scenario;
 use crate::scenario::parse::parse;
-use crate::trial::follow;
+use crate::trial;
 
 fn stage() -> Scenario {
     let text = r#"
@@ -42,6 +43,10 @@ fn offset(offset: i64) -> Whom {
         partition: 0,
         offset,
     }
+}
+
+fn follow(scenario: &Scenario, seed: u64, whom: Whom) -> Result<Vec<Station>, NoSuchRecord> {
+    trial::follow(scenario, seed, whom, &Gauge::default())
 }
 
 /// The stations with who was at work, without what differs from record to record.

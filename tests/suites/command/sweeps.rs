@@ -182,6 +182,11 @@ fn a_trial_over_the_wall_limit_is_not_finished(place: &Place) {
         let files = ["sweep/summary.json", "sweep/summary.md", "sweep/sweep.jsonl"];
         assert_eq!(place.files(), files);
     }
+    for until in ["", " --until 70s"] {
+        let again = format!("replay scenarios/long.toml --seed 4 --wall-limit 400ms{until}");
+        let said = place.trial(&again).ended(2);
+        assert!(said.out.contains("more than 400ms of wall time"), "{}", said.out);
+    }
     let said = place.trial("run scenarios --seed 1 --wall-limit 0s").ended(64);
     assert!(said.err.contains("give a time above zero"), "{}", said.err);
     let said = place.trial("run scenarios --seed 1 --wall-limit 5").ended(64);
