@@ -40,21 +40,47 @@ impl Replicas {
         if request.replica.is_some() {
             self.note_follower(ctx, &request);
         }
-        let found = self.find(&request);
-        let waits = found.bytes < u64::from(request.min_bytes) && !found.urgent && !request.max_wait.is_zero();
-        if waits {
-            let ids: Vec<TopicPartition> = request.partitions.iter().map(|fetch| fetch.partition).collect();
-            let deadline = ctx.now + request.max_wait;
-            let parked = self.fetches.insert(deadline, ParkedFetch { reply_to, request });
-            for id in ids {
-                if let Some(hosted) = self.partitions.get_mut(&id) {
-                    hosted.fetches.insert(parked);
-                }
-            }
+        let may_wait = request.min_bytes > 0 && !request.max_wait.is_zero();
+        let found = if may_wait {
+            self.find_enough(&request)
         } else {
-            self.deliver(ctx, reply_to, request.replica.is_some(), found);
+            Some(self.find(&request))
+        };
+        match found {
+            Some(found) => self.deliver(ctx, reply_to, request.replica.is_some(), found),
+            None => self.wait(ctx, reply_to, request),
         }
-        self.settle(ctx);
+        self.settle_led(ctx);
+    }
+
+    /// Parks a fetch at each of its partitions.
+    fn wait(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: FetchRequest) {
+        let parked = self.fetches.next_id();
+        for fetch in &request.partitions {
+            if let Some(hosted) = self.partitions.get_mut(&fetch.partition) {
+                hosted.fetches.insert(parked);
+            }
+        }
+        let deadline = ctx.now + request.max_wait;
+        self.fetches.insert(deadline, ParkedFetch { reply_to, request });
+    }
+
+    /// An answer that need not wait: with the bytes that the reader wants, or with something else to say.
+    fn find_enough(&self, request: &FetchRequest) -> Option<Found> {
+        // Most fetches have nothing to read yet, which is known without reading.
+        let mut partitions = request.partitions.iter();
+        if !partitions.any(|fetch| self.has_news(fetch, request.replica.is_some())) {
+            return None;
+        }
+        let found = self.find(request);
+        (found.urgent || found.bytes >= u64::from(request.min_bytes)).then_some(found)
+    }
+
+    /// Whether the answer to a fetch would say anything about this partition.
+    fn has_news(&self, fetch: &FetchPartition, is_replica: bool) -> bool {
+        led(self.partitions.get(&fetch.partition), fetch.current_leader_epoch).map_or(true, |hosted| {
+            fetch.fetch_offset != read_limit(hosted, is_replica) || hosted.partition.divergence(fetch).is_some()
+        })
     }
 
     fn note_follower(&mut self, ctx: &mut Context<'_>, request: &FetchRequest) {
@@ -209,28 +235,28 @@ impl Replicas {
         let Some(hosted) = self.partitions.get(&id) else {
             return;
         };
-        let waiting: Vec<ParkedId> = hosted.fetches.iter().copied().collect();
+        // What moved may be nothing to a reader: a high watermark to a follower, a log end to a consumer.
+        let has_news = |parked: &ParkedId| {
+            self.fetches.get(*parked).is_none_or(|ParkedFetch { request, .. }| {
+                let mut here = request.partitions.iter().filter(|fetch| fetch.partition == id);
+                here.any(|fetch| self.has_news(fetch, request.replica.is_some()))
+            })
+        };
+        let waiting: Vec<ParkedId> = hosted.fetches.iter().copied().filter(has_news).collect();
         for parked in waiting {
-            let Some(request) = self.fetches.get(parked).map(|fetch| &fetch.request) else {
+            let Some(ParkedFetch { request, .. }) = self.fetches.get(parked) else {
+                // Its connection closed.
                 if let Some(hosted) = self.partitions.get_mut(&id) {
                     hosted.fetches.remove(&parked);
                 }
                 continue;
             };
-            // What moved may be nothing to this reader: a high watermark to a follower, a log end to a consumer.
-            let is_replica = request.replica.is_some();
-            let mut here = request.partitions.iter().filter(|fetch| fetch.partition == id);
-            if !here.any(|fetch| has_news(self.partitions.get(&id), fetch, is_replica)) {
+            let Some(found) = self.find_enough(request) else {
                 continue;
-            }
-            let found = self.find(request);
-            if found.bytes < u64::from(request.min_bytes) && !found.urgent {
-                continue;
-            }
-            let parked_fetch = self.fetches.remove(parked).expect("it was just there");
-            self.stop_waiting(parked, &parked_fetch.request);
-            let replica = parked_fetch.request.replica.is_some();
-            self.deliver(ctx, parked_fetch.reply_to, replica, found);
+            };
+            let ParkedFetch { reply_to, request } = self.fetches.remove(parked).expect("it was just there");
+            self.stop_waiting(parked, &request);
+            self.deliver(ctx, reply_to, request.replica.is_some(), found);
         }
     }
 
@@ -322,13 +348,6 @@ fn read_limit(hosted: &Hosted, is_replica: bool) -> Offset {
     } else {
         hosted.partition.high_watermark()
     }
-}
-
-/// Whether the answer to a fetch would say anything about this partition.
-fn has_news(hosted: Option<&Hosted>, fetch: &FetchPartition, is_replica: bool) -> bool {
-    led(hosted, fetch.current_leader_epoch).map_or(true, |hosted| {
-        fetch.fetch_offset != read_limit(hosted, is_replica) || hosted.partition.divergence(fetch).is_some()
-    })
 }
 
 fn read_partition(

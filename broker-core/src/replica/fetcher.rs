@@ -68,8 +68,8 @@ impl Replicas {
                 continue;
             }
             let wanted = fetcher.following.iter().filter(|id| !fetcher.delayed.contains_key(*id));
-            let mut asked = Vec::new();
-            let mut partitions = Vec::new();
+            let mut asked = Vec::with_capacity(fetcher.following.len());
+            let mut partitions = Vec::with_capacity(fetcher.following.len());
             let mut unflushed = false;
             for id in wanted {
                 let partition = &self.partitions[id].partition;

@@ -300,6 +300,19 @@ impl Replicas {
 
     /// Follows up everything that moved: answers who waited, sends what is ready to be sent.
     fn settle(&mut self, ctx: &mut Context<'_>) {
+        self.answer_waiting(ctx);
+        self.send_fetches(ctx);
+        self.send_alter_partition(ctx);
+    }
+
+    /// [`Replicas::settle`] after what changes nothing about what is followed.
+    fn settle_led(&mut self, ctx: &mut Context<'_>) {
+        self.answer_waiting(ctx);
+        self.send_alter_partition(ctx);
+    }
+
+    /// Answers who waited for what has moved.
+    fn answer_waiting(&mut self, ctx: &mut Context<'_>) {
         while let Some((id, moved)) = self.moved.pop() {
             if moved.high_watermark {
                 self.checkpoint_is_stale = true;
@@ -317,8 +330,6 @@ impl Replicas {
                 self.alter.want(id);
             }
         }
-        self.send_fetches(ctx);
-        self.send_alter_partition(ctx);
     }
 
     fn write_checkpoint(&mut self, ctx: &mut Context<'_>) {

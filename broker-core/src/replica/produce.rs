@@ -28,11 +28,11 @@ impl Replicas {
         };
         if parked.waiting == 0 {
             respond(ctx, parked);
-            self.settle(ctx);
+            self.settle_led(ctx);
             return false;
         }
         let id = self.park_produce(ctx, request.timeout, parked);
-        self.settle(ctx);
+        self.settle_led(ctx);
         let waits = self.produces.get(id).is_some();
         if !waits {
             self.answered.retain(|connection| *connection != reply_to.connection);

@@ -31,10 +31,15 @@ impl<T> Default for Parked<T> {
 }
 
 impl<T> Parked<T> {
+    /// The id that the next request will have.
+    pub fn next_id(&self) -> ParkedId {
+        ParkedId(self.last + 1)
+    }
+
     /// Parks a request until `deadline`.
     pub fn insert(&mut self, deadline: Instant, request: T) -> ParkedId {
-        self.last += 1;
-        let id = ParkedId(self.last);
+        let id = self.next_id();
+        self.last = id.0;
         self.requests.insert(id, request);
         self.deadlines.push(Reverse((deadline, id)));
         id
