@@ -49,14 +49,36 @@ pub(super) struct Bad {
 }
 
 impl SendCounts {
+    /// Adds those of another run of the same client.
+    pub fn add(&mut self, other: &SendCounts) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.bad = match (self.bad, other.bad) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        };
+    }
+
     pub fn ended_badly(&mut self, at: At, error: ErrorCode, topic: u32) {
-        let before = self.bad;
-        self.bad = Some(Bad {
-            first: before.map_or(at, |bad| bad.first),
+        let one = Bad {
+            first: at,
             last: at,
             error,
-            topic: Some(topic).filter(|topic| before.is_none_or(|bad| bad.topic == Some(*topic))),
-        });
+            topic: Some(topic),
+        };
+        self.bad = Some(self.bad.map_or(one, |bad| bad.and(one)));
+    }
+}
+
+impl Bad {
+    fn and(self, other: Bad) -> Bad {
+        let last = if other.last >= self.last { other } else { self };
+        Bad {
+            first: self.first.min(other.first),
+            topic: self.topic.filter(|topic| other.topic == Some(*topic)),
+            ..last
+        }
     }
 }
 
@@ -136,7 +158,7 @@ impl Clients {
         for (node, (at, failure)) in &self.failed {
             findings.add(gave_up(&nodes.named(*node), *at, failure, model));
         }
-        for (node, ever, since_heal) in sends.counts() {
+        for (node, (ever, since_heal)) in sends.counts() {
             let (counts, when) = match (ever, since_heal) {
                 (ever, _) if ever.ok == 0 && (ever.failed > 0 || ever.unknown >= MANY) => (ever, ""),
                 (_, since) if since.ok == 0 && since.failed + since.unknown >= MANY => (since, " since the heal"),

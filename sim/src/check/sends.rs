@@ -34,8 +34,8 @@ pub(super) struct Sends {
     topics: Vec<Topic>,
     healed: Option<At>,
     pending: u64,
-    /// How the sends of each client ended: all, and those since the heal.
-    counts: BTreeMap<NodeId, (SendCounts, SendCounts)>,
+    /// How the sends of each run of a program ended, by [`Send::program`]: all, and those since the heal.
+    counts: Vec<(SendCounts, SendCounts)>,
     /// The nodes that send until every partition has taken a record after the heal: loads and the probe.
     loads: BTreeSet<NodeId>,
     /// The partitions of each topic that each of them has reached since the heal.
@@ -117,7 +117,7 @@ impl Sends {
             topics: topics.collect(),
             healed: None,
             pending: 0,
-            counts: BTreeMap::new(),
+            counts: Vec::new(),
             loads: loads(scenario, names),
             heard: BTreeMap::new(),
             unheard: BTreeMap::new(),
@@ -174,6 +174,7 @@ impl Sends {
         }
         let program = *self.programs.entry(key).or_insert_with(|| {
             self.nodes.push(entry.process);
+            self.counts.push(Default::default());
             self.nodes.len() as u32 - 1
         });
         self.last_program = Some((key, program));
@@ -182,22 +183,18 @@ impl Sends {
 
     /// A send took effect.
     pub fn ok(&mut self, at: At, uid: Uid, partition: usize, offset: Option<Offset>, acks: Acks) {
-        self.count(uid, |counts, _| counts.ok += 1);
-        self.end(
-            uid,
-            Outcome::Ok {
-                at,
-                partition,
-                offset,
-                acks,
-            },
-        );
+        let outcome = Outcome::Ok {
+            at,
+            partition,
+            offset,
+            acks,
+        };
+        self.end(uid, outcome, |counts, _| counts.ok += 1);
     }
 
     /// A send failed for certain.
     pub fn failed(&mut self, at: At, uid: Uid, error: ErrorCode) {
-        self.end(uid, Outcome::Failed(error));
-        self.count(uid, |counts, topic| {
+        self.end(uid, Outcome::Failed(error), |counts, topic| {
             counts.failed += 1;
             counts.ended_badly(at, error, topic);
         });
@@ -205,36 +202,28 @@ impl Sends {
 
     /// A send ended without an answer that tells.
     pub fn unknown(&mut self, at: At, uid: Uid, error: ErrorCode) {
-        self.end(uid, Outcome::Unknown);
-        // The process died, which says nothing of its sends.
-        if error != ErrorCode::UnknownServerError {
-            self.count(uid, |counts, topic| {
+        self.end(uid, Outcome::Unknown, |counts, topic| {
+            // The process died, which says nothing of its sends.
+            if error != ErrorCode::UnknownServerError {
                 counts.unknown += 1;
                 counts.ended_badly(at, error, topic);
-            });
+            }
+        });
+    }
+
+    /// Each client's sends, without those that close a trial: all, and those since the heal.
+    pub fn counts(&self) -> BTreeMap<NodeId, (SendCounts, SendCounts)> {
+        let mut of_clients: BTreeMap<NodeId, (SendCounts, SendCounts)> = BTreeMap::new();
+        for (node, (all, since_heal)) in self.nodes.iter().zip(&self.counts) {
+            let counts = of_clients.entry(*node).or_default();
+            counts.0.add(all);
+            counts.1.add(since_heal);
         }
+        of_clients
     }
 
-    /// Counts the end of an application's send, for its client.
-    fn count(&mut self, uid: Uid, add: impl Fn(&mut SendCounts, u32)) {
-        let Some(send) = self.find(uid).filter(|send| !send.is_probe) else {
-            return;
-        };
-        let is_healed = self.healed.is_some_and(|healed| send.invoked >= healed);
-        let topic = send.topic;
-        let counts = self.counts.entry(self.nodes[send.program as usize]).or_default();
-        add(&mut counts.0, topic);
-        if is_healed {
-            add(&mut counts.1, topic);
-        }
-    }
-
-    /// Each client's sends: all, and those since the heal.
-    pub fn counts(&self) -> impl Iterator<Item = (NodeId, SendCounts, SendCounts)> {
-        self.counts.iter().map(|(node, (all, since))| (*node, *all, *since))
-    }
-
-    fn end(&mut self, uid: Uid, outcome: Outcome) {
+    /// A send ended; `add` counts it for its client.
+    fn end(&mut self, uid: Uid, outcome: Outcome, add: impl Fn(&mut SendCounts, u32)) {
         let Some(place) = self.index.get(uid) else { return };
         let send = &mut self.sends[place];
         if send.outcome != Outcome::Pending {
@@ -242,8 +231,16 @@ impl Sends {
         }
         self.pending -= 1;
         send.outcome = outcome;
+        let is_healed = self.healed.is_some_and(|healed| send.invoked >= healed);
+        if !send.is_probe {
+            let (all, since_heal) = &mut self.counts[send.program as usize];
+            add(all, send.topic);
+            if is_healed {
+                add(since_heal, send.topic);
+            }
+        }
         let node = self.nodes[send.program as usize];
-        if self.healed.is_some_and(|healed| send.invoked >= healed) && self.loads.contains(&node) {
+        if is_healed && self.loads.contains(&node) {
             // Where a failed send went to is not known: each partition must be reached then.
             let at = (node, send.topic);
             if let Outcome::Ok { partition, .. } = outcome {

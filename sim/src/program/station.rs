@@ -66,6 +66,7 @@ impl Shared {
     }
 
     /// The station. A panic inside it would be a defect of Trial's own, and of a program's own code none runs inside.
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Station> {
         let mut station = self.as_it_is();
         if station.unwatched.is_some() {
@@ -79,6 +80,7 @@ impl Shared {
         self.as_it_is().time()
     }
 
+    #[inline]
     fn as_it_is(&self) -> MutexGuard<'_, Station> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -265,6 +267,7 @@ impl Station {
     }
 
     /// Adds a line to the history of client `index`.
+    #[inline]
     pub(crate) fn write(&mut self, index: usize, what: What) {
         let client = &self.clients[index];
         self.entries.push(Entry {

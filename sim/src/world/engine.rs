@@ -316,9 +316,10 @@ impl<'a, O: Observer> World<'a, O> {
         for (time, sleeper) in station.new_timers.drain(..) {
             self.queue.push(time.0.max(self.now), Happening::Ring(sleeper));
         }
-        for entry in station.entries.drain(..) {
-            self.pass_on(&entry);
+        for entry in &station.entries {
+            self.pass_on(entry);
         }
+        station.entries.clear();
         let ended = std::mem::take(&mut station.ended);
         let panicked = std::mem::take(&mut station.panicked);
         while let Some(place) = station.next_touched() {

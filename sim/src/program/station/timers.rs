@@ -63,6 +63,7 @@ impl Station {
     }
 
     /// A program calls for the station while the world does not look.
+    #[cold]
     pub(super) fn enter(&mut self) {
         self.at.time = self.time();
         let Some(unwatched) = &mut self.unwatched else {
