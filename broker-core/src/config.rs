@@ -8,8 +8,6 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::IsolationLevel;
-
 mod auto_offset_reset;
 
 pub use auto_offset_reset::{AutoOffsetReset, UnknownReset};
@@ -260,8 +258,6 @@ config! {
         /// Where a consumer without a valid position begins. The default is Kafka's; consumers of scenario files begin at
         /// `earliest` unless they say otherwise.
         auto_offset_reset: AutoOffsetReset = AutoOffsetReset::Latest, "auto.offset.reset";
-        /// Which records it may see.
-        isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "isolation.level";
         /// The group that it subscribes in.
         group_id: Option<String> = None, "group.id";
         /// Makes it a static member: a restart within the session timeout moves no partitions (KIP-345).

@@ -165,12 +165,11 @@ pub struct ProducePartitionResponse {
     pub current_leader: Option<LeaderIdAndEpoch>,
 }
 
-/// Which records a reader may see.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Which records a reader may see. A leader takes no transactional batches, so its last stable offset is its high watermark,
+/// and both levels read the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum IsolationLevel {
     /// All below the high watermark.
-    #[default]
     ReadUncommitted,
     /// Below the last stable offset, aborted transactions left out by the client.
     ReadCommitted,

@@ -85,8 +85,14 @@ impl Replicas {
         if self.watched.contains(&id.topic) {
             return Err(ErrorCode::InvalidTopic);
         }
+        // Kafka's `LogValidator`: clients are not allowed to write control records.
         if batch.is_control() {
             return Err(ErrorCode::InvalidRecord);
+        }
+        // Kafka's `UnifiedLog`: the records are not part of an ongoing transaction. Here none ever is: there is no
+        // coordinator that could begin or end one.
+        if batch.is_transactional() {
+            return Err(ErrorCode::InvalidTxnState);
         }
         let partition = &mut hosted.partition;
         let isr_at_append = partition.state.isr.len();

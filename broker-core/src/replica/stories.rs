@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::*;
 use crate::config::NEVER;
 use crate::machine::{Outbox, Output, ReplyTo};
-use crate::protocol::record_batch::HEADER_SIZE;
+use crate::protocol::record_batch::{CONTROL, HEADER_SIZE, TRANSACTIONAL};
 use crate::protocol::{
     Acks, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, BatchBuilder, FetchPartitionResponse,
     FetchResponse, ProduceRequest, RecordBatch, Request,
@@ -477,7 +477,16 @@ fn batches_that_a_leader_must_not_take_are_refused() {
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
     let gap = RecordBatch::parse(&bytes.into()).expect("its header is sound");
+    let of_kind = |attributes| {
+        let mut builder = BatchBuilder::with_attributes(attributes);
+        builder.push(Timestamp(1), None, Some(b"value"), &[]);
+        let idempotent = builder.build();
+        idempotent.with_producer(ProducerId(7), ProducerEpoch(0), Sequence(0))
+    };
     for (row, broker, batch, error) in [
+        ("control", 1, of_kind(CONTROL), ErrorCode::InvalidRecord),
+        ("marker", 1, of_kind(CONTROL | TRANSACTIONAL), ErrorCode::InvalidRecord),
+        ("transactional", 1, of_kind(TRANSACTIONAL), ErrorCode::InvalidTxnState),
         ("too large", 1, large.build(), ErrorCode::MessageTooLarge),
         ("wrong inner offset", 1, gap, ErrorCode::InvalidRecord),
         ("not the leader", 2, batch(), ErrorCode::NotLeaderOrFollower),
@@ -485,6 +494,13 @@ fn batches_that_a_leader_must_not_take_are_refused() {
         let number = trio.produce_batch(broker, Acks::All, batch);
         assert_eq!(trio.answer(number), Some(error), "{row}");
     }
+    assert_eq!(trio.ends(), [(0, 0); 3], "nothing of them is in a log");
+    let good = trio.produce_batch(1, Acks::All, of_kind(0));
+    assert_eq!(
+        trio.answer(good),
+        Some(ErrorCode::None),
+        "the same records of an idempotent producer"
+    );
 }
 
 const NEIGHBOUR: TopicPartition = TopicPartition {

@@ -97,6 +97,7 @@ const CONSUMER: &[(&str, Accepted)] = &[
     ("consumer_byte_rate", Only("9223372036854775807")),
     ("enable.metrics.push", Anything),
     ("exclude.internal.topics", Anything),
+    ("isolation.level", Only("read_uncommitted")),
     ("key.deserializer", Anything),
     ("metadata.recovery.rebootstrap.trigger.ms", Only("300000")),
     ("metadata.recovery.strategy", Only("rebootstrap")),

@@ -300,6 +300,7 @@ fn settings_of_kafka_that_are_not_modelled() {
         client("producers", "\"transactional.id\" = \"t\", \"compression.type\" = \"zstd\", \"partitioner.class\" = \"x\""),
         client("producers", "\"linger.ms\" = \"5ms\", \"batch.size\" = \"16KiB\", \"delivery.timeout.ms\" = -1"),
         client("consumers", "\"client.rack\" = \"a\""),
+        client("consumers", "\"isolation.level\" = \"read_committed\""),
         client("consumers", "\"auto.offset.reset\" = \"by_duration:1h\""),
         client("producers", "\"request.timeout.ms\" = 3000000000, \"delivery.timeout.ms\" = 3000000000000"),
         client("workers", "\"group.protocol\" = \"consumer\", \"session.timeout.ms\" = 6000, \"heartbeat.interval.ms\" = 100, \"partition.assignment.strategy\" = \"range\""),
@@ -316,7 +317,7 @@ fn settings_of_kafka_that_are_not_modelled() {
         ),
         client(
             "consumers",
-            "\"auto.offset.reset\" = \"by_duration:PT1H\", \"check.crcs\" = false",
+            "\"auto.offset.reset\" = \"by_duration:PT1H\", \"check.crcs\" = false, \"isolation.level\" = \"read_uncommitted\"",
         ),
         "[topics.config]\n\"cleanup.policy\" = \"delete\"\n\"retention.ms\" = \"604800000\"".to_owned(),
         "[cluster.config]\n\"auto.leader.rebalance.enable\" = false\n\"num.recovery.threads.per.data.dir\" = 4"

@@ -7,8 +7,8 @@ use crate::client::network::{Lost, Reply};
 use crate::config::{AutoOffsetReset, millis};
 use crate::machine::Instant;
 use crate::protocol::{
-    ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, ListOffsetsPartitionResponse, ListOffsetsRequest,
-    OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
+    ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, IsolationLevel, ListOffsetsPartitionResponse,
+    ListOffsetsRequest, OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
 };
 use crate::trace::{Event, ResetCause};
 use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
@@ -255,7 +255,7 @@ impl Consumer {
             max_wait: millis(self.config.fetch_max_wait_ms),
             min_bytes: self.config.fetch_min_bytes,
             max_bytes: self.config.fetch_max_bytes,
-            isolation: self.config.isolation_level,
+            isolation: IsolationLevel::ReadUncommitted,
             partitions: partitions.iter().filter_map(of).collect(),
         }
     }
@@ -281,7 +281,7 @@ impl Consumer {
             ))
         };
         ListOffsetsRequest {
-            isolation: self.config.isolation_level,
+            isolation: IsolationLevel::ReadUncommitted,
             partitions: partitions.iter().filter_map(of).collect(),
         }
     }

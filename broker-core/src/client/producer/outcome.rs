@@ -23,6 +23,7 @@ pub(super) fn excludes_append(error: ErrorCode) -> bool {
             | E::ProducerFenced
             | E::UnknownProducerId
             | E::InvalidRecord
+            | E::InvalidTxnState
     )
 }
 

@@ -42,6 +42,7 @@ fn row(error: ErrorCode) -> (Outcome, Outcome, bool) {
         E::InvalidRequiredAcks => (O::Fail, O::Fail, true),
         E::InvalidRequest => (O::Fail, O::Fail, true),
         E::InvalidRecord => (O::Fail, O::Fail, true),
+        E::InvalidTxnState => (O::Fail, O::Fail, true),
         E::UnstableOffsetCommit => (O::Retry, O::Retry, false),
         // Answers about groups, which no produce request gets.
         E::OffsetMetadataTooLarge
@@ -112,6 +113,7 @@ const ALL: &[ErrorCode] = &[
     ErrorCode::OutOfOrderSequenceNumber,
     ErrorCode::DuplicateSequenceNumber,
     ErrorCode::InvalidProducerEpoch,
+    ErrorCode::InvalidTxnState,
     ErrorCode::KafkaStorageError,
     ErrorCode::UnknownProducerId,
     ErrorCode::NonEmptyGroup,
