@@ -6,6 +6,7 @@
 
 mod boot;
 mod coordinators;
+mod forwarding;
 mod lifecycle;
 mod metadata;
 mod muted;
@@ -15,26 +16,26 @@ mod shutdown;
 mod tests;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use crate::broker::boot::{Boot, Disk};
 use crate::broker::coordinators::OffsetsTopic;
+use crate::broker::forwarding::Forwarding;
 use crate::broker::lifecycle::Lifecycle;
 use crate::broker::muted::Muted;
 use crate::broker::producer_ids::ProducerIds;
 use crate::broker::shutdown::Shutdown;
 use crate::config::{BrokerConfig, Quirks};
+use crate::controller::Controller;
 use crate::controller::image::ClusterImage;
 use crate::controller::records::MetadataRecord;
-use crate::controller::{self, Controller};
 use crate::disk::{DiskError, DiskReply, FileName, OpId};
 use crate::group::{GroupCoordinator, Topics as _};
 use crate::log::{Log, LogConfig};
 use crate::machine::{Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId, earliest};
-use crate::protocol::{Request, Response};
+use crate::protocol::{Acks, ErrorCode, Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
@@ -195,16 +196,8 @@ struct BrokerRole {
     producer_ids: ProducerIds,
     /// Whether the replicas have taken over the image; from then on they take its changes.
     follows_metadata: bool,
-    forwarded: BTreeMap<RequestId, Forwarded>,
+    forwarding: Forwarding,
     muted: Muted,
-}
-
-/// A client's request that was passed on to the controller.
-struct Forwarded {
-    controller: NodeId,
-    reply_to: ReplyTo,
-    /// What the client is told if the controller cannot be reached.
-    otherwise: Response,
 }
 
 impl Running {
@@ -234,7 +227,7 @@ impl Running {
                 lifecycle: Lifecycle::new(identity),
                 producer_ids: ProducerIds::new(identity.id),
                 follows_metadata: false,
-                forwarded: BTreeMap::new(),
+                forwarding: Forwarding::new(&identity.config),
                 muted: Muted::default(),
             }),
             shutdown: None,
@@ -255,6 +248,7 @@ impl Running {
                     broker.replicas.on_closed(connection);
                     broker.groups.on_closed(connection);
                     broker.muted.forget(connection);
+                    broker.forwarding.on_closed(connection);
                 }
             }
             Input::Unreachable { peer } => self.on_unreachable(ctx, peer),
@@ -284,24 +278,29 @@ impl Running {
             Request::Fetch(body) if is_of_metadata_log(&body.partitions) => {
                 self.quorum.on_request(ctx, reply_to, body.into());
             }
-            Request::CreateTopics(_) | Request::CreatePartitions(_) if self.should_forward(identity, reply_to) => {
-                self.forward(ctx, reply_to, request);
+            Request::CreateTopics(_) | Request::CreatePartitions(_)
+                if self.should_forward(identity, reply_to)
+                    && let Some(broker) = &mut self.broker =>
+            {
+                broker.forwarding.forward(ctx, self.quorum.leader(), reply_to, request);
             }
             Request::BrokerRegistration(_)
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
             | Request::CreateTopics(_)
             | Request::CreatePartitions(_)
-            | Request::AllocateProducerIds(_) => {
-                if let Some(controller) = &mut self.controller {
-                    controller.on_request(ctx, &mut self.quorum, reply_to, request);
-                }
-            }
-            request => {
-                if let Some(broker) = &mut self.broker {
-                    broker.on_client_request(ctx, &self.image, self.quorum.leader(), reply_to, request);
-                }
-            }
+            | Request::AllocateProducerIds(_) => match &mut self.controller {
+                Some(controller) => controller.on_request(ctx, &mut self.quorum, reply_to, request),
+                None => ctx
+                    .out
+                    .respond(reply_to, request.error_response(ErrorCode::NotController)),
+            },
+            request => match &mut self.broker {
+                Some(broker) => broker.on_client_request(ctx, &self.image, self.quorum.leader(), reply_to, request),
+                // The process is about to end, and its connections with it.
+                None if self.shutdown.is_some() => {}
+                None => refuse_client(ctx, reply_to, &request),
+            },
         }
     }
 
@@ -313,22 +312,6 @@ impl Running {
         self.broker.is_some() && !self.quorum.is_leader() && !from_cluster
     }
 
-    fn forward(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
-        let otherwise = controller::refusal(&request);
-        match (&mut self.broker, self.quorum.leader()) {
-            (Some(broker), Some(controller)) => {
-                let forwarded = Forwarded {
-                    controller,
-                    reply_to,
-                    otherwise,
-                };
-                let id = ctx.out.request(controller, request);
-                broker.forwarded.insert(id, forwarded);
-            }
-            _ => ctx.out.respond(reply_to, otherwise),
-        }
-    }
-
     fn on_response(&mut self, ctx: &mut Context<'_>, from: NodeId, id: RequestId, response: Response) {
         if self.quorum.on_response(ctx, from, id, &response) {
             return;
@@ -336,9 +319,10 @@ impl Running {
         let Some(broker) = &mut self.broker else {
             return;
         };
-        if let Some(forwarded) = broker.forwarded.remove(&id) {
-            ctx.out.respond(forwarded.reply_to, response);
-        } else if let Response::BrokerRegistration(_) | Response::BrokerHeartbeat(_) = response {
+        let Some(response) = broker.forwarding.on_response(ctx, id, response) else {
+            return;
+        };
+        if let Response::BrokerRegistration(_) | Response::BrokerHeartbeat(_) = response {
             broker.lifecycle.on_response(ctx, id, &response);
             if let Some(broker_epoch) = broker.lifecycle.broker_epoch() {
                 broker.replicas.set_registration(broker_epoch);
@@ -361,12 +345,7 @@ impl Running {
         broker.lifecycle.on_unreachable(ctx, peer);
         broker.producer_ids.on_unreachable(ctx, peer);
         broker.offsets_topic.on_unreachable(peer);
-        let lost = broker
-            .forwarded
-            .extract_if(.., |_, forwarded| forwarded.controller == peer);
-        for (_, forwarded) in lost {
-            ctx.out.respond(forwarded.reply_to, forwarded.otherwise);
-        }
+        broker.forwarding.on_unreachable(ctx, peer);
     }
 
     fn on_disk(
@@ -417,6 +396,7 @@ impl Running {
             if is_due(broker.groups.deadline()) {
                 broker.groups.on_wake(ctx, &mut broker.replicas, &self.image);
             }
+            broker.forwarding.on_wake(ctx);
         }
         Ok(())
     }
@@ -430,6 +410,7 @@ impl Running {
             broker.and_then(|broker| broker.groups.deadline()),
             broker.and_then(|broker| broker.lifecycle.deadline()),
             broker.and_then(|broker| broker.producer_ids.deadline()),
+            broker.and_then(|broker| broker.forwarding.deadline()),
             self.shutdown.as_ref().and_then(Shutdown::deadline),
         ])
     }
@@ -522,7 +503,9 @@ impl BrokerRole {
                 self.groups
                     .on_request(ctx, &mut self.replicas, image, reply_to, request);
             }
-            other => unreachable!("{:?} is not a client's request", other.api_key()),
+            other => ctx
+                .out
+                .respond(reply_to, other.error_response(ErrorCode::InvalidRequest)),
         }
     }
 
@@ -595,6 +578,16 @@ fn is_growth(record: &MetadataRecord) -> bool {
         MetadataRecord::Topic { .. } => true,
         MetadataRecord::Partition { partition_epoch, .. } => *partition_epoch == PartitionEpoch(0),
         _ => false,
+    }
+}
+
+/// A controller has no partitions and no groups. Kafka closes a connection that asks for what its listener does not serve,
+/// after an ApiVersions that would have said so; here the answer says it.
+fn refuse_client(ctx: &mut Context<'_>, reply_to: ReplyTo, request: &Request) {
+    let is_read = !matches!(request, Request::Produce(body) if body.acks == Acks::None);
+    if is_read {
+        ctx.out
+            .respond(reply_to, request.error_response(ErrorCode::UnsupportedVersion));
     }
 }
 

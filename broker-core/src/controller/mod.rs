@@ -26,13 +26,10 @@ use self::records::MetadataRecord;
 use self::view::{Decision, View};
 use crate::config::{BrokerConfig, millis};
 use crate::machine::{Context, Instant, ReplyTo};
-use crate::protocol::{
-    AllocateProducerIdsResponse, AlterPartitionResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
-    BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse, ErrorCode, Request, Response,
-};
+use crate::protocol::{BrokerHeartbeatRequest, ErrorCode, Request, Response};
 use crate::quorum::{NotLeader, Quorum, QuorumFact};
 use crate::replicated::Replies;
-use crate::types::{BrokerEpoch, NodeId, Offset, ProducerId};
+use crate::types::{NodeId, Offset};
 
 /// The active controller's logic; idle on a node that does not lead the quorum.
 pub struct Controller {
@@ -121,7 +118,7 @@ impl Controller {
     /// Takes a BrokerRegistration, BrokerHeartbeat, AlterPartition, CreateTopics, CreatePartitions or
     /// AllocateProducerIds. Answers NOT_CONTROLLER unless this node leads the quorum; otherwise answers when the decision is committed.
     pub fn on_request(&mut self, ctx: &mut Context<'_>, quorum: &mut Quorum, reply_to: ReplyTo, request: Request) {
-        let refusal = refusal(&request);
+        let refusal = request.error_response(ErrorCode::NotController);
         let active = match &mut self.state {
             State::Inactive => return ctx.out.respond(reply_to, refusal),
             State::Waiting(requests) => return requests.push((reply_to, request)),
@@ -138,7 +135,11 @@ impl Controller {
             Request::CreateTopics(body) => topics::create_topics(&active.view(), ctx.rng, body),
             Request::CreatePartitions(body) => topics::create_partitions(&active.view(), ctx.rng, body),
             Request::AllocateProducerIds(body) => brokers::allocate_producer_ids(&active.view(), body),
-            other => unreachable!("{:?} is no request of the controller", other.api_key()),
+            other => {
+                return ctx
+                    .out
+                    .respond(reply_to, other.error_response(ErrorCode::InvalidRequest));
+            }
         };
         match active.commit(ctx, quorum, &decision.records) {
             // Leadership is gone, and the fact that says so is on its way.
@@ -162,7 +163,8 @@ impl Controller {
             State::Inactive => {}
             State::Waiting(requests) => {
                 for (reply_to, request) in requests {
-                    ctx.out.respond(reply_to, refusal(&request));
+                    ctx.out
+                        .respond(reply_to, request.error_response(ErrorCode::NotController));
                 }
             }
             State::Active(mut active) => {
@@ -311,44 +313,5 @@ impl Session {
             last_contact: now,
             metadata_end: Offset::ZERO,
         }
-    }
-}
-
-/// "Ask another controller", in the form that fits the request.
-pub(crate) fn refusal(request: &Request) -> Response {
-    let error = ErrorCode::NotController;
-    match request {
-        Request::BrokerRegistration(_) => BrokerRegistrationResponse {
-            error,
-            broker_epoch: BrokerEpoch(-1),
-        }
-        .into(),
-        Request::BrokerHeartbeat(_) => BrokerHeartbeatResponse {
-            error,
-            is_caught_up: false,
-            is_fenced: true,
-            should_shut_down: false,
-        }
-        .into(),
-        Request::AlterPartition(_) => AlterPartitionResponse {
-            error,
-            partitions: Vec::new(),
-        }
-        .into(),
-        Request::CreateTopics(body) => {
-            let topics = body.topics.iter().map(|topic| (topic.name.clone(), error, None));
-            CreateTopicsResponse {
-                topics: topics.collect(),
-            }
-            .into()
-        }
-        Request::CreatePartitions(_) => CreatePartitionsResponse { error }.into(),
-        Request::AllocateProducerIds(_) => AllocateProducerIdsResponse {
-            error,
-            start: ProducerId::NONE,
-            len: 0,
-        }
-        .into(),
-        other => unreachable!("{:?} is no request of the controller", other.api_key()),
     }
 }

@@ -3,15 +3,14 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::classic::{self, ClassicGroup};
+use super::classic::ClassicGroup;
 use super::consumer::{self, ConsumerGroup};
 use super::turn::{Timers, Turn};
 use super::{GroupRecord, Topics};
 use crate::config::{BrokerConfig, Quirks};
 use crate::machine::{Context, Instant, ReplyTo};
 use crate::protocol::{
-    ConsumerGroupHeartbeatRequest, ErrorCode, HeartbeatResponse, LeaveGroupResponse, OffsetCommitRequest,
-    OffsetFetchRequest, Request, Response,
+    ConsumerGroupHeartbeatRequest, ErrorCode, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
 };
 use crate::trace::Event;
 use crate::types::{GroupEpoch, GroupId, Timestamp, TopicPartition};
@@ -130,7 +129,7 @@ impl Groups {
             _ => return Decision::default(),
         };
         let refuse = |error| Decision {
-            replies: [(reply_to, refused(request.clone(), error))].into(),
+            replies: [(reply_to, request.error_response(error))].into(),
             ..Decision::default()
         };
         if group.0.is_empty() {
@@ -375,15 +374,5 @@ fn refused_heartbeat(
     Decision {
         replies: [(to, response)].into(),
         ..Decision::default()
-    }
-}
-
-/// The refusal of a request of the classic protocol.
-fn refused(request: Request, error: ErrorCode) -> Response {
-    match request {
-        Request::JoinGroup(request) => classic::refused_join(error, request.member),
-        Request::SyncGroup(_) => classic::refused_sync(error),
-        Request::Heartbeat(_) => Response::Heartbeat(HeartbeatResponse { error }),
-        _ => Response::LeaveGroup(LeaveGroupResponse { error }),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod consumer_protocol;
 pub mod error;
+mod error_response;
 pub mod groups;
 pub mod messages;
 pub mod murmur2;

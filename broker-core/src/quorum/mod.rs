@@ -34,7 +34,7 @@ use crate::config::{BrokerConfig, millis};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::log::{AppendOutcome, DiskProgress, Log};
 use crate::machine::{Context, Instant, ReplyTo, RequestId};
-use crate::protocol::{BatchBuilder, RecordBatch, Request, Response};
+use crate::protocol::{BatchBuilder, ErrorCode, RecordBatch, Request, Response};
 use crate::trace::{Event, QuorumRole};
 use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset};
 
@@ -248,7 +248,9 @@ impl Quorum {
             Request::BeginQuorumEpoch(body) => self.on_begin_quorum_epoch(ctx, reply_to, &body),
             Request::EndQuorumEpoch(body) => self.on_end_quorum_epoch(ctx, reply_to, &body),
             Request::Fetch(body) => self.on_fetch(ctx, reply_to, &body),
-            other => unreachable!("{:?} is no request of the quorum", other.api_key()),
+            other => ctx
+                .out
+                .respond(reply_to, other.error_response(ErrorCode::InvalidRequest)),
         }
         self.drive(ctx);
     }
@@ -268,7 +270,7 @@ impl Quorum {
             Response::BeginQuorumEpoch(body) => self.on_begin_quorum_epoch_response(ctx, from, body),
             Response::EndQuorumEpoch(body) => self.on_end_quorum_epoch_response(ctx, from, body),
             Response::Fetch(body) => self.on_fetch_response(ctx, from, request.fetch_offset, body),
-            other => unreachable!("{:?} answers no request of the quorum", other.api_key()),
+            _ => self.request_failed(ctx.now, from),
         }
         self.drive(ctx);
         true

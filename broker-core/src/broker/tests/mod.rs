@@ -4,6 +4,7 @@ mod groups;
 mod members;
 mod muted;
 mod random;
+mod roles;
 mod shutdown;
 mod topics;
 
@@ -28,9 +29,11 @@ const BROKERS: [u32; 3] = [1, 2, 3];
 const LATENCY: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Three nodes, each broker and controller. Everything on its way arrives after [`LATENCY`], in order.
+/// Three nodes, each broker and controller unless they are told their roles. Everything on its way arrives after
+/// [`LATENCY`], in order.
 struct Cluster {
     now: Instant,
+    roles: [Roles; 3],
     config: BrokerConfig,
     quirks: Quirks,
     seed: u64,
@@ -73,8 +76,13 @@ impl Cluster {
     }
 
     fn with(config: BrokerConfig, quirks: Quirks, seed: u64) -> Cluster {
+        Cluster::of([Roles::Combined; 3], config, quirks, seed)
+    }
+
+    fn of(roles: [Roles; 3], config: BrokerConfig, quirks: Quirks, seed: u64) -> Cluster {
         let mut cluster = Cluster {
             now: Instant(1_000_000_000),
+            roles,
             config,
             quirks,
             seed,
@@ -97,9 +105,12 @@ impl Cluster {
         let node = self.nodes.get_mut(&id).unwrap();
         node.run += 1;
         let rng = Random::new(self.seed, &alloc::format!("node {id} run {}", node.run));
-        let voters = BROKERS.map(NodeId).into();
+        let roles = self.roles[id as usize - 1];
+        let voters = BROKERS.into_iter().zip(self.roles);
+        let voters = voters.filter(|(_, roles)| *roles != Roles::Broker);
+        let voters = voters.map(|(id, _)| NodeId(id)).collect();
         let config = self.config.clone();
-        let machine = Broker::new(self.now, NodeId(id), Roles::Combined, voters, config, self.quirks, rng);
+        let machine = Broker::new(self.now, NodeId(id), roles, voters, config, self.quirks, rng);
         node.machine = Some(machine);
         self.drain(id);
     }

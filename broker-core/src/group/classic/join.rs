@@ -25,7 +25,7 @@ impl ClassicGroup {
             None
         };
         if let Some(error) = refusal {
-            return turn.reply(to, refused_join(error, request.member));
+            return turn.reply(to, JoinGroupResponse::error(error, request.member).into());
         }
         match (request.member.clone(), &request.instance) {
             (Some(member), _) => self.join_by_id(turn, to, member, request),
@@ -40,7 +40,10 @@ impl ClassicGroup {
                 let id = new_id(turn, "consumer");
                 self.pending.insert(id.clone());
                 turn.start(Timer::Pending(id.clone()), request.session_timeout);
-                turn.reply(to, refused_join(ErrorCode::MemberIdRequired, Some(id)));
+                turn.reply(
+                    to,
+                    JoinGroupResponse::error(ErrorCode::MemberIdRequired, Some(id)).into(),
+                );
             }
         }
     }
@@ -106,7 +109,7 @@ impl ClassicGroup {
             return self.add(turn, to, id, request);
         }
         if let Err(error) = self.check_member(&id, request.instance.as_ref()) {
-            return turn.reply(to, refused_join(error, Some(id)));
+            return turn.reply(to, JoinGroupResponse::error(error, Some(id)).into());
         }
         let leads = self.leader.as_ref() == Some(&id);
         let unchanged = self.members[&id].protocols == request.protocols;
@@ -168,10 +171,13 @@ impl ClassicGroup {
         let member = self.members.get_mut(old).expect("a static member is a member");
         let (joining, syncing) = (member.joining.take(), member.syncing.take());
         if let Some(former) = joining {
-            turn.reply(former, refused_join(ErrorCode::FencedInstanceId, Some(old.clone())));
+            turn.reply(
+                former,
+                JoinGroupResponse::error(ErrorCode::FencedInstanceId, Some(old.clone())).into(),
+            );
         }
         if let Some(former) = syncing {
-            turn.reply(former, refused_sync(ErrorCode::FencedInstanceId));
+            turn.reply(former, SyncGroupResponse::error(ErrorCode::FencedInstanceId).into());
         }
         let topics = |bytes: &[u8]| Subscription::decode(bytes).map(|decoded| BTreeSet::from_iter(decoded.topics));
         let before = subscription(self.protocol.as_ref(), member);
@@ -245,7 +251,7 @@ impl ClassicGroup {
     pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn<'_, '_>) {
         for (id, member) in &mut self.members {
             if let Some(to) = member.syncing.take() {
-                turn.reply(to, refused_sync(ErrorCode::RebalanceInProgress));
+                turn.reply(to, SyncGroupResponse::error(ErrorCode::RebalanceInProgress).into());
                 // Its session may have ended while nothing was expected of it.
                 turn.start(Timer::Session(id.clone()), member.session_timeout);
             }

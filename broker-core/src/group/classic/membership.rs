@@ -7,10 +7,10 @@ impl ClassicGroup {
     pub(super) fn sync(&mut self, turn: &mut Turn<'_, '_>, to: ReplyTo, request: SyncGroupRequest) {
         let checked = self.check_member(&request.member, request.instance.as_ref());
         if let Err(error) = checked.and_then(|()| self.check_generation(request.generation)) {
-            return turn.reply(to, refused_sync(error));
+            return turn.reply(to, SyncGroupResponse::error(error).into());
         }
         if self.state == GroupState::PreparingRebalance {
-            return turn.reply(to, refused_sync(ErrorCode::RebalanceInProgress));
+            return turn.reply(to, SyncGroupResponse::error(ErrorCode::RebalanceInProgress).into());
         }
         let member = self.members.get_mut(&request.member).expect("the member was checked");
         member.to_sync = false;
@@ -137,10 +137,10 @@ impl ClassicGroup {
         let member = self.members.remove(id).expect("who is removed is a member");
         turn.stop(Timer::Session(id.clone()));
         if let Some(to) = member.joining {
-            turn.reply(to, refused_join(ErrorCode::UnknownMemberId, None));
+            turn.reply(to, JoinGroupResponse::error(ErrorCode::UnknownMemberId, None).into());
         }
         if let Some(to) = member.syncing {
-            turn.reply(to, refused_sync(ErrorCode::UnknownMemberId));
+            turn.reply(to, SyncGroupResponse::error(ErrorCode::UnknownMemberId).into());
         }
         if self.leader.as_ref() == Some(id) {
             self.leader = self.members.keys().next().cloned();

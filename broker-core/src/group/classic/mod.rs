@@ -224,9 +224,14 @@ impl ClassicGroup {
                 member
                     .joining
                     .take()
-                    .map(|to| (to, refused_join(error, Some(id.clone())))),
+                    .map(|to| (to, JoinGroupResponse::error(error, Some(id.clone())).into())),
             );
-            replies.extend(member.syncing.take().map(|to| (to, refused_sync(error))));
+            replies.extend(
+                member
+                    .syncing
+                    .take()
+                    .map(|to| (to, SyncGroupResponse::error(error).into())),
+            );
         }
         replies
     }
@@ -455,23 +460,4 @@ fn partitions(topics: &dyn Topics, assignment: &[u8]) -> Vec<TopicPartition> {
     }
     partitions.sort();
     partitions
-}
-
-pub(super) fn refused_join(error: ErrorCode, member: Option<MemberId>) -> Response {
-    Response::JoinGroup(JoinGroupResponse {
-        error,
-        generation: GroupEpoch::NONE,
-        protocol: None,
-        leader: None,
-        member,
-        members: Vec::new(),
-        skip_assignment: false,
-    })
-}
-
-pub(super) fn refused_sync(error: ErrorCode) -> Response {
-    Response::SyncGroup(SyncGroupResponse {
-        error,
-        assignment: Bytes::new(),
-    })
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::millis;
-use crate::group::classic::{new_id, refused_join, refused_sync};
+use crate::group::classic::new_id;
 use crate::group::records::StoredClassicProtocol;
 use crate::machine::ReplyTo;
 use crate::protocol::consumer_protocol::{Assignment, Subscription};
@@ -27,14 +27,14 @@ impl ConsumerGroup {
         let response = match request {
             Request::JoinGroup(request) => match self.join(turn, request) {
                 Ok(response) => Response::JoinGroup(response),
-                Err(error) => refused_join(error, request.member.clone()),
+                Err(error) => JoinGroupResponse::error(error, request.member.clone()).into(),
             },
             Request::SyncGroup(request) => match self.sync(turn, request) {
                 Ok(assignment) => {
                     let error = ErrorCode::None;
                     Response::SyncGroup(SyncGroupResponse { error, assignment })
                 }
-                Err(error) => refused_sync(error),
+                Err(error) => SyncGroupResponse::error(error).into(),
             },
             Request::Heartbeat(request) => {
                 let error = self.classic_heartbeat(turn, request).err().unwrap_or(ErrorCode::None);

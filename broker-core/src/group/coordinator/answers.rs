@@ -1,65 +1,32 @@
 //! Answers that say nothing but an error.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
-use crate::group::classic::{refused_join, refused_sync};
 use crate::protocol::{
-    ConsumerGroupHeartbeatResponse, ErrorCode, HeartbeatResponse, LeaveGroupResponse, OffsetCommitResponse,
-    OffsetFetchResponse, Request, Response,
+    ConsumerGroupHeartbeatResponse, ErrorCode, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse,
+    OffsetFetchResponse, Request, Response, SyncGroupResponse,
 };
 use crate::types::{GroupEpoch, GroupId};
 
-/// The group that a request is about.
-pub(super) fn group_of(request: &Request) -> &GroupId {
+/// The group that a request is about; none if it is not about a group.
+pub(super) fn group_of(request: &Request) -> Option<&GroupId> {
     match request {
-        Request::JoinGroup(body) => &body.group,
-        Request::SyncGroup(body) => &body.group,
-        Request::Heartbeat(body) => &body.group,
-        Request::LeaveGroup(body) => &body.group,
-        Request::ConsumerGroupHeartbeat(body) => &body.group,
-        Request::OffsetCommit(body) => &body.group,
-        Request::OffsetFetch(body) => &body.group,
-        other => unreachable!("{:?} is no request of a group", other.api_key()),
-    }
-}
-
-/// The answer to a request that is refused.
-pub(super) fn refusal(request: &Request, error: ErrorCode) -> Response {
-    match request {
-        Request::JoinGroup(body) => refused_join(error, body.member.clone()),
-        Request::SyncGroup(_) => refused_sync(error),
-        Request::Heartbeat(_) => HeartbeatResponse { error }.into(),
-        Request::LeaveGroup(_) => LeaveGroupResponse { error }.into(),
-        Request::ConsumerGroupHeartbeat(_) => ConsumerGroupHeartbeatResponse {
-            error,
-            member_epoch: GroupEpoch::ZERO,
-            heartbeat_interval: Duration::ZERO,
-            assignment: None,
-        }
-        .into(),
-        Request::OffsetCommit(body) => OffsetCommitResponse {
-            partitions: body
-                .partitions
-                .iter()
-                .map(|(partition, _)| (*partition, error))
-                .collect(),
-        }
-        .into(),
-        Request::OffsetFetch(_) => OffsetFetchResponse {
-            error,
-            partitions: Vec::new(),
-        }
-        .into(),
-        other => unreachable!("{:?} is no request of a group", other.api_key()),
+        Request::JoinGroup(body) => Some(&body.group),
+        Request::SyncGroup(body) => Some(&body.group),
+        Request::Heartbeat(body) => Some(&body.group),
+        Request::LeaveGroup(body) => Some(&body.group),
+        Request::ConsumerGroupHeartbeat(body) => Some(&body.group),
+        Request::OffsetCommit(body) => Some(&body.group),
+        Request::OffsetFetch(body) => Some(&body.group),
+        _ => None,
     }
 }
 
 /// What is said instead of an answer that may not be given any more: nothing of it, but an error.
 pub(super) fn failed(response: Response, error: ErrorCode) -> Response {
     match response {
-        Response::JoinGroup(body) => refused_join(error, body.member),
-        Response::SyncGroup(_) => refused_sync(error),
+        Response::JoinGroup(body) => JoinGroupResponse::error(error, body.member).into(),
+        Response::SyncGroup(_) => SyncGroupResponse::error(error).into(),
         Response::Heartbeat(_) => HeartbeatResponse { error }.into(),
         Response::LeaveGroup(_) => LeaveGroupResponse { error }.into(),
         Response::ConsumerGroupHeartbeat(body) => ConsumerGroupHeartbeatResponse {

@@ -91,14 +91,18 @@ impl GroupCoordinator {
         reply_to: ReplyTo,
         request: Request,
     ) {
-        let group = answers::group_of(&request);
+        let Some(group) = answers::group_of(&request) else {
+            return ctx
+                .out
+                .respond(reply_to, request.error_response(ErrorCode::InvalidRequest));
+        };
         if group.0.is_empty() && !matches!(request, Request::OffsetCommit(_) | Request::OffsetFetch(_)) {
-            let refusal = answers::refusal(&request, ErrorCode::InvalidGroupId);
+            let refusal = request.error_response(ErrorCode::InvalidGroupId);
             return ctx.out.respond(reply_to, refusal);
         }
         let partition = self.partition_of(group);
         let Some(shard) = partition.and_then(|partition| self.shards.get_mut(&partition)) else {
-            let refusal = answers::refusal(&request, ErrorCode::NotCoordinator);
+            let refusal = request.error_response(ErrorCode::NotCoordinator);
             return ctx.out.respond(reply_to, refusal);
         };
         let mut cluster = Cluster { replicas, topics };

@@ -381,6 +381,6 @@ impl Reply {
 fn while_loading(request: &Request) -> Response {
     match request {
         Request::Heartbeat(_) => HeartbeatResponse { error: ErrorCode::None }.into(),
-        request => answers::refusal(request, ErrorCode::CoordinatorLoadInProgress),
+        request => request.error_response(ErrorCode::CoordinatorLoadInProgress),
     }
 }

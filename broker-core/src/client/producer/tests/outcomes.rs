@@ -65,6 +65,7 @@ fn row(error: ErrorCode) -> (Outcome, Outcome, bool) {
         E::UnknownServerError
         | E::OffsetOutOfRange
         | E::BrokerNotAvailable
+        | E::UnsupportedVersion
         | E::TopicAlreadyExists
         | E::InvalidPartitions
         | E::InvalidReplicationFactor
@@ -105,6 +106,7 @@ const ALL: &[ErrorCode] = &[
     ErrorCode::InvalidSessionTimeout,
     ErrorCode::RebalanceInProgress,
     ErrorCode::InvalidCommitOffsetSize,
+    ErrorCode::UnsupportedVersion,
     ErrorCode::TopicAlreadyExists,
     ErrorCode::InvalidPartitions,
     ErrorCode::InvalidReplicationFactor,

@@ -1,0 +1,119 @@
+//! Requests that come to a node of another role, and those that a broker passes on to the controller.
+
+use super::*;
+use crate::protocol::{
+    Acks, AllocateProducerIdsRequest, BatchBuilder, CreatePartitionsRequest, InitProducerIdRequest, MetadataRequest,
+    ProduceRequest,
+};
+use crate::types::{BrokerEpoch, Timestamp};
+
+/// A controller, and two brokers.
+fn dedicated() -> Cluster {
+    let roles = [Roles::Controller, Roles::Broker, Roles::Broker];
+    let mut cluster = Cluster::of(roles, BrokerConfig::default(), Quirks::default(), 1);
+    cluster.pass(5 * SECOND);
+    cluster
+}
+
+fn more_partitions() -> CreatePartitionsRequest {
+    CreatePartitionsRequest {
+        topic: TopicName::from("orders"),
+        count: 4,
+    }
+}
+
+fn produce(acks: Acks) -> ProduceRequest {
+    let mut builder = BatchBuilder::new();
+    builder.push(Timestamp(0), None, Some(b"x"), &[]);
+    ProduceRequest {
+        acks,
+        timeout: SECOND,
+        partitions: [(TopicPartition::new(TopicPartition::FIRST_TOPIC_ID, 0), builder.build())].into(),
+    }
+}
+
+#[test]
+fn a_controller_refuses_what_only_brokers_serve() {
+    let mut cluster = dedicated();
+    let topics = Some([TopicName::from("orders")].into());
+    let Response::Metadata(body) = cluster.ask(1, MetadataRequest { topics }) else {
+        panic!("another answer")
+    };
+    assert_eq!(body.topics[0].error, ErrorCode::UnsupportedVersion);
+    let Response::InitProducerId(body) = cluster.ask(1, InitProducerIdRequest { current: None }) else {
+        panic!("another answer")
+    };
+    assert_eq!(body.error, ErrorCode::UnsupportedVersion);
+    let Response::Produce(body) = cluster.ask(1, produce(Acks::All)) else {
+        panic!("another answer")
+    };
+    assert_eq!(body.partitions[0].error, ErrorCode::UnsupportedVersion);
+    let unread = cluster.send(1, produce(Acks::None));
+    assert!(
+        cluster.wait(unread, SECOND).is_none(),
+        "a producer of acks=0 reads no answers"
+    );
+}
+
+#[test]
+fn a_broker_is_not_the_controller() {
+    let mut cluster = dedicated();
+    let request = AllocateProducerIdsRequest {
+        broker: NodeId(3),
+        broker_epoch: BrokerEpoch(1),
+    };
+    let Response::AllocateProducerIds(body) = cluster.ask(2, request) else {
+        panic!("another answer")
+    };
+    assert_eq!(body.error, ErrorCode::NotController);
+    // What comes from the cluster is not passed on once more.
+    cluster.cut.insert((2, 1));
+    let reply_to = ReplyTo {
+        node: NodeId(3),
+        connection: ConnectionId(3),
+        id: RequestId(1_000_000),
+    };
+    let machine = cluster.nodes.get_mut(&2).and_then(|node| node.machine.as_mut());
+    let machine = machine.expect("it runs");
+    let body = more_partitions().into();
+    machine.handle(cluster.now, Input::Request { reply_to, body });
+    let answers = core::iter::from_fn(|| machine.poll()).filter_map(|output| match output {
+        Output::Response { to, body } if to == reply_to => Some(body),
+        _ => None,
+    });
+    let answers: Vec<Response> = answers.collect();
+    let [Response::CreatePartitions(body)] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(body.error, ErrorCode::NotController);
+}
+
+#[test]
+fn a_request_that_was_passed_on_is_answered_also_if_the_controller_is_silent() {
+    let mut cluster = dedicated();
+    let passed_on = |cluster: &mut Cluster| match cluster.ask(2, more_partitions()) {
+        Response::CreatePartitions(body) => body.error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        passed_on(&mut cluster),
+        ErrorCode::UnknownTopicOrPartition,
+        "the controller's own answer"
+    );
+    // The controller hears nothing more, and then its connection breaks.
+    cluster.cut.extend([(1, 2), (2, 1)]);
+    let id = cluster.send(2, more_partitions());
+    cluster.pass(SECOND / 10);
+    assert!(cluster.answers.is_empty(), "it waits");
+    cluster.post(2, None, Input::Unreachable { peer: NodeId(1) });
+    let Some(Response::CreatePartitions(body)) = cluster.wait(id, SECOND) else {
+        panic!("no answer")
+    };
+    assert_eq!(body.error, ErrorCode::NotController);
+    // Nobody says so.
+    let begin = cluster.now;
+    assert_eq!(passed_on(&mut cluster), ErrorCode::RequestTimedOut);
+    let waited = cluster.now.since(begin);
+    let timeout = Duration::from_millis(BrokerConfig::default().controller_socket_timeout_ms);
+    assert!(waited >= timeout && waited < timeout + SECOND, "{waited:?}");
+}
