@@ -13,7 +13,7 @@ use super::voice::Voice;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::examples;
 use crate::scenario::files::{find, load};
-use crate::scenario::keys::{FAULT, SECTIONS};
+use crate::scenario::keys::{Default, FAULT, SECTIONS};
 use crate::scenario::nearest::nearest;
 use crate::scenario::{FAULT_KINDS, settings_sections};
 use crate::verdict::Check;
@@ -129,7 +129,11 @@ fn explanation(name: &str) -> Result<String, String> {
         }
         for key in section.keys {
             if key.name == name || format!("{}.{}", section.name, key.name) == name {
-                let mut text = key_text(section.name, key.name, key.kind, key.default, key.meaning);
+                let default = match key.default {
+                    Default::Required => "none, it must be given",
+                    Default::Value(default) | Default::Words(default) => default,
+                };
+                let mut text = key_text(section.name, key.name, &key.takes.to_string(), default, key.meaning);
                 if let Some(example) = examples::of(section.name, key.name) {
                     let _ = writeln!(text, "  example: {example}");
                 }
@@ -203,11 +207,6 @@ fn key_text(place: &str, name: &str, kind: &str, default: &str, meaning: &str) -
         "the top level of a scenario file".to_owned()
     } else {
         format!("`{place}`")
-    };
-    let default = if default.is_empty() {
-        "none, it must be given"
-    } else {
-        default
     };
     format!("{name} (key of {place})\n  {meaning}\n  type: {kind}\n  default: {default}\n")
 }

@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use broker_core::protocol::ApiKey;
 
-use super::keys;
 use super::nearest::nearest;
 use super::reader::{Table, Value};
 use crate::fault::{Fault, PlannedFault, Rolling, Target};
@@ -62,7 +61,7 @@ pub const APIS: [ApiKey; 23] = [
 /// Reads one `[[faults]]`.
 pub fn fault(table: &Table<'_>) -> Option<PlannedFault> {
     let at = table.required("at").and_then(|value| value.duration());
-    let length = table.get("for").map(|value| value.positive_duration());
+    let length = table.get("for").map(|value| value.duration());
     let given = table.given(&KINDS);
     let kind = match given.as_slice() {
         [(kind, _)] => *kind,
@@ -104,20 +103,20 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
         "pause" => target(value).map(Fault::Pause),
         "partition" => groups(value).map(Fault::Partition),
         "one_way" => {
-            let table = value.table(&keys::ONE_WAY)?;
+            let table = value.table()?;
             let (from, to) = (field(&table, "from"), field(&table, "to"));
             Some(Fault::OneWay(from?, to?))
         }
         "slow_disk" => {
-            let table = value.table(&keys::SLOW_DISK)?;
+            let table = value.table()?;
             let target = field(&table, "target");
-            let factor = table.required("factor").and_then(|value| value.number(1.0..=1e6));
+            let factor = table.required("factor").and_then(|value| value.number());
             Some(Fault::SlowDisk(target?, factor?))
         }
         "link" => {
-            let table = value.table(&keys::LINK)?;
+            let table = value.table()?;
             let (from, to) = (field(&table, "from"), field(&table, "to"));
-            let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number(0.0..=1.0));
+            let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number());
             let (drop, duplicate) = (chance("drop"), chance("duplicate"));
             let delay = table
                 .get("delay")
@@ -131,7 +130,7 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
             })
         }
         "hold" => {
-            let table = value.table(&keys::HOLD)?;
+            let table = value.table()?;
             let (from, to) = (field(&table, "from"), field(&table, "to"));
             let api = table.required("api").and_then(|value| api(&value));
             let response = table.get("response").map_or(Some(false), |value| value.boolean());
@@ -143,7 +142,7 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
             })
         }
         "drop" => {
-            let table = value.table(&keys::DROP)?;
+            let table = value.table()?;
             let (from, to) = (field(&table, "from"), field(&table, "to"));
             let api = table.required("api").and_then(|value| api(&value));
             let response = table.get("response").map_or(Some(false), |value| value.boolean());
@@ -157,11 +156,11 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
         "stop" => target(value).map(Fault::Stop),
         "stop_in_sync" => target(value).map(Fault::StopInSync),
         "rolling_restart" => {
-            let table = value.table(&keys::ROLLING_RESTART)?;
+            let table = value.table()?;
             let of = rolling(&table);
             let time = |name: &str, default| {
                 let value = table.get(name);
-                value.map_or(Some(default), |value| value.positive_duration())
+                value.map_or(Some(default), |value| value.duration())
             };
             let (every, down) = (
                 time("every", Duration::from_secs(10)),
@@ -174,24 +173,24 @@ fn what(kind: &str, value: &Value<'_>) -> Option<Fault> {
             })
         }
         "slow_program" => {
-            let table = value.table(&keys::SLOW_PROGRAM)?;
+            let table = value.table()?;
             let target = field(&table, "target");
-            let factor = table.required("factor").and_then(|value| value.number(1.0..=1e6));
+            let factor = table.required("factor").and_then(|value| value.number());
             Some(Fault::SlowProgram(target?, factor?))
         }
         "stuck_poll" => target(value).map(Fault::StuckPoll),
         "service_down" => Some(Fault::ServiceDown(value.text()?.to_owned())),
         "create_partitions" => {
-            let table = value.table(&keys::CREATE_PARTITIONS)?;
+            let table = value.table()?;
             let topic = table.required("topic").and_then(|value| value.text());
-            let partitions = table.required("partitions").and_then(|value| value.count(1..=10_000));
+            let partitions = table.required("partitions").and_then(|value| value.count());
             Some(Fault::CreatePartitions {
                 topic: topic?.to_owned(),
                 partitions: partitions?,
             })
         }
         "omit_topic" => {
-            let table = value.table(&keys::OMIT_TOPIC)?;
+            let table = value.table()?;
             let topic = table.required("topic").and_then(|value| value.text());
             let on = table.get("on").map_or(Some(Target::All), |value| target(&value));
             Some(Fault::OmitTopic {
@@ -361,12 +360,8 @@ pub fn nemesis(table: &Table<'_>, scenario_duration: Duration) -> NemesisSpec {
     let default = NemesisSpec::lasting(scenario_duration);
     let duration =
         |name: &str, default: Duration| table.get(name).and_then(|value| value.duration()).unwrap_or(default);
-    let positive = |name: &str, default: Duration| {
-        table
-            .get(name)
-            .and_then(|value| value.positive_duration())
-            .unwrap_or(default)
-    };
+    let positive =
+        |name: &str, default: Duration| table.get(name).and_then(|value| value.duration()).unwrap_or(default);
     NemesisSpec {
         start: duration("start", default.start),
         stop: duration("stop", default.stop),
@@ -374,7 +369,7 @@ pub fn nemesis(table: &Table<'_>, scenario_duration: Duration) -> NemesisSpec {
         duration: positive("duration", default.duration),
         max_concurrent: table
             .get("max_concurrent")
-            .and_then(|value| value.count(1..=1_000))
+            .and_then(|value| value.count())
             .unwrap_or(default.max_concurrent),
         weights: table
             .get("weights")
@@ -384,11 +379,11 @@ pub fn nemesis(table: &Table<'_>, scenario_duration: Duration) -> NemesisSpec {
 }
 
 fn weights(value: &Value<'_>) -> Option<Weights> {
-    let table = value.table(&keys::WEIGHTS)?;
+    let table = value.table()?;
     if table.is_empty() {
         return None;
     }
-    let weight = |name: &str| table.get(name).map_or(Some(0), |value| value.count(0..=1_000_000));
+    let weight = |name: &str| table.get(name).map_or(Some(0), |value| value.count());
     let weights = Weights {
         kill: weight("kill")?,
         power_loss: weight("power_loss")?,

@@ -3,13 +3,17 @@
 mod clients;
 mod cluster;
 mod faults;
+mod types;
 
+use crate::scenario::measures::AGGREGATES;
 pub use clients::{BACKPRESSURE, CONSUMER, KEYS, PRODUCER, SCHEDULE, SERVICE, TIMESTAMPS, WORKER};
 pub use cluster::{CLUSTER, HARDWARE, NETWORK, TOPIC};
 pub use faults::{
     CREATE_PARTITIONS, DROP, FAULT, HOLD, LINK, NEMESIS, OMIT_TOPIC, ONE_WAY, ROLLING_RESTART, SLOW_DISK, SLOW_PROGRAM,
     WEIGHTS,
 };
+pub use types::{Default, Form, Rule, Settings, Type};
+use types::{Default::*, Type::*};
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +21,9 @@ pub struct Key {
     /// Its name.
     pub name: &'static str,
     /// What may stand behind it.
-    pub kind: &'static str,
-    /// Its default as it would stand in the file, or in words; empty for a key that must be given.
-    pub default: &'static str,
+    pub takes: Type,
+    /// What it is if it is not given.
+    pub default: Default,
     /// What it means.
     pub meaning: &'static str,
 }
@@ -31,6 +35,8 @@ pub struct Section {
     pub name: &'static str,
     /// What it is.
     pub meaning: &'static str,
+    /// What its keys demand of each other.
+    pub rules: &'static [Rule],
     /// Its keys.
     pub keys: &'static [Key],
 }
@@ -74,10 +80,10 @@ pub const SECTIONS: &[&Section] = &[
     &LIMITS,
 ];
 
-const fn key(name: &'static str, kind: &'static str, default: &'static str, meaning: &'static str) -> Key {
+const fn key(name: &'static str, takes: Type, default: Default, meaning: &'static str) -> Key {
     Key {
         name,
-        kind,
+        takes,
         default,
         meaning,
     }
@@ -99,105 +105,124 @@ pub const PLANNED: &[(&str, &str)] = &[
     ("faults", "reassign_partitions"),
 ];
 
-const CONFIG: &str = "table of Kafka keys in quotes";
+const SEEDS: Form = Form {
+    words: "first seed and one past the last: `0..3`",
+    pattern: r"^\s*\+?[0-9]+\s*\.\.\s*\+?[0-9]+\s*$",
+};
 
 /// The top level.
 pub const TOP: Section = Section {
     name: "",
     meaning: "a scenario",
+    rules: &[],
     keys: &[
-        key("teaches", "string", "\"\"", "one sentence: what the scenario teaches"),
+        key(
+            "teaches",
+            String,
+            Value("\"\""),
+            "one sentence: what the scenario teaches",
+        ),
         key(
             "compare",
-            "string",
-            "none",
+            String,
+            Words("none"),
             "scenarios of one run with the same word here are drawn side by side",
         ),
         key(
             "duration",
-            "duration",
-            "\"60s\"",
+            PositiveDuration,
+            Value("\"60s\""),
             "how long load and faults last, in simulated time",
         ),
         key(
             "settle",
-            "duration",
-            "\"120s\"",
+            PositiveDuration,
+            Value("\"120s\""),
             "how long the healed cluster may take to recover and drain",
         ),
         key(
             "seeds",
-            "string",
-            "\"0..3\"",
+            Form(&SEEDS),
+            Value("\"0..3\""),
             "the seeds of a plain `trial run`: first and one past the last",
         ),
         key(
             "expect",
-            "string or list",
-            "\"pass\"",
+            Either(&[Word(&["pass"]), NonEmpty(&Check)]),
+            Value("\"pass\""),
             "`pass`, or the names of the checks that must find something, as a violation or as allowed, in at least one of \
              the scenario's trials: `expect = [\"lost-write\"]`; no other check may be violated in any",
         ),
         key(
             "forbid",
-            "list of strings",
-            "[]",
+            List(&Check),
+            Value("[]"),
             "checks that fail the trial in which they find something, also where the contract allows it: \
              `forbid = [\"lost-write\"]`",
         ),
         key(
             "at_most",
-            "table of checks and numbers",
-            "{}",
+            Counts,
+            Value("{}"),
             "how often each of these checks may find something in one trial, as a violation or as allowed: \
              `at_most = { reprocessed = 20 }`; a trial with more of it is `missed`",
         ),
         key(
             "at_least",
-            "table of checks and numbers",
-            "{}",
+            Counts,
+            Value("{}"),
             "how often each of these checks must find something in every single trial: `at_least = { lost-write = 1 }`; \
              a trial with less of it is `missed`",
         ),
         key(
             "quirks",
-            "list of strings",
-            "[]",
+            List(&Quirk),
+            Value("[]"),
             "deliberate defects to plant, by name",
         ),
         key(
             "measures",
-            "list of tables",
-            "[]",
+            Tables(&MEASURE),
+            Value("[]"),
             "figures that must keep within bounds, such as a lag; a trial in which one does not is `missed`",
         ),
-        key("cluster", "table", "{}", "the nodes and what they run on"),
-        key("topics", "list of tables", "", "topics, created before the load begins"),
-        key("producers", "list of tables", "[]", "groups of equal producers"),
-        key("consumers", "list of tables", "[]", "groups of equal consumers"),
+        key(
+            "cluster",
+            Table(&CLUSTER),
+            Value("{}"),
+            "the nodes and what they run on",
+        ),
+        key(
+            "topics",
+            NonEmptyTables(&TOPIC),
+            Required,
+            "topics, created before the load begins",
+        ),
+        key("producers", Tables(&PRODUCER), Value("[]"), "groups of equal producers"),
+        key("consumers", Tables(&CONSUMER), Value("[]"), "groups of equal consumers"),
         key(
             "workers",
-            "list of tables",
-            "[]",
+            Tables(&WORKER),
+            Value("[]"),
             "groups of equal application programs, each a consumer group",
         ),
         key(
             "services",
-            "list of tables",
-            "[]",
+            Tables(&SERVICE),
+            Value("[]"),
             "what the workers call besides the cluster",
         ),
-        key("faults", "list of tables", "[]", "faults at fixed times"),
+        key("faults", Tables(&FAULT), Value("[]"), "faults at fixed times"),
         key(
             "nemesis",
-            "table",
-            "none: only the fixed faults",
+            Table(&NEMESIS),
+            Words("none: only the fixed faults"),
             "faults drawn from the seed",
         ),
         key(
             "limits",
-            "table",
-            "{}",
+            Table(&LIMITS),
+            Value("{}"),
             "where a trial is cut off and called inconclusive",
         ),
     ],
@@ -207,47 +232,51 @@ pub const TOP: Section = Section {
 pub const MEASURE: Section = Section {
     name: "measures",
     meaning: "figures that must keep within bounds: `measures = [{ that = \"lag(billing)\", below = 100, from = \"50s\" }]`",
+    rules: &[
+        Rule::AtLeastOne(&["below", "above"]),
+        Rule::Excludes("at", &["from", "until"]),
+    ],
     keys: &[
         key(
             "that",
-            "string",
-            "",
+            Measured,
+            Required,
             "what is measured, and in parentheses of whom: `lag(billing)`; empty ones mean all: `failed()`",
         ),
         key(
             "below",
-            "number",
-            "none: no upper bound",
+            Number(0.0, f64::MAX),
+            Words("none: no upper bound"),
             "the figure must be less than this",
         ),
         key(
             "above",
-            "number",
-            "none: no lower bound",
+            Number(0.0, f64::MAX),
+            Words("none: no lower bound"),
             "the figure must be more than this",
         ),
         key(
             "from",
-            "duration",
-            "\"0s\"",
+            Duration,
+            Value("\"0s\""),
             "from when on, in simulated time; at most `duration`",
         ),
         key(
             "until",
-            "duration",
-            "`duration`; for counts the end of the trial",
+            Duration,
+            Words("`duration`; for counts the end of the trial"),
             "until when",
         ),
         key(
             "at",
-            "duration",
-            "none",
+            Duration,
+            Words("none"),
             "at this moment alone, in place of `from` and `until`",
         ),
         key(
             "aggregate",
-            "`max`, `min`, `mean` or `last`",
-            "none: each value must keep within the bounds",
+            Word(&AGGREGATES),
+            Words("none: each value must keep within the bounds"),
             "which figure is made of the values in that time: one each 0.5 s, or in trials of more than 200 s a 400th of them",
         ),
     ],
@@ -257,15 +286,21 @@ pub const MEASURE: Section = Section {
 pub const LIMITS: Section = Section {
     name: "limits",
     meaning: "where a trial is cut off and called inconclusive",
+    rules: &[],
     keys: &[
-        key("events", "number", "50_000_000", "delivered events"),
-        key("records", "number", "5_000_000", "records sent"),
+        key("events", Whole(1, u64::MAX), Value("50_000_000"), "delivered events"),
+        key("records", Whole(1, u64::MAX), Value("5_000_000"), "records sent"),
         key(
             "sim_time",
-            "duration",
-            "twice duration and settle together",
+            PositiveDuration,
+            Words("twice duration and settle together"),
             "simulated time altogether",
         ),
-        key("memory", "bytes", "\"1GiB\"", "bytes of logs and history"),
+        key(
+            "memory",
+            Bytes(1, u64::MAX),
+            Value("\"1GiB\""),
+            "bytes of logs and history",
+        ),
     ],
 };

@@ -3,7 +3,6 @@
 use core::fmt::{self, Write as _};
 use core::time::Duration;
 
-use super::keys;
 use super::nearest::nearest;
 use super::reader::{Table, Value};
 use super::units::show_duration;
@@ -202,18 +201,20 @@ impl Quantity {
     }
 }
 
+/// The names of [`Aggregate`]s in a scenario file.
+pub const AGGREGATES: [&str; 4] = ["max", "min", "mean", "last"];
+
 impl Aggregate {
     const ALL: [Aggregate; 4] = [Aggregate::Max, Aggregate::Min, Aggregate::Mean, Aggregate::Last];
 
     /// Its name in a scenario file.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Aggregate::Max => "max",
-            Aggregate::Min => "min",
-            Aggregate::Mean => "mean",
-            Aggregate::Last => "last",
-        }
+        AGGREGATES[self as usize]
+    }
+
+    fn from_name(name: &str) -> Option<Aggregate> {
+        Aggregate::ALL.into_iter().find(|aggregate| aggregate.name() == name)
     }
 }
 
@@ -278,7 +279,7 @@ impl fmt::Display for Measure {
 pub(super) fn measure(table: &Table<'_>) -> Option<Measure> {
     let that = table.required("that").and_then(|value| quantity(&value));
     let get = |name: &str| table.get(name);
-    let number = |name: &str| get(name).and_then(|value| value.number(0.0..=f64::MAX));
+    let number = |name: &str| get(name).and_then(|value| value.number());
     let (below, above) = (number("below"), number("above"));
     if table.given(&["below", "above"]).is_empty() {
         table.problem(
@@ -307,7 +308,8 @@ pub(super) fn measure(table: &Table<'_>) -> Option<Measure> {
     {
         value.problem("it ends before it begins", "`until` must not be before `from`");
     }
-    let aggregate = get("aggregate").and_then(|value| aggregate(&value));
+    let aggregate = get("aggregate").and_then(|value| value.word());
+    let aggregate = aggregate.and_then(Aggregate::from_name);
     let (quantity, of) = that?;
     if let (Some(value), Reading::Count) = (get("aggregate"), quantity.reading()) {
         let message = format!("`{}` is one count of the whole time", quantity.name());
@@ -363,18 +365,6 @@ fn quantity(value: &Value<'_>) -> Option<(Quantity, Option<String>)> {
     Some((*quantity, Some(of.to_owned()).filter(|of| !of.is_empty())))
 }
 
-fn aggregate(value: &Value<'_>) -> Option<Aggregate> {
-    let text = value.text()?;
-    let found = Aggregate::ALL.into_iter().find(|aggregate| aggregate.name() == text);
-    if found.is_none() {
-        value.problem(
-            format!("`aggregate` cannot be `{text}`"),
-            "`max`, `min`, `mean` or `last`; without it each value must keep within the bounds",
-        );
-    }
-    found
-}
-
 /// The tables of a scenario file for these measures, each key with its value as text.
 pub(super) fn write(measure: &Measure) -> Vec<(&'static str, String)> {
     let text = |text: &str| format!("\"{text}\"");
@@ -394,9 +384,9 @@ pub(super) fn write(measure: &Measure) -> Vec<(&'static str, String)> {
     keys
 }
 
-/// The section's keys are those that are read here.
+/// Reads `measures`.
 pub(super) fn measures(top: &Table<'_>) -> Vec<Measure> {
-    let tables = top.get("measures").map(|value| value.tables(&keys::MEASURE));
+    let tables = top.get("measures").map(|value| value.tables());
     tables
         .into_iter()
         .flatten()

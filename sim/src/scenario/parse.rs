@@ -77,27 +77,23 @@ pub(crate) fn parse_with(name: &str, path: &str, text: &str, own: &[(String, u32
 fn read(name: &str, top: &Table<'_>) -> Scenario {
     let duration = top
         .get("duration")
-        .and_then(|value| value.positive_duration())
+        .and_then(|value| value.duration())
         .unwrap_or(Duration::from_secs(60));
     let settle = top
         .get("settle")
-        .and_then(|value| value.positive_duration())
+        .and_then(|value| value.duration())
         .unwrap_or(Duration::from_secs(120));
     let quirks = top.get("quirks").and_then(|value| value.list()).unwrap_or_default();
     let quirks: Vec<String> = quirks.iter().filter_map(quirk).collect();
     let quirk_set = quirk_set(&quirks);
     let wanted = expectation::expectation(top);
-    let tables = |key: &str, section| top.get(key).map(|value| value.tables(section)).unwrap_or_default();
+    let tables = |key: &str| top.get(key).map(|value| value.tables()).unwrap_or_default();
     let topics = if top.required("topics").is_some() {
-        tables("topics", &keys::TOPIC)
+        tables("topics")
     } else {
         Vec::new()
     };
-    let cluster = cluster(
-        top.get("cluster")
-            .and_then(|value| value.table(&keys::CLUSTER))
-            .as_ref(),
-    );
+    let cluster = cluster(top.get("cluster").and_then(|value| value.table()).as_ref());
     Scenario {
         name: name.to_owned(),
         teaches: top
@@ -110,29 +106,14 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
         settle,
         seeds: top.get("seeds").and_then(|value| seeds(&value)).unwrap_or(0..3),
         topics: topics.iter().filter_map(|table| topic(table, &cluster)).collect(),
-        producers: tables("producers", &keys::PRODUCER)
-            .iter()
-            .filter_map(producer)
-            .collect(),
-        consumers: tables("consumers", &keys::CONSUMER)
-            .iter()
-            .filter_map(consumer)
-            .collect(),
-        workers: tables("workers", &keys::WORKER)
-            .iter()
-            .filter_map(workers::worker)
-            .collect(),
-        services: tables("services", &keys::SERVICE)
-            .iter()
-            .filter_map(workers::service)
-            .collect(),
-        faults: tables("faults", &keys::FAULT)
-            .iter()
-            .filter_map(faults::fault)
-            .collect(),
+        producers: tables("producers").iter().filter_map(producer).collect(),
+        consumers: tables("consumers").iter().filter_map(consumer).collect(),
+        workers: tables("workers").iter().filter_map(workers::worker).collect(),
+        services: tables("services").iter().filter_map(workers::service).collect(),
+        faults: tables("faults").iter().filter_map(faults::fault).collect(),
         nemesis: top
             .get("nemesis")
-            .and_then(|value| value.table(&keys::NEMESIS))
+            .and_then(|value| value.table())
             .map(|table| faults::nemesis(&table, duration)),
         quirks,
         quirk_set,
@@ -142,7 +123,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
         at_least: wanted.at_least,
         measures: wanted.measures,
         limits: limits(
-            top.get("limits").and_then(|value| value.table(&keys::LIMITS)).as_ref(),
+            top.get("limits").and_then(|value| value.table()).as_ref(),
             duration + settle,
         ),
         cluster,
@@ -204,11 +185,11 @@ fn seeds(value: &Value<'_>) -> Option<Range<u64>> {
 
 fn cluster(table: Option<&Table<'_>>) -> Cluster {
     let get = |name: &str| table.and_then(|table| table.get(name));
-    let brokers = get("brokers").and_then(|value| value.count(1..=100)).unwrap_or(3);
+    let brokers = get("brokers").and_then(|value| value.count()).unwrap_or(3);
     let dedicated = get("dedicated_controllers")
-        .and_then(|value| value.count(0..=100))
+        .and_then(|value| value.count())
         .unwrap_or(0);
-    let combined = get("controllers").and_then(|value| value.count(1..=100));
+    let combined = get("controllers").and_then(|value| value.count());
     if let (Some(table), Some(_), 1..) = (table, combined, dedicated) {
         table.problem(
             "`controllers` and `dedicated_controllers` exclude each other",
@@ -228,8 +209,8 @@ fn cluster(table: Option<&Table<'_>>) -> Cluster {
         dedicated_controllers: dedicated,
         combined_controllers: if dedicated > 0 { 0 } else { combined.unwrap_or(default) },
         config: config.map_or(config_default, |(config, _)| config),
-        hardware: hardware(get("hardware").and_then(|value| value.table(&keys::HARDWARE)).as_ref()),
-        network: network(get("network").and_then(|value| value.table(&keys::NETWORK)).as_ref()),
+        hardware: hardware(get("hardware").and_then(|value| value.table()).as_ref()),
+        network: network(get("network").and_then(|value| value.table()).as_ref()),
     }
 }
 
@@ -244,10 +225,10 @@ fn hardware(table: Option<&Table<'_>>) -> Hardware {
             .and_then(|value| value.nanoseconds())
             .unwrap_or(default.cpu_per_byte_ns),
         nic_bytes_per_sec: get("nic")
-            .and_then(|value| value.bytes(1..=u64::MAX))
+            .and_then(|value| value.bytes())
             .unwrap_or(default.nic_bytes_per_sec),
         disk_bytes_per_sec: get("disk")
-            .and_then(|value| value.bytes(1..=u64::MAX))
+            .and_then(|value| value.bytes())
             .unwrap_or(default.disk_bytes_per_sec),
         fsync: get("fsync").and_then(|value| value.duration()).unwrap_or(default.fsync),
     }
@@ -279,11 +260,11 @@ fn topic(table: &Table<'_>, cluster: &Cluster) -> Option<Topic> {
         name: name?.to_owned(),
         partitions: table
             .get("partitions")
-            .map_or(Some(1), |value| value.count(1..=10_000))
+            .map_or(Some(1), |value| value.count())
             .unwrap_or(1),
         replication_factor: table
             .get("replication_factor")
-            .and_then(|value| value.count(1..=1_000))
+            .and_then(|value| value.count())
             .unwrap_or(cluster.brokers.min(3) as u16),
         config: config.map_or(defaults, |(config, _)| config),
     };
@@ -293,7 +274,7 @@ fn topic(table: &Table<'_>, cluster: &Cluster) -> Option<Topic> {
 fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
     let name = table.required("name").and_then(|value| value.text());
     let topics = producer_topics(table);
-    let rate = table.required("rate").and_then(|value| value.number(0.0..=1e9));
+    let rate = table.required("rate").and_then(|value| value.number());
     let config = table.get("config").and_then(|value| {
         let (mut config, given) = value.settings(ProducerConfig::KEYS, &ProducerConfig::default())?;
         settings::complete_producer(&mut config, &given);
@@ -304,26 +285,17 @@ fn producer(table: &Table<'_>) -> Option<ProducerGroup> {
         .and_then(|value| record_keys(&value))
         .unwrap_or((Keys::None, KeyStrategy::Plain));
     let group = ProducerGroup {
-        count: table
-            .get("count")
-            .and_then(|value| value.count(1..=10_000))
-            .unwrap_or(1),
-        record_size: table
-            .get("record_size")
-            .and_then(|value| value.bytes(8..=100 << 20))
-            .unwrap_or(100) as u32,
+        count: table.get("count").and_then(|value| value.count()).unwrap_or(1),
+        record_size: table.get("record_size").and_then(|value| value.bytes()).unwrap_or(100) as u32,
         keys,
         key_strategy,
-        headers: table.get("headers").and_then(|value| value.count(0..=100)).unwrap_or(0),
+        headers: table.get("headers").and_then(|value| value.count()).unwrap_or(0),
         behind: table
             .get("timestamps")
-            .and_then(|value| value.table(&keys::TIMESTAMPS))
-            .and_then(|timestamps| timestamps.required("behind")?.positive_duration())
+            .and_then(|value| value.table())
+            .and_then(|timestamps| timestamps.required("behind")?.duration())
             .unwrap_or_default(),
-        tombstones: table
-            .get("tombstones")
-            .and_then(|value| value.number(0.0..=1.0))
-            .unwrap_or(0.0),
+        tombstones: table.get("tombstones").and_then(|value| value.number()).unwrap_or(0.0),
         backpressure: table
             .get("backpressure")
             .and_then(|value| workers::backpressure(&value)),
@@ -374,40 +346,22 @@ fn record_keys(value: &Value<'_>) -> Option<(Keys, KeyStrategy)> {
             }
         };
     }
-    let table = value.table(&keys::KEYS)?;
-    let distribution = table.required("distribution")?;
-    let count = table.required("count").and_then(|value| value.count(1..=10_000_000));
-    let name = distribution.text()?;
+    let table = value.table()?;
+    let count = table.required("count").and_then(|value| value.count());
+    let distribution = table.required("distribution")?.word()?;
     let strategy = workers::key_strategy(&table);
-    let exponent = table.get("exponent");
-    let share = table.get("share");
-    for (value, owner) in [(&exponent, "zipf"), (&share, "hot")] {
-        if let Some(value) = value.as_ref().filter(|_| name != owner) {
-            value.problem(
-                format!("`{}` belongs to `{owner}` keys, not to `{name}`", value.name()),
-                "remove it",
-            );
-        }
-    }
-    let keys = match name {
+    table.refuse_keys_of_others("distribution", distribution);
+    let number = |name: &str, default| table.get(name).map_or(Some(default), |value| value.number());
+    let keys = match distribution {
         "uniform" => Keys::Uniform { count: count? },
         "zipf" => Keys::Zipf {
             count: count?,
-            exponent: exponent.map_or(Some(1.0), |value| value.number(0.0..=100.0))?,
+            exponent: number("exponent", 1.0)?,
         },
-        "hot" => Keys::Hot {
+        _ => Keys::Hot {
             count: count?,
-            share: share.map_or(Some(0.5), |value| value.number(0.0..=1.0))?,
+            share: number("share", 0.5)?,
         },
-        other => {
-            let known = ["uniform", "zipf", "hot"];
-            let hint = match nearest(other, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known distributions: {}", known.join(", ")),
-            };
-            distribution.problem(format!("unknown distribution `{other}`"), hint);
-            return None;
-        }
     };
     Some((keys, strategy))
 }
@@ -420,10 +374,7 @@ fn consumer(table: &Table<'_>) -> Option<ConsumerGroup> {
         .get("config")
         .and_then(|value| value.settings(ConsumerConfig::KEYS, &default));
     let group = ConsumerGroup {
-        count: table
-            .get("count")
-            .and_then(|value| value.count(1..=10_000))
-            .unwrap_or(1),
+        count: table.get("count").and_then(|value| value.count()).unwrap_or(1),
         processing: table
             .get("processing")
             .and_then(|value| value.duration())
@@ -453,17 +404,13 @@ fn limits(table: Option<&Table<'_>>, planned: Duration) -> Limits {
     let get = |name: &str| table.and_then(|table| table.get(name));
     let default = Limits::for_trials_of(planned);
     Limits {
-        events: get("events")
-            .and_then(|value| value.count(1..=u64::MAX))
-            .unwrap_or(default.events),
+        events: get("events").and_then(|value| value.count()).unwrap_or(default.events),
         records: get("records")
-            .and_then(|value| value.count(1..=u64::MAX))
+            .and_then(|value| value.count())
             .unwrap_or(default.records),
         sim_time: get("sim_time")
-            .and_then(|value| value.positive_duration())
+            .and_then(|value| value.duration())
             .unwrap_or(default.sim_time),
-        memory: get("memory")
-            .and_then(|value| value.bytes(1..=u64::MAX))
-            .unwrap_or(default.memory),
+        memory: get("memory").and_then(|value| value.bytes()).unwrap_or(default.memory),
     }
 }

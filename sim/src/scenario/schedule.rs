@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use super::keys;
 use super::reader::{Table, Value};
 use super::units::show_duration;
 
@@ -45,7 +44,7 @@ const TARGETS: &str = "write `\"beginning\"`, `\"end\"`, `\"back 100\"`, or an o
 
 /// Reads `schedule` of the consumers of `topic`.
 pub(super) fn schedule(table: &Table<'_>, topic: &str) -> Vec<ScheduledStep> {
-    let steps = table.get("schedule").map(|value| value.tables(&keys::SCHEDULE));
+    let steps = table.get("schedule").map(|value| value.tables());
     let steps = steps.into_iter().flatten();
     let mut steps: Vec<ScheduledStep> = steps.filter_map(|table| step(&table, topic)).collect();
     steps.sort_by_key(|step| step.at);
@@ -100,7 +99,7 @@ fn step(table: &Table<'_>, topic: &str) -> Option<ScheduledStep> {
 
 fn seek_target(value: &Value<'_>) -> Option<SeekTarget> {
     if !value.is_text() {
-        return value.count(0..=u64::from(u32::MAX)).map(SeekTarget::Offset);
+        return value.count().map(SeekTarget::Offset);
     }
     let text = value.text()?;
     let back = text.strip_prefix("back ").and_then(|count| count.parse().ok());

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::error::{ScenarioError, Severity, render_problems};
 use super::files::{MOST_BYTES, find, load, load_one};
-use super::keys::{FAULT, SECTIONS};
+use super::keys::{Default, FAULT, Key, SECTIONS, Section};
 use super::parse::parse;
 use super::write::to_toml;
 use super::*;
@@ -85,6 +85,14 @@ fn the_full_file_really_has_every_key() {
     }
 }
 
+/// The keys of a section that have a value by default, with that value.
+fn defaults(section: &Section) -> impl Iterator<Item = (&Key, &'static str)> {
+    section.keys.iter().filter_map(|key| match key.default {
+        Default::Value(default) => Some((key, default)),
+        Default::Required | Default::Words(_) => None,
+    })
+}
+
 #[test]
 fn the_defaults_are_those_that_explain_tells() {
     let plain = read(TOPIC);
@@ -98,11 +106,8 @@ fn the_defaults_are_those_that_explain_tells() {
     ];
     for (name, header) in parts {
         let section = SECTIONS.iter().find(|section| section.name == name).expect("a section");
-        let literal = |default: &&keys::Key| {
-            default.default.parse::<toml::Value>().is_ok() || default.default.replace('_', "").parse::<i64>().is_ok()
-        };
-        for key in section.keys.iter().filter(literal) {
-            let line = format!("{} = {}\n", key.name, key.default);
+        for (key, default) in defaults(section) {
+            let line = format!("{} = {default}\n", key.name);
             let text = match name {
                 "" => format!("{line}{TOPIC}"),
                 "topics" => format!("{TOPIC}{line}"),
@@ -130,9 +135,7 @@ fn the_defaults_are_those_that_explain_tells() {
     ] {
         let section = SECTIONS.iter().find(|section| section.name == name).expect("a section");
         let without = read(&format!("{TOPIC}{header}"));
-        for key in section.keys.iter().filter(|key| {
-            key.default.starts_with('"') || key.default.parse::<f64>().is_ok() || key.default.starts_with('{')
-        }) {
+        for (key, default) in defaults(section) {
             // Some keys belong to some programs alone.
             let of_others = match header.contains("[[workers]]") {
                 true if header.contains("blocking") => ["tasks", "batch_size", "copy_first", "", ""],
@@ -143,7 +146,7 @@ fn the_defaults_are_those_that_explain_tells() {
                 continue;
             }
             assert_eq!(
-                read(&format!("{TOPIC}{header}{} = {}\n", key.name, key.default)),
+                read(&format!("{TOPIC}{header}{} = {default}\n", key.name)),
                 without,
                 "{} in `{name}`",
                 key.name

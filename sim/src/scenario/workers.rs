@@ -4,33 +4,15 @@ use core::time::Duration;
 
 use broker_core::config::{ConsumerConfig, ProducerConfig};
 
-use super::keys;
-use super::nearest::nearest;
 use super::parse::consumer_defaults;
 use super::reader::{Table, Value};
 use super::{Backpressure, CommitMode, KeyStrategy, Service, WorkerGroup, WorkerProgram, settings};
-
-/// The kinds of programs.
-pub const PROGRAMS: [&str; 5] = ["plain", "retry-topic", "blocking-retry", "batch", "aggregator"];
-/// The ways to commit.
-pub const COMMITS: [&str; 5] = ["before", "after", "auto", "async-pool", "none"];
-
-/// Keys that belong to some programs alone.
-const OWNERS: [(&str, &[&str]); 7] = [
-    ("attempts", &["retry-topic", "blocking-retry"]),
-    ("backoff", &["retry-topic", "blocking-retry"]),
-    ("dead_letter_topic", &["retry-topic", "blocking-retry"]),
-    ("retry_topic", &["retry-topic"]),
-    ("copy_first", &["retry-topic"]),
-    ("batch_size", &["batch"]),
-    ("output_topic", &["aggregator"]),
-];
 
 /// Reads one `[[workers]]`.
 pub fn worker(table: &Table<'_>) -> Option<WorkerGroup> {
     let text = |name: &str| table.get(name).and_then(|value| value.text()).map(str::to_owned);
     let duration = |name: &str| table.get(name).and_then(|value| value.duration());
-    let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number(0.0..=1.0));
+    let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number());
     let name = table.required("name").and_then(|value| value.text());
     let topics = table.required("topics").and_then(|value| value.list());
     let topics = topics.map(|list| {
@@ -43,7 +25,7 @@ pub fn worker(table: &Table<'_>) -> Option<WorkerGroup> {
     let commit = commit(table);
     let (failure, poison) = (chance("failure"), chance("poison"));
     let group = WorkerGroup {
-        count: table.get("count").and_then(|value| value.count(1..=1_000)).unwrap_or(1),
+        count: table.get("count").and_then(|value| value.count()).unwrap_or(1),
         group: text("group").or(name.map(str::to_owned)).unwrap_or_default(),
         topics: topics?,
         program: program?,
@@ -63,26 +45,14 @@ pub fn worker(table: &Table<'_>) -> Option<WorkerGroup> {
 }
 
 fn program(table: &Table<'_>) -> Option<WorkerProgram> {
-    let name = word(table, "program", &PROGRAMS, "plain")?;
-    for (key, owners) in OWNERS {
-        if let Some(value) = table.get(key).filter(|_| !owners.contains(&name)) {
-            let owners: Vec<String> = owners.iter().map(|owner| format!("`{owner}`")).collect();
-            value.problem(
-                format!("`{key}` belongs to {} programs, not to `{name}`", owners.join(" and ")),
-                "remove it, or change `program`",
-            );
-        }
-    }
+    let name = table.get("program").map_or(Some("plain"), |value| value.word())?;
+    table.refuse_keys_of_others("program", name);
     let text = |name: &str| table.required(name).and_then(|value| value.text()).map(str::to_owned);
     let backoff = || {
         let backoff = table.get("backoff").and_then(|value| value.duration());
         backoff.unwrap_or(Duration::from_secs(1))
     };
-    let attempts = |least| {
-        table
-            .get("attempts")
-            .map_or(Some(5), |value| value.count(least..=1_000))
-    };
+    let attempts = |least| table.get("attempts").map_or(Some(5), |value| value.count_from(least));
     let program = match name {
         "plain" => WorkerProgram::Plain,
         "retry-topic" => {
@@ -104,9 +74,7 @@ fn program(table: &Table<'_>) -> Option<WorkerProgram> {
             },
         },
         "batch" => WorkerProgram::Batch {
-            size: table
-                .get("batch_size")
-                .map_or(Some(100), |value| value.count(1..=1_000_000))?,
+            size: table.get("batch_size").map_or(Some(100), |value| value.count())?,
         },
         _ => WorkerProgram::Aggregator {
             output_topic: text("output_topic")?,
@@ -116,68 +84,27 @@ fn program(table: &Table<'_>) -> Option<WorkerProgram> {
 }
 
 fn commit(table: &Table<'_>) -> Option<CommitMode> {
-    let name = word(table, "commit", &COMMITS, "after")?;
+    let name = table.get("commit").map_or(Some("after"), |value| value.word())?;
+    table.refuse_keys_of_others("commit", name);
     let tasks = table.get("tasks");
-    if let Some(value) = tasks.as_ref().filter(|_| name != "async-pool") {
-        value.problem(
-            format!("`tasks` belongs to `commit = \"async-pool\"`, not to `{name}`"),
-            "remove it, or change `commit`",
-        );
-    }
     let mode = match name {
         "before" => CommitMode::Before,
         "after" => CommitMode::After,
         "auto" => CommitMode::Auto,
         "async-pool" => CommitMode::AsyncPool {
-            tasks: tasks.map_or(Some(8), |value| value.count(1..=10_000))?,
+            tasks: tasks.map_or(Some(8), |value| value.count())?,
         },
         _ => CommitMode::None,
     };
     Some(mode)
 }
 
-/// One of some words.
-fn word(table: &Table<'_>, key: &str, words: &[&'static str], default: &'static str) -> Option<&'static str> {
-    let Some(value) = table.get(key) else {
-        return Some(default);
-    };
-    let text = value.text()?;
-    let found = words.iter().find(|word| **word == text).copied();
-    if found.is_none() {
-        let hint = match nearest(text, words.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("one of {}", words.join(", ")),
-        };
-        value.problem(format!("`{key}` cannot be `{text}`"), hint);
-    }
-    found
-}
-
 fn consumer(table: &Table<'_>) -> ConsumerConfig {
     let default = consumer_defaults();
-    let Some(value) = table.get("consumer") else {
-        return default;
-    };
-    let Some((config, given)) = value.settings(ConsumerConfig::KEYS, &default) else {
-        return default;
-    };
-    for (key, hint) in [
-        ("group.id", "name the group with `group`"),
-        (
-            "enable.auto.commit",
-            "say `commit = \"auto\"`, or another way to commit",
-        ),
-    ] {
-        if given.iter().any(|name| name == key) {
-            value.problem(format!("`{key}` of a worker follows from its other keys"), hint);
-        }
-    }
-    // What was refused just now would be written twice otherwise.
-    ConsumerConfig {
-        group_id: None,
-        enable_auto_commit: default.enable_auto_commit,
-        ..config
-    }
+    let given = table
+        .get("consumer")
+        .and_then(|value| value.settings(ConsumerConfig::KEYS, &default));
+    given.map_or(default, |(config, _)| config)
 }
 
 fn producer(table: &Table<'_>) -> ProducerConfig {
@@ -193,7 +120,7 @@ fn producer(table: &Table<'_>) -> ProducerConfig {
 
 /// Reads one `[[services]]`.
 pub fn service(table: &Table<'_>) -> Option<Service> {
-    let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number(0.0..=1.0));
+    let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number());
     let name = table.required("name").and_then(|value| value.text());
     let (failure, ambiguous) = (chance("failure"), chance("ambiguous"));
     let latency = table.get("latency").and_then(|value| value.duration());
@@ -211,7 +138,7 @@ pub fn key_strategy(table: &Table<'_>) -> KeyStrategy {
     if let (Some(_), Some(compound)) = (&salted, &compound) {
         compound.problem("keys are `salted` or `compound`, not both", "remove one");
     }
-    let count = |value: &Value<'_>| value.count(1..=1_000_000);
+    let count = |value: &Value<'_>| value.count();
     match (salted.as_ref().and_then(count), compound.as_ref().and_then(count)) {
         (Some(salts), _) => KeyStrategy::Salted(salts),
         (None, Some(values)) => KeyStrategy::Compound(values),
@@ -221,9 +148,9 @@ pub fn key_strategy(table: &Table<'_>) -> KeyStrategy {
 
 /// Reads `backpressure` of a producer.
 pub fn backpressure(value: &Value<'_>) -> Option<Backpressure> {
-    let table = value.table(&keys::BACKPRESSURE)?;
+    let table = value.table()?;
     let group = table.required("group").and_then(|value| value.text());
-    let lag = table.required("lag").and_then(|value| value.count(1..=u64::MAX));
+    let lag = table.required("lag").and_then(|value| value.count());
     Some(Backpressure {
         group: group?.to_owned(),
         lag: lag?,

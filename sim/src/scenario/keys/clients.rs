@@ -1,61 +1,131 @@
 //! The keys of producers, consumers, workers and services.
 
-use super::{CONFIG, Section, key};
+use super::{Default::*, Form, Rule, Section, Settings, Type::*, key};
+use crate::scenario::kafka_keys::Kind;
+
+const CLIENTS_NAME: Form = Form {
+    words: "string without spaces and `/`",
+    pattern: r"^[^\s/]+$",
+};
+
+const BACK: Form = Form {
+    words: "`back 100`",
+    pattern: r"^back \+?[0-9]+$",
+};
+
+const PARTITION: Form = Form {
+    words: "partition such as `orders/0`",
+    pattern: r"^.+/\+?[0-9]+$",
+};
+
+/// The settings of producers.
+pub const PRODUCER_SETTINGS: Settings = Settings {
+    kind: Kind::Producer,
+    derived: &[],
+};
+
+/// The settings of plain consumers.
+pub const CONSUMER_SETTINGS: Settings = Settings {
+    kind: Kind::Consumer,
+    derived: &[],
+};
+
+/// The settings of the consumers of workers.
+pub const WORKER_CONSUMER_SETTINGS: Settings = Settings {
+    kind: Kind::Consumer,
+    derived: &[
+        ("group.id", "name the group with `group`"),
+        (
+            "enable.auto.commit",
+            "say `commit = \"auto\"`, or another way to commit",
+        ),
+    ],
+};
+
+const fn belongs(
+    key: &'static str,
+    to: &'static str,
+    words: &'static [&'static str],
+    required_by: &'static [&'static str],
+) -> Rule {
+    Rule::Belongs {
+        key,
+        to,
+        words,
+        required_by,
+    }
+}
 
 /// `[[producers]]`
 pub const PRODUCER: Section = Section {
     name: "producers",
     meaning: "a group of equal producers",
+    rules: &[Rule::ExactlyOne(&["topic", "topics"])],
     keys: &[
         key(
             "name",
-            "string",
-            "",
+            Form(&CLIENTS_NAME),
+            Required,
             "their name; the programs are `<name>/1`, `<name>/2`, …",
         ),
-        key("count", "number", "1", "how many"),
-        key("topic", "string", "", "where they send to"),
+        key("count", Whole(1, 10_000), Value("1"), "how many"),
+        key(
+            "topic",
+            String,
+            Words("none: it or `topics` must be given"),
+            "where they send to",
+        ),
         key(
             "topics",
-            "list of strings",
-            "`topic` alone",
+            NonEmpty(&String),
+            Words("`topic` alone"),
             "several topics to send to in turn, instead of `topic`",
         ),
-        key("rate", "number", "", "records a second, each"),
-        key("record_size", "bytes", "100", "bytes of a record's value, at least 8"),
-        key("keys", "`none` or table", "\"none\"", "how keys are drawn"),
+        key("rate", Number(0.0, 1e9), Required, "records a second, each"),
+        key(
+            "record_size",
+            Bytes(8, 100 << 20),
+            Value("100"),
+            "bytes of a record's value, at least 8",
+        ),
+        key(
+            "keys",
+            Either(&[Word(&["none"]), Table(&KEYS)]),
+            Value("\"none\""),
+            "how keys are drawn",
+        ),
         key(
             "headers",
-            "number",
-            "0",
+            Whole(0, 100),
+            Value("0"),
             "how many headers each record has: `header-1`, `header-2`, …, with the record's number as their value",
         ),
         key(
             "timestamps",
-            "table",
-            "the time of the send",
+            Table(&TIMESTAMPS),
+            Words("the time of the send"),
             "what the records' timestamps are",
         ),
         key(
             "tombstones",
-            "number",
-            "0",
+            Probability,
+            Value("0"),
             "the share of records without a value, 0 to 1; they need keys",
         ),
         key(
             "backpressure",
-            "table",
-            "none: they never look at their readers",
+            Table(&BACKPRESSURE),
+            Words("none: they never look at their readers"),
             "sends less while the readers are behind",
         ),
-        key("start", "duration", "\"0s\"", "when they begin"),
+        key("start", Duration, Value("\"0s\""), "when they begin"),
         key(
             "stop",
-            "duration",
-            "the end of the scenario's duration",
+            Duration,
+            Words("the end of the scenario's duration"),
             "when they stop",
         ),
-        key("config", CONFIG, "{}", "their settings"),
+        key("config", Settings(&PRODUCER_SETTINGS), Value("{}"), "their settings"),
     ],
 };
 
@@ -63,31 +133,41 @@ pub const PRODUCER: Section = Section {
 pub const KEYS: Section = Section {
     name: "producers.keys",
     meaning: "how keys are drawn",
+    rules: &[
+        belongs("exponent", "distribution", &["zipf"], &[]),
+        belongs("share", "distribution", &["hot"], &[]),
+        Rule::Excludes("salted", &["compound"]),
+    ],
     keys: &[
-        key("distribution", "string", "", "`uniform`, `zipf` or `hot`"),
-        key("count", "number", "", "how many keys there are"),
+        key(
+            "distribution",
+            Word(&["uniform", "zipf", "hot"]),
+            Required,
+            "`uniform`, `zipf` or `hot`",
+        ),
+        key("count", Whole(1, 10_000_000), Required, "how many keys there are"),
         key(
             "exponent",
-            "number",
-            "1.0",
+            Number(0.0, 100.0),
+            Value("1.0"),
             "of `zipf`: key number k has weight 1/k^exponent",
         ),
         key(
             "share",
-            "number",
-            "0.5",
+            Probability,
+            Value("0.5"),
             "of `hot`: the share of all records that the one hot key gets, 0 to 1",
         ),
         key(
             "salted",
-            "number",
-            "none: the key as it is",
+            Whole(1, 1_000_000),
+            Words("none: the key as it is"),
             "adds a random number below this to each key, so that a hot key spreads and loses its order",
         ),
         key(
             "compound",
-            "number",
-            "none: the key as it is",
+            Whole(1, 1_000_000),
+            Words("none: the key as it is"),
             "adds a second field with so many values to each key, so that a hot key spreads and each pair keeps its order",
         ),
     ],
@@ -97,10 +177,11 @@ pub const KEYS: Section = Section {
 pub const TIMESTAMPS: Section = Section {
     name: "producers.timestamps",
     meaning: "what the records' timestamps are",
+    rules: &[],
     keys: &[key(
         "behind",
-        "duration",
-        "",
+        PositiveDuration,
+        Required,
         "event times: drawn evenly from the time of the send back to so long before",
     )],
 };
@@ -109,17 +190,18 @@ pub const TIMESTAMPS: Section = Section {
 pub const BACKPRESSURE: Section = Section {
     name: "producers.backpressure",
     meaning: "sends less while the readers are behind",
+    rules: &[],
     keys: &[
         key(
             "group",
-            "string",
-            "",
+            String,
+            Required,
             "the consumer group whose committed positions count",
         ),
         key(
             "lag",
-            "number",
-            "",
+            Whole(1, u64::MAX),
+            Required,
             "the records that a partition may be behind; at n times as many the rate is an n-th",
         ),
     ],
@@ -129,37 +211,38 @@ pub const BACKPRESSURE: Section = Section {
 pub const CONSUMER: Section = Section {
     name: "consumers",
     meaning: "a group of equal consumers",
+    rules: &[],
     keys: &[
         key(
             "name",
-            "string",
-            "",
+            Form(&CLIENTS_NAME),
+            Required,
             "their name; the programs are `<name>/1`, `<name>/2`, …",
         ),
         key(
             "count",
-            "number",
-            "1",
+            Whole(1, 10_000),
+            Value("1"),
             "how many; the partitions are dealt out to them in turn",
         ),
-        key("topic", "string", "", "what they read"),
+        key("topic", String, Required, "what they read"),
         key(
             "processing",
-            "duration",
-            "\"0ms\"",
+            Duration,
+            Value("\"0ms\""),
             "how long a program works on each record",
         ),
-        key("start", "duration", "\"0s\"", "when they begin"),
+        key("start", Duration, Value("\"0s\""), "when they begin"),
         key(
             "schedule",
-            "list of tables",
-            "[]",
+            Tables(&SCHEDULE),
+            Value("[]"),
             "what they do by the clock besides reading",
         ),
         key(
             "config",
-            CONFIG,
-            "{ \"auto.offset.reset\" = \"earliest\" }",
+            Settings(&CONSUMER_SETTINGS),
+            Value("{ \"auto.offset.reset\" = \"earliest\" }"),
             "their settings",
         ),
     ],
@@ -169,30 +252,39 @@ pub const CONSUMER: Section = Section {
 pub const SCHEDULE: Section = Section {
     name: "consumers.schedule",
     meaning: "something that consumers do at a time: exactly one of `seek`, `pause`, `resume`",
+    rules: &[
+        Rule::ExactlyOne(&["seek", "pause", "resume"]),
+        Rule::Excludes("partition", &["pause", "resume"]),
+    ],
     keys: &[
-        key("at", "duration", "", "when; behind the records that they work on then"),
+        key(
+            "at",
+            Duration,
+            Required,
+            "when; behind the records that they work on then",
+        ),
         key(
             "seek",
-            "string or number",
-            "none",
+            Either(&[Word(&["beginning", "end"]), Form(&BACK), Whole(0, u32::MAX as u64)]),
+            Words("none"),
             "where positions move to: `beginning`, `end`, an offset, or so many records back: `back 100`",
         ),
         key(
             "partition",
-            "string",
-            "all that a consumer reads",
+            Form(&PARTITION),
+            Words("all that a consumer reads"),
             "of which partition: `orders/0`",
         ),
         key(
             "pause",
-            "string",
-            "none",
+            Either(&[Word(&["all"]), Form(&PARTITION)]),
+            Words("none"),
             "what is not fetched any more: `orders/0`, or `all`",
         ),
         key(
             "resume",
-            "string",
-            "none",
+            Either(&[Word(&["all"]), Form(&PARTITION)]),
+            Words("none"),
             "what is fetched again: `orders/0`, or `all`",
         ),
     ],
@@ -202,105 +294,140 @@ pub const SCHEDULE: Section = Section {
 pub const WORKER: Section = Section {
     name: "workers",
     meaning: "a group of equal application programs that share the partitions of some topics",
+    rules: &[
+        belongs("attempts", "program", &["retry-topic", "blocking-retry"], &[]),
+        belongs("backoff", "program", &["retry-topic", "blocking-retry"], &[]),
+        belongs(
+            "dead_letter_topic",
+            "program",
+            &["retry-topic", "blocking-retry"],
+            &["retry-topic"],
+        ),
+        belongs("retry_topic", "program", &["retry-topic"], &["retry-topic"]),
+        belongs("copy_first", "program", &["retry-topic"], &[]),
+        belongs("batch_size", "program", &["batch"], &[]),
+        belongs("output_topic", "program", &["aggregator"], &["aggregator"]),
+        belongs("tasks", "commit", &["async-pool"], &[]),
+    ],
     keys: &[
         key(
             "name",
-            "string",
-            "",
+            Form(&CLIENTS_NAME),
+            Required,
             "their name; the programs are `<name>/1`, `<name>/2`, …",
         ),
-        key("count", "number", "1", "how many"),
-        key("group", "string", "their name", "the consumer group"),
+        key("count", Whole(1, 1_000), Value("1"), "how many"),
+        key("group", String, Words("their name"), "the consumer group"),
         key(
             "topics",
-            "list of strings",
-            "",
+            NonEmpty(&String),
+            Required,
             "what they subscribe to; a retry topic is added by itself",
         ),
         key(
             "program",
-            "string",
-            "\"plain\"",
+            Word(&["plain", "retry-topic", "blocking-retry", "batch", "aggregator"]),
+            Value("\"plain\""),
             "what they do with a record: `plain`, `retry-topic`, `blocking-retry`, `batch` or `aggregator`",
         ),
         key(
             "commit",
-            "string",
-            "\"after\"",
+            Word(&["before", "after", "auto", "async-pool", "none"]),
+            Value("\"after\""),
             "when a position is committed: `before` the work, `after` it, `auto` (by the consumer), `async-pool` (on a timer, with tasks at work) or `none`",
         ),
         key(
             "tasks",
-            "number",
-            "8",
+            Whole(1, 10_000),
+            Value("8"),
             "of `async-pool`: how many records are in work at once",
         ),
         key(
             "attempts",
-            "number",
-            "5",
+            Whole(0, 1_000),
+            Value("5"),
             "of the retry programs: how many attempts at a record altogether; 0 lets `blocking-retry` try for ever",
         ),
         key(
             "backoff",
-            "duration",
-            "\"1s\"",
+            Duration,
+            Value("\"1s\""),
             "of the retry programs: how long after a failure the next attempt may begin",
         ),
         key(
             "retry_topic",
-            "string",
-            "",
+            String,
+            Words("none: `retry-topic` needs it"),
             "of `retry-topic`: where failed records wait",
         ),
         key(
             "dead_letter_topic",
-            "string",
-            "",
+            String,
+            Words("none: `retry-topic` needs it"),
             "of the retry programs: where records end whose attempts are used up; `blocking-retry` can do without and skips them",
         ),
         key(
             "copy_first",
-            "true or false",
-            "true",
+            Boolean,
+            Value("true"),
             "of `retry-topic`: the copy is acknowledged before the position is committed, not after",
         ),
-        key("batch_size", "number", "100", "of `batch`: the most records of a batch"),
-        key("output_topic", "string", "", "of `aggregator`: where the counts go"),
+        key(
+            "batch_size",
+            Whole(1, 1_000_000),
+            Value("100"),
+            "of `batch`: the most records of a batch",
+        ),
+        key(
+            "output_topic",
+            String,
+            Words("none: `aggregator` needs it"),
+            "of `aggregator`: where the counts go",
+        ),
         key(
             "processing",
-            "duration",
-            "\"0ms\"",
+            Duration,
+            Value("\"0ms\""),
             "how long a program works on each record",
         ),
         key(
             "failure",
-            "probability",
-            "0.0",
+            Probability,
+            Value("0.0"),
             "that an attempt fails; the next may do better",
         ),
-        key("poison", "probability", "0.0", "that a record fails at each attempt"),
+        key(
+            "poison",
+            Probability,
+            Value("0.0"),
+            "that a record fails at each attempt",
+        ),
         key(
             "service",
-            "string",
-            "none",
+            String,
+            Words("none"),
             "the service that is called for each record",
         ),
-        key("start", "duration", "\"0s\"", "when they begin"),
+        key("start", Duration, Value("\"0s\""), "when they begin"),
         key(
             "stagger",
-            "duration",
-            "\"0s\"",
+            Duration,
+            Value("\"0s\""),
             "the time between the starts of two of them",
         ),
-        key("stop", "duration", "never", "when they leave their group and end"),
+        key("stop", Duration, Words("never"), "when they leave their group and end"),
         key(
             "consumer",
-            CONFIG,
-            "{ \"auto.offset.reset\" = \"earliest\" }",
+            Settings(&WORKER_CONSUMER_SETTINGS),
+            Value("{ \"auto.offset.reset\" = \"earliest\" }"),
             "settings of their consumers; each static member has its number behind `group.instance.id`",
         ),
-        key("producer", CONFIG, "{}", "settings of their producers"),
+        key(
+            "producer",
+            Settings(&PRODUCER_SETTINGS),
+            Value("{}"),
+            "settings of their producers",
+        ),
     ],
 };
 
@@ -308,19 +435,20 @@ pub const WORKER: Section = Section {
 pub const SERVICE: Section = Section {
     name: "services",
     meaning: "something outside the cluster that workers call for each record",
+    rules: &[],
     keys: &[
-        key("name", "string", "", "its name"),
+        key("name", String, Required, "its name"),
         key(
             "latency",
-            "duration",
-            "\"10ms\"",
+            Duration,
+            Value("\"10ms\""),
             "how long a call takes in the mean, exponentially distributed",
         ),
-        key("failure", "probability", "0.0", "that a call fails"),
+        key("failure", Probability, Value("0.0"), "that a call fails"),
         key(
             "ambiguous",
-            "probability",
-            "0.0",
+            Probability,
+            Value("0.0"),
             "that a call that fails took effect all the same",
         ),
     ],

@@ -1,28 +1,57 @@
 //! The keys of the cluster and its topics.
 
-use super::{CONFIG, Section, key};
+use super::{Default::*, Form, Section, Settings, Type::*, key};
+use crate::scenario::kafka_keys::Kind;
+
+const TOPIC_NAME: Form = Form {
+    words: "name of a topic, as Kafka allows it",
+    pattern: r"^(?!__)(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$",
+};
+
+/// The settings of nodes.
+pub const BROKER_SETTINGS: Settings = Settings {
+    kind: Kind::Broker,
+    derived: &[],
+};
+
+/// The settings of topics.
+pub const TOPIC_SETTINGS: Settings = Settings {
+    kind: Kind::Topic,
+    derived: &[],
+};
 
 /// `[cluster]`
 pub const CLUSTER: Section = Section {
     name: "cluster",
     meaning: "the nodes and what they run on",
+    rules: &[],
     keys: &[
-        key("brokers", "number", "3", "how many brokers"),
+        key("brokers", Whole(1, 100), Value("3"), "how many brokers"),
         key(
             "controllers",
-            "number",
-            "3, or the largest odd number of brokers below",
+            Whole(1, 100),
+            Words("3, or the largest odd number of brokers below"),
             "how many brokers, from the first, are voters of the metadata quorum too",
         ),
         key(
             "dedicated_controllers",
-            "number",
-            "0",
+            Whole(0, 100),
+            Value("0"),
             "how many nodes are controllers alone; 0 lets brokers do it",
         ),
-        key("config", CONFIG, "{}", "settings of every node"),
-        key("hardware", "table", "{}", "what work costs"),
-        key("network", "table", "{}", "what messages suffer even on a good day"),
+        key(
+            "config",
+            Settings(&BROKER_SETTINGS),
+            Value("{}"),
+            "settings of every node",
+        ),
+        key("hardware", Table(&HARDWARE), Value("{}"), "what work costs"),
+        key(
+            "network",
+            Table(&NETWORK),
+            Value("{}"),
+            "what messages suffer even on a good day",
+        ),
     ],
 };
 
@@ -30,30 +59,31 @@ pub const CLUSTER: Section = Section {
 pub const HARDWARE: Section = Section {
     name: "cluster.hardware",
     meaning: "costs of one node's hardware",
+    rules: &[],
     keys: &[
         key(
             "cpu_per_request",
-            "duration",
-            "\"20us\"",
+            Duration,
+            Value("\"20us\""),
             "CPU time of one request or response",
         ),
         key(
             "cpu_per_byte",
-            "duration",
-            "\"1ns\"",
+            Nanoseconds,
+            Value("\"1ns\""),
             "CPU time of each byte in it; may be a fraction of a nanosecond",
         ),
         key(
             "nic",
-            "bytes a second",
-            "\"125MB/s\"",
+            Bandwidth,
+            Value("\"125MB/s\""),
             "bandwidth of the network card, each way",
         ),
-        key("disk", "bytes a second", "\"200MB/s\"", "bandwidth of the disk"),
+        key("disk", Bandwidth, Value("\"200MB/s\""), "bandwidth of the disk"),
         key(
             "fsync",
-            "duration",
-            "\"2ms\"",
+            Duration,
+            Value("\"2ms\""),
             "time of one fsync besides the bytes that it writes",
         ),
     ],
@@ -63,12 +93,18 @@ pub const HARDWARE: Section = Section {
 pub const NETWORK: Section = Section {
     name: "cluster.network",
     meaning: "the network between nodes",
+    rules: &[],
     keys: &[
-        key("latency_min", "duration", "\"200us\"", "the shortest one-way latency"),
+        key(
+            "latency_min",
+            Duration,
+            Value("\"200us\""),
+            "the shortest one-way latency",
+        ),
         key(
             "latency_mean",
-            "duration",
-            "\"500us\"",
+            Duration,
+            Value("\"500us\""),
             "the mean one-way latency; the excess is exponentially distributed",
         ),
     ],
@@ -78,15 +114,16 @@ pub const NETWORK: Section = Section {
 pub const TOPIC: Section = Section {
     name: "topics",
     meaning: "a topic",
+    rules: &[],
     keys: &[
-        key("name", "string", "", "its name"),
-        key("partitions", "number", "1", "how many partitions"),
+        key("name", Form(&TOPIC_NAME), Required, "its name"),
+        key("partitions", Whole(1, 10_000), Value("1"), "how many partitions"),
         key(
             "replication_factor",
-            "number",
-            "3, or the number of brokers if smaller",
+            Whole(1, 1_000),
+            Words("3, or the number of brokers if smaller"),
             "how many replicas of each",
         ),
-        key("config", CONFIG, "{}", "its settings"),
+        key("config", Settings(&TOPIC_SETTINGS), Value("{}"), "its settings"),
     ],
 };

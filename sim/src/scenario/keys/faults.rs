@@ -1,115 +1,122 @@
 //! The keys of faults and of the nemesis.
 
-use super::{Section, key};
+use super::{Default::*, Rule, Section, Type::*, key};
+use crate::scenario::faults::KINDS;
 
 /// `[[faults]]`
 pub const FAULT: Section = Section {
     name: "faults",
     meaning: "a fault at a fixed time: `at`, `for`, and exactly one of the others",
+    rules: &[Rule::ExactlyOne(&KINDS)],
     keys: &[
-        key("at", "duration", "", "when it begins"),
+        key("at", Duration, Required, "when it begins"),
         key(
             "for",
-            "duration",
-            "until the end of the scenario's duration",
+            PositiveDuration,
+            Words("until the end of the scenario's duration"),
             "how long it lasts",
         ),
         key(
             "kill",
-            "target",
-            "none",
+            Target,
+            Words("none"),
             "ends the process; the page cache stays; afterwards it starts again",
         ),
         key(
             "power_loss",
-            "target",
-            "none",
+            Target,
+            Words("none"),
             "cuts the power: what no sync covered may be lost or torn; afterwards it starts again",
         ),
-        key("restart", "target", "none", "kill and start at once"),
+        key("restart", Target, Words("none"), "kill and start at once"),
         key(
             "pause",
-            "target",
-            "none",
+            Target,
+            Words("none"),
             "the process stands still, as in a long garbage collection",
         ),
         key(
             "partition",
-            "list of lists of targets",
-            "none",
+            NonEmpty(&NonEmpty(&Target)),
+            Words("none"),
             "nodes of different groups cannot reach each other; nodes in no group reach everybody; a single group is cut off from all other brokers and controllers",
         ),
         key(
             "one_way",
-            "table",
-            "none",
+            Table(&ONE_WAY),
+            Words("none"),
             "messages of one direction are lost; the other way is open",
         ),
-        key("slow_disk", "table", "none", "the disk takes a multiple of its time"),
+        key(
+            "slow_disk",
+            Table(&SLOW_DISK),
+            Words("none"),
+            "the disk takes a multiple of its time",
+        ),
         key(
             "link",
-            "table",
-            "none",
+            Table(&LINK),
+            Words("none"),
             "messages between two nodes are lost, late or doubled, both ways",
         ),
         key(
             "hold",
-            "table",
-            "none",
+            Table(&HOLD),
+            Words("none"),
             "holds the first message of one API until the fault ends",
         ),
         key(
             "drop",
-            "table",
-            "none",
+            Table(&DROP),
+            Words("none"),
             "messages of one API vanish, and all others arrive",
         ),
         key(
             "stop",
-            "target",
-            "none",
+            Target,
+            Words("none"),
             "asks a worker, broker or controller to end in good order, as SIGTERM does; afterwards it starts again",
         ),
         key(
             "stop_in_sync",
-            "target",
-            "none",
+            Target,
+            Words("none"),
             "the same, as soon as no broker is down and every ISR is complete",
         ),
         key(
             "rolling_restart",
-            "table",
-            "none",
+            Table(&ROLLING_RESTART),
+            Words("none"),
             "stops the workers of a group, or the brokers, one after the other, each for a while",
         ),
         key(
             "slow_program",
-            "table",
-            "none",
+            Table(&SLOW_PROGRAM),
+            Words("none"),
             "a worker takes a multiple of its time for each record",
         ),
         key(
             "stuck_poll",
-            "target",
-            "none",
+            Target,
+            Words("none"),
             "a worker stands still while its consumer lives: heartbeats go out, and nobody polls",
         ),
         key(
             "service_down",
-            "string",
-            "none",
+            String,
+            Words("none"),
             "every call of the service of this name fails without effect",
         ),
         key(
             "create_partitions",
-            "table",
-            "none",
+            Table(&CREATE_PARTITIONS),
+            Words("none"),
             "gives a topic more partitions; nothing undoes it",
         ),
         key(
             "omit_topic",
-            "table",
-            "none",
+            Table(&OMIT_TOPIC),
+            Words("none"),
             "the metadata answers of brokers do not know a topic",
         ),
     ],
@@ -119,19 +126,20 @@ pub const FAULT: Section = Section {
 pub const DROP: Section = Section {
     name: "faults.drop",
     meaning: "messages of one API vanish, and all others arrive",
+    rules: &[],
     keys: &[
-        key("from", "target", "", "the sender of the messages"),
-        key("to", "target", "", "their receiver"),
+        key("from", Target, Required, "the sender of the messages"),
+        key("to", Target, Required, "their receiver"),
         key(
             "api",
-            "string",
-            "",
+            Api,
+            Required,
             "the API by Kafka's name: `Heartbeat`, `ConsumerGroupHeartbeat`, `OffsetCommit`, …",
         ),
         key(
             "response",
-            "true or false",
-            "false",
+            Boolean,
+            Value("false"),
             "drop the API's responses instead of its requests",
         ),
     ],
@@ -141,9 +149,15 @@ pub const DROP: Section = Section {
 pub const SLOW_PROGRAM: Section = Section {
     name: "faults.slow_program",
     meaning: "a worker takes a multiple of its time for each record",
+    rules: &[],
     keys: &[
-        key("target", "target", "", "which worker"),
-        key("factor", "number", "", "how many times as long it takes, at least 1"),
+        key("target", Target, Required, "which worker"),
+        key(
+            "factor",
+            Number(1.0, 1e6),
+            Required,
+            "how many times as long it takes, at least 1",
+        ),
     ],
 };
 
@@ -151,25 +165,29 @@ pub const SLOW_PROGRAM: Section = Section {
 pub const ROLLING_RESTART: Section = Section {
     name: "faults.rolling_restart",
     meaning: "stops the workers of a group, or the brokers, one after the other, each for a while",
+    rules: &[
+        Rule::AtLeastOne(&["workers", "brokers"]),
+        Rule::Excludes("wait_for_isr", &["workers"]),
+    ],
     keys: &[
-        key("workers", "string", "none", "the name of the workers"),
-        key("brokers", "true or false", "false", "all brokers, instead of workers"),
+        key("workers", String, Words("none"), "the name of the workers"),
+        key("brokers", Boolean, Value("false"), "all brokers, instead of workers"),
         key(
             "wait_for_isr",
-            "true or false",
-            "true",
+            Boolean,
+            Value("true"),
             "a broker is stopped only when no other is down and every ISR is complete",
         ),
         key(
             "every",
-            "duration",
-            "\"10s\"",
+            PositiveDuration,
+            Value("\"10s\""),
             "the time between the stops of two of them",
         ),
         key(
             "down",
-            "duration",
-            "\"2s\"",
+            PositiveDuration,
+            Value("\"2s\""),
             "how long each is down, counted from when it is asked to end",
         ),
     ],
@@ -179,9 +197,10 @@ pub const ROLLING_RESTART: Section = Section {
 pub const CREATE_PARTITIONS: Section = Section {
     name: "faults.create_partitions",
     meaning: "gives a topic more partitions; nothing undoes it",
+    rules: &[],
     keys: &[
-        key("topic", "string", "", "which topic"),
-        key("partitions", "number", "", "how many it has afterwards"),
+        key("topic", String, Required, "which topic"),
+        key("partitions", Whole(1, 10_000), Required, "how many it has afterwards"),
     ],
 };
 
@@ -189,9 +208,10 @@ pub const CREATE_PARTITIONS: Section = Section {
 pub const OMIT_TOPIC: Section = Section {
     name: "faults.omit_topic",
     meaning: "the metadata answers of brokers do not know a topic",
+    rules: &[],
     keys: &[
-        key("topic", "string", "", "which topic"),
-        key("on", "target", "\"all\"", "whose answers"),
+        key("topic", String, Required, "which topic"),
+        key("on", Target, Value("\"all\""), "whose answers"),
     ],
 };
 
@@ -199,9 +219,10 @@ pub const OMIT_TOPIC: Section = Section {
 pub const ONE_WAY: Section = Section {
     name: "faults.one_way",
     meaning: "messages of one direction are lost",
+    rules: &[],
     keys: &[
-        key("from", "target", "", "the sender"),
-        key("to", "target", "", "the receiver"),
+        key("from", Target, Required, "the sender"),
+        key("to", Target, Required, "the receiver"),
     ],
 };
 
@@ -209,9 +230,15 @@ pub const ONE_WAY: Section = Section {
 pub const SLOW_DISK: Section = Section {
     name: "faults.slow_disk",
     meaning: "a disk takes a multiple of its time",
+    rules: &[],
     keys: &[
-        key("target", "target", "", "whose disk"),
-        key("factor", "number", "", "how many times as long it takes, at least 1"),
+        key("target", Target, Required, "whose disk"),
+        key(
+            "factor",
+            Number(1.0, 1e6),
+            Required,
+            "how many times as long it takes, at least 1",
+        ),
     ],
 };
 
@@ -219,17 +246,28 @@ pub const SLOW_DISK: Section = Section {
 pub const LINK: Section = Section {
     name: "faults.link",
     meaning: "messages between two nodes suffer, both ways",
+    rules: &[],
     keys: &[
-        key("from", "target", "", "one end"),
-        key("to", "target", "", "the other end"),
+        key("from", Target, Required, "one end"),
+        key("to", Target, Required, "the other end"),
         key(
             "drop",
-            "probability",
-            "0.0",
+            Probability,
+            Value("0.0"),
             "that a message is lost, which breaks the connection",
         ),
-        key("delay", "duration", "\"0ms\"", "added to the latency of each message"),
-        key("duplicate", "probability", "0.0", "that a request is delivered twice"),
+        key(
+            "delay",
+            Duration,
+            Value("\"0ms\""),
+            "added to the latency of each message",
+        ),
+        key(
+            "duplicate",
+            Probability,
+            Value("0.0"),
+            "that a request is delivered twice",
+        ),
     ],
 };
 
@@ -237,19 +275,20 @@ pub const LINK: Section = Section {
 pub const HOLD: Section = Section {
     name: "faults.hold",
     meaning: "holds the first message of one API until the fault ends",
+    rules: &[],
     keys: &[
-        key("from", "target", "", "the sender of the message"),
-        key("to", "target", "", "its receiver"),
+        key("from", Target, Required, "the sender of the message"),
+        key("to", Target, Required, "its receiver"),
         key(
             "api",
-            "string",
-            "",
+            Api,
+            Required,
             "the API by Kafka's name: `Fetch`, `Produce`, `AlterPartition`, …",
         ),
         key(
             "response",
-            "true or false",
-            "false",
+            Boolean,
+            Value("false"),
             "hold the API's response instead of its request",
         ),
     ],
@@ -259,28 +298,39 @@ pub const HOLD: Section = Section {
 pub const NEMESIS: Section = Section {
     name: "nemesis",
     meaning: "faults drawn from the seed",
+    rules: &[],
     keys: &[
-        key("start", "duration", "\"5s\"", "when it begins"),
+        key("start", Duration, Value("\"5s\""), "when it begins"),
         key(
             "stop",
-            "duration",
-            "the end of the scenario's duration",
+            Duration,
+            Words("the end of the scenario's duration"),
             "when it strikes no more and lets go of everything",
         ),
-        key("interval", "duration", "\"10s\"", "the mean time between two strikes"),
+        key(
+            "interval",
+            PositiveDuration,
+            Value("\"10s\""),
+            "the mean time between two strikes",
+        ),
         key(
             "duration",
-            "duration",
-            "\"5s\"",
+            PositiveDuration,
+            Value("\"5s\""),
             "how long a fault holds in the mean; each holds half to one and a half of it",
         ),
         key(
             "max_concurrent",
-            "number",
-            "1",
+            Whole(1, 1_000),
+            Value("1"),
             "never more nodes than these are struck at once, fixed faults included",
         ),
-        key("weights", "table", "{}", "how often each kind of fault is drawn"),
+        key(
+            "weights",
+            Table(&WEIGHTS),
+            Value("{}"),
+            "how often each kind of fault is drawn",
+        ),
     ],
 };
 
@@ -288,32 +338,68 @@ pub const NEMESIS: Section = Section {
 pub const WEIGHTS: Section = Section {
     name: "nemesis.weights",
     meaning: "how often each kind of fault is drawn, relative to the others; once one is given, the others are 0",
+    rules: &[],
     keys: &[
-        key("kill", "number", "3", "end a process for a while"),
-        key("power_loss", "number", "0", "cut a node's power for a while"),
-        key("restart", "number", "1", "kill a process and start it at once"),
-        key("pause", "number", "1", "stop a process for a while"),
-        key("partition", "number", "2", "cut nodes off from the others"),
-        key("one_way", "number", "1", "cut one direction between two nodes"),
-        key("slow_disk", "number", "1", "slow a disk down, 2 to 100 times"),
+        key("kill", Whole(0, 1_000_000), Value("3"), "end a process for a while"),
+        key(
+            "power_loss",
+            Whole(0, 1_000_000),
+            Value("0"),
+            "cut a node's power for a while",
+        ),
+        key(
+            "restart",
+            Whole(0, 1_000_000),
+            Value("1"),
+            "kill a process and start it at once",
+        ),
+        key("pause", Whole(0, 1_000_000), Value("1"), "stop a process for a while"),
+        key(
+            "partition",
+            Whole(0, 1_000_000),
+            Value("2"),
+            "cut nodes off from the others",
+        ),
+        key(
+            "one_way",
+            Whole(0, 1_000_000),
+            Value("1"),
+            "cut one direction between two nodes",
+        ),
+        key(
+            "slow_disk",
+            Whole(0, 1_000_000),
+            Value("1"),
+            "slow a disk down, 2 to 100 times",
+        ),
         key(
             "link",
-            "number",
-            "1",
+            Whole(0, 1_000_000),
+            Value("1"),
             "lose, delay and double messages between two nodes",
         ),
-        key("kill_worker", "number", "0", "end a worker for a while"),
-        key("restart_worker", "number", "0", "kill a worker and start it at once"),
+        key(
+            "kill_worker",
+            Whole(0, 1_000_000),
+            Value("0"),
+            "end a worker for a while",
+        ),
+        key(
+            "restart_worker",
+            Whole(0, 1_000_000),
+            Value("0"),
+            "kill a worker and start it at once",
+        ),
         key(
             "pause_worker",
-            "number",
-            "0",
+            Whole(0, 1_000_000),
+            Value("0"),
             "stop a worker and its consumer for a while",
         ),
         key(
             "stop",
-            "number",
-            "0",
+            Whole(0, 1_000_000),
+            Value("0"),
             "ask a node to end in good order, and start it after a while",
         ),
     ],

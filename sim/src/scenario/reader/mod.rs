@@ -1,7 +1,8 @@
 //! Reads TOML with its places: each value knows where it stands, and each mistake is kept with its place.
 //!
-//! A [`Table`] refuses keys that its [`Section`] does not list. Reading a value returns `None` after a mistake, with
-//! the mistake kept, so that one look at a file finds all of them.
+//! A [`Table`] refuses keys that its [`Section`] does not list, and a [`Value`] has the bounds, words and tables of its
+//! key's [`Type`]. Reading a value returns `None` after a mistake, with the mistake kept, so that one look at a file
+//! finds all of them.
 
 mod settings;
 
@@ -14,7 +15,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::Problem;
-use super::keys::{PLANNED, Section};
+use super::keys::{PLANNED, Rule, Section, Type};
 use super::nearest::nearest;
 use super::units;
 
@@ -63,6 +64,7 @@ pub struct Table<'a> {
 pub struct Value<'a> {
     notes: &'a Notes,
     value: &'a DeValue<'a>,
+    takes: Type,
     path: String,
     /// Of the value, in bytes.
     pub span: Range<usize>,
@@ -121,11 +123,10 @@ impl<'a> Table<'a> {
     /// When the section does not list `name`: then `explain` would not know it either.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value<'a>> {
-        assert!(
-            self.section.key(name).is_some(),
-            "`{name}` is not listed in section `{}`",
-            self.section.name
-        );
+        let takes = match self.section.key(name) {
+            Some(key) => key.takes,
+            None => panic!("`{name}` is not listed in section `{}`", self.section.name),
+        };
         let (key, value) = self.entries.get_key_value(name)?;
         let path = join(&self.path, name);
         self.notes.marks.borrow_mut().insert(path.clone(), value.span());
@@ -133,6 +134,7 @@ impl<'a> Table<'a> {
         Some(Value {
             notes: self.notes,
             value: value.get_ref(),
+            takes,
             path,
             span: value.span(),
         })
@@ -164,6 +166,25 @@ impl<'a> Table<'a> {
             .collect();
         given.sort_by_key(|(_, span)| span.start);
         given
+    }
+
+    /// Keeps a mistake of each key that belongs to other words of `to` than `word`.
+    pub fn refuse_keys_of_others(&self, to: &str, word: &str) {
+        for rule in self.section.rules {
+            let Rule::Belongs { key, to: of, words, .. } = rule else {
+                continue;
+            };
+            if *of == to
+                && !words.contains(&word)
+                && let Some(value) = self.get(key)
+            {
+                let words: Vec<String> = words.iter().map(|word| format!("`{to} = \"{word}\"`")).collect();
+                value.problem(
+                    format!("`{key}` belongs to {}, not to `{word}`", words.join(" and ")),
+                    format!("remove it, or change `{to}`"),
+                );
+            }
+        }
     }
 
     /// True when no key is given.
@@ -208,9 +229,13 @@ impl<'a> Value<'a> {
             .unwrap_or("")
     }
 
-    /// A table with these keys.
+    /// A table with the keys of its section.
+    ///
+    /// # Panics
+    /// When the key's type has no table. The other readers panic likewise.
     #[must_use]
-    pub fn table(&self, section: &'static Section) -> Option<Table<'a>> {
+    pub fn table(&self) -> Option<Table<'a>> {
+        let section = self.of_type(Type::section);
         match self.value {
             DeValue::Table(entries) => Some(Table::new(
                 self.notes,
@@ -223,7 +248,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A table whose keys are names of something, such as `example`; its entries.
+    /// A table whose keys are names of something and whose values are counts, such as `example`; its entries.
     #[must_use]
     pub fn named(&self, example: &str) -> Option<Vec<Named<'a>>> {
         let DeValue::Table(entries) = self.value else {
@@ -239,6 +264,7 @@ impl<'a> Value<'a> {
                 value: Value {
                     notes: self.notes,
                     value: value.get_ref(),
+                    takes: Type::Whole(1, u64::MAX),
                     path,
                     span: value.span(),
                 },
@@ -253,12 +279,14 @@ impl<'a> Value<'a> {
         let DeValue::Array(items) = self.value else {
             return self.wrong("a list", "put it into brackets: `[…]`");
         };
+        let takes = self.of_type(Type::items);
         let item = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| {
             let path = format!("{}.{index}", self.path);
             self.notes.marks.borrow_mut().insert(path.clone(), item.span());
             Value {
                 notes: self.notes,
                 value: item.get_ref(),
+                takes,
                 path,
                 span: item.span(),
             }
@@ -268,13 +296,13 @@ impl<'a> Value<'a> {
 
     /// A list of tables, as `[[name]]` makes it.
     #[must_use]
-    pub fn tables(&self, section: &'static Section) -> Vec<Table<'a>> {
+    pub fn tables(&self) -> Vec<Table<'a>> {
         match self.value {
             DeValue::Array(_) => self
                 .list()
                 .unwrap_or_default()
                 .iter()
-                .filter_map(|item| item.table(section))
+                .filter_map(Value::table)
                 .collect(),
             DeValue::Table(_) => {
                 let name = self.name();
@@ -307,6 +335,22 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// One of the words of its type.
+    #[must_use]
+    pub fn word(&self) -> Option<&'static str> {
+        let words = self.of_type(Type::words);
+        let text = self.text()?;
+        let found = words.iter().find(|word| **word == text).copied();
+        if found.is_none() {
+            let hint = match nearest(text, words.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("one of {}", words.join(", ")),
+            };
+            self.problem(format!("`{}` cannot be `{text}`", self.name()), hint);
+        }
+        found
+    }
+
     /// `true` or `false`.
     #[must_use]
     pub fn boolean(&self) -> Option<bool> {
@@ -316,31 +360,39 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A whole number in `range`.
+    /// A whole number within the bounds of its type.
     #[must_use]
-    pub fn count<N: TryFrom<u64>>(&self, range: core::ops::RangeInclusive<u64>) -> Option<N> {
+    pub fn count<N: TryFrom<u64>>(&self) -> Option<N> {
+        self.count_from(0)
+    }
+
+    /// A whole number within the bounds of its type, and of at least `least`.
+    #[must_use]
+    pub fn count_from<N: TryFrom<u64>>(&self, least: u64) -> Option<N> {
+        let (lower, most) = self.of_type(Type::whole);
+        let least = least.max(lower);
         let DeValue::Integer(integer) = self.value else {
             return self.wrong("a whole number", "digits without quotes");
         };
         let parsed = i128::from_str_radix(integer.as_str(), integer.radix()).ok();
         let number = parsed
             .and_then(|number| u64::try_from(number).ok())
-            .filter(|number| range.contains(number));
+            .filter(|number| (least..=most).contains(number));
         let converted = number.and_then(|number| N::try_from(number).ok());
         if converted.is_none() {
-            let (least, most) = (units::show_count(*range.start()), units::show_count(*range.end()));
-            let hint = match *range.end() {
-                u64::MAX => format!("at least {least}"),
-                _ => format!("{least} to {most}"),
+            let hint = match most {
+                u64::MAX => format!("at least {}", units::show_count(least)),
+                _ => format!("{} to {}", units::show_count(least), units::show_count(most)),
             };
             self.problem(format!("`{}` cannot be {integer}", self.name()), hint);
         }
         converted
     }
 
-    /// A number in `range`, whole or not; never NaN.
+    /// A number within the bounds of its type, whole or not; never NaN.
     #[must_use]
-    pub fn number(&self, range: core::ops::RangeInclusive<f64>) -> Option<f64> {
+    pub fn number(&self) -> Option<f64> {
+        let (least, most) = self.of_type(Type::number);
         let (number, shown) = match self.value {
             DeValue::Integer(integer) => {
                 let number = i128::from_str_radix(integer.as_str(), integer.radix())
@@ -351,21 +403,22 @@ impl<'a> Value<'a> {
             DeValue::Float(float) => (float.as_str().parse::<f64>().ok(), float.to_string()),
             _ => return self.wrong("a number", "digits without quotes"),
         };
-        let inside = number.filter(|number| range.contains(number));
+        let inside = number.filter(|number| (least..=most).contains(number));
         if inside.is_none() {
-            let hint = match *range.end() {
-                f64::MAX => format!("a number of at least {}", range.start()),
-                end if end > 1_000.0 => format!("a number from {} to {}", range.start(), units::show_count(end as u64)),
-                end => format!("a number from {} to {end}", range.start()),
+            let hint = match most {
+                f64::MAX => format!("a number of at least {least}"),
+                most if most > 1_000.0 => format!("a number from {least} to {}", units::show_count(most as u64)),
+                most => format!("a number from {least} to {most}"),
             };
             self.problem(format!("`{}` cannot be {shown}", self.name()), hint);
         }
         inside
     }
 
-    /// A duration such as `"30s"`.
+    /// A duration such as `"30s"`, above zero if its type says so.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
+        let least = self.of_type(Type::shortest);
         let text = self.unit_text("s")?;
         match units::duration(text) {
             Ok(duration) if duration > LONGEST => {
@@ -373,6 +426,10 @@ impl<'a> Value<'a> {
                     format!("`{}` cannot be {text}", self.name()),
                     "at most 365 days (`\"365d\"`)",
                 );
+                None
+            }
+            Ok(duration) if duration < least => {
+                self.problem(format!("`{}` cannot be zero", self.name()), "give a time above zero");
                 None
             }
             Ok(duration) => Some(duration),
@@ -384,17 +441,6 @@ impl<'a> Value<'a> {
                 None
             }
         }
-    }
-
-    /// A duration of at least a nanosecond.
-    #[must_use]
-    pub fn positive_duration(&self) -> Option<Duration> {
-        let duration = self.duration()?;
-        if duration.is_zero() {
-            self.problem(format!("`{}` cannot be zero", self.name()), "give a time above zero");
-            return None;
-        }
-        Some(duration)
     }
 
     /// A duration that may be a fraction of a nanosecond, in nanoseconds.
@@ -419,10 +465,11 @@ impl<'a> Value<'a> {
 
     /// A number of bytes: an integer, or text such as `"1MiB"`.
     #[must_use]
-    pub fn bytes(&self, range: core::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub fn bytes(&self) -> Option<u64> {
+        let (least, most) = self.of_type(Type::whole);
         let DeValue::String(text) = self.value else {
             return match self.value {
-                DeValue::Integer(_) => self.count(range),
+                DeValue::Integer(_) => self.count(),
                 _ => self.wrong(
                     "a size",
                     "a number of bytes, or a string such as `\"64KiB\"` or `\"125MB/s\"`",
@@ -430,9 +477,9 @@ impl<'a> Value<'a> {
             };
         };
         match units::bytes(text) {
-            Ok(size) if range.contains(&size) => Some(size),
+            Ok(size) if (least..=most).contains(&size) => Some(size),
             Ok(_) => {
-                let (least, most) = (units::show_count(*range.start()), units::show_count(*range.end()));
+                let (least, most) = (units::show_count(least), units::show_count(most));
                 self.problem(
                     format!("`{}` cannot be {text}", self.name()),
                     format!("{least} to {most} bytes"),
@@ -471,6 +518,14 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn is_list(&self) -> bool {
         self.value.is_array()
+    }
+
+    /// What the type of the key says of the kind of value that is read.
+    fn of_type<T>(&self, say: impl Fn(Type) -> Option<T>) -> T {
+        match say(self.takes) {
+            Some(said) => said,
+            None => panic!("`{}` is read as something else than `{}`", self.path, self.takes),
+        }
     }
 
     /// The text of a duration; `unit` is the usual one.

@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use super::Value;
 use crate::scenario::error::Problem;
 use crate::scenario::kafka_keys::{self, Accepted, Kind, unmodelled};
+use crate::scenario::keys::Type;
 use crate::scenario::nearest::nearest;
 use crate::scenario::{settings_sections, units};
 
@@ -23,6 +24,7 @@ impl Value<'_> {
         let DeValue::Table(entries) = self.value else {
             return self.wrong("a table", "`{ \"min.insync.replicas\" = 2 }`");
         };
+        let section = self.of_type(Type::settings);
         let mut settings = toml::Table::try_from(base).expect("settings are numbers, texts and truth values");
         let mut given = Vec::new();
         for (key, value) in entries {
@@ -31,14 +33,18 @@ impl Value<'_> {
                 .marks
                 .borrow_mut()
                 .insert(format!("{}.{name}", self.path), value.span());
+            if let Some((_, hint)) = section.derived.iter().find(|(derived, _)| *derived == name) {
+                let message = format!("`{name}` of a worker follows from its other keys");
+                self.notes.problem(Problem::new(key.span(), message).hint(*hint));
+                continue;
+            }
             if !known.contains(&name) {
                 let place = plain(&self.path);
-                let kind = Kind::at(&place);
-                match kind.and_then(|kind| unmodelled(kind, name)) {
+                match unmodelled(section.kind, name) {
                     Some(accepted) if is_accepted(accepted, value.get_ref()) => {}
                     Some(accepted) => self.notes.problem(not_modelled(name, key.span(), accepted)),
                     None => {
-                        let problem = unknown_setting(name, key.span(), value.get_ref(), known, &place);
+                        let problem = unknown_setting(name, key.span(), value.get_ref(), known, &place, section.kind);
                         self.notes.problem(problem);
                     }
                 }
@@ -108,11 +114,18 @@ fn in_its_unit(name: &str, value: &DeValue<'_>) -> Option<String> {
     Some(format!("it is in bytes: `{size}`"))
 }
 
-fn unknown_setting(name: &str, span: Range<usize>, value: &DeValue<'_>, known: &[&'static str], path: &str) -> Problem {
+fn unknown_setting(
+    name: &str,
+    span: Range<usize>,
+    value: &DeValue<'_>,
+    known: &[&'static str],
+    path: &str,
+    kind: Kind,
+) -> Problem {
     let problem = Problem::new(span, format!("unknown setting `{name}` in `{path}`"));
     // `min.insync.replicas = 2` without quotes is a table in a table in a table for TOML.
     if let Some(dotted) = dotted_key(name, value) {
-        let is_kafkas = Kind::at(path).is_some_and(|kind| unmodelled(kind, &dotted).is_some());
+        let is_kafkas = unmodelled(kind, &dotted).is_some();
         let whole = if is_kafkas || known.contains(&dotted.as_str()) {
             dotted
         } else {
@@ -125,8 +138,8 @@ fn unknown_setting(name: &str, span: Range<usize>, value: &DeValue<'_>, known: &
     if let Some(section) = settings_sections().iter().find(|section| section.has(name)) {
         return problem.hint(format!("it is a setting of `{}`", section.place));
     }
-    let kafkas = Kind::at(path).into_iter().flat_map(kafka_keys::names);
-    problem.hint(match nearest(name, known.iter().copied().chain(kafkas)) {
+    let known = known.iter().copied();
+    problem.hint(match nearest(name, known.chain(kafka_keys::names(kind))) {
         Some(near) => format!("did you mean `\"{near}\"`?"),
         None => "`trial explain config` lists the settings that are modelled".to_owned(),
     })
