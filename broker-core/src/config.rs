@@ -9,19 +9,22 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod auto_offset_reset;
+mod setting;
 
 pub use auto_offset_reset::{AutoOffsetReset, UnknownReset};
+use setting::Typed;
+pub use setting::{Setting, SettingType};
 
 /// Kafka's "for ever" and "never": `Long.MAX_VALUE`.
 pub const NEVER: u64 = i64::MAX as u64;
 
 macro_rules! config {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal;)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $meaning:literal])* $field:ident: $type:ty = $default:expr, $key:literal;)* }) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            $($(#[$field_doc])* #[doc = concat!("\n\nKafka's `", $key, "`.")] #[serde(rename = $key)] pub $field: $type,)*
+            $($(#[doc = $meaning])* #[doc = concat!("\n\nKafka's `", $key, "`.")] #[serde(rename = $key)] pub $field: $type,)*
         }
 
         impl Default for $name {
@@ -33,6 +36,13 @@ macro_rules! config {
         impl $name {
             /// Every key that a file may set.
             pub const KEYS: &'static [&'static str] = &[$($key,)*];
+
+            /// The same with their types and meanings.
+            pub const SETTINGS: &'static [Setting] = &[$(Setting {
+                key: $key,
+                takes: <$type as Typed>::TYPE,
+                meaning: concat!($($meaning),*).trim_ascii(),
+            },)*];
         }
     };
 }
