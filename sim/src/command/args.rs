@@ -54,6 +54,8 @@ pub enum Verb {
         /// A name: `lost-write`, `truncate-to-high-watermark`, `kill`, `cluster.brokers`, `acks`
         name: String,
     },
+    /// Print the JSON Schema of scenario files, for editors: `trial explain schema` says how
+    Schema,
     /// Validate scenario files, and tell what is probably not meant
     Lint {
         /// Scenario files or folders

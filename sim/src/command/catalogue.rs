@@ -1,9 +1,9 @@
-//! `trial list` and `trial explain`: what there is, and what a name means.
+//! `trial list`, `trial explain` and `trial schema`: what there is, what a name means, and what a scenario file may say.
 
 use core::fmt::Write as _;
 use std::path::PathBuf;
 
-use broker_core::config::Quirks;
+use broker_core::config::{Quirks, Setting};
 
 use super::exit::Exit;
 use super::filter::Filter;
@@ -15,7 +15,7 @@ use crate::scenario::examples;
 use crate::scenario::files::{find, load};
 use crate::scenario::keys::{Default, FAULT, SECTIONS};
 use crate::scenario::nearest::nearest;
-use crate::scenario::{FAULT_KINDS, settings_sections};
+use crate::scenario::{FAULT_KINDS, SettingsSection, schema, settings, settings_sections};
 use crate::verdict::Check;
 
 /// Where scenarios are looked for if nobody says where.
@@ -83,6 +83,13 @@ pub fn list(paths: &[PathBuf], filters: &[Filter]) -> Exit {
     voice.end(exit)
 }
 
+/// Prints the JSON Schema of scenario files.
+pub fn schema() -> Exit {
+    let mut voice = Voice::new(false, false);
+    voice.say(format!("{:#}", schema::schema()));
+    voice.end(Exit::AsExpected)
+}
+
 /// Tells what a name means. One name may mean several things.
 pub fn explain(name: &str) -> Exit {
     let mut voice = Voice::new(false, false);
@@ -143,11 +150,9 @@ fn explanation(name: &str) -> Result<String, String> {
     }
     for section in settings_sections() {
         if section.place == name || name == "config" {
-            let defaults: Vec<(&str, String)> = section
-                .keys
-                .iter()
-                .filter_map(|key| Some((*key, section.default_of(key)?.1)))
-                .collect();
+            let default = |key| section.default_of(key).unwrap_or_else(|| "none".to_owned());
+            let keys = section.settings.iter().map(|setting| setting.key);
+            let defaults: Vec<(&str, String)> = keys.map(|key| (key, default(key))).collect();
             let entries: Vec<(&str, &str)> = defaults.iter().map(|(key, default)| (*key, default.as_str())).collect();
             texts.push(columns(
                 &format!(
@@ -157,20 +162,8 @@ fn explanation(name: &str) -> Result<String, String> {
                 &entries,
             ));
         }
-        if let Some((kind, default)) = section.default_of(name) {
-            let mut meaning = format!(
-                "Kafka's setting of {}; times are milliseconds, sizes bytes",
-                section.whose
-            );
-            if let Some(note) = section.note_of(name) {
-                meaning = format!("{meaning}\n  {note}");
-            }
-            let mut text = key_text(section.place, &format!("\"{name}\""), kind, &default, &meaning);
-            if default != "none" {
-                let (_, table) = section.place.rsplit_once('.').unwrap_or(("", section.place));
-                let _ = writeln!(text, "  example: {table} = {{ \"{name}\" = {default} }}");
-            }
-            texts.push(text);
+        if let Some(setting) = section.setting(name) {
+            texts.push(setting_text(&section, setting));
         }
     }
     texts.extend(meanings::of(name));
@@ -194,12 +187,33 @@ fn unknown(name: &str) -> String {
     let checks = Check::ALL.iter().map(|(_, name, _)| *name);
     let quirks = Quirks::ALL.iter().map(|(name, _)| *name);
     let keys = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name);
-    let settings = settings.iter().flat_map(|section| section.keys).copied();
+    let settings = settings.iter().flat_map(|section| section.settings);
+    let settings = settings.map(|setting| setting.key);
     match nearest(name, topics.chain(checks).chain(quirks).chain(keys).chain(settings)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`trial list` lists checks, quirks and faults; `trial explain scenario` the keys of a scenario file"
             .to_owned(),
     }
+}
+
+fn setting_text(section: &SettingsSection, setting: &Setting) -> String {
+    let name = setting.key;
+    let mut meaning = format!(
+        "{}\n  Kafka's setting of {}; times are milliseconds, sizes bytes",
+        setting.meaning, section.whose
+    );
+    if let Some(note) = settings::note_of(name) {
+        let _ = write!(meaning, "\n  {note}");
+    }
+    let default = section.default_of(name);
+    let default_text = default.as_deref().unwrap_or("none");
+    let kind = settings::type_in_words(setting);
+    let mut text = key_text(section.place, &format!("\"{name}\""), &kind, default_text, &meaning);
+    if let Some(default) = default {
+        let (_, table) = section.place.rsplit_once('.').unwrap_or(("", section.place));
+        let _ = writeln!(text, "  example: {table} = {{ \"{name}\" = {default} }}");
+    }
+    text
 }
 
 fn key_text(place: &str, name: &str, kind: &str, default: &str, meaning: &str) -> String {

@@ -10,8 +10,8 @@ use crate::scenario::units::EXAMPLES as EXAMPLES_OF_UNITS;
 use crate::sweep::Came;
 
 /// The names that mean something here, besides words of verdicts and quantities.
-pub const NAMES: [&str; 8] = [
-    "verdict", "verdicts", "measure", "measures", "target", "targets", "unit", "units",
+pub const NAMES: [&str; 9] = [
+    "verdict", "verdicts", "measure", "measures", "target", "targets", "unit", "units", "schema",
 ];
 
 /// What is said of `name`; nothing if it is none of ours.
@@ -33,8 +33,20 @@ pub fn of(name: &str) -> Vec<String> {
         let title = "times and sizes in a scenario file; Kafka's settings are plain numbers: milliseconds and bytes";
         texts.push(columns(title, &EXAMPLES_OF_UNITS));
     }
+    if name == "schema" {
+        texts.push(SCHEMA.to_owned());
+    }
     texts
 }
+
+const SCHEMA: &str = "\
+schema: `trial schema` prints a JSON Schema (draft 2020-12) of scenario files
+  Editors complete and check a scenario with it, and show what a key means. For those with Taplo (VS Code's Even Better TOML,
+  Helix, Neovim and others) write it to a file, and name that in the first line of a scenario, from the scenario's folder:
+    trial schema > trial.schema.json
+    #:schema ./trial.schema.json
+  What names, times and numbers mean together is judged by `trial lint` alone.
+";
 
 /// The words in their order, with the exit codes.
 fn verdicts() -> String {

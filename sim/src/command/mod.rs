@@ -2,7 +2,7 @@
 //!
 //! In layers: [`args`] is what is typed, [`plan`] what exactly is to be held, [`hold`] holds it on the threads of
 //! [`crate::sweep`], which folds outcomes into counters and keeps files, [`summary`] says what came out, [`resume`]
-//! remembers what is done. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list and explain), [`lint`].
+//! remembers what is done. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list, explain and schema), [`lint`].
 
 mod args;
 mod catalogue;
@@ -102,6 +102,7 @@ pub fn main_with(runner: Runner) -> ExitCode {
             Err(_) => Exit::Internal,
         },
         Verb::Explain { name } => catalogue::explain(name),
+        Verb::Schema => catalogue::schema(),
         Verb::Lint { paths } => lint::lint(paths),
     };
     exit.into()

@@ -355,6 +355,25 @@ pub fn parse_target(text: &str) -> Option<Target> {
     }
 }
 
+/// A regular expression (ECMA-262) of what [`parse_target`] reads.
+#[must_use]
+pub fn target_pattern() -> String {
+    const NUMBER: &str = r"\+?0*[1-9][0-9]*";
+    const PLACE: &str = r"\S*/\+?[0-9]+";
+    let forms = [
+        &["all"][..],
+        &["controller"],
+        &["(controller|broker)", NUMBER],
+        &["(leader|(another )?follower)", "of", PLACE],
+        &["coordinator", "of", r"(?!(the|a)(\s|$))\S+"],
+        &["client", &format!(r"\S+/{NUMBER}")],
+    ];
+    let forms = forms.map(|words| words.join(" "));
+    // Articles may stand between any two words.
+    let spaced = format!("({})", forms.join("|")).replace(' ', r"\s+((the|a)\s+)*");
+    format!(r"^\s*((the|a)\s+)*{spaced}(\s+(the|a))*\s*$")
+}
+
 /// Reads `[nemesis]`.
 pub fn nemesis(table: &Table<'_>, scenario_duration: Duration) -> NemesisSpec {
     let default = NemesisSpec::lasting(scenario_duration);

@@ -365,6 +365,16 @@ fn quantity(value: &Value<'_>) -> Option<(Quantity, Option<String>)> {
     Some((*quantity, Some(of.to_owned()).filter(|of| !of.is_empty())))
 }
 
+/// A regular expression (ECMA-262) of what [`quantity`] reads.
+pub(super) fn that_pattern() -> String {
+    let of = |readers: bool| {
+        let rows = Quantity::ALL.iter();
+        let names = rows.filter(|(_, _, whose, ..)| (*whose == Whose::Readers) == readers);
+        names.map(|(_, name, ..)| *name).collect::<Vec<_>>().join("|")
+    };
+    format!(r"^\s*(({})\s*\(\s*\S.*|({})\s*\(.*)\)\s*$", of(true), of(false))
+}
+
 /// The tables of a scenario file for these measures, each key with its value as text.
 pub(super) fn write(measure: &Measure) -> Vec<(&'static str, String)> {
     let text = |text: &str| format!("\"{text}\"");

@@ -1,9 +1,12 @@
 //! Kafka's settings as a scenario file knows them: where which may stand, and what Kafka itself derives or refuses.
 
-use broker_core::config::{AcksSetting, BrokerConfig, ConsumerConfig, ProducerConfig, TopicConfig};
+use broker_core::config::{
+    AcksSetting, BrokerConfig, ConsumerConfig, ProducerConfig, Setting, SettingType, TopicConfig,
+};
 use toml::Value;
 
 use super::kafka_keys::{Kind, unmodelled};
+use super::keys::Type;
 use super::parse::consumer_defaults;
 
 /// A table of Kafka settings in a scenario file.
@@ -11,112 +14,121 @@ use super::parse::consumer_defaults;
 pub struct SettingsSection {
     /// Where it stands: `producers.config`.
     pub place: &'static str,
+    /// The kind of its keys.
+    pub kind: Kind,
     /// Whose settings they are.
     pub whose: &'static str,
-    /// Every key.
-    pub keys: &'static [&'static str],
+    /// Every key that is modelled.
+    pub settings: &'static [Setting],
     /// Key and default; without those that are unset by default.
     pub defaults: toml::Table,
 }
 
 impl SettingsSection {
+    /// The setting of this key, if it is modelled.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&'static Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+
     /// Whether it is a setting of these, modelled or not.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        let kind = Kind::at(self.place);
-        self.keys.contains(&key) || kind.is_some_and(|kind| unmodelled(kind, key).is_some())
+        self.setting(key).is_some() || unmodelled(self.kind, key).is_some()
     }
 
-    /// What there is to say about a key besides type and default.
+    /// The default of a key as it would stand in a file; none if it is unset.
     #[must_use]
-    pub fn note_of(&self, key: &str) -> Option<&'static str> {
-        match key {
-            "auto.offset.reset" => Some(
-                "where a consumer without a position begins: `earliest`, `latest`, `none` (its poll ends with an error), \
-                 or `by_duration:PT1H` (KIP-1106). Kafka's default is `latest`, also for own programs; consumers and \
-                 workers of scenario files begin at `earliest`, so that what they missed can be judged",
-            ),
-            "min.insync.replicas"
-            | "log.segment.bytes"
-            | "log.flush.interval.messages"
-            | "unclean.leader.election.enable"
-            | "message.max.bytes"
-                if self.place == "cluster.config" =>
-            {
-                Some("the default of topics that do not say their own")
-            }
-            "partitioner.adaptive.partitioning.enable" => {
-                Some("records without a key go more often to partitions with shorter queues (KIP-794)")
-            }
-            "partitioner.availability.timeout.ms" => Some(
-                "records without a key leave out the partitions of a broker for which batches have waited for this long \
-                 (KIP-794, with adaptive partitioning); 0: never",
-            ),
-            "partitioner.ignore.keys" => Some("records with a key are spread as those without one are (KIP-794)"),
-            _ => None,
-        }
+    pub fn default_of(&self, key: &str) -> Option<String> {
+        self.defaults.get(key).map(Value::to_string)
     }
+}
 
-    /// Type and default of a key, as `explain` tells them.
-    #[must_use]
-    pub fn default_of(&self, key: &str) -> Option<(&'static str, String)> {
-        if !self.keys.contains(&key) {
-            return None;
-        }
-        let unset = ("string", "none".to_owned());
-        Some(
-            self.defaults
-                .get(key)
-                .map_or(unset, |default| (kind_of(default), default.to_string())),
-        )
+/// What there is to say about a key besides its meaning.
+#[must_use]
+pub fn note_of(key: &str) -> Option<&'static str> {
+    match key {
+        "auto.offset.reset" => Some(
+            "`earliest`, `latest`, `none` (its poll ends with an error), or `by_duration:PT1H` (KIP-1106). Kafka's \
+             default is `latest`, also for own programs; consumers and workers of scenario files begin at `earliest`, \
+             so that what they missed can be judged",
+        ),
+        _ => None,
     }
+}
+
+/// What a setting takes, in words.
+#[must_use]
+pub fn type_in_words(setting: &Setting) -> String {
+    match setting.takes {
+        SettingType::Whole(_) => {
+            let (least, most) = bounds(setting);
+            Type::Whole(least, most).to_string()
+        }
+        SettingType::Boolean => Type::Boolean.to_string(),
+        SettingType::String => Type::String.to_string(),
+        SettingType::Word(words) => Type::Word(words).to_string(),
+        SettingType::WordOr(words, prefix) => format!("{}, or `{prefix}…`", Type::Word(words)),
+        SettingType::List => Type::List(&Type::String).to_string(),
+    }
+}
+
+/// The least and the most of a whole number, as Kafka has them.
+#[must_use]
+pub fn bounds(setting: &Setting) -> (u64, u64) {
+    let least = AT_LEAST.iter().find(|(key, _)| *key == setting.key);
+    let most = match setting.takes {
+        SettingType::Whole(most) => most,
+        _ => u64::MAX,
+    };
+    let most = match INTS.contains(&setting.key) {
+        true => most.min(i32::MAX.unsigned_abs().into()),
+        false => most,
+    };
+    (least.map_or(0, |(_, least)| least.unsigned_abs()), most)
 }
 
 /// All of them.
 #[must_use]
-pub fn settings_sections() -> Vec<SettingsSection> {
-    let section = |place, whose, keys, defaults: Result<toml::Table, toml::ser::Error>| SettingsSection {
-        place,
-        whose,
-        keys,
-        defaults: defaults.expect("settings are numbers, texts and truth values"),
-    };
-    vec![
-        section(
-            "cluster.config",
-            "a node",
-            BrokerConfig::KEYS,
-            toml::Table::try_from(BrokerConfig::default()),
-        ),
-        section(
-            "topics.config",
-            "a topic",
-            TopicConfig::KEYS,
-            toml::Table::try_from(TopicConfig::default()),
-        ),
-        section(
-            "producers.config",
-            "a producer",
-            ProducerConfig::KEYS,
-            toml::Table::try_from(ProducerConfig::default()),
-        ),
-        section(
-            "consumers.config",
-            "a consumer",
-            ConsumerConfig::KEYS,
-            toml::Table::try_from(consumer_defaults()),
-        ),
-    ]
+pub fn settings_sections() -> [SettingsSection; 4] {
+    [Kind::Broker, Kind::Topic, Kind::Producer, Kind::Consumer].map(section)
 }
 
-/// What a setting with this default takes.
+/// The settings of one kind, where they stand first.
 #[must_use]
-fn kind_of(default: &Value) -> &'static str {
-    match default {
-        Value::Integer(_) => "number",
-        Value::Boolean(_) => "true or false",
-        Value::Array(_) => "list of strings",
-        Value::Float(_) | Value::String(_) | Value::Datetime(_) | Value::Table(_) => "string",
+pub fn section(kind: Kind) -> SettingsSection {
+    let (place, whose, settings, defaults) = match kind {
+        Kind::Broker => (
+            "cluster.config",
+            "a node",
+            BrokerConfig::SETTINGS,
+            toml::Table::try_from(BrokerConfig::default()),
+        ),
+        Kind::Topic => (
+            "topics.config",
+            "a topic",
+            TopicConfig::SETTINGS,
+            toml::Table::try_from(TopicConfig::default()),
+        ),
+        Kind::Producer => (
+            "producers.config",
+            "a producer",
+            ProducerConfig::SETTINGS,
+            toml::Table::try_from(ProducerConfig::default()),
+        ),
+        Kind::Consumer => (
+            "consumers.config",
+            "a consumer",
+            ConsumerConfig::SETTINGS,
+            toml::Table::try_from(consumer_defaults()),
+        ),
+    };
+    SettingsSection {
+        place,
+        kind,
+        whose,
+        settings,
+        defaults: defaults.expect("settings are numbers, texts and truth values"),
     }
 }
 
@@ -256,4 +268,55 @@ pub fn too_small<T: serde::Serialize>(config: &T) -> Vec<(&'static str, i64)> {
             .is_some_and(|value| value < *least)
     };
     AT_LEAST.iter().filter(below).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(section: &SettingsSection, key: &str, value: &str) -> Result<(), String> {
+        let value = toml::Value::String(value.to_owned());
+        let table = toml::Value::Table(toml::Table::from_iter([(key.to_owned(), value)]));
+        let read = match section.kind {
+            Kind::Broker => table.try_into::<BrokerConfig>().err(),
+            Kind::Topic => table.try_into::<TopicConfig>().err(),
+            Kind::Producer => table.try_into::<ProducerConfig>().err(),
+            Kind::Consumer => table.try_into::<ConsumerConfig>().err(),
+        };
+        read.map_or(Ok(()), |error| Err(error.message().to_owned()))
+    }
+
+    #[test]
+    fn words_of_settings_are_those_that_are_read() {
+        let mut seen = 0;
+        for section in settings_sections() {
+            for setting in section.settings {
+                let (SettingType::Word(words) | SettingType::WordOr(words, _)) = setting.takes else {
+                    continue;
+                };
+                for word in words {
+                    assert_eq!(takes(&section, setting.key, word), Ok(()), "{word}");
+                }
+                let refused = takes(&section, setting.key, "nonsense").expect_err("no word");
+                for known in refused.split('`').skip(3).step_by(2) {
+                    let is_form = known.contains(':');
+                    assert!(words.contains(&known) || is_form, "{}: {refused}", setting.key);
+                }
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 4);
+    }
+
+    #[test]
+    fn bounds_are_those_of_settings_that_there_are() {
+        let sections = settings_sections();
+        let known = |key: &&str| sections.iter().any(|section| section.setting(key).is_some());
+        assert!(AT_LEAST.iter().map(|(key, _)| key).all(known));
+        assert!(INTS.iter().all(known));
+        for setting in sections.iter().flat_map(|section| section.settings) {
+            let (least, most) = bounds(setting);
+            assert!(least < most && !setting.meaning.is_empty(), "{setting:?}");
+        }
+    }
 }

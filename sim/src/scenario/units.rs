@@ -151,6 +151,35 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     u64::try_from(whole).map_err(|_| "it is more than 16 EiB".to_owned())
 }
 
+/// A number as [`duration`] and [`bytes`] read it, as a regular expression (ECMA-262).
+const NUMBER: &str = r"[0-9_]+(\.[0-9_]+)?";
+
+/// A regular expression (ECMA-262) of the texts that [`duration`] reads. It takes some that are too long or too fine, too.
+#[must_use]
+pub fn duration_pattern() -> String {
+    format!(r"^\s*({NUMBER}\s*({})\s*)+$", time_units())
+}
+
+/// The same of [`nanoseconds`]: one number and its unit.
+#[must_use]
+pub fn nanoseconds_pattern() -> String {
+    format!(r"^\s*{NUMBER}\s*({})\s*$", time_units())
+}
+
+/// A regular expression (ECMA-262) of the texts that [`bytes`] reads. It takes some that are too large or too fine, too.
+#[must_use]
+pub fn bytes_pattern() -> String {
+    let units = SIZE_UNITS.iter().chain(&BIT_UNITS).map(|(unit, _)| *unit);
+    let units = units.collect::<Vec<_>>().join("|");
+    format!(r"^\s*{NUMBER}\s*({units})?\s*(/s)?\s*$")
+}
+
+fn time_units() -> String {
+    let short = TIME_UNITS.iter().map(|(unit, _)| *unit);
+    let words = TIME_WORDS.iter().map(|(word, _)| *word);
+    short.chain(words).collect::<Vec<_>>().join("|")
+}
+
 /// A duration in the shortest words that [`duration`] reads back exactly: `1m30s`, `250ms`, `0s`.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {

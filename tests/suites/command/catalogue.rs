@@ -10,6 +10,7 @@ pub const TESTS: &[(&str, Test)] = tests![
     without_scenarios_all_else_is_listed,
     lint_judges_all_that_is_there,
     shipped_scenarios_need_no_files,
+    the_schema_of_scenario_files_is_printed,
 ];
 
 fn shipped_scenarios_need_no_files(place: &Place) {
@@ -45,6 +46,14 @@ fn shipped_scenarios_need_no_files(place: &Place) {
     );
 }
 
+fn the_schema_of_scenario_files_is_printed(place: &Place) {
+    let said = place.trial("schema").ended(0);
+    let printed: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(printed, sim::scenario::schema::schema());
+    assert_eq!(said.err, "");
+    place.trial("schema of").ended(64);
+}
+
 fn list_explain_and_lint(place: &Place) {
     place.scenario("suite/one", "the first thing", "");
     place.scenario("two", "another", "");
@@ -75,6 +84,8 @@ fn list_explain_and_lint(place: &Place) {
         "scenario",
         "verdict",
         "measures",
+        "schema",
+        "acks",
         "expect",
         "forbid",
         "at_most",
