@@ -309,6 +309,80 @@ fn both_refuse_the_same_mistakes() {
     }
 }
 
+/// Every value of a file that has every key is replaced by what no key takes, and removed.
+#[test]
+fn both_refuse_each_key_with_a_wrong_value_or_without_it() {
+    let validator = validator();
+    let full: toml::Value = toml::from_str(include_str!("../../sim/src/scenario/full.toml")).expect("TOML");
+    let mut paths = Vec::new();
+    paths_of(&full, &mut Vec::new(), &mut paths);
+    assert!(paths.len() > 250, "{} values", paths.len());
+    let wrong: toml::Value = vec![vec![toml::Value::Boolean(true)]].into();
+    let mut missing = 0;
+    for path in paths {
+        for replacement in [Some(&wrong), None] {
+            let mut changed = full.clone();
+            replace(&mut changed, &path, replacement);
+            let text = toml::to_string(&changed).expect("TOML");
+            let is_valid = validator.is_valid(&serde_json::to_value(&changed).expect("JSON"));
+            let error = parse("scenario", "scenario.toml", &text).err();
+            let message = error.as_ref().map(|error| error.render(false)).unwrap_or_default();
+            let is_missing = replacement.is_none() && message.contains("` is missing");
+            if replacement.is_some() || is_missing {
+                assert!(error.is_some() && !is_valid, "{path:?} {replacement:?}: {message}");
+            }
+            assert!(
+                is_valid || error.is_some(),
+                "{path:?}: the program takes what the schema does not"
+            );
+            missing += usize::from(is_missing);
+        }
+    }
+    assert!(missing > 30, "{missing} keys must be given");
+}
+
+/// The paths of all values below `value`.
+fn paths_of(value: &toml::Value, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
+    let below: Vec<(String, &toml::Value)> = match value {
+        toml::Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), value)).collect(),
+        toml::Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .map(|(at, value)| (at.to_string(), value))
+            .collect(),
+        _ => Vec::new(),
+    };
+    for (key, value) in below {
+        path.push(key);
+        paths.push(path.clone());
+        paths_of(value, path, paths);
+        path.pop();
+    }
+}
+
+/// Puts `replacement` in the place of the value at `path`, or removes it.
+fn replace(value: &mut toml::Value, path: &[String], replacement: Option<&toml::Value>) {
+    let (key, rest) = path.split_first().expect("a path");
+    match (value, rest) {
+        (toml::Value::Table(table), []) => match replacement {
+            Some(replacement) => drop(table.insert(key.clone(), replacement.clone())),
+            None => drop(table.remove(key)),
+        },
+        (toml::Value::Array(list), []) => {
+            let at: usize = key.parse().expect("an index");
+            match replacement {
+                Some(replacement) => list[at] = replacement.clone(),
+                None => drop(list.remove(at)),
+            }
+        }
+        (toml::Value::Table(table), rest) => replace(&mut table[key], rest, replacement),
+        (toml::Value::Array(list), rest) => {
+            replace(&mut list[key.parse::<usize>().expect("an index")], rest, replacement);
+        }
+        (other, _) => panic!("{other} has nothing at {key}"),
+    }
+}
+
 #[test]
 fn a_scenario_needs_topics() {
     let text = "duration = \"5s\"";

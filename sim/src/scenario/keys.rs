@@ -15,7 +15,17 @@ pub use faults::{
 pub use types::{Default, Form, Rule, Settings, Type};
 use types::{Default::*, Type::*};
 
-/// One key.
+/// One key. Without a type it does not compile:
+///
+/// ```
+/// use sim::scenario::keys::{Default, Key, Type};
+/// let key = Key { name: "count", takes: Type::Whole(1, 9), default: Default::Value("1"), meaning: "how many" };
+/// ```
+///
+/// ```compile_fail,E0063
+/// use sim::scenario::keys::{Default, Key, Type};
+/// let key = Key { name: "count", default: Default::Value("1"), meaning: "how many" };
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// Its name.
