@@ -76,10 +76,11 @@ impl Offset {
     /// The first offset of every new log.
     pub const ZERO: Offset = Offset(0);
 
-    /// The offset `count` records further on.
+    /// The offset `count` records further on. Saturates at the ends of the range, which no log reaches: a peer may say
+    /// what it likes.
     #[must_use]
     pub fn plus(self, count: i64) -> Offset {
-        Offset(self.0 + count)
+        Offset(self.0.saturating_add(count))
     }
 
     /// The next offset.
@@ -272,6 +273,12 @@ pub struct LeaderIdAndEpoch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn offsets_end_at_the_ends_of_their_range() {
+        assert_eq!(Offset(i64::MAX).next(), Offset(i64::MAX));
+        assert_eq!(Offset(i64::MIN).plus(-1), Offset(i64::MIN));
+    }
 
     #[test]
     fn sequence_wraps_past_the_largest_to_zero() {

@@ -3,6 +3,8 @@
 //! Messages are Rust values with Kafka's names and fields; record batches are Kafka's bytes. A message
 //! knows its [size on the wire](Request::wire_size), so that a host can charge bandwidth for it.
 
+#[cfg(test)]
+pub mod arbitrary;
 pub mod consumer_protocol;
 pub mod error;
 mod error_response;

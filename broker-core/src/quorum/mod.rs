@@ -243,6 +243,16 @@ impl Quorum {
 
     /// Takes a Vote, BeginQuorumEpoch, EndQuorumEpoch, or a Fetch of the metadata partition.
     pub fn on_request(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
+        let epoch = match &request {
+            Request::Vote(body) => body.epoch,
+            Request::BeginQuorumEpoch(body) => body.epoch,
+            Request::EndQuorumEpoch(body) => body.epoch,
+            _ => self.election.epoch,
+        };
+        // Nobody could stand after it.
+        if epoch == LeaderEpoch(i32::MAX) {
+            return self.respond(ctx, reply_to, request.error_response(ErrorCode::InvalidRequest));
+        }
         match request {
             Request::Vote(body) => self.on_vote(ctx, reply_to, &body),
             Request::BeginQuorumEpoch(body) => self.on_begin_quorum_epoch(ctx, reply_to, &body),

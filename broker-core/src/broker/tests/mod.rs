@@ -1,5 +1,6 @@
 //! Whole nodes without a world: three of them, a client that asks, and a disk each.
 
+mod any_request;
 mod groups;
 mod members;
 mod muted;

@@ -28,9 +28,14 @@ pub(super) struct StickyPartitioner {
 }
 
 impl StickyPartitioner {
-    /// The partition for the next record.
-    pub fn partition(&mut self, queues: impl Iterator<Item = Queue>, adaptive: bool, rng: &mut Random) -> usize {
-        if let Some((partition, _)) = self.current {
+    /// The partition for the next record. A topic that was created again may have fewer than before.
+    pub fn partition(
+        &mut self,
+        queues: impl ExactSizeIterator<Item = Queue>,
+        adaptive: bool,
+        rng: &mut Random,
+    ) -> usize {
+        if let Some((partition, _)) = self.current.filter(|(partition, _)| *partition < queues.len()) {
             return partition;
         }
         let queues: Vec<Queue> = queues.collect();
@@ -93,6 +98,17 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+
+    #[test]
+    fn a_partition_that_is_gone_is_left() {
+        let mut rng = Random::new(1, "partitioner");
+        let mut sticky = StickyPartitioner::default();
+        let mut partition = |count| sticky.partition(vec![Queue::Waiting(0); count].into_iter(), true, &mut rng);
+        let among_many = partition(1_000);
+        assert!(among_many > 0, "by this seed");
+        assert_eq!(partition(1_000), among_many);
+        assert_eq!(partition(1), 0);
+    }
 
     #[test]
     fn the_longer_the_queue_the_smaller_the_share() {

@@ -1,0 +1,136 @@
+//! Any requests in any order: no node panics or halts of them, and each is answered.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::protocol::arbitrary::Arbitrary;
+use crate::protocol::{Acks, CreateTopicsRequest, NewTopic};
+
+const DEDICATED: [Roles; 3] = [Roles::Controller, Roles::Broker, Roles::Broker];
+
+/// Longer than anything that a request may wait for.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Which requests are thrown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Those that clients send.
+    Clients,
+    /// All of them. A lie about the quorum's epoch can keep a node from its controller, and then what needs a block of
+    /// producer ids waits on; everything else is answered still.
+    Anybodys,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    /// A request over one of the client's connections, or of a peer.
+    Ask {
+        to: u32,
+        connection: u64,
+        from: u32,
+        seed: u64,
+    },
+    Close {
+        at: u32,
+        connection: u64,
+    },
+    Pass(u64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        10 => (1..=3u32, 100..104u64, prop_oneof![6 => Just(CLIENT.0), 1 => 1..=4u32], any::<u64>())
+            .prop_map(|(to, connection, from, seed)| Act::Ask { to, connection, from, seed }),
+        1 => (1..=3u32, 100..104u64).prop_map(|(at, connection)| Act::Close { at, connection }),
+        3 => (0..3_000u64).prop_map(Act::Pass),
+    ]
+}
+
+/// The cluster with something in it to ask about.
+fn cluster(roles: [Roles; 3], seed: u64) -> Cluster {
+    let config = BrokerConfig {
+        offsets_topic_num_partitions: 1,
+        offsets_topic_replication_factor: 2,
+        ..BrokerConfig::default()
+    };
+    let mut cluster = Cluster::of(roles, config, Quirks::default(), seed);
+    cluster.pass(5 * SECOND);
+    let topic = NewTopic {
+        name: TopicName::from("orders"),
+        partitions: 2,
+        replication_factor: 2,
+        config: crate::config::TopicConfig::default(),
+    };
+    let topics = [topic].into();
+    cluster.ask(2, CreateTopicsRequest { topics });
+    cluster.find(2, "workers", None);
+    cluster
+}
+
+fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<(), TestCaseError> {
+    let mut cluster = cluster(roles, seed);
+    let mut waiting = BTreeMap::new();
+    for act in acts {
+        match act {
+            Act::Ask {
+                to,
+                connection,
+                from,
+                seed,
+            } => {
+                let body = Arbitrary(&mut Random::new(seed, "request")).request(whose == Whose::Anybodys);
+                if from == CLIENT.0 {
+                    let is_read = !matches!(&body, Request::Produce(body) if body.acks == Acks::None);
+                    let id = cluster.send_over(connection, to, body.clone());
+                    let may_wait = whose == Whose::Anybodys && matches!(body, Request::InitProducerId(_));
+                    if is_read && !may_wait {
+                        waiting.insert(id, (to, connection, body));
+                    }
+                } else {
+                    // Its answer goes to a node that has not asked.
+                    cluster.requests += 1;
+                    let reply_to = ReplyTo {
+                        node: NodeId(from.min(3)),
+                        connection: ConnectionId(1_000),
+                        id: RequestId(1_000_000 + cluster.requests),
+                    };
+                    cluster.post(to, None, Input::Request { reply_to, body });
+                }
+            }
+            Act::Close { at, connection } => {
+                let connection = ConnectionId(connection);
+                cluster.post(at, None, Input::Closed { connection });
+                waiting.retain(|_, (to, over, _)| (*to, ConnectionId(*over)) != (at, connection));
+            }
+            Act::Pass(millis) => cluster.pass(Duration::from_millis(millis)),
+        }
+    }
+    cluster.pass(PATIENCE);
+    waiting.retain(|id, _| !cluster.answers.contains_key(id));
+    prop_assert!(waiting.is_empty(), "not answered: {waiting:?}");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn clients_of_nodes_that_are_everything(seed in any::<u64>(), acts in proptest::collection::vec(act(), 1..80)) {
+        play([Roles::Combined; 3], seed, Whose::Clients, acts)?;
+    }
+
+    #[test]
+    fn clients_of_nodes_with_one_role(seed in any::<u64>(), acts in proptest::collection::vec(act(), 1..80)) {
+        play(DEDICATED, seed, Whose::Clients, acts)?;
+    }
+
+    #[test]
+    fn anybody_and_nodes_that_are_everything(seed in any::<u64>(), acts in proptest::collection::vec(act(), 1..80)) {
+        play([Roles::Combined; 3], seed, Whose::Anybodys, acts)?;
+    }
+
+    #[test]
+    fn anybody_and_nodes_with_one_role(seed in any::<u64>(), acts in proptest::collection::vec(act(), 1..80)) {
+        play(DEDICATED, seed, Whose::Anybodys, acts)?;
+    }
+}
