@@ -12,7 +12,7 @@ pub use faults::{
     CREATE_PARTITIONS, DROP, FAULT, HOLD, LINK, NEMESIS, OMIT_TOPIC, ONE_WAY, ROLLING_RESTART, SLOW_DISK, SLOW_PROGRAM,
     WEIGHTS,
 };
-pub use types::{Default, Form, Rule, Settings, Type};
+pub use types::{Default, Form, Rule, Settings, Type, one_of};
 use types::{Default::*, Type::*};
 
 /// One key. Without a type it does not compile:

@@ -6,7 +6,7 @@ use broker_core::config::{
 use toml::Value;
 
 use super::kafka_keys::{Kind, unmodelled};
-use super::keys::Type;
+use super::keys::{Type, one_of};
 use super::parse::consumer_defaults;
 
 /// A table of Kafka settings in a scenario file.
@@ -49,9 +49,9 @@ impl SettingsSection {
 pub fn note_of(key: &str) -> Option<&'static str> {
     match key {
         "auto.offset.reset" => Some(
-            "`earliest`, `latest`, `none` (its poll ends with an error), or `by_duration:PT1H` (KIP-1106). Kafka's \
-             default is `latest`, also for own programs; consumers and workers of scenario files begin at `earliest`, \
-             so that what they missed can be judged",
+            "With `none` its poll ends with an error; `by_duration:PT1H` is an hour ago (KIP-1106). Own programs have Kafka's \
+             default `latest`; consumers and workers of scenario files have `earliest`, so that what they missed can be \
+             judged.",
         ),
         _ => None,
     }
@@ -68,7 +68,11 @@ pub fn type_in_words(setting: &Setting) -> String {
         SettingType::Boolean => Type::Boolean.to_string(),
         SettingType::String => Type::String.to_string(),
         SettingType::Word(words) => Type::Word(words).to_string(),
-        SettingType::WordOr(words, prefix) => format!("{}, or `{prefix}…`", Type::Word(words)),
+        SettingType::WordOr(words, prefix) => {
+            let mut choices = Type::Word(words).choices();
+            choices.push(format!("`{prefix}…`"));
+            one_of(choices)
+        }
         SettingType::List => Type::List(&Type::String).to_string(),
     }
 }

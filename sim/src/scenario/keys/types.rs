@@ -190,6 +190,16 @@ impl Type {
         })
     }
 
+    /// Each that it may be, in words.
+    #[must_use]
+    pub fn choices(self) -> Vec<String> {
+        match self {
+            Type::Word(words) => words.iter().map(|word| format!("`{word}`")).collect(),
+            Type::Either(types) => types.iter().flat_map(|one| one.choices()).collect(),
+            other => vec![other.to_string()],
+        }
+    }
+
     /// Several of them, in words: `strings`.
     fn plural(self) -> String {
         match self {
@@ -209,7 +219,7 @@ impl Display for Type {
         match *self {
             Type::String => f.write_str("string"),
             Type::Form(form) => f.write_str(form.words),
-            Type::Word(words) => f.write_str(&one_of(words.iter().map(|word| format!("`{word}`")).collect())),
+            Type::Word(_) => f.write_str(&one_of(self.choices())),
             Type::Check => f.write_str("check"),
             Type::Quirk => f.write_str("quirk"),
             Type::Api => f.write_str("API by Kafka's name"),
@@ -237,13 +247,14 @@ impl Display for Type {
             Type::NonEmptyTables(_) => f.write_str("list of tables, at least one"),
             Type::Counts => f.write_str("table of checks and whole numbers of at least 1"),
             Type::Settings(_) => f.write_str("table of Kafka keys in quotes"),
-            Type::Either(types) => f.write_str(&one_of(types.iter().map(ToString::to_string).collect())),
+            Type::Either(_) => f.write_str(&one_of(self.choices())),
         }
     }
 }
 
 /// `a, b or c`
-fn one_of(mut words: Vec<String>) -> String {
+#[must_use]
+pub fn one_of(mut words: Vec<String>) -> String {
     let last = words.pop().unwrap_or_default();
     if words.is_empty() {
         return last;
@@ -272,6 +283,10 @@ mod tests {
             (
                 Type::Either(&[Type::Word(&["pass"]), Type::List(&Type::Check)]),
                 "`pass` or list of checks",
+            ),
+            (
+                Type::Either(&[Type::Word(&["beginning", "end"]), Type::Whole(0, u64::MAX)]),
+                "`beginning`, `end` or whole number of at least 0",
             ),
         ] {
             assert_eq!(of.to_string(), words);
