@@ -161,8 +161,9 @@ pub enum Output {
 /// Why a node must stop.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum HaltReason {
-    /// The metadata log's disk failed: without it a node cannot vote, lead or learn.
-    MetadataLogOffline(DiskError),
+    /// The disk failed, and with it the only log directory (Kafka `LogManager.handleLogDirFailure`): without it a node cannot
+    /// serve, follow, vote or learn.
+    LogDirOffline(DiskError),
     /// A file that cannot be rebuilt from elsewhere is damaged.
     CorruptState(alloc::string::String),
     /// Another process registered under this broker's id.

@@ -137,7 +137,7 @@ impl Machine for Broker {
             (State::Starting { boot, early }, Input::Disk { op, file, result }) => {
                 match boot.on_disk(&mut ctx, op, file, result) {
                     Ok(None) => return,
-                    Err(error) => Err(HaltReason::MetadataLogOffline(error)),
+                    Err(error) => Err(HaltReason::LogDirOffline(error)),
                     Ok(Some(disk)) => {
                         let early = core::mem::take(early);
                         match Running::start(&mut ctx, &self.identity, disk, early) {
@@ -365,13 +365,16 @@ impl Running {
                 ..
             } => {
                 let outcome = self.quorum.on_disk(ctx, op, file, result);
-                outcome.map_err(HaltReason::MetadataLogOffline)?;
+                outcome.map_err(HaltReason::LogDirOffline)?;
             }
             FileName::Segment { .. } | FileName::HighWatermarkCheckpoint => {
                 let replicas = self.broker.as_mut().map(|broker| &mut broker.replicas);
                 if let Some(replicas) = replicas.or_else(|| self.shutdown.as_mut()?.flushing()) {
                     replicas.on_disk(ctx, op, file, result);
                 }
+                // There is no other log directory. A broker that lived on would keep its leaderships, and the followers
+                // that it no longer serves would leave the ISR: the controller hears of it by the session that ends.
+                result.as_ref().map_err(|error| HaltReason::LogDirOffline(*error))?;
             }
         }
         Ok(())

@@ -57,7 +57,7 @@ impl Words<'_> {
     /// Why a machine halts.
     pub fn halt(&self, reason: &HaltReason) -> String {
         match reason {
-            HaltReason::MetadataLogOffline(error) => format!("halts: the disk of its metadata log failed: {error}"),
+            HaltReason::LogDirOffline(error) => format!("halts: its log directory failed: {error}"),
             HaltReason::CorruptState(what) => format!("halts: {what} is damaged"),
             HaltReason::DuplicateBrokerId => "halts: another process registered under its id".to_owned(),
             HaltReason::Stopped => "halts in good order, as it was asked to".to_owned(),

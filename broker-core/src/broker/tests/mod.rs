@@ -2,6 +2,7 @@
 
 mod any_request;
 mod groups;
+mod log_dir;
 mod members;
 mod muted;
 mod random;
@@ -15,7 +16,7 @@ use core::time::Duration;
 
 use super::{Broker, Roles};
 use crate::config::{BrokerConfig, Quirks};
-use crate::disk::{DiskOp, DiskReply, FileName, OpId};
+use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::machine::{ConnectionId, HaltReason, Input, Instant, Machine, Output, ReplyTo, RequestId};
 use crate::protocol::{
     ErrorCode, FindCoordinatorRequest, OffsetAndMetadata, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
@@ -42,6 +43,8 @@ struct Cluster {
     on_their_way: VecDeque<(Instant, Delivery)>,
     /// Messages from the first to the second are lost.
     cut: BTreeSet<(u32, u32)>,
+    /// The disks of these nodes fail for every file of the partition.
+    broken: BTreeSet<(u32, TopicPartition)>,
     /// Disk reads of these nodes are not answered.
     stuck: BTreeSet<u32>,
     answers: BTreeMap<RequestId, Response>,
@@ -90,6 +93,7 @@ impl Cluster {
             nodes: BTreeMap::new(),
             on_their_way: VecDeque::new(),
             cut: BTreeSet::new(),
+            broken: BTreeSet::new(),
             stuck: BTreeSet::new(),
             answers: BTreeMap::new(),
             requests: 0,
@@ -188,7 +192,7 @@ impl Cluster {
             Output::Disk { op, what } => self.disk(from, op, what),
             Output::Trace(event) => self.events.push((from, event)),
             Output::Halt {
-                reason: HaltReason::Stopped,
+                reason: HaltReason::Stopped | HaltReason::LogDirOffline(_),
             } => self.kill(from),
             Output::Halt { reason } => panic!("node {from}: {reason:?}"),
         }
@@ -196,6 +200,12 @@ impl Cluster {
 
     fn disk(&mut self, id: u32, op: OpId, what: DiskOp) {
         let node = self.nodes.get_mut(&id).unwrap();
+        if let Some(file @ FileName::Segment { partition, .. }) = file_of(&what)
+            && self.broken.contains(&(id, partition))
+        {
+            let (run, file, result) = (node.run, Some(file), Err(DiskError::Io));
+            return self.post(id, Some(run), Input::Disk { op, file, result });
+        }
         let (file, reply) = match what {
             DiskOp::List => {
                 let files = node.files.iter().map(|(name, content)| (*name, content.len() as u64));
@@ -378,6 +388,18 @@ impl Cluster {
             self.pass(SECOND / 10);
         }
         panic!("no topic within ten seconds")
+    }
+}
+
+fn file_of(what: &DiskOp) -> Option<FileName> {
+    match what {
+        DiskOp::List => None,
+        DiskOp::Read { file, .. }
+        | DiskOp::Write { file, .. }
+        | DiskOp::Sync { file }
+        | DiskOp::Truncate { file, .. }
+        | DiskOp::Replace { file, .. }
+        | DiskOp::Remove { file } => Some(*file),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::types::{LeaderEpoch, Timestamp};
 
 impl Cluster {
     /// The partition of a topic as a broker describes it.
-    fn describe(&mut self, through: u32, topic: &str) -> MetadataPartition {
+    pub(super) fn describe(&mut self, through: u32, topic: &str) -> MetadataPartition {
         let topics = Some([TopicName::from(topic)].into());
         match self.ask(through, MetadataRequest { topics }) {
             Response::Metadata(body) => body.topics[0].partitions[0].clone(),
@@ -19,7 +19,7 @@ impl Cluster {
         self.describe(through, topic).leader.map(|leader| leader.0)
     }
 
-    fn produce(&mut self, to: u32, partition: TopicPartition) -> ErrorCode {
+    pub(super) fn produce(&mut self, to: u32, partition: TopicPartition) -> ErrorCode {
         let mut builder = BatchBuilder::new();
         builder.push(Timestamp(0), None, Some(b"x"), &[]);
         let request = ProduceRequest {
