@@ -20,6 +20,7 @@ mod mark;
 pub mod metrics;
 pub mod nemesis;
 pub mod program;
+mod scaled;
 pub mod scenario;
 pub mod sweep;
 mod traced;

@@ -11,6 +11,7 @@ use core::time::Duration;
 use broker_core::random::Random;
 
 use crate::fault::{Fault, FaultPlan, PlannedFault, Rolling, Target};
+use crate::scaled::scaled;
 use crate::scenario::Scenario;
 use strike::{Draws, Occupied, strike};
 
@@ -175,12 +176,12 @@ fn strikes(scenario: &Scenario, spec: &NemesisSpec, seed: u64) -> Vec<PlannedFau
     let mut at = spec.start;
     loop {
         let draws = Draws::take(&mut random);
-        at = at.saturating_add(spec.interval.mul_f64(draws.exponential()));
+        at = at.saturating_add(scaled(spec.interval, draws.exponential()));
         if at >= spec.stop {
             return strikes;
         }
         let until = at
-            .saturating_add(spec.duration.mul_f64(0.5 + draws.length()))
+            .saturating_add(scaled(spec.duration, 0.5 + draws.length()))
             .min(spec.stop);
         if let Some(fault) = strike(scenario, spec, &draws, &mut occupied, at, until) {
             strikes.push(PlannedFault {

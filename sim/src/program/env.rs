@@ -19,6 +19,7 @@ use super::service::ServiceClient;
 use super::station::{ClientMachine, Shared};
 use super::work::Work;
 use crate::history::SendPromise;
+use crate::scaled::scaled;
 
 /// The surroundings of one run of a program: its clock, its randomness, and its ways to the cluster.
 ///
@@ -116,7 +117,7 @@ impl Env {
         let slowed = self.shared.lock().programs[self.program].slowed();
         let duration = match slowed {
             1.0 => duration,
-            factor => duration.mul_f64(factor),
+            factor => scaled(duration, factor),
         };
         self.clock.sleep(duration).await;
     }
