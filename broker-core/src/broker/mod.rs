@@ -485,8 +485,8 @@ impl BrokerRole {
             Request::ListOffsets(body) => self.replicas.on_list_offsets(ctx, reply_to, &body),
             Request::OffsetForLeaderEpoch(body) => self.replicas.on_offset_for_leader_epoch(ctx, reply_to, &body),
             Request::Metadata(body) => ctx.out.respond(reply_to, metadata::describe(image, &body).into()),
-            Request::InitProducerId(body) => {
-                self.producer_ids.on_request(ctx, reply_to, &body);
+            Request::InitProducerId(_) => {
+                self.producer_ids.on_request(ctx, reply_to);
                 self.producer_ids.drive(ctx, controller, self.lifecycle.broker_epoch());
             }
             Request::FindCoordinator(body) => {

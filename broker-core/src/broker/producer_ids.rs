@@ -4,9 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::machine::{Context, Instant, ReplyTo, RequestId};
-use crate::protocol::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, ErrorCode, InitProducerIdRequest, InitProducerIdResponse,
-};
+use crate::protocol::{AllocateProducerIdsRequest, AllocateProducerIdsResponse, ErrorCode, InitProducerIdResponse};
 use crate::types::{BrokerEpoch, NodeId, ProducerEpoch, ProducerId};
 
 /// The pause after a failed allocation.
@@ -36,22 +34,17 @@ impl ProducerIds {
         }
     }
 
-    /// Gives the producer its next epoch, or a new id.
-    pub fn on_request(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: &InitProducerIdRequest) {
-        match request.current {
-            // The last epoch stays free, for a transaction coordinator to fence the producer with.
-            Some((id, epoch)) if epoch.0 < i16::MAX - 1 => answer(ctx, reply_to, id, ProducerEpoch(epoch.0 + 1)),
-            _ => {
-                self.waiting.push(reply_to);
-                self.serve(ctx);
-            }
-        }
+    /// Gives the producer a new id, whatever id it says it has: without a transactional id there is nothing by which that
+    /// could be verified (Kafka `TransactionCoordinator.handleInitProducerId`).
+    pub fn on_request(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo) {
+        self.waiting.push(reply_to);
+        self.serve(ctx);
     }
 
     fn serve(&mut self, ctx: &mut Context<'_>) {
         while self.left > 0 && !self.waiting.is_empty() {
             let reply_to = self.waiting.remove(0);
-            answer(ctx, reply_to, self.next, ProducerEpoch(0));
+            answer(ctx, reply_to, self.next);
             self.next = ProducerId(self.next.0 + 1);
             self.left -= 1;
         }
@@ -100,11 +93,11 @@ impl ProducerIds {
     }
 }
 
-fn answer(ctx: &mut Context<'_>, reply_to: ReplyTo, producer_id: ProducerId, producer_epoch: ProducerEpoch) {
+fn answer(ctx: &mut Context<'_>, reply_to: ReplyTo, producer_id: ProducerId) {
     let response = InitProducerIdResponse {
         error: ErrorCode::None,
         producer_id,
-        producer_epoch,
+        producer_epoch: ProducerEpoch(0),
     };
     ctx.out.respond(reply_to, response.into());
 }

@@ -395,7 +395,7 @@ pub struct CreateTopicsResponse {
 /// A producer id, please.
 #[derive(Clone, Debug, Hash)]
 pub struct InitProducerIdRequest {
-    /// The id and epoch that the producer has, to get the next epoch of it (KIP-360); `None` for a new id.
+    /// The id and epoch that a transactional producer has, to get the next epoch of it (KIP-360); means nothing for others.
     pub current: Option<(ProducerId, ProducerEpoch)>,
 }
 

@@ -5,6 +5,7 @@ mod groups;
 mod log_dir;
 mod members;
 mod muted;
+mod producer_ids;
 mod random;
 mod roles;
 mod shutdown;

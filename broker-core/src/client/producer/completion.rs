@@ -47,7 +47,7 @@ impl Producer {
             self.decide(now, index, batch, attempt);
         }
         self.accumulator.update(now, index);
-        self.follow_epoch_need();
+        self.follow_epoch_need(now);
     }
 
     /// What becomes of a batch after an attempt (`Sender.completeBatch`).
@@ -211,12 +211,24 @@ impl Producer {
         }
     }
 
-    /// Asks for the next epoch if some partition needs one.
-    pub(super) fn follow_epoch_need(&mut self) {
+    /// Goes on to the next epoch if some partition needs one.
+    pub(super) fn follow_epoch_need(&mut self, now: Instant) {
         if self.accumulator.take_needs_new_epoch()
             && let Some(identity) = &mut self.identity
         {
-            identity.want_next_epoch();
+            let next = identity.next_epoch();
+            self.take_identity(now, next);
         }
+    }
+
+    /// Numbers records under this identity from now on.
+    pub(super) fn take_identity(&mut self, now: Instant, identity: Option<ProducerIdentity>) {
+        if let Some(news) = identity {
+            self.out.trace(Event::ProducerIdAssigned {
+                producer_id: news.id,
+                producer_epoch: news.epoch,
+            });
+        }
+        self.accumulator.set_identity(now, identity);
     }
 }

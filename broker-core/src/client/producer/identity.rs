@@ -1,36 +1,30 @@
-//! Getting a producer id, and the next epoch of it.
+//! Getting a producer id, and going on to the next epoch of it.
 
 use crate::client::network::Backoff;
 use crate::machine::{Context, Instant};
-use crate::protocol::{ErrorCode, InitProducerIdRequest};
+use crate::protocol::InitProducerIdRequest;
+use crate::types::ProducerEpoch;
 
 use super::sequence::ProducerIdentity;
 
-/// The producer's identity and the request for the next one (`TransactionManager` of a producer without
-/// transactional id). Any broker is asked: for a new id, or for the next epoch of the one there is (KIP-360).
+/// The producer's identity (`TransactionManager` of a producer without transactional id). Any broker is asked for an id;
+/// the producer alone has it, and goes on to its next epoch without asking (`bumpIdempotentProducerEpoch`).
 pub(super) struct Identity {
     current: Option<ProducerIdentity>,
-    wanted: Wanted,
-    /// The identity that the request that is out was made for.
-    asked_for: Option<Option<ProducerIdentity>>,
+    /// An id is to be asked for, or is being asked for.
+    wants_id: bool,
+    is_asked: bool,
     retry_at: Instant,
     attempts: u32,
     backoff: Backoff,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Wanted {
-    Nothing,
-    NewId,
-    NextEpoch,
 }
 
 impl Identity {
     pub fn new(backoff: Backoff) -> Identity {
         Identity {
             current: None,
-            wanted: Wanted::Nothing,
-            asked_for: None,
+            wants_id: false,
+            is_asked: false,
             retry_at: Instant(0),
             attempts: 0,
             backoff,
@@ -44,61 +38,79 @@ impl Identity {
 
     /// Asks for an id, if there is none.
     pub fn want(&mut self) {
-        if self.current.is_none() {
-            self.wanted = Wanted::NewId;
-        }
+        self.wants_id |= self.current.is_none();
     }
 
-    /// Asks for the next epoch.
-    pub fn want_next_epoch(&mut self) {
-        if self.wanted == Wanted::Nothing {
-            self.wanted = Wanted::NextEpoch;
+    /// Goes on to the next epoch. After the last one of an id there is none until a new id is given.
+    pub fn next_epoch(&mut self) -> Option<ProducerIdentity> {
+        let current = self.current?;
+        match current.epoch.0.checked_add(1) {
+            None => self.renounce(),
+            Some(epoch) => {
+                let epoch = ProducerEpoch(epoch);
+                self.current = Some(ProducerIdentity { epoch, ..current });
+            }
         }
+        self.current
     }
 
     /// Gives the identity up and asks for a new one.
     pub fn renounce(&mut self) {
         self.current = None;
-        self.wanted = Wanted::NewId;
+        self.wants_id = true;
     }
 
     /// When a request is due.
     pub fn due(&self) -> Option<Instant> {
-        (self.wanted != Wanted::Nothing && self.asked_for.is_none()).then_some(self.retry_at)
+        (self.wants_id && !self.is_asked).then_some(self.retry_at)
     }
 
     /// The request, which is out from now on.
     pub fn request(&mut self) -> InitProducerIdRequest {
-        self.asked_for = Some(self.current);
-        InitProducerIdRequest {
-            current: self.current.map(|current| (current.id, current.epoch)),
-        }
+        self.is_asked = true;
+        InitProducerIdRequest { current: None }
     }
 
     /// The request failed.
-    pub fn failed(&mut self, cx: &mut Context<'_>, error: ErrorCode) {
-        self.asked_for = None;
+    pub fn failed(&mut self, cx: &mut Context<'_>) {
+        self.is_asked = false;
         self.retry_at = cx.now + self.backoff.after(self.attempts, cx.rng);
         self.attempts = self.attempts.saturating_add(1);
-        // There will be no next epoch of an id that the broker refuses.
-        let is_refused = matches!(
-            error,
-            ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced | ErrorCode::UnknownProducerId
-        );
-        if is_refused {
-            self.renounce();
-        }
     }
 
-    /// The answer; `None` if the identity that it continues was given up in the meantime.
-    pub fn answered(&mut self, answer: ProducerIdentity) -> Option<ProducerIdentity> {
+    /// The answer.
+    pub fn answered(&mut self, answer: ProducerIdentity) {
         self.attempts = 0;
         self.retry_at = Instant(0);
-        if self.asked_for.take() != Some(self.current) {
-            return None;
-        }
+        self.is_asked = false;
+        self.wants_id = false;
         self.current = Some(answer);
-        self.wanted = Wanted::Nothing;
-        Some(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::types::ProducerId;
+
+    #[test]
+    fn epochs_go_on_by_themselves_until_the_last_one() {
+        let pause = Duration::from_millis(100);
+        let mut identity = Identity::new(Backoff {
+            initial: pause,
+            max: pause,
+        });
+        assert_eq!(identity.next_epoch(), None, "there is no id yet");
+        let of = |epoch| ProducerIdentity {
+            id: ProducerId(7),
+            epoch: ProducerEpoch(epoch),
+        };
+        identity.answered(of(i16::MAX - 1));
+        assert_eq!(identity.next_epoch(), Some(of(i16::MAX)));
+        assert_eq!(identity.due(), None, "nobody is asked");
+        assert_eq!(identity.next_epoch(), None);
+        assert!(identity.due().is_some(), "a new id is asked for");
     }
 }

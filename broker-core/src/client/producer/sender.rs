@@ -86,7 +86,7 @@ impl Producer {
                 self.fail(index, batch, ErrorCode::RequestTimedOut);
             }
             self.accumulator.update(now, index);
-            self.follow_epoch_need();
+            self.follow_epoch_need(now);
         }
         if self.exhausted_at.take().is_some() {
             self.accumulator.close_all(now);
@@ -292,23 +292,10 @@ impl Producer {
                     id: answer.producer_id,
                     epoch: answer.producer_epoch,
                 };
-                if identity.answered(news).is_some() {
-                    self.out.trace(Event::ProducerIdAssigned {
-                        producer_id: news.id,
-                        producer_epoch: news.epoch,
-                    });
-                    self.accumulator.set_identity(now, Some(news));
-                    self.follow_epoch_need();
-                }
+                identity.answered(news);
+                self.take_identity(now, Some(news));
             }
-            Reply::Answer(Response::InitProducerId(answer)) => {
-                let had = identity.current();
-                identity.failed(&mut context!(self, now), answer.error);
-                if had.is_some() && identity.current().is_none() {
-                    self.accumulator.set_identity(now, None);
-                }
-            }
-            reply => identity.failed(&mut context!(self, now), error_of(&reply)),
+            _ => identity.failed(&mut context!(self, now)),
         }
     }
 

@@ -91,7 +91,7 @@ fn nothing_later_overtakes_a_retry() {
         }
     }
     assert_eq!(order, [b"a", b"b", b"c", b"d"]);
-    assert_eq!(bench.given.1.0, 0, "no gap, no new epoch");
+    assert_eq!(bench.identity.1.0, 0, "no gap, no new epoch");
     assert_eq!(bench.results(), [Ok(Some(1)); 4]);
 }
 
@@ -139,7 +139,7 @@ fn a_definite_failure_leaves_a_gap_that_a_new_epoch_closes() {
         produced(&mut bench).is_empty(),
         "b and c are on the wire under the old epoch"
     );
-    assert_eq!(bench.given.1.0, 1);
+    assert_eq!(bench.identity.1.0, 1);
     bench.answer(&sent[1], ErrorCode::OutOfOrderSequenceNumber, None);
     bench.pass(ms(200));
     assert!(produced(&mut bench).is_empty(), "c is still on the wire");
@@ -176,7 +176,7 @@ fn other_partitions_take_the_new_epoch_once_their_own_batches_have_ended() {
     let a = bench.request();
     bench.answer(&a, ErrorCode::InvalidRecord, None);
     bench.settle();
-    assert_eq!(bench.given.1.0, 1);
+    assert_eq!(bench.identity.1.0, 1);
     to_second(&mut bench, "y");
     assert!(
         produced(&mut bench).is_empty(),
@@ -223,7 +223,7 @@ fn an_expired_batch_is_resolved_by_those_behind_it() {
             continue;
         }
         bench.settle();
-        assert_eq!(bench.given.1.0, 1);
+        assert_eq!(bench.identity.1.0, 1);
         bench.pass(ms(9_900));
         assert!(produced(&mut bench).is_empty(), "the request with a is not over");
         bench.pass(ms(200));
@@ -251,7 +251,7 @@ fn an_expired_batch_with_nothing_behind_it_needs_a_new_epoch() {
     bench.pass(ms(20_000));
     bench.send("b");
     let b = produced(&mut bench);
-    assert_eq!(bench.given.1.0, 1);
+    assert_eq!(bench.identity.1.0, 1);
     assert_eq!(b[0].sequences(), [(0, 1)]);
 }
 
@@ -311,7 +311,10 @@ fn sequence_numbers_wrap() {
     bench.answer(&sent[0], ErrorCode::None, Some(1));
     bench.answer(&sent[1], ErrorCode::OutOfOrderSequenceNumber, None);
     bench.settle();
-    assert_eq!(bench.given.1.0, 1, "b followed what was acknowledged: there is a gap");
+    assert_eq!(
+        bench.identity.1.0, 1,
+        "b followed what was acknowledged: there is a gap"
+    );
 }
 
 #[test]

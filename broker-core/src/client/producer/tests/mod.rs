@@ -63,8 +63,8 @@ pub(super) struct Bench {
     /// The leader of each partition of the topic `t`.
     pub leaders: Vec<Option<u32>>,
     pub epoch: i32,
-    /// The id and epoch that were given out last.
-    pub given: (ProducerId, ProducerEpoch),
+    /// The id and epoch that the producer says it has.
+    pub identity: (ProducerId, ProducerEpoch),
     unseen: Vec<Sent>,
 }
 
@@ -95,7 +95,7 @@ impl Bench {
             events: Vec::new(),
             leaders: vec![Some(1); partitions],
             epoch: 0,
-            given: (ProducerId(6), ProducerEpoch(0)),
+            identity: (ProducerId(6), ProducerEpoch(0)),
             unseen: Vec::new(),
         }
     }
@@ -144,7 +144,16 @@ impl Bench {
         while let Some(output) = self.producer.poll() {
             match output {
                 Output::Request { to, id, body } => sent.push(Sent { to, id, body }),
-                Output::Trace(event) => self.events.push(event),
+                Output::Trace(event) => {
+                    if let Event::ProducerIdAssigned {
+                        producer_id,
+                        producer_epoch,
+                    } = event
+                    {
+                        self.identity = (producer_id, producer_epoch);
+                    }
+                    self.events.push(event);
+                }
                 other => panic!("a producer asks for nothing else: {other:?}"),
             }
         }
@@ -181,23 +190,14 @@ impl Bench {
     pub fn serve(&mut self, sent: &Sent) -> Option<Response> {
         match &sent.body {
             Request::Metadata(_) => Some(self.metadata().into()),
-            Request::InitProducerId(request) => {
-                self.given = match request.current {
-                    None => (ProducerId(self.given.0.0 + 1), ProducerEpoch(0)),
-                    current => {
-                        assert_eq!(current, Some(self.given), "KIP-360: the next epoch of the same id");
-                        (self.given.0, ProducerEpoch(self.given.1.0 + 1))
-                    }
-                };
-                Some(
-                    InitProducerIdResponse {
-                        error: ErrorCode::None,
-                        producer_id: self.given.0,
-                        producer_epoch: self.given.1,
-                    }
-                    .into(),
-                )
-            }
+            Request::InitProducerId(_) => Some(
+                InitProducerIdResponse {
+                    error: ErrorCode::None,
+                    producer_id: ProducerId(self.identity.0.0 + 1),
+                    producer_epoch: ProducerEpoch(0),
+                }
+                .into(),
+            ),
             _ => None,
         }
     }

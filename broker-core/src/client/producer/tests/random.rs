@@ -130,18 +130,12 @@ impl World {
         let sent = self.wires.get_mut(&node).and_then(VecDeque::pop_front).unwrap();
         let body: Response = match &sent.body {
             Request::Metadata(_) => self.bench.metadata().into(),
-            Request::InitProducerId(request) => {
-                let (producer_id, producer_epoch) = match request.current {
-                    Some((id, epoch)) => (id, ProducerEpoch(epoch.0 + 1)),
-                    None => {
-                        self.next_id += 1;
-                        (ProducerId(self.next_id), ProducerEpoch(0))
-                    }
-                };
+            Request::InitProducerId(_) => {
+                self.next_id += 1;
                 InitProducerIdResponse {
                     error: ErrorCode::None,
-                    producer_id,
-                    producer_epoch,
+                    producer_id: ProducerId(self.next_id),
+                    producer_epoch: ProducerEpoch(0),
                 }
                 .into()
             }
