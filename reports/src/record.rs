@@ -36,6 +36,9 @@ pub struct RunRecord {
     pub verdict: Word,
     /// Check and shape of the violation, or the measure that was missed, if there is one.
     pub signature: Option<String>,
+    /// The signature as a reader sees it, if its check has a name in words besides the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// One sentence about what happened; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub evidence: String,
@@ -91,8 +94,11 @@ pub struct Totals {
 /// One finding, or many of one kind.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FindingLine {
-    /// The check's name.
+    /// The check's id.
     pub check: String,
+    /// Its name in words, if that is not its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// `violation`, `allowed` or `unknown`.
     pub ruling: String,
     /// The clause or the reason.

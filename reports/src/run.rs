@@ -52,6 +52,9 @@ pub struct ScenarioSummary {
 pub struct FailureSummary {
     /// Check and shape.
     pub signature: String,
+    /// The same for a reader, if the check has a name in words besides its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// How many trials.
     pub count: u64,
     /// The lowest seed, and its evidence.
@@ -221,17 +224,17 @@ impl RunSummary {
             }
             for failure in &scenario.failures {
                 let FailureSummary {
-                    signature,
                     count,
                     seed,
                     evidence,
                     replay,
+                    ..
                 } = failure;
                 let of = scenario.row.trials;
                 let _ = writeln!(
                     text,
                     "- **{}**: {count} of {of} trials, first seed {seed}",
-                    cell(signature)
+                    cell(failure.title())
                 );
                 for line in evidence.lines() {
                     let _ = writeln!(text, "  {}  ", cell(line));
@@ -295,12 +298,19 @@ impl ScenarioSummary {
         }
         self.row.merge(other.row);
         if let (false, Some(failure)) = (self.row.verdict.is_as_expected(), self.failures.first()) {
-            let FailureSummary {
-                signature, count, seed, ..
-            } = failure;
-            self.row.detail = format!("{signature}: {count} of {}, first seed {seed}", self.row.trials);
+            let FailureSummary { count, seed, .. } = failure;
+            let title = failure.title();
+            self.row.detail = format!("{title}: {count} of {}, first seed {seed}", self.row.trials);
         }
         Ok(())
+    }
+}
+
+impl FailureSummary {
+    /// The signature as a reader sees it.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.signature)
     }
 }
 

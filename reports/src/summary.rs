@@ -19,7 +19,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::numbers;
 use crate::record::{GroupTotals, Measured};
-use crate::verdict::Word;
+use crate::verdict::{Word, titled};
 
 /// The terminal's own green, yellow and red: they fit its background.
 fn sgr(word: Word) -> &'static str {
@@ -33,8 +33,11 @@ fn sgr(word: Word) -> &'static str {
 /// Anomalies of one check that one clause allows.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AllowedCount {
-    /// The check.
+    /// The id of the check.
     pub check: String,
+    /// Its name in words, if that is not its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The clause of the contract, in full.
     pub clause: String,
     /// How many, over all trials.
@@ -274,7 +277,11 @@ fn measured(measure: &str, range: &MeasuredRange) -> String {
 
 fn allowed(allowed: &AllowedCount) -> String {
     let count = numbers::thousands(allowed.count);
-    format!("{count}× {} ({})", allowed.check, shorten(&allowed.clause))
+    format!(
+        "{count}× {} ({})",
+        titled(&allowed.check, allowed.name.as_deref()),
+        shorten(&allowed.clause)
+    )
 }
 
 /// The clause up to its first pause: `acks=1: the leader alone …` is known by `acks=1`.
@@ -395,11 +402,13 @@ mod tests {
     fn rows() -> Vec<SummaryRow> {
         let lost = AllowedCount {
             check: "lost-write".into(),
+            name: None,
             clause: "acks=1: the leader alone has promised, and it died with the record".into(),
             count: 1_237,
         };
         let duplicate = AllowedCount {
             check: "duplicate".into(),
+            name: None,
             clause: "enable.idempotence=false".into(),
             count: 3,
         };

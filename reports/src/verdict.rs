@@ -2,6 +2,7 @@
 //! and `--json`.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,14 @@ impl Word {
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// A check's id and, if it has one besides, its name in words.
+pub(crate) fn titled<'a>(id: &'a str, name: Option<&str>) -> Cow<'a, str> {
+    match name {
+        Some(name) => format!("{id} {name}").into(),
+        None => id.into(),
     }
 }
 

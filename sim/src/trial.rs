@@ -18,7 +18,7 @@ use crate::nemesis;
 use crate::program::OwnProgram;
 use crate::scenario::Scenario;
 use crate::scenario::units::show_duration;
-use crate::verdict::{Finding, Findings, Ruling};
+use crate::verdict::{Finding, Findings, Ruling, readable, title};
 use crate::world::{self, End, Report, Setup};
 
 mod account;
@@ -107,7 +107,7 @@ impl Outcome {
                 let Finding {
                     check, at, evidence, ..
                 } = finding;
-                format!("  at {}: {}: {evidence}", at.time, check.name())
+                format!("  at {}: {}: {evidence}", at.time, check.title())
             })
             .collect();
         if lines.is_empty() {
@@ -115,7 +115,8 @@ impl Outcome {
         }
         let signature = signature.as_deref().unwrap_or_default();
         let signature = signature.strip_prefix("inconclusive: ").unwrap_or(signature);
-        panic!("seed {}: {word}: {signature}\n{}", self.seed, lines.join("\n"))
+        let title = readable(signature);
+        panic!("seed {}: {word}: {title}\n{}", self.seed, lines.join("\n"))
     }
 }
 
@@ -391,6 +392,7 @@ fn record_of(
         seed,
         verdict: judgement.word,
         signature: judgement.signature.clone(),
+        title: judgement.signature.as_deref().and_then(title),
         evidence: judgement.evidence.clone(),
         digest: format!("{:016x}", report.digest),
         sim_seconds: report.sim_time.seconds(),
@@ -417,12 +419,13 @@ fn finding_lines(findings: &Findings) -> Vec<FindingLine> {
             Ruling::Allowed(clause) => ("allowed", Some(clause.clone()), findings.allowed(finding.check)),
             Ruling::Unknown(reason) => ("unknown", Some(reason.clone()), findings.unknown(finding.check)),
         };
-        let check = finding.check.name();
+        let check = finding.check.id();
         if lines.iter().any(|line| line.check == check && line.ruling == ruling) {
             continue;
         }
         lines.push(FindingLine {
             check: check.to_owned(),
+            name: finding.check.words().map(str::to_owned),
             ruling: ruling.to_owned(),
             because,
             count,

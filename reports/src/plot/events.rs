@@ -6,6 +6,7 @@ use super::scene::{Colour, Scene, Text};
 use super::text;
 use crate::numbers::{counted, thousands};
 use crate::record::RunRecord;
+use crate::verdict::titled;
 
 const FAULT: Colour = Colour::hex(0x6b_7280);
 /// What the contract allows.
@@ -141,7 +142,11 @@ fn lines(record: &RunRecord, timeline: Timeline) -> Vec<Event> {
                 1 => String::new(),
                 count => format!(" ({})", thousands(count)),
             };
-            events.push(line(at, &format!("{}{more}", finding.check), colour));
+            events.push(line(
+                at,
+                &format!("{}{more}", titled(&finding.check, finding.name.as_deref())),
+                colour,
+            ));
         } else {
             // All are marked, those without a name too.
             events.push(line(at, "", colour));

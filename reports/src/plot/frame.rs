@@ -198,7 +198,7 @@ fn heading(scene: &mut Scene, record: &RunRecord) -> f64 {
         y += 22.0;
         scene.text(Text::new((left, y), 15.0, QUIET, line));
     }
-    if let Some(signature) = &record.signature {
+    if let Some(signature) = record.title.as_ref().or(record.signature.as_ref()) {
         y += 22.0;
         let signature = text::cut(signature, 15.0, true, room);
         scene.text(Text::new((left, y), 15.0, colour, signature).bold());

@@ -22,6 +22,7 @@ fn run(partitions: usize, rate: impl Fn(f64) -> [f64; 3], lag: impl Fn(usize, f6
         seed: 42,
         verdict: Word::Pass,
         signature: None,
+        title: None,
         evidence: String::new(),
         digest: "8f3a11c09d27e4b6".into(),
         sim_seconds: 65.0,

@@ -24,6 +24,7 @@ pub(crate) fn sample() -> RunRecord {
         seed: u64::MAX,
         verdict: Word::Violation,
         signature: Some("lost-write: truncated by the next leader".into()),
+        title: None,
         evidence: "uid 7 is gone".into(),
         digest: "00ff00ff00ff00ff".into(),
         sim_seconds: 2.0,
@@ -38,6 +39,7 @@ pub(crate) fn sample() -> RunRecord {
         },
         findings: vec![FindingLine {
             check: "lost-write".into(),
+            name: None,
             ruling: "violation".into(),
             because: None,
             count: 1,

@@ -40,16 +40,17 @@ fn case(name: &str, scenario: &ScenarioSummary) -> TestCase {
         let mut status = TestCaseStatus::non_success(kind);
         status.set_message(row.detail.clone()).set_type(row.verdict.as_str());
         let mut lines = Vec::new();
-        for FailureSummary {
-            signature,
-            count,
-            seed,
-            evidence,
-            replay,
-        } in &scenario.failures
-        {
+        for failure in &scenario.failures {
+            let FailureSummary {
+                count,
+                seed,
+                evidence,
+                replay,
+                ..
+            } = failure;
+            let title = failure.title();
             lines.push(format!(
-                "{signature}: {count} of {} trials, first seed {seed}\n{evidence}\n{replay}",
+                "{title}: {count} of {} trials, first seed {seed}\n{evidence}\n{replay}",
                 row.trials
             ));
         }

@@ -37,6 +37,7 @@ fn scenario(name: &str, verdict: Word, seeds: (u64, u64), failures: Vec<FailureS
 fn failure(count: u64, seed: u64) -> FailureSummary {
     FailureSummary {
         signature: "lost-write: the only copy died".to_owned(),
+        title: None,
         count,
         seed,
         evidence: format!("uid {seed}, key a|b <c>: 100% lost,\nand gone"),

@@ -62,7 +62,11 @@ pub fn list(paths: &[PathBuf], filters: &[Filter]) -> Exit {
         .iter()
         .map(|loaded| (loaded.scenario.name.as_str(), loaded.scenario.teaches.as_str()))
         .collect();
-    let checks: Vec<(&str, &str)> = Check::ALL.iter().map(|(_, name, meaning)| (*name, *meaning)).collect();
+    let checks: Vec<(String, &str)> = Check::ALL
+        .iter()
+        .map(|check| (check.title(), check.meaning()))
+        .collect();
+    let checks: Vec<(&str, &str)> = checks.iter().map(|(title, meaning)| (&**title, *meaning)).collect();
     let faults: Vec<(&str, &str)> = FAULT_KINDS
         .iter()
         .map(|kind| (*kind, FAULT.key(kind).map_or("", |key| key.meaning)))
@@ -110,15 +114,7 @@ fn explanation(name: &str) -> Result<String, String> {
     // One of them is looked for as well as all.
     let name = if name == "measure" { "measures" } else { name };
     let mut texts = Vec::new();
-    for (check, called, meaning) in Check::ALL {
-        if *called == name {
-            let way_out = check.way_out().map(|way| format!("  The way out: {way}.\n"));
-            texts.push(format!(
-                "{called} (check)\n  A violation means: {meaning}.\n{}  In a scenario: expect = [\"{called}\"]\n",
-                way_out.unwrap_or_default()
-            ));
-        }
-    }
+    texts.extend(Check::from_name(name).map(check_text));
     for (quirk, mechanism) in Quirks::ALL {
         if *quirk == name {
             texts.push(format!("{quirk} (quirk)\n  A planted defect: {mechanism}.\n  In a scenario: quirks = [\"{quirk}\"]; on the command line: --quirk {quirk}\n"));
@@ -181,10 +177,20 @@ fn explanation(name: &str) -> Result<String, String> {
     }
 }
 
+fn check_text(check: Check) -> String {
+    let mut text = format!("{} (check)\n  A violation means: {}.\n", check.title(), check.meaning());
+    let _ = writeln!(text, "  Allowed when: {}.", check.allowed_when().unwrap_or("never"));
+    if let Some(way_out) = check.way_out() {
+        let _ = writeln!(text, "  The way out: {way_out}.");
+    }
+    let _ = writeln!(text, "  In a scenario: expect = [\"{}\"]", check.name());
+    text
+}
+
 fn unknown(name: &str) -> String {
     let topics = meanings::NAMES.iter().copied();
     let settings = settings_sections();
-    let checks = Check::ALL.iter().map(|(_, name, _)| *name);
+    let checks = Check::names();
     let quirks = Quirks::ALL.iter().map(|(name, _)| *name);
     let keys = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name);
     let settings = settings.iter().flat_map(|section| section.settings);
@@ -233,4 +239,24 @@ pub(super) fn columns(title: &str, entries: &[(&str, &str)]) -> String {
         let _ = writeln!(text, "  {name:<widest$}  {meaning}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_check_is_explained_by_its_id_and_by_its_name() {
+        for check in Check::ALL {
+            let text = explanation(check.id()).expect("an id means something");
+            assert_eq!(explanation(check.name()).as_ref(), Ok(&text));
+            for part in [&check.title(), check.meaning(), "Allowed when: "] {
+                assert!(text.contains(part), "{text}");
+            }
+        }
+        assert_eq!(
+            explanation("isr-member-lacks-commited"),
+            Err("did you mean `isr-member-lacks-committed`?".to_owned())
+        );
+    }
 }

@@ -21,7 +21,7 @@ enum Means {
     /// Scenarios with such a name.
     Name(WildMatch),
     /// Scenarios whose verdict names this check.
-    Check(&'static str),
+    Check(Check),
 }
 
 /// Why a text is no filter.
@@ -59,15 +59,15 @@ impl Filter {
     fn means(&self, scenario: &Scenario) -> bool {
         match &self.means {
             Means::Name(pattern) => pattern.matches(&scenario.name),
-            Means::Check(name) => {
+            Means::Check(check) => {
                 let is_expected = match &scenario.expect {
-                    Expectation::Finds(names) => names.iter().any(|expected| expected == name),
+                    Expectation::Finds(names) => names.iter().any(|expected| expected == check.id()),
                     Expectation::Pass => false,
                 };
                 let bounded = scenario.at_most.keys().chain(scenario.at_least.keys());
                 is_expected
-                    || scenario.forbid.iter().any(|forbidden| forbidden == name)
-                    || bounded.into_iter().any(|check| check.name() == *name)
+                    || scenario.forbid.iter().any(|forbidden| forbidden == check.id())
+                    || bounded.into_iter().any(|bounded| bounded == check)
             }
         }
     }
@@ -107,10 +107,9 @@ fn near_name<'a>(pattern: &str, names: &'a [String]) -> Option<&'a str> {
     )
 }
 
-fn check(name: &str) -> Result<&'static str, FilterError> {
-    let mut known = Check::ALL.iter().map(|(_, known, _)| *known);
-    known.clone().find(|known| *known == name).ok_or_else(|| {
-        let near = nearest(name, &mut known).map(|near| format!("; did you mean `{near}`?"));
+fn check(name: &str) -> Result<Check, FilterError> {
+    Check::from_name(name).ok_or_else(|| {
+        let near = nearest(name, Check::names()).map(|near| format!("; did you mean `{near}`?"));
         FilterError::UnknownCheck(
             name.to_owned(),
             near.unwrap_or_else(|| "; `trial list` lists them".to_owned()),

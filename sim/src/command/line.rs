@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
 use crate::sweep::{Came, Ruled};
-use crate::verdict::Word;
+use crate::verdict::{Word, title};
 
 /// The line that `--json` prints for each trial.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct TrialLine {
     pub as_expected: bool,
     /// Equal for failures of one cause; null without one.
     pub signature: Option<String>,
+    /// The same with the check's name in words, if that is not its id; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// One sentence about what happened; may be empty.
     pub evidence: String,
     /// The rolling hash of all delivered events, 16 hex digits.
@@ -62,6 +65,7 @@ impl TrialLine {
             verdict: ruled.verdict,
             as_expected: ruled.came == Came::AsExpected,
             signature: ruled.signature.clone(),
+            title: ruled.signature.as_deref().and_then(title),
             evidence: ruled.evidence.clone(),
             digest: format!("{:016x}", ruled.digest),
             sim_seconds: ruled.sim_time.as_secs_f64(),

@@ -35,7 +35,7 @@ pub fn merge(args: &MergeArgs, host: &Host) -> Exit {
     for scenario in &whole.scenarios {
         for failure in &scenario.failures {
             let of = counted(scenario.row.trials, "trial");
-            let (signature, count, seed) = (&failure.signature, failure.count, failure.seed);
+            let (signature, count, seed) = (failure.title(), failure.count, failure.seed);
             let name = &scenario.row.scenario;
             voice.say(format!("\n{signature}\n  {count} of {of} of {name}, first seed {seed}"));
             for line in failure.evidence.lines() {

@@ -13,6 +13,7 @@ use super::identity;
 use super::summary::{Standing, replay_command};
 use super::voice::Voice;
 use crate::sweep::failures::rank;
+use crate::verdict::title;
 
 /// Where results go.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -114,6 +115,7 @@ fn scenario(standing: &Standing<'_>, quirks: &[String]) -> ScenarioSummary {
         let (seed, evidence) = group.first.first_key_value()?;
         Some(FailureSummary {
             signature: signature.clone(),
+            title: title(signature),
             count: group.count,
             seed: *seed,
             evidence: evidence.clone(),

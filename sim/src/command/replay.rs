@@ -25,7 +25,7 @@ use crate::sweep::panics;
 use crate::sweep::story::{faults_text, findings_text, measures_text, untested_text};
 use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted, follow};
-use crate::verdict::Word;
+use crate::verdict::{Word, readable};
 
 /// Holds one trial again.
 pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
@@ -232,17 +232,17 @@ impl Replay<'_> {
 }
 
 fn verdict_text(scenario: &Scenario, ruled: &Ruled) -> String {
-    let signature = ruled.signature.as_deref().unwrap_or_default();
+    let signature = readable(ruled.signature.as_deref().unwrap_or_default());
     let judged = match ruled.came {
         Came::Violated => format!("{} reproduced: {signature}\n  {}", ruled.verdict, ruled.evidence),
-        Came::Inconclusive => signature.to_owned(),
+        Came::Inconclusive => signature,
         Came::Broke => format!("{signature}\n  {}", ruled.evidence),
         Came::AsExpected => match (&scenario.expect, ruled.verdict) {
             (_, Word::Found) => format!("found as expected: {signature}\n  {}", ruled.evidence),
             (Expectation::Finds(names), _) => {
                 format!(
                     "no failure reproduced: this seed does not show the expected {}",
-                    names.join(", ")
+                    names.iter().map(|name| readable(name)).collect::<Vec<_>>().join(", ")
                 )
             }
             (_, verdict) => format!("no failure reproduced: {verdict}"),

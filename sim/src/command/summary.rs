@@ -15,6 +15,7 @@ use crate::scenario::units::show_count;
 use crate::sweep::failures::{Failures, counted, rank};
 use crate::sweep::keep::Store;
 use crate::sweep::tally::Tally;
+use crate::verdict::{Check, readable};
 
 /// One scenario's trials and what they are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +33,13 @@ pub struct Standing<'a> {
 impl Standing<'_> {
     /// The expected anomalies that no trial showed. A single seed need not show them, nor a run that ended early.
     #[must_use]
-    pub fn missing(&self) -> Vec<&str> {
+    pub fn missing(&self) -> Vec<String> {
         let Expectation::Finds(names) = &self.loaded.scenario.expect else {
             return Vec::new();
         };
         let complete = self.mode != Mode::One && self.tally.trials == self.seeds.end - self.seeds.start;
         let missing = names.iter().filter(|name| !self.tally.found.contains_key(*name));
-        missing.map(String::as_str).filter(|_| complete).collect()
+        missing.map(|name| readable(name)).filter(|_| complete).collect()
     }
 
     /// The exit code that these trials ask for.
@@ -73,7 +74,7 @@ impl Standing<'_> {
             let found = tally
                 .found
                 .iter()
-                .map(|(check, count)| format!("{check} in {count} of {}", tally.trials));
+                .map(|(check, count)| format!("{} in {count} of {}", readable(check), tally.trials));
             (Word::Found, found.collect::<Vec<_>>().join(", "))
         } else if tally.allowed_trials > 0 {
             (Word::Allowed, String::new())
@@ -82,6 +83,7 @@ impl Standing<'_> {
         };
         let allowed = tally.allowed.iter().map(|(check, allowed)| AllowedCount {
             check: check.clone(),
+            name: Check::from_name(check).and_then(Check::words).map(str::to_owned),
             clause: allowed.clause.clone(),
             count: allowed.count,
         });
@@ -120,7 +122,8 @@ impl Standing<'_> {
             others => format!(", and {}", counted(others as u64, "other signature")),
         };
         format!(
-            "{signature}: {} of {}, first seed {seed}{others}",
+            "{}: {} of {}, first seed {seed}{others}",
+            readable(signature),
             show_count(group.count),
             show_count(self.tally.trials)
         )

@@ -25,7 +25,7 @@ pub(super) fn expectation(top: &Table<'_>) -> Wanted {
         if let Some((_, _, most)) = most.filter(|(_, _, most)| least > most) {
             let message = format!(
                 "`{}` cannot be found at least {least} and at most {most} times",
-                check.name()
+                bound.name
             );
             bound.problem(message, "lower `at_least`, or raise `at_most`");
         }
@@ -71,7 +71,7 @@ fn forbidden(value: Option<&Value<'_>>, expect: &Expectation) -> Vec<String> {
     for value in &values {
         let Some(name) = check(value) else { continue };
         if matches!(expect, Expectation::Finds(expected) if expected.contains(&name)) {
-            let message = format!("`{name}` is expected and forbidden");
+            let message = format!("`{}` is expected and forbidden", value.text().unwrap_or_default());
             value.problem(message, "remove it from `expect`, or from `forbid`");
         }
         names.push(name);
@@ -101,26 +101,34 @@ fn bounds<'a>(value: Option<&Value<'a>>, example: &str, forbid: &[String]) -> Ve
             return None;
         }
         let count = entry.value.count()?;
-        if forbid.iter().any(|name| name == entry.name) {
+        if forbid.iter().any(|name| name == check.id()) {
             let message = format!("`{}` is forbidden, and has a bound", entry.name);
             entry.problem(message, "remove the bound, or remove the check from `forbid`");
         }
         Some((entry, check, count))
     };
-    entries.into_iter().filter_map(bound).collect()
+    let bounds: Vec<Bound<'_>> = entries.into_iter().filter_map(bound).collect();
+    for (place, (entry, check, _)) in bounds.iter().enumerate() {
+        if bounds[..place].iter().any(|(_, before, _)| before == check) {
+            let message = format!("`{}` has a bound already", check.title());
+            entry.problem(message, "its id and its name mean one check: remove one of them");
+        }
+    }
+    bounds
 }
 
+/// The id of the check that is named.
 fn check(value: &Value<'_>) -> Option<String> {
     let name = value.text()?;
-    if Check::from_name(name).is_none() {
+    let check = Check::from_name(name);
+    if check.is_none() {
         value.problem(format!("unknown check `{name}`"), check_hint(name));
-        return None;
     }
-    Some(name.to_owned())
+    check.map(|check| check.id().to_owned())
 }
 
 fn check_hint(name: &str) -> String {
-    match nearest(name, Check::ALL.iter().map(|(_, name, _)| *name)) {
+    match nearest(name, Check::names()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`trial list` lists the checks".to_owned(),
     }

@@ -126,7 +126,7 @@ fn of_type(takes: Type) -> Value {
 }
 
 fn checks() -> Vec<&'static str> {
-    Check::ALL.iter().map(|(_, name, _)| *name).collect()
+    Check::names().collect()
 }
 
 /// What keys of a table demand of each other.

@@ -40,9 +40,7 @@ pub fn to_toml(scenario: &Scenario) -> String {
     file.put("forbid", list(scenario.forbid.iter().map(|name| text(name))));
     for (key, bounds) in [("at_most", &scenario.at_most), ("at_least", &scenario.at_least)] {
         if !bounds.is_empty() {
-            let bounds = bounds
-                .iter()
-                .map(|(check, count)| format!("{} = {count}", check.name()));
+            let bounds = bounds.iter().map(|(check, count)| format!("{} = {count}", check.id()));
             file.put(key, format!("{{ {} }}", bounds.collect::<Vec<_>>().join(", ")));
         }
     }

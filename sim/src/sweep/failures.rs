@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::tally::{FailureKind, Tally};
 use crate::scenario::units::show_count;
-use crate::verdict::Check;
+use crate::verdict::{Check, readable};
 
 /// The failures of all trials of a sweep, the most telling first.
 pub struct Failures<'a> {
@@ -77,7 +77,7 @@ impl<'a> Failures<'a> {
         }
         for group in &self.signatures {
             let share = group.count as f64 * 100.0 / self.trials as f64;
-            let _ = writeln!(text, "\n{}", group.signature);
+            let _ = writeln!(text, "\n{}", readable(group.signature));
             let _ = write!(text, "  {} of {trials} ({share:.1} %)", show_count(group.count));
             let _ = match group.scenarios {
                 1 => writeln!(text, ", first in {}, seed {}", group.scenario, group.seed),
@@ -104,7 +104,7 @@ impl<'a> Failures<'a> {
 /// Order of telling: internal errors, then violations by the order of the catalogue, then the inconclusive.
 pub fn rank(signature: &str, kind: FailureKind) -> (FailureKind, usize) {
     let check = signature.split(':').next().unwrap_or_default();
-    let position = Check::ALL.iter().position(|(_, name, _)| *name == check);
+    let position = Check::ALL.iter().position(|known| known.id() == check);
     (kind, position.unwrap_or(Check::ALL.len()))
 }
 

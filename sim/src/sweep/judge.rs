@@ -153,9 +153,9 @@ pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled 
 
 /// What the contract allowed: check, clause, how often.
 fn allowed(outcome: &Outcome) -> Vec<(&'static str, String, u64)> {
-    let counted = Check::ALL.iter().filter_map(|(check, name, _)| {
+    let counted = Check::ALL.iter().filter_map(|check| {
         let count = outcome.findings.allowed(*check);
-        (count > 0).then(|| (*name, clause(outcome, *check), count))
+        (count > 0).then(|| (check.id(), clause(outcome, *check), count))
     });
     counted.collect()
 }

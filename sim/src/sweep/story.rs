@@ -6,7 +6,7 @@ use reports::record::Measured;
 
 use crate::scenario::units::show_count;
 use crate::trial::{NO_CONTRACT, Outcome};
-use crate::verdict::{Finding, Ruling};
+use crate::verdict::{Finding, Ruling, readable};
 
 /// Which faults took effect, and when.
 #[must_use]
@@ -75,7 +75,7 @@ pub fn findings_text(outcome: &Outcome) -> String {
         } else {
             format!("{} times", show_count(count))
         };
-        let _ = writeln!(text, "{}, {times} ({ruling})", finding.signature());
+        let _ = writeln!(text, "{}, {times} ({ruling})", readable(&finding.signature()));
         let _ = writeln!(
             text,
             "  first at {}, step {}: {}",

@@ -24,7 +24,7 @@ use crate::sweep::story::{faults_text, findings_text, measures_text, untested_te
 use crate::sweep::tally::Tally;
 use crate::sweep::untested::untested;
 use crate::sweep::{Came, During, Panic, Ruled, judge, panics};
-use crate::verdict::{Check, Findings, Judgement, Ruling, Word};
+use crate::verdict::{Check, Findings, Judgement, Ruling, Word, readable};
 use crate::world::End;
 
 /// The environment variable that names the seed to look at.
@@ -139,7 +139,7 @@ impl Trial {
         let missing = match &scenario.expect {
             Expectation::Finds(names) if !is_asked_for => {
                 let missing = names.iter().filter(|name| !tally.found.contains_key(*name));
-                missing.cloned().collect()
+                missing.map(|name| readable(name)).collect()
             }
             Expectation::Finds(_) | Expectation::Pass => Vec::new(),
         };
@@ -304,7 +304,7 @@ impl Run {
         } = &self.ruled;
         let signature = signature
             .as_ref()
-            .map_or_else(String::new, |signature| format!(": {signature}"));
+            .map_or_else(String::new, |signature| format!(": {}", readable(signature)));
         let _ = writeln!(text, "{verdict}{signature}");
         let _ = writeln!(
             text,
@@ -328,7 +328,7 @@ impl Run {
             evidence,
             ..
         } = &self.ruled;
-        let signature = signature.as_deref().unwrap_or_default();
+        let signature = readable(signature.as_deref().unwrap_or_default());
         let mut text = match self.ruled.came {
             Came::AsExpected => format!("seed {seed}: {verdict}\n"),
             Came::Inconclusive => format!("seed {seed}: {signature}\n"),
@@ -462,7 +462,7 @@ fn violations(findings: &Findings, signature: &str) -> Vec<String> {
     let named = signature.split(':').next().unwrap_or_default();
     let kept = findings.kept().iter();
     let violations = kept.filter(|finding| finding.ruling == Ruling::Violation);
-    let (of_check, others): (Vec<_>, Vec<_>) = violations.partition(|finding| finding.check.name() == named);
+    let (of_check, others): (Vec<_>, Vec<_>) = violations.partition(|finding| finding.check.id() == named);
     let mut lines: Vec<String> = of_check
         .iter()
         .take(TOLD)
@@ -475,7 +475,7 @@ fn violations(findings: &Findings, signature: &str) -> Vec<String> {
     let others: BTreeSet<Check> = others.iter().map(|finding| finding.check).collect();
     let others = others.into_iter().map(|check| {
         let count = findings.violations(check);
-        format!("{} ({})", check.name(), show_count(count))
+        format!("{} ({})", check.title(), show_count(count))
     });
     let others: Vec<String> = others.collect();
     if !others.is_empty() {
@@ -555,7 +555,7 @@ mod tests {
         let told = violations(&findings, "panic: a.rs:1:1");
         assert_eq!(told.len(), 7);
         assert_eq!(told[4], "at 0.000000s: billing/4 panicked: no");
-        assert_eq!(told[5..], ["and 15 more", "also violated: L8 (1)"]);
+        assert_eq!(told[5..], ["and 15 more", "also violated: L8 never-caught-up (1)"]);
     }
 
     #[test]

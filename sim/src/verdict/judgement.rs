@@ -44,13 +44,12 @@ impl Judgement {
             Expectation::Pass => &[],
             Expectation::Finds(names) => names,
         };
-        let is_expected = |check: Check| expected.iter().any(|name| name == check.name());
-        let is_forbidden = |check: Check| scenario.forbid.iter().any(|name| name == check.name());
+        let is_expected = |check: Check| expected.iter().any(|name| name == check.id());
+        let is_forbidden = |check: Check| scenario.forbid.iter().any(|name| name == check.id());
         let is_found = |check: Check| findings.found(check) > 0;
-        let found = Check::ALL
-            .iter()
-            .filter(|(check, ..)| is_expected(*check) && is_found(*check));
-        let found: Vec<&'static str> = found.map(|(_, name, _)| *name).collect();
+        let found = Check::ALL.iter().copied();
+        let found = found.filter(|check| is_expected(*check) && is_found(*check));
+        let found: Vec<&'static str> = found.map(Check::id).collect();
         let worst = |is_meant: &dyn Fn(&Finding) -> bool| {
             let meant = findings.kept().iter().filter(|finding| is_meant(finding));
             meant.min_by_key(|finding| (finding.check, finding.at))
@@ -98,7 +97,7 @@ impl Judgement {
         if let Some(finding) = shown {
             return Judgement::by(Word::Found, finding, found);
         }
-        let is_allowed = Check::ALL.iter().any(|(check, ..)| findings.allowed(*check) > 0);
+        let is_allowed = Check::ALL.iter().any(|check| findings.allowed(*check) > 0);
         Judgement {
             word: if is_allowed { Word::Allowed } else { Word::Pass },
             signature: None,
@@ -147,8 +146,8 @@ fn out_of_bounds(scenario: &Scenario, findings: &Findings, is_whole: bool) -> Ve
         let count = findings.found(check);
         let times = if count == 1 { "time" } else { "times" };
         Miss {
-            signature: format!("{key}: {}", check.name()),
-            evidence: format!("{} {} {times}, {wanted}", check.name(), show_count(count)),
+            signature: format!("{key}: {}", check.id()),
+            evidence: format!("{} {} {times}, {wanted}", check.title(), show_count(count)),
         }
     };
     let above = scenario.at_most.iter();
@@ -173,6 +172,11 @@ mod tests {
         ("", "lost-write", "", Word::Violation),
         ("", "", "a limit", Word::Inconclusive),
         ("", "lost-write", "a limit", Word::Violation),
+        // A name in words means the same check as its id.
+        ("forbid = [\"isr-member-lacks-committed\"]", "[R3]", "", Word::Violation),
+        ("expect = [\"isr-member-lacks-committed\"]", "R3", "", Word::Found),
+        ("expect = [\"isr-member-lacks-committed\"]", "R6", "", Word::Violation),
+        ("at_most = { livelock = 1 }", "[L11] [L11]", "", Word::Missed),
         ("expect = [\"lost-write\"]", "", "", Word::Pass),
         ("expect = [\"lost-write\"]", "[duplicate]", "", Word::Allowed),
         ("expect = [\"lost-write\"]", "lost-write", "", Word::Found),

@@ -70,7 +70,7 @@ fn describe_outcome(outcome: &Outcome, description: &mut String) {
     }
     let mut rulings: Vec<String> = Vec::new();
     for finding in outcome.findings.kept() {
-        let (check, shape) = (finding.check.name(), &finding.shape);
+        let (check, shape) = (finding.check.title(), &finding.shape);
         rulings.push(match &finding.ruling {
             Ruling::Violation => format!("{check}, violation: {shape}"),
             Ruling::Allowed(clause) => format!("{check}, allowed: {shape} ({clause})"),

@@ -58,14 +58,7 @@ fn unfit_witnesses(judged: &Judged) -> impl Iterator<Item = String> {
             && steps.is_sorted()
             && steps.iter().all(|step| *step <= finding.at.step)
             && !finding.witness.iter().any(|line| line.contains(" node "));
-        (!fits).then(|| {
-            format!(
-                "{} at {}: {:#?}",
-                finding.check.name(),
-                finding.at.step,
-                finding.witness
-            )
-        })
+        (!fits).then(|| format!("{} at {}: {:#?}", finding.check.id(), finding.at.step, finding.witness))
     })
 }
 
@@ -81,7 +74,7 @@ fn tell(stories: &[Story<'_>]) {
                 .findings
                 .kept()
                 .iter()
-                .map(|finding| format!("  {} {:?}: {}", finding.check.name(), finding.ruling, finding.evidence));
+                .map(|finding| format!("  {} {:?}: {}", finding.check.id(), finding.ruling, finding.evidence));
             let evidence: Vec<String> = evidence.collect();
             wrong.push(format!(
                 "{}\n  expected: {}\n  found:    {found}\n{}",

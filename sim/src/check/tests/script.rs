@@ -222,9 +222,10 @@ pub fn judge(script: &str, contract: Contract) -> Judged {
 /// The findings in one line: the names of violated checks, and those with something allowed or unknown in brackets.
 pub fn found(judged: &Judged) -> String {
     let mut words = Vec::new();
-    for (check, name, _) in crate::verdict::Check::ALL {
+    for check in crate::verdict::Check::ALL {
+        let name = check.id();
         if judged.findings.violations(*check) > 0 {
-            words.push((*name).to_owned());
+            words.push(name.to_owned());
         }
         if judged.findings.allowed(*check) > 0 {
             words.push(format!("({name})"));

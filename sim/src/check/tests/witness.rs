@@ -14,7 +14,7 @@ fn first(script: &str, contract: Contract, check: Check) -> String {
     let judged = judge(&format!("{BEGIN}{script}"), contract);
     let kept = judged.findings.kept();
     let Some(finding) = kept.iter().find(|finding| finding.check == check) else {
-        panic!("{} is not among {kept:#?}", check.name());
+        panic!("{} is not among {kept:#?}", check.id());
     };
     let mut text = format!("step {}: {}\n", finding.at.step, finding.evidence);
     for line in &finding.witness {
