@@ -7,6 +7,7 @@
 //! [`Machine::deadline`] passes it hands in [`Input::Wake`]. Asking for the deadline changes nothing.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -63,9 +64,44 @@ impl fmt::Debug for Instant {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct RequestId(pub u64);
 
-/// Names one inbound connection of a node, chosen by the host.
+/// Names one connection of a node in one run of its process. Requests go over it one way and answers the other; in each
+/// direction they keep their order, and what has arrived has arrived once (TCP).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-pub struct ConnectionId(pub u64);
+pub enum ConnectionId {
+    /// A peer opened it; the host chose the number.
+    Inbound(u64),
+    /// This machine opened it; its [`Outbox`] counts them from 1.
+    Outbound(u64),
+}
+
+/// What a machine has a connection of its own for. Kafka has a `NetworkClient` for each of these, so that no request
+/// waits behind one of another kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Channel {
+    /// A client's requests.
+    Client,
+    /// Between the nodes of the metadata quorum, and to it from observers.
+    Raft,
+    /// A follower's fetches.
+    Fetcher,
+    /// A broker's registration and heartbeats.
+    Heartbeat,
+    /// A leader's proposals of in-sync replicas.
+    AlterPartition,
+    /// What a broker passes on to the controller for others, or asks it for their sake.
+    Forwarding,
+}
+
+/// Why a connection is gone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum CloseReason {
+    /// The other end closed it, or its process ended.
+    Peer,
+    /// Nobody listens at the other end.
+    Refused,
+    /// What was sent never arrived.
+    Lost,
+}
 
 /// Where the answer to a request goes. The machine hands it back as it came.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -90,22 +126,20 @@ pub enum Input {
     },
     /// A peer answers request `id` of this machine.
     Response {
-        /// Who answers.
-        from: NodeId,
+        /// The connection that the request went over.
+        connection: ConnectionId,
         /// Which request it answers.
         id: RequestId,
         /// The answer.
         body: Response,
     },
-    /// An inbound connection is gone: nobody waits for answers to its requests any more.
+    /// A connection is gone, or could not be made. No answer comes over one that the machine had opened; nobody waits for
+    /// answers over one that a peer had opened. Of a connection that the machine has closed itself it need not be told.
     Closed {
         /// The connection.
         connection: ConnectionId,
-    },
-    /// The connection to `peer` is gone or could not be made: no request sent to it before will be answered.
-    Unreachable {
-        /// The peer.
-        peer: NodeId,
+        /// Why.
+        reason: CloseReason,
     },
     /// A disk operation ended. Failures are always told; which successes are told, [`DiskOp`] says.
     Disk {
@@ -126,10 +160,22 @@ pub enum Input {
 /// What a machine asks of its host.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send a request to a peer; the answer comes as [`Input::Response`], or never.
-    Request {
+    /// Open a connection to a peer. Requests may be sent over it at once: they leave when it stands.
+    Open {
+        /// Its name from now on.
+        connection: ConnectionId,
         /// The peer.
         to: NodeId,
+    },
+    /// Close a connection. What was sent over it may still arrive; no answer comes back.
+    Close {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// Send a request; the answer comes as [`Input::Response`], or the connection's end as [`Input::Closed`].
+    Request {
+        /// The connection.
+        connection: ConnectionId,
         /// The machine's own id of it.
         id: RequestId,
         /// What is asked.
@@ -194,23 +240,111 @@ pub struct Context<'a> {
     pub out: &'a mut Outbox,
 }
 
-/// The queue of a machine's outputs and the counters that name them.
+/// The queue of a machine's outputs, the counters that name them, and the connections that it has opened.
 #[derive(Default)]
 pub struct Outbox {
     queue: VecDeque<Output>,
     requests: u64,
     operations: u64,
+    connections: Connections,
+}
+
+/// At most one open connection to each peer for each purpose, in the order in which they were opened.
+#[derive(Default)]
+struct Connections {
+    opened: u64,
+    open: Vec<Open>,
+    timed_out: VecDeque<(NodeId, Channel)>,
+}
+
+struct Open {
+    number: u64,
+    peer: NodeId,
+    channel: Channel,
+}
+
+impl Connections {
+    fn to(&self, channel: Channel, peer: NodeId) -> Option<usize> {
+        let mut open = self.open.iter();
+        open.position(|open| open.peer == peer && open.channel == channel)
+    }
+
+    fn named(&self, connection: ConnectionId) -> Option<usize> {
+        let ConnectionId::Outbound(number) = connection else {
+            return None;
+        };
+        self.open.iter().position(|open| open.number == number)
+    }
 }
 
 impl Outbox {
-    /// Queues a request and returns its id.
-    pub fn request(&mut self, to: NodeId, body: Request) -> RequestId {
+    /// Queues a request to `to` and returns its id. It goes over the open connection for this purpose, or over a new one.
+    pub fn request(&mut self, channel: Channel, to: NodeId, body: Request) -> RequestId {
+        let number = match self.connections.to(channel, to) {
+            Some(place) => self.connections.open[place].number,
+            None => self.open(channel, to),
+        };
         self.requests += 1;
-        let id = RequestId(self.requests);
-        self.queue.push_back(Output::Request { to, id, body });
+        let (connection, id) = (ConnectionId::Outbound(number), RequestId(self.requests));
+        self.queue.push_back(Output::Request { connection, id, body });
         id
     }
 
+    fn open(&mut self, channel: Channel, to: NodeId) -> u64 {
+        self.connections.opened += 1;
+        let number = self.connections.opened;
+        let connection = ConnectionId::Outbound(number);
+        self.queue.push_back(Output::Open { connection, to });
+        self.connections.open.push(Open {
+            number,
+            peer: to,
+            channel,
+        });
+        number
+    }
+
+    /// Closes the connection to `to` for this purpose, if there is one: its requests may still arrive, and their answers
+    /// never do. The next request goes over a new one.
+    pub fn disconnect(&mut self, channel: Channel, to: NodeId) {
+        if let Some(place) = self.connections.to(channel, to) {
+            let Open { number, .. } = self.connections.open.remove(place);
+            let connection = ConnectionId::Outbound(number);
+            self.queue.push_back(Output::Close { connection });
+        }
+    }
+
+    /// Closes the connection to `to` for this purpose, since a request over it has waited for too long. All that share the
+    /// channel learn of it by [`Outbox::next_timed_out`], and none of them may send over the next one before.
+    pub fn time_out(&mut self, channel: Channel, to: NodeId) {
+        if self.connections.to(channel, to).is_some() {
+            self.disconnect(channel, to);
+            self.connections.timed_out.push_back((to, channel));
+        }
+    }
+
+    /// The next connection that was closed because a request over it has waited for too long.
+    pub fn next_timed_out(&mut self) -> Option<(NodeId, Channel)> {
+        self.connections.timed_out.pop_front()
+    }
+
+    /// Who answers over this connection, and what it is for; none if it is closed.
+    #[must_use]
+    pub fn peer(&self, connection: ConnectionId) -> Option<(NodeId, Channel)> {
+        let Open { peer, channel, .. } = self.connections.open[self.connections.named(connection)?];
+        Some((peer, channel))
+    }
+
+    /// A connection is gone: to whom it was and what for, unless the machine has closed it before.
+    pub fn closed(&mut self, connection: ConnectionId) -> Option<(NodeId, Channel)> {
+        let place = self.connections.named(connection)?;
+        let Open { peer, channel, .. } = self.connections.open.remove(place);
+        Some((peer, channel))
+    }
+
+    /// Closes a connection that a peer opened.
+    pub fn hang_up(&mut self, connection: ConnectionId) {
+        self.queue.push_back(Output::Close { connection });
+    }
     /// Queues an answer.
     pub fn respond(&mut self, to: ReplyTo, body: Response) {
         self.queue.push_back(Output::Response { to, body });
@@ -237,5 +371,40 @@ impl Outbox {
     /// The next output, in the order in which they were queued.
     pub fn poll(&mut self) -> Option<Output> {
         self.queue.pop_front()
+    }
+}
+
+/// For tests: to whom the connections go that a machine has opened.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Peers(alloc::collections::BTreeMap<ConnectionId, NodeId>);
+
+#[cfg(test)]
+impl Peers {
+    /// Takes the outputs that are about connections alone; gives back the others.
+    pub(crate) fn follow(&mut self, output: Output) -> Option<Output> {
+        match output {
+            Output::Open { connection, to } => {
+                self.0.insert(connection, to);
+                None
+            }
+            Output::Close { .. } => None,
+            other => Some(other),
+        }
+    }
+
+    /// The peer at the other end.
+    pub(crate) fn of(&self, connection: ConnectionId) -> NodeId {
+        self.0[&connection]
+    }
+
+    /// The loss of all connections to `peer` that were ever opened, for each that is still open.
+    pub(crate) fn lost(&self, peer: NodeId) -> Vec<Input> {
+        let to_peer = self.0.iter().filter(|(_, to)| **to == peer);
+        let closed = |(connection, _): (&ConnectionId, &NodeId)| Input::Closed {
+            connection: *connection,
+            reason: CloseReason::Lost,
+        };
+        to_peer.map(closed).collect()
     }
 }

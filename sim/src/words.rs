@@ -21,6 +21,11 @@ pub(crate) trait Names {
     /// The node of a member of a group, if it has said who it is.
     fn member(&self, member: &MemberId) -> Option<NodeId>;
 
+    /// Who is at the other end of a node's connection, if that is known.
+    fn peer(&self, _node: NodeId, _connection: broker_core::machine::ConnectionId) -> Option<NodeId> {
+        None
+    }
+
     /// A partition: `orders/0`.
     fn partition(&self, partition: TopicPartition) -> String {
         if partition == TopicPartition::CLUSTER_METADATA {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::controller::image::ClusterImage;
 use crate::group::{GroupCoordinator, Topics};
-use crate::machine::{Context, Instant, RequestId};
+use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{CreateTopicsRequest, ErrorCode, FindCoordinatorRequest, FindCoordinatorResponse, NewTopic};
 use crate::types::{NodeId, TopicId, TopicName};
 
@@ -69,7 +69,10 @@ impl OffsetsTopic {
 
     /// Asks the controller to create the topic, unless it was asked a moment ago.
     pub fn create(&mut self, ctx: &mut Context<'_>, controller: Option<NodeId>) {
-        self.in_flight.take_if(|(_, _, give_up_at)| *give_up_at <= ctx.now);
+        if let Some((_, late, _)) = self.in_flight.take_if(|(_, _, give_up_at)| *give_up_at <= ctx.now) {
+            // The next client that asks finds the way over a new connection.
+            return ctx.out.time_out(Channel::Forwarding, late);
+        }
         let Some(controller) = controller.filter(|_| self.in_flight.is_none()) else {
             return;
         };
@@ -80,7 +83,7 @@ impl OffsetsTopic {
             config: self.config.clone(),
         };
         let request = CreateTopicsRequest { topics: [topic].into() };
-        let id = ctx.out.request(controller, request.into());
+        let id = ctx.out.request(Channel::Forwarding, controller, request.into());
         self.in_flight = Some((id, controller, ctx.now + REQUEST_TIMEOUT));
     }
 
@@ -89,7 +92,7 @@ impl OffsetsTopic {
         self.in_flight.take_if(|(sent, ..)| *sent == id);
     }
 
-    pub fn on_unreachable(&mut self, peer: NodeId) {
+    pub fn on_disconnected(&mut self, peer: NodeId) {
         self.in_flight.take_if(|(_, to, _)| *to == peer);
     }
 }

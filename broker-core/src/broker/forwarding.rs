@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use crate::config::{BrokerConfig, millis};
-use crate::machine::{ConnectionId, Context, Instant, ReplyTo, RequestId};
+use crate::machine::{Channel, ConnectionId, Context, Instant, ReplyTo, RequestId};
 use crate::protocol::{ErrorCode, Request, Response};
 use crate::types::NodeId;
 
@@ -44,7 +44,7 @@ impl Forwarding {
             let refusal = request.error_response(ErrorCode::NotController);
             return ctx.out.respond(reply_to, refusal);
         };
-        let id = ctx.out.request(controller, request.clone());
+        let id = ctx.out.request(Channel::Forwarding, controller, request.clone());
         let forwarded = Forwarded {
             controller,
             reply_to,
@@ -69,7 +69,7 @@ impl Forwarding {
         }
     }
 
-    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+    pub fn on_disconnected(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
         let lost = self
             .in_flight
             .extract_if(.., |_, forwarded| forwarded.controller == peer);
@@ -91,6 +91,7 @@ impl Forwarding {
             .in_flight
             .extract_if(.., |_, forwarded| forwarded.give_up_at <= now);
         for (_, forwarded) in late {
+            ctx.out.time_out(Channel::Forwarding, forwarded.controller);
             forwarded.refuse(ctx, ErrorCode::RequestTimedOut);
         }
     }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::broker::Identity;
 use crate::config::millis;
 use crate::controller::image::BrokerImage;
-use crate::machine::{Context, Instant, RequestId};
+use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{BrokerHeartbeatRequest, BrokerRegistrationRequest, Response};
 use crate::types::{BrokerEpoch, NodeId, Offset};
 
@@ -80,10 +80,16 @@ impl Lifecycle {
             self.in_flight = None;
             self.next_at = ctx.now;
         }
-        self.in_flight.take_if(|(_, give_up_at)| *give_up_at <= ctx.now);
         let Some(controller) = self.controller else {
             return;
         };
+        if self
+            .in_flight
+            .take_if(|(_, give_up_at)| *give_up_at <= ctx.now)
+            .is_some()
+        {
+            ctx.out.disconnect(Channel::Heartbeat, controller);
+        }
         if self.in_flight.is_some() || ctx.now < self.next_at {
             return;
         }
@@ -102,7 +108,7 @@ impl Lifecycle {
             }
             .into(),
         };
-        let id = ctx.out.request(controller, request);
+        let id = ctx.out.request(Channel::Heartbeat, controller, request);
         self.in_flight = Some((id, ctx.now + self.request_timeout));
     }
 
@@ -150,7 +156,7 @@ impl Lifecycle {
         }
     }
 
-    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+    pub fn on_disconnected(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
         if self.controller == Some(peer) && self.in_flight.take().is_some() {
             self.next_at = ctx.now + self.interval;
         }

@@ -34,7 +34,9 @@ use crate::controller::records::MetadataRecord;
 use crate::disk::{DiskError, DiskReply, FileName, OpId};
 use crate::group::{GroupCoordinator, Topics as _};
 use crate::log::{Log, LogConfig};
-use crate::machine::{Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId, earliest};
+use crate::machine::{
+    Channel, ConnectionId, Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId, earliest,
+};
 use crate::protocol::{Acks, ErrorCode, Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
@@ -242,8 +244,21 @@ impl Running {
     fn handle(&mut self, ctx: &mut Context<'_>, identity: &Identity, input: Input) -> Result<(), HaltReason> {
         match input {
             Input::Request { reply_to, body } => self.on_request(ctx, identity, reply_to, body),
-            Input::Response { from, id, body } => self.on_response(ctx, from, id, body),
-            Input::Closed { connection } => {
+            Input::Response { connection, id, body } => {
+                // Nobody waits for answers over a connection that was closed.
+                if let Some((from, channel)) = ctx.out.peer(connection) {
+                    self.on_response(ctx, channel, from, id, body);
+                }
+            }
+            Input::Closed {
+                connection: connection @ ConnectionId::Outbound(_),
+                ..
+            } => {
+                if let Some((peer, channel)) = ctx.out.closed(connection) {
+                    self.on_disconnected(ctx, channel, peer);
+                }
+            }
+            Input::Closed { connection, .. } => {
                 if let Some(broker) = &mut self.broker {
                     broker.replicas.on_closed(connection);
                     broker.groups.on_closed(connection);
@@ -251,15 +266,16 @@ impl Running {
                     broker.forwarding.on_closed(connection);
                 }
             }
-            Input::Unreachable { peer } => self.on_unreachable(ctx, peer),
             Input::Disk { op, file, result } => self.on_disk(ctx, op, file, &result)?,
             Input::Wake => self.on_wake(ctx)?,
             Input::Stop => self.begin_shutdown(ctx, identity),
         }
+        self.notice_timeouts(ctx);
         self.follow_up(ctx)?;
         while self.read_on(ctx, identity) {
             self.follow_up(ctx)?;
         }
+        self.notice_timeouts(ctx);
         self.continue_shutdown(ctx)
     }
 
@@ -312,40 +328,72 @@ impl Running {
         self.broker.is_some() && !self.quorum.is_leader() && !from_cluster
     }
 
-    fn on_response(&mut self, ctx: &mut Context<'_>, from: NodeId, id: RequestId, response: Response) {
-        if self.quorum.on_response(ctx, from, id, &response) {
+    fn on_response(
+        &mut self,
+        ctx: &mut Context<'_>,
+        channel: Channel,
+        from: NodeId,
+        id: RequestId,
+        response: Response,
+    ) {
+        if channel == Channel::Raft {
+            self.quorum.on_response(ctx, from, id, &response);
             return;
         }
         let Some(broker) = &mut self.broker else {
             return;
         };
-        let Some(response) = broker.forwarding.on_response(ctx, id, response) else {
-            return;
-        };
-        if let Response::BrokerRegistration(_) | Response::BrokerHeartbeat(_) = response {
-            broker.lifecycle.on_response(ctx, id, &response);
-            if let Some(broker_epoch) = broker.lifecycle.broker_epoch() {
-                broker.replicas.set_registration(broker_epoch);
+        match channel {
+            Channel::Heartbeat => {
+                broker.lifecycle.on_response(ctx, id, &response);
+                if let Some(broker_epoch) = broker.lifecycle.broker_epoch() {
+                    broker.replicas.set_registration(broker_epoch);
+                }
             }
-        } else if let Response::AllocateProducerIds(body) = &response {
-            broker.producer_ids.on_response(ctx, id, body);
-        } else if let Response::CreateTopics(_) = &response {
-            broker.offsets_topic.on_response(id);
-        } else {
-            broker.replicas.on_response(ctx, from, id, response);
+            Channel::Fetcher | Channel::AlterPartition => {
+                broker.replicas.on_response(ctx, from, id, response);
+            }
+            Channel::Forwarding => {
+                let Some(response) = broker.forwarding.on_response(ctx, id, response) else {
+                    return;
+                };
+                if let Response::AllocateProducerIds(body) = &response {
+                    broker.producer_ids.on_response(ctx, id, body);
+                } else {
+                    broker.offsets_topic.on_response(id);
+                }
+            }
+            Channel::Raft | Channel::Client => {}
         }
     }
 
-    fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
-        self.quorum.on_unreachable(ctx, peer);
+    /// A request that has waited for too long took a shared connection with it, and whatever else waits for answers over it.
+    fn notice_timeouts(&mut self, ctx: &mut Context<'_>) {
+        while let Some((peer, channel)) = ctx.out.next_timed_out() {
+            self.on_disconnected(ctx, channel, peer);
+        }
+    }
+
+    /// A connection to `peer` is gone.
+    fn on_disconnected(&mut self, ctx: &mut Context<'_>, channel: Channel, peer: NodeId) {
+        if channel == Channel::Raft {
+            self.quorum.on_disconnected(ctx, peer);
+            return;
+        }
         let Some(broker) = &mut self.broker else {
             return;
         };
-        broker.replicas.on_unreachable(ctx, peer);
-        broker.lifecycle.on_unreachable(ctx, peer);
-        broker.producer_ids.on_unreachable(ctx, peer);
-        broker.offsets_topic.on_unreachable(peer);
-        broker.forwarding.on_unreachable(ctx, peer);
+        match channel {
+            Channel::Heartbeat => broker.lifecycle.on_disconnected(ctx, peer),
+            Channel::Fetcher => broker.replicas.on_fetcher_disconnected(ctx, peer),
+            Channel::AlterPartition => broker.replicas.on_alter_disconnected(ctx, peer),
+            Channel::Forwarding => {
+                broker.producer_ids.on_disconnected(ctx, peer);
+                broker.offsets_topic.on_disconnected(peer);
+                broker.forwarding.on_disconnected(ctx, peer);
+            }
+            Channel::Raft | Channel::Client => {}
+        }
     }
 
     fn on_disk(

@@ -1,8 +1,8 @@
 //! One produce request of a connection at a time: while it waits for its replicas, what comes behind it on that connection
 //! is not read (Kafka's `SocketServer` mutes the channel of a request in progress, which keeps answers in order).
 //!
-//! Fetches that wait mute nothing here: a consumer asks its coordinator over another connection than its leaders, but the
-//! host joins those when they are the same broker.
+//! Fetches that wait mute nothing here: Kafka's consumer asks its coordinator over another connection than its leaders, while
+//! the clients here have one for both when they are the same broker.
 
 use alloc::collections::{BTreeMap, VecDeque};
 

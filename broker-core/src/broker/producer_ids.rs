@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::machine::{Context, Instant, ReplyTo, RequestId};
+use crate::machine::{Channel, Context, Instant, ReplyTo, RequestId};
 use crate::protocol::{AllocateProducerIdsRequest, AllocateProducerIdsResponse, ErrorCode, InitProducerIdResponse};
 use crate::types::{BrokerEpoch, NodeId, ProducerEpoch, ProducerId};
 
@@ -52,7 +52,10 @@ impl ProducerIds {
 
     /// Asks for a block if somebody waits for one.
     pub fn drive(&mut self, ctx: &mut Context<'_>, controller: Option<NodeId>, broker_epoch: Option<BrokerEpoch>) {
-        self.in_flight.take_if(|(_, _, give_up_at)| *give_up_at <= ctx.now);
+        if let Some((_, late, _)) = self.in_flight.take_if(|(_, _, give_up_at)| *give_up_at <= ctx.now) {
+            ctx.out.time_out(Channel::Forwarding, late);
+            self.retry_at = Some(ctx.now + RETRY);
+        }
         self.retry_at.take_if(|at| *at <= ctx.now);
         let (Some(controller), Some(broker_epoch)) = (controller, broker_epoch) else {
             return;
@@ -64,7 +67,7 @@ impl ProducerIds {
             broker: self.broker,
             broker_epoch,
         };
-        let id = ctx.out.request(controller, request.into());
+        let id = ctx.out.request(Channel::Forwarding, controller, request.into());
         self.in_flight = Some((id, controller, ctx.now + REQUEST_TIMEOUT));
     }
 
@@ -81,7 +84,7 @@ impl ProducerIds {
         }
     }
 
-    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+    pub fn on_disconnected(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
         if self.in_flight.take_if(|(_, to, _)| *to == peer).is_some() {
             self.retry_at = Some(ctx.now + RETRY);
         }

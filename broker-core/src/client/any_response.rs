@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::producer::ProducerRecord;
 use super::{Consumer, Producer};
 use crate::config::{AutoOffsetReset, ConsumerConfig, GroupProtocol, ProducerConfig};
-use crate::machine::{ConnectionId, Input, Instant, Machine, Output, ReplyTo, RequestId};
+use crate::machine::{CloseReason, ConnectionId, Input, Instant, Machine, Output, ReplyTo, RequestId};
 use crate::protocol::Request;
 use crate::protocol::arbitrary::Arbitrary;
 use crate::random::Random;
@@ -23,7 +23,7 @@ const START: u64 = 1_000_000_000_000;
 struct Client<M> {
     machine: M,
     now: Instant,
-    asked: Vec<(NodeId, RequestId, Request)>,
+    asked: Vec<(ConnectionId, RequestId, Request)>,
 }
 
 impl<M: Machine> Client<M> {
@@ -38,10 +38,17 @@ impl<M: Machine> Client<M> {
     fn handle(&mut self, input: Input) {
         self.machine.handle(self.now, input);
         while let Some(output) = self.machine.poll() {
-            if let Output::Request { to, id, body } = output {
-                self.asked.push((to, id, body));
+            if let Output::Request { connection, id, body } = output {
+                self.asked.push((connection, id, body));
             }
         }
+    }
+
+    /// A connection that a request went over, perhaps long ago, or one that there never was.
+    fn any_connection(&self, random: &mut Random) -> ConnectionId {
+        let back = random.below(6) as usize;
+        let over = self.asked.iter().rev().nth(back).map(|(over, ..)| *over);
+        over.unwrap_or(ConnectionId::Outbound(1_000))
     }
 
     /// One thing that a host may do.
@@ -51,23 +58,27 @@ impl<M: Machine> Client<M> {
             // The answer to a request, mostly the latest; some are answered twice.
             0..=5 if !self.asked.is_empty() => {
                 let back = random.below(4).min(random.below(4)) as usize;
-                let (to, id, request) = self.asked[latest.saturating_sub(back)].clone();
+                let (over, id, request) = self.asked[latest.saturating_sub(back)].clone();
                 let about = match random.chance(0.05) {
                     true => Arbitrary(random).request(false),
                     false => request,
                 };
                 let body = Arbitrary(random).response(&about);
-                let from = if random.chance(0.05) { NodeId(2) } else { to };
-                self.handle(Input::Response { from, id, body });
+                let connection = match random.chance(0.05) {
+                    true => self.any_connection(random),
+                    false => over,
+                };
+                self.handle(Input::Response { connection, id, body });
             }
             6 => {
-                let peer = NodeId(random.below(4) as u32);
-                self.handle(Input::Unreachable { peer });
+                let connection = self.any_connection(random);
+                let reason = CloseReason::Lost;
+                self.handle(Input::Closed { connection, reason });
             }
             7 => {
                 let reply_to = ReplyTo {
                     node: NodeId(1),
-                    connection: ConnectionId(1),
+                    connection: ConnectionId::Inbound(1),
                     id: RequestId(1),
                 };
                 let body = Arbitrary(random).request(true);

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::machine::{Context, Instant, RequestId};
+use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{ErrorCode, Request, Response};
 use crate::random::Random;
 use crate::types::NodeId;
@@ -34,9 +34,10 @@ impl Backoff {
 
 /// All connections of one client. `K` is what the client remembers of an unanswered request.
 ///
-/// A connection is made by its first request. It is lost when the host says so or when a request has waited for too long
-/// (`request.timeout.ms`, unless the request has a time of its own); every request on it is lost with it, and none is
-/// sent until the back-off has passed.
+/// A connection is made by its first request. It is lost when the host says so, and it is closed when a request has waited
+/// for too long (`request.timeout.ms`, unless the request has a time of its own); every request on it is lost with it, and
+/// none is sent until the back-off has passed. What was sent over it may still arrive, even after its repetition over the
+/// next connection.
 pub(super) struct Network<K> {
     request_timeout: Duration,
     reconnect: Backoff,
@@ -89,7 +90,7 @@ impl<K> Network<K> {
 
     /// Sends a request that may wait for its answer for `timeout`.
     pub fn request_within(&mut self, cx: &mut Context<'_>, timeout: Duration, to: NodeId, body: Request, what: K) {
-        let id = cx.out.request(to, body);
+        let id = cx.out.request(Channel::Client, to, body);
         let expires = cx.now + timeout;
         self.is_uneven |= timeout != self.request_timeout;
         self.connection(to).in_flight.push_back(InFlight { id, expires, what });
@@ -117,6 +118,7 @@ impl<K> Network<K> {
             .iter()
             .find(|(_, c)| overdue(c))
             .map(|(peer, _)| *peer)?;
+        cx.out.disconnect(Channel::Client, peer);
         Some(self.lose(cx, peer, ErrorCode::RequestTimedOut))
     }
 

@@ -135,7 +135,7 @@ impl Bench {
         let id = self.asked;
         let to = ReplyTo {
             node: NodeId(9),
-            connection: ConnectionId(1),
+            connection: ConnectionId::Inbound(1),
             id: RequestId(id),
         };
         self.act(|groups, ctx, topics| groups.on_request(ctx, topics, to, request));

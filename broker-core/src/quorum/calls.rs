@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Quorum;
 use super::role::Role;
-use crate::machine::{Context, Instant, RequestId};
+use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::types::{NodeId, Offset};
 
 /// A voter to whom this node sends at most one request at a time.
@@ -52,7 +52,7 @@ impl Quorum {
                 Call::BeginQuorumEpoch => self.begin_quorum_epoch_request().into(),
                 Call::EndQuorumEpoch => self.end_quorum_epoch_request().into(),
             };
-            let id = ctx.out.request(to, body);
+            let id = ctx.out.request(Channel::Raft, to, body);
             let peer = self.peers.get_mut(&to).expect("calls go to peers");
             peer.in_flight = Some(InFlight {
                 id,

@@ -7,7 +7,7 @@ use super::leader_change::leader_change;
 use super::role::{Ballot, Follower, Role, is_allowed};
 use super::stored::ElectionState;
 use super::{Quorum, QuorumFact};
-use crate::machine::{Context, Instant};
+use crate::machine::{Channel, Context, Instant};
 use crate::trace::{Event, QuorumRole};
 use crate::types::{LeaderEpoch, NodeId, Offset};
 
@@ -34,8 +34,9 @@ impl Quorum {
 
     /// What is due by time: requests without an answer, and the end of the role.
     pub(super) fn expire(&mut self, ctx: &mut Context<'_>) {
-        for peer in self.peers.values_mut() {
+        for (id, peer) in &mut self.peers {
             if peer.in_flight.is_some_and(|request| request.timeout <= ctx.now) {
+                ctx.out.disconnect(Channel::Raft, *id);
                 peer.in_flight = None;
                 peer.ready_at = ctx.now + self.timing.retry_backoff;
             }

@@ -286,8 +286,8 @@ impl Quorum {
         true
     }
 
-    /// No request sent to `peer` will be answered.
-    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
+    /// The connection to `peer` is gone: no request sent to it will be answered.
+    pub fn on_disconnected(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
         if self.peers.get(&peer).is_some_and(|peer| peer.in_flight.is_some()) {
             self.request_failed(ctx.now, peer);
             self.drive(ctx);

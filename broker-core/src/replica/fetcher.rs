@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::config::millis;
-use crate::machine::{Context, Instant, RequestId};
+use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{
     ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchingReplica, IsolationLevel,
 };
@@ -106,7 +106,7 @@ impl Replicas {
             };
             fetcher.retry_at = None;
             fetcher.in_flight = Some(InFlight {
-                id: ctx.out.request(*leader, request.into()),
+                id: ctx.out.request(Channel::Fetcher, *leader, request.into()),
                 give_up_at: ctx.now + millis(self.config.replica_socket_timeout_ms),
                 asked,
             });
@@ -199,8 +199,11 @@ impl Replicas {
     }
 
     pub(super) fn fetchers_on_wake(&mut self, ctx: &mut Context<'_>) {
-        for fetcher in self.fetchers.values_mut() {
-            fetcher.in_flight.take_if(|in_flight| in_flight.give_up_at <= ctx.now);
+        for (leader, fetcher) in &mut self.fetchers {
+            let late = fetcher.in_flight.take_if(|in_flight| in_flight.give_up_at <= ctx.now);
+            if late.is_some() {
+                ctx.out.disconnect(Channel::Fetcher, *leader);
+            }
             fetcher.retry_at.take_if(|at| *at <= ctx.now);
         }
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::millis;
-use crate::machine::{Context, Instant, RequestId};
+use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{AlterPartition, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, ErrorCode};
 use crate::replica::Replicas;
 use crate::types::{LeaderEpoch, NodeId, TopicPartition};
@@ -109,7 +109,7 @@ impl Replicas {
         };
         self.alter.retry_at = None;
         self.alter.in_flight = Some(InFlight {
-            id: ctx.out.request(controller, request.into()),
+            id: ctx.out.request(Channel::AlterPartition, controller, request.into()),
             give_up_at: ctx.now + millis(self.config.controller_socket_timeout_ms),
             sent,
         });
@@ -194,6 +194,9 @@ impl Replicas {
             .as_ref()
             .is_some_and(|in_flight| in_flight.give_up_at <= ctx.now);
         if is_late {
+            if let Some(controller) = self.alter.controller {
+                ctx.out.disconnect(Channel::AlterPartition, controller);
+            }
             self.send_again(ctx, Duration::ZERO);
         }
         self.alter.retry_at.take_if(|at| *at <= ctx.now);

@@ -226,10 +226,15 @@ impl Replicas {
         mine
     }
 
-    /// No request sent to `peer` will be answered.
-    pub fn on_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
-        self.leader_unreachable(ctx, peer);
-        self.controller_unreachable(ctx, peer);
+    /// The connection for fetches from `leader` is gone.
+    pub fn on_fetcher_disconnected(&mut self, ctx: &mut Context<'_>, leader: NodeId) {
+        self.leader_unreachable(ctx, leader);
+        self.settle(ctx);
+    }
+
+    /// The connection for proposals to `controller` is gone.
+    pub fn on_alter_disconnected(&mut self, ctx: &mut Context<'_>, controller: NodeId) {
+        self.controller_unreachable(ctx, controller);
         self.settle(ctx);
     }
 

@@ -283,6 +283,11 @@ fn fail(append: &mut ParkedAppend, error: ErrorCode) {
 
 fn respond(ctx: &mut Context<'_>, parked: ParkedProduce) {
     if parked.acks == Acks::None {
+        // Nobody reads an answer. The end of the connection says that something is wrong, and the client asks for metadata
+        // (Kafka `KafkaApis.handleProduceRequest`).
+        if parked.partitions.iter().any(|append| !append.response.error.is_ok()) {
+            ctx.out.hang_up(parked.reply_to.connection);
+        }
         return;
     }
     let partitions = parked.partitions.into_iter().map(|append| append.response).collect();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::NEVER;
-use crate::machine::{Outbox, Output, ReplyTo};
+use crate::machine::{Outbox, Output, Peers, ReplyTo};
 use crate::protocol::record_batch::{CONTROL, HEADER_SIZE, TRANSACTIONAL};
 use crate::protocol::{
     Acks, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, BatchBuilder, FetchPartitionResponse,
@@ -38,6 +38,7 @@ struct Trio {
     /// Error and base offset of every answer to the client, by the request's number.
     answers: BTreeMap<u64, (ErrorCode, Option<i64>)>,
     requests: u64,
+    peers: BTreeMap<NodeId, Peers>,
 }
 
 impl Trio {
@@ -67,6 +68,7 @@ impl Trio {
             proposals: Vec::new(),
             answers: BTreeMap::new(),
             requests: 0,
+            peers: BTreeMap::new(),
         };
         for id in [1, 2, 3] {
             trio.with(id, |replicas, ctx| {
@@ -140,7 +142,7 @@ impl Trio {
         let number = self.requests;
         let reply_to = ReplyTo {
             node: CLIENT,
-            connection: ConnectionId(1),
+            connection: ConnectionId::Inbound(1),
             id: RequestId(number),
         };
         let request = ProduceRequest {
@@ -191,19 +193,27 @@ impl Trio {
     }
 
     fn deliver(&mut self, from: NodeId, output: Output) {
+        let Some(output) = self.peers.entry(from).or_default().follow(output) else {
+            return;
+        };
         match output {
-            Output::Request { to, id, body } if !self.cut.contains(&(from.0, to.0)) => match body {
-                Request::Fetch(body) => {
-                    let reply_to = ReplyTo {
-                        node: from,
-                        connection: ConnectionId(u64::from(from.0)),
-                        id,
-                    };
-                    self.with(to.0, |replicas, ctx| replicas.on_fetch(ctx, reply_to, body));
+            Output::Request { connection, id, body }
+                if !self.cut.contains(&(from.0, self.peers[&from].of(connection).0)) =>
+            {
+                match body {
+                    Request::Fetch(body) => {
+                        let reply_to = ReplyTo {
+                            node: from,
+                            connection: ConnectionId::Inbound(u64::from(from.0)),
+                            id,
+                        };
+                        let to = self.peers[&from].of(connection);
+                        self.with(to.0, |replicas, ctx| replicas.on_fetch(ctx, reply_to, body));
+                    }
+                    Request::AlterPartition(body) => self.proposals.push((from, id, body)),
+                    other => panic!("{other:?}"),
                 }
-                Request::AlterPartition(body) => self.proposals.push((from, id, body)),
-                other => panic!("{other:?}"),
-            },
+            }
             Output::Response { to, body } if to.node == CLIENT => {
                 let Response::Produce(body) = body else {
                     panic!("{body:?}");
@@ -224,7 +234,7 @@ impl Trio {
                 });
             }
             Output::Halt { reason } => panic!("{reason:?}"),
-            Output::Request { .. } | Output::Response { .. } | Output::Disk { .. } | Output::Trace(_) => {}
+            _ => {}
         }
     }
 
@@ -562,7 +572,7 @@ fn a_pause_that_ends_while_the_leader_is_unreachable_wakes_nobody() {
     answer_fetch(&mut trio, None);
     answer_fetch(&mut trio, Some(TP));
     trio.now = trio.now + Duration::from_millis(500);
-    trio.with(2, |replicas, ctx| replicas.on_unreachable(ctx, NodeId(1)));
+    trio.with(2, |replicas, ctx| replicas.on_fetcher_disconnected(ctx, NodeId(1)));
     trio.now = trio.now + Duration::from_millis(700);
     trio.with(2, |replicas, ctx| replicas.on_wake(ctx));
     let retry = trio.now + Duration::from_millis(300);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use broker_core::machine::{Input, Instant, Machine, Outbox, Output, RequestId};
+use broker_core::machine::{Channel, Input, Instant, Machine, Outbox, Output, RequestId};
 use broker_core::protocol::{CreatePartitionsRequest, CreateTopicsRequest, ErrorCode, NewTopic, Request, Response};
 use broker_core::types::{NodeId, TopicName};
 
@@ -20,7 +20,7 @@ pub(crate) struct Admin {
     brokers: Vec<NodeId>,
     /// Which broker is asked next.
     turn: usize,
-    asked: Option<RequestId>,
+    asked: Option<(RequestId, NodeId)>,
     /// When to ask (again).
     deadline: Option<Instant>,
     out: Outbox,
@@ -66,7 +66,7 @@ impl Admin {
         };
         let broker = self.brokers[self.turn % self.brokers.len()];
         self.turn += 1;
-        self.asked = Some(self.out.request(broker, body));
+        self.asked = Some((self.out.request(Channel::Client, broker, body), broker));
         self.deadline = Some(now + TIMEOUT);
     }
 
@@ -88,7 +88,7 @@ impl Machine for Admin {
                 id,
                 body: Response::CreateTopics(body),
                 ..
-            } if self.asked == Some(id) => {
+            } if self.asked.is_some_and(|(asked, _)| asked == id) => {
                 for (name, error, _) in body.topics {
                     if error.is_ok() || error == ErrorCode::TopicAlreadyExists {
                         self.missing.retain(|topic| topic.name != name);
@@ -100,14 +100,19 @@ impl Machine for Admin {
                 id,
                 body: Response::CreatePartitions(body),
                 ..
-            } if self.asked == Some(id) => {
+            } if self.asked.is_some_and(|(asked, _)| asked == id) => {
                 // INVALID_PARTITIONS: an earlier attempt whose answer was lost has done it.
                 if body.error.is_ok() || body.error == ErrorCode::InvalidPartitions {
                     self.growing.pop_front();
                 }
                 self.pause(now);
             }
-            Input::Unreachable { .. } if self.asked.is_some() => self.pause(now),
+            Input::Closed { connection, .. } => {
+                let lost = self.out.closed(connection);
+                if lost.is_some_and(|(peer, _)| self.asked.is_some_and(|(_, asked)| asked == peer)) {
+                    self.pause(now);
+                }
+            }
             _ => {}
         }
     }
@@ -123,6 +128,7 @@ impl Machine for Admin {
 
 #[cfg(test)]
 mod tests {
+    use broker_core::machine::{CloseReason, ConnectionId};
     use broker_core::protocol::{CreateTopicsResponse, Request};
     use broker_core::types::TopicId;
 
@@ -139,13 +145,22 @@ mod tests {
         }
     }
 
-    fn asked(admin: &mut Admin) -> (NodeId, RequestId, Vec<String>) {
-        match admin.poll() {
+    /// To whom a request went, over which connection, its id, and the topics that it asks for.
+    fn asked(admin: &mut Admin) -> (NodeId, ConnectionId, RequestId, Vec<String>) {
+        let mut output = admin.poll();
+        if let Some(Output::Open { .. }) = output {
+            output = admin.poll();
+        }
+        match output {
             Some(Output::Request {
-                to,
+                connection,
                 id,
                 body: Request::CreateTopics(body),
-            }) => (to, id, body.topics.iter().map(|topic| topic.name.to_string()).collect()),
+            }) => {
+                let (to, _) = admin.out.peer(connection).expect("it is open");
+                let topics = body.topics.iter().map(|topic| topic.name.to_string());
+                (to, connection, id, topics.collect())
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -155,7 +170,7 @@ mod tests {
         let mut admin = Admin::new(vec![topic("a"), topic("b")], vec![NodeId(1), NodeId(2)]);
         assert!(admin.deadline() <= Some(START));
         admin.handle(START, Input::Wake);
-        let (to, id, topics) = asked(&mut admin);
+        let (to, connection, id, topics) = asked(&mut admin);
         assert_eq!((to, topics), (NodeId(1), vec!["a".to_owned(), "b".to_owned()]));
         let answers = [
             ("a".into(), ErrorCode::None, Some(TopicId(100))),
@@ -165,22 +180,22 @@ mod tests {
             topics: answers.to_vec(),
         }
         .into();
-        let from = to;
-        admin.handle(START, Input::Response { from, id, body });
+        admin.handle(START, Input::Response { connection, id, body });
         assert_eq!(admin.deadline(), Some(START + BACKOFF));
 
         admin.handle(START + BACKOFF, Input::Wake);
-        let (to, _, topics) = asked(&mut admin);
+        let (to, connection, _, topics) = asked(&mut admin);
         assert_eq!((to, topics), (NodeId(2), vec!["b".to_owned()]));
-        admin.handle(START + BACKOFF, Input::Unreachable { peer: to });
+        let reason = CloseReason::Refused;
+        admin.handle(START + BACKOFF, Input::Closed { connection, reason });
         admin.handle(START + BACKOFF * 2, Input::Wake);
-        let (to, id, _) = asked(&mut admin);
+        let (_, connection, id, _) = asked(&mut admin);
         let answers = [("b".into(), ErrorCode::TopicAlreadyExists, None)];
         let body = CreateTopicsResponse {
             topics: answers.to_vec(),
         }
         .into();
-        admin.handle(START + BACKOFF * 2, Input::Response { from: to, id, body });
+        admin.handle(START + BACKOFF * 2, Input::Response { connection, id, body });
         assert!(admin.is_done());
         assert_eq!(admin.deadline(), None);
     }

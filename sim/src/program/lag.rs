@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use broker_core::machine::{Input, Instant, Machine, Outbox, Output, RequestId};
+use broker_core::machine::{Channel, Input, Instant, Machine, Outbox, Output, RequestId};
 use broker_core::protocol::{
     FindCoordinatorRequest, IsolationLevel, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, OffsetSpec,
     Request, Response,
@@ -93,7 +93,7 @@ impl LagProbe {
     }
 
     fn ask(&mut self, broker: NodeId, body: Request) {
-        self.asked.push(self.out.request(broker, body));
+        self.asked.push(self.out.request(Channel::Client, broker, body));
     }
 
     /// Who leads, and who coordinates?
@@ -194,14 +194,19 @@ impl LagProbe {
 impl Machine for LagProbe {
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Response { from, id, body } => {
+            Input::Response { connection, id, body } => {
                 let place = self.asked.iter().position(|asked| *asked == id);
-                if let Some(place) = place {
+                if let (Some(place), Some((from, _))) = (place, self.out.peer(connection)) {
                     self.asked.remove(place);
                     self.answered(now, from, body);
                 }
             }
-            Input::Unreachable { .. } if !self.asked.is_empty() => self.give_up(now),
+            Input::Closed { connection, .. } => {
+                let was_open = self.out.closed(connection).is_some();
+                if was_open && !self.asked.is_empty() {
+                    self.give_up(now);
+                }
+            }
             Input::Wake => self.begin(now),
             _ => {}
         }
@@ -218,6 +223,7 @@ impl Machine for LagProbe {
 
 #[cfg(test)]
 mod tests {
+    use broker_core::machine::{CloseReason, ConnectionId};
     use broker_core::protocol::{
         ErrorCode, FindCoordinatorResponse, ListOffsetsPartitionResponse, ListOffsetsResponse, MetadataPartition,
         MetadataResponse, MetadataTopic, OffsetAndMetadata, OffsetFetchResponse,
@@ -232,7 +238,10 @@ mod tests {
     /// Answers every request of a look: two partitions with ends 500 and 30; 100 is committed in the first.
     fn answer(probe: &mut LagProbe, now: Instant, coordinator: Option<NodeId>) -> u32 {
         let mut asked = 0;
-        while let Some(Output::Request { to, id, body }) = probe.poll() {
+        while let Some(output) = probe.poll() {
+            let Output::Request { connection, id, body } = output else {
+                continue;
+            };
             asked += 1;
             let partition = |index| TopicPartition::new(TOPIC, index);
             let body: Response = match body {
@@ -282,8 +291,7 @@ mod tests {
                 }
                 other => panic!("{other:?}"),
             };
-            let from = to;
-            probe.handle(now, Input::Response { from, id, body });
+            probe.handle(now, Input::Response { connection, id, body });
         }
         asked
     }
@@ -314,8 +322,8 @@ mod tests {
             Some(START + INTERVAL + TIMEOUT),
             "and after silence once more"
         );
-        let peer = NodeId(1);
-        probe.handle(START + INTERVAL, Input::Unreachable { peer });
+        let (connection, reason) = (ConnectionId::Outbound(1), CloseReason::Lost);
+        probe.handle(START + INTERVAL, Input::Closed { connection, reason });
         assert_eq!(probe.deadline(), Some(START + INTERVAL * 2));
     }
 }

@@ -1,15 +1,15 @@
 //! What machines say to each other, and what disks answer.
 
 use broker_core::disk::{DiskReply, FileName};
-use broker_core::machine::{HaltReason, Input};
+use broker_core::machine::{CloseReason, ConnectionId, HaltReason, Input};
 use broker_core::protocol::{ErrorCode, Request, Response};
-use broker_core::types::{Offset, TopicPartition};
+use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::{Words, epoch_of, listed, span};
 
 impl Words<'_> {
-    /// What reaches a machine.
-    pub fn input(&self, input: &Input) -> String {
+    /// What reaches the machine of node `at`.
+    pub fn input(&self, at: NodeId, input: &Input) -> String {
         match input {
             Input::Request { reply_to, body } => {
                 format!(
@@ -19,16 +19,23 @@ impl Words<'_> {
                     self.request(body)
                 )
             }
-            Input::Response { from, id, body } => {
+            Input::Response { connection, id, body } => {
                 format!(
                     "got the answer of {} to request {}: {}",
-                    self.0.node(*from),
+                    self.peer(at, *connection),
                     id.0,
                     self.response(body)
                 )
             }
-            Input::Closed { connection } => format!("learnt that connection {} is gone", connection.0),
-            Input::Unreachable { peer } => format!("cannot reach {}", self.0.node(*peer)),
+            Input::Closed { connection, reason } => {
+                let peer = self.peer(at, *connection);
+                match (connection, reason) {
+                    (ConnectionId::Inbound(_), _) => format!("the connection from {peer} is gone"),
+                    (_, CloseReason::Peer) => format!("{peer} closed the connection"),
+                    (_, CloseReason::Refused) => format!("{peer} refuses the connection"),
+                    (_, CloseReason::Lost) => format!("the connection to {peer} is lost"),
+                }
+            }
             Input::Disk { op, file, result } => {
                 let file = file.map_or(String::new(), |file| format!(" on {}", self.file(&file)));
                 let result = match result {
@@ -42,6 +49,12 @@ impl Words<'_> {
             Input::Wake => "woke up".to_owned(),
             Input::Stop => "was asked to stop in good order".to_owned(),
         }
+    }
+
+    /// Who is at the other end of a connection.
+    fn peer(&self, at: NodeId, connection: ConnectionId) -> String {
+        let peer = self.0.peer(at, connection).map(|peer| self.0.node(peer));
+        peer.unwrap_or_else(|| "somebody".to_owned())
     }
 
     /// A file of a node: `orders/0/00000000000000000000.log`.
@@ -200,7 +213,7 @@ mod tests {
                 result: Ok(DiskReply::Done),
             };
             assert_eq!(
-                Words(&OneTopic).input(&read),
+                Words(&OneTopic).input(NodeId(1), &read),
                 format!("disk operation 5 on {name} is done")
             );
         }

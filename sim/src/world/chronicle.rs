@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use broker_core::digest::DigestHasher;
-use broker_core::machine::Input;
+use broker_core::machine::{ConnectionId, Input};
 use broker_core::trace::Event;
 use broker_core::types::{MemberId, NodeId, TopicId, TopicName};
 
@@ -71,7 +71,7 @@ impl<O: Observer> World<'_, O> {
 
     /// States an input that is about to be handled.
     pub(super) fn say_input(&self, node: NodeId, input: &Input) {
-        say!(self, trace, node, "{}", Words(self).input(input));
+        say!(self, trace, node, "{}", Words(self).input(node, input));
     }
 
     /// Why a machine halts.
@@ -139,6 +139,10 @@ impl<O: Observer> Names for World<'_, O> {
 
     fn member(&self, member: &MemberId) -> Option<NodeId> {
         self.cluster.member(member)
+    }
+
+    fn peer(&self, node: NodeId, connection: ConnectionId) -> Option<NodeId> {
+        Some(self.peer_of(self.place(node), connection))
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) enum Happening {
     /// A disk operation is done.
     Disk(Box<DiskDone>),
     /// The ends of a broken connection learn of it.
-    Told(Connection),
+    Closed(Connection),
     /// A program has slept enough.
     Ring(SleeperId),
     /// A fault of the plan begins.
@@ -236,7 +236,7 @@ impl<'a, O: Observer> World<'a, O> {
             Happening::Call { node, incarnation } => self.call(node, incarnation),
             Happening::Alarm { node, incarnation } => self.alarm(node, incarnation),
             Happening::Disk(done) => self.disk_done(*done),
-            Happening::Told(connection) => self.tell(connection),
+            Happening::Closed(connection) => self.notify(connection),
             Happening::Ring(sleeper) => self.ring(sleeper),
             Happening::Begin(fault) => self.begin_fault(fault),
             Happening::End(fault) => self.time_is_up(fault),

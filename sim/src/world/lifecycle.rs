@@ -166,14 +166,8 @@ impl<O: Observer> World<'_, O> {
                 true => (super::network::Direction::ToServer, server),
                 false => (super::network::Direction::ToClient, client),
             };
-            if state == State::PowerOff || self.network.is_cut(index, peer) {
-                self.break_silently(connection);
-                continue;
-            }
-            // The kernel closes the connection behind the last bytes that were sent.
-            let arrival = self.now + self.network.latency(index, peer);
-            let arrival = self.network.in_order(connection, direction, arrival);
-            self.break_connection(connection, arrival);
+            let silently = state == State::PowerOff || self.network.is_cut(index, peer);
+            self.finish_connection(connection, direction, silently);
         }
     }
 

@@ -4,14 +4,14 @@
 //! and carries requests one way and responses the other; in each direction messages keep their order. A message that
 //! is lost breaks its connection: nothing passes it any more, and both ends learn of it later, as with TCP.
 
-use broker_core::machine::RequestId;
+use broker_core::machine::{CloseReason, ConnectionId, RequestId};
 use broker_core::protocol::{ApiKey, Request, Response};
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 
 use crate::scenario;
 
-/// Names a connection; also its [`broker_core::machine::ConnectionId`].
+/// Names a connection among all of a trial; also its number at the server.
 pub(super) type Connection = u32;
 
 /// No process yet.
@@ -75,9 +75,9 @@ pub(super) enum Direction {
 pub(super) enum Condition {
     /// Messages pass.
     Open,
-    /// Something was lost or an end died: what is sent now is lost, and the ends will be told.
+    /// Something was lost, an end died or closed it: what is sent now is lost, and the ends will be notified.
     Broken,
-    /// The ends were told.
+    /// The ends were notified.
     Closed,
 }
 
@@ -91,6 +91,12 @@ pub(super) struct ConnectionState {
     /// Which run of the server's process accepted it; [`NOBODY`] before the first message arrived.
     pub(super) server_incarnation: u32,
     pub(super) condition: Condition,
+    /// Why it is not open.
+    pub(super) reason: CloseReason,
+    /// Its number at the client.
+    pub(super) number: u64,
+    /// Whether an end has closed it, by the direction towards the other end: it is not notified, and hears nothing more.
+    pub(super) closed_by: [bool; 2],
     /// When the latest message of each direction arrives.
     last: [u64; 2],
     /// Whether a message of this direction was lost on the way, so that later ones cannot arrive.
@@ -125,8 +131,6 @@ struct Link {
     latency: Random,
     /// Draws of troubles come from a stream of their own, so that a trouble changes no latency.
     trouble: Random,
-    /// The connection that carries requests in this direction.
-    connection: Option<Connection>,
     /// How many cuts lie on it.
     cuts: u32,
     troubles: Vec<Trouble>,
@@ -235,7 +239,6 @@ impl Network {
             self.links.push(Link {
                 latency: Random::new(self.seed, &format!("link {from}-{to}")),
                 trouble: Random::new(self.seed, &format!("trouble {from}-{to}")),
-                connection: None,
                 cuts: 0,
                 troubles: Vec::new(),
             });
@@ -246,34 +249,30 @@ impl Network {
 
     // ---- connections
 
-    /// The connection for a request of this run of `client`, made if there is none.
-    pub(super) fn connect(&mut self, client: usize, incarnation: u32, server: usize) -> Connection {
-        if let Some(connection) = self.link(client, server).connection
-            && self.connections[connection as usize].client_incarnation == incarnation
-        {
-            return connection;
-        }
+    /// A new connection of this run of `client`, which calls it `number`.
+    pub(super) fn open(&mut self, client: (usize, u32), number: u64, server: usize) -> Connection {
         let connection = self.connections.len() as Connection;
         self.connections.push(ConnectionState {
-            client,
+            client: client.0,
             server,
-            client_incarnation: incarnation,
+            client_incarnation: client.1,
             server_incarnation: NOBODY,
             condition: Condition::Open,
+            reason: CloseReason::Lost,
+            number,
+            closed_by: [false; 2],
             last: [0; 2],
             hole: [false; 2],
             held: [false; 2],
         });
-        self.link(client, server).connection = Some(connection);
         connection
     }
 
-    /// Later requests go over a new connection.
-    pub(super) fn retire(&mut self, connection: Connection) {
-        let ConnectionState { client, server, .. } = self.connections[connection as usize];
-        let link = self.link(client, server);
-        if link.connection == Some(connection) {
-            link.connection = None;
+    /// What the receiver of a direction calls a connection.
+    pub(super) fn name(&self, connection: Connection, receiver: Direction) -> ConnectionId {
+        match receiver {
+            Direction::ToServer => ConnectionId::Inbound(u64::from(connection)),
+            Direction::ToClient => ConnectionId::Outbound(self.connections[connection as usize].number),
         }
     }
 

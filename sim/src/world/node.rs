@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use broker_core::machine::{Input, Instant, Machine};
+
 use broker_core::types::NodeId;
 
 use super::clock::NodeClock;
 use super::disk::Disk;
+use super::network::Connection;
 use crate::program::station::ClientMachine;
 use crate::scenario::Hardware;
 
@@ -52,6 +54,8 @@ pub(super) struct Node {
     pub(super) power_cycle: u32,
 
     pub(super) alarms: Alarms,
+    /// The connections that this run of the process has opened, in the order of their numbers from 1.
+    pub(super) opened: Vec<Connection>,
 }
 
 /// What runs on a node.
@@ -116,6 +120,7 @@ impl Node {
             disk_slowness: Vec::new(),
             power_cycle: 0,
             alarms: Alarms::default(),
+            opened: Vec::new(),
         }
     }
 
@@ -145,6 +150,7 @@ impl Node {
         self.kept_still = 0;
         self.held_programs = 0;
         self.alarms = Alarms::default();
+        self.opened.clear();
     }
 
     /// A new run of its process begins.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker_core::config::BrokerConfig;
-use broker_core::machine::{Input, Instant, Machine, Outbox, Output};
+use broker_core::machine::{Channel, Input, Instant, Machine, Outbox, Output};
 use broker_core::protocol::{EndQuorumEpochRequest, EndQuorumEpochResponse, ErrorCode};
 use broker_core::trace::Event;
 use broker_core::types::{LeaderEpoch, NodeId};
@@ -107,7 +107,7 @@ impl Ping {
             epoch: LeaderEpoch(self.round),
             preferred_successors: Vec::new(),
         };
-        self.out.request(NodeId(2), body.into());
+        self.out.request(Channel::Raft, NodeId(2), body.into());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages on their way: departure, flight, arrival, and what becomes of connections.
 
-use broker_core::machine::{ConnectionId, Input, ReplyTo, RequestId};
+use broker_core::machine::{CloseReason, ConnectionId, Input, ReplyTo, RequestId};
 use broker_core::protocol::{Request, Response};
 use broker_core::types::NodeId;
 
@@ -32,15 +32,76 @@ impl<O: Observer> World<'_, O> {
 
     // ---- departure
 
-    pub(super) fn send_request(&mut self, from: usize, to: NodeId, id: RequestId, body: Request) {
+    /// A machine opens a connection. It stands with its first message.
+    pub(super) fn open_connection(&mut self, from: usize, connection: ConnectionId, to: NodeId) {
         let to = self.place(to);
-        let connection = self.network.connect(from, self.nodes[from].incarnation, to);
+        let node = &mut self.nodes[from];
+        let number = node.opened.len() as u64 + 1;
+        assert_eq!(
+            connection,
+            ConnectionId::Outbound(number),
+            "{} counts the connections that it opens",
+            node.name
+        );
+        let opened = self.network.open((from, node.incarnation), number, to);
+        node.opened.push(opened);
+    }
+
+    /// Which connection a machine means.
+    fn connection_of(&self, index: usize, connection: ConnectionId) -> Connection {
+        match connection {
+            ConnectionId::Inbound(number) => number as Connection,
+            ConnectionId::Outbound(number) => self.nodes[index].opened[number as usize - 1],
+        }
+    }
+
+    /// Who is at the other end of a node's connection.
+    pub(super) fn peer_of(&self, index: usize, connection: ConnectionId) -> NodeId {
+        let state = &self.network.connections[self.connection_of(index, connection) as usize];
+        let peer = match connection {
+            ConnectionId::Inbound(_) => state.client,
+            ConnectionId::Outbound(_) => state.server,
+        };
+        self.nodes[peer].id
+    }
+
+    pub(super) fn send_request(&mut self, from: usize, connection: ConnectionId, id: RequestId, body: Request) {
+        let connection = self.connection_of(from, connection);
         self.depart(connection, id, Body::Request(body));
+    }
+
+    /// A machine closes a connection: what is on its way arrives, and then the other end learns of it.
+    pub(super) fn close_connection(&mut self, index: usize, connection: ConnectionId) {
+        let towards = match connection {
+            ConnectionId::Inbound(_) => Direction::ToClient,
+            ConnectionId::Outbound(_) => Direction::ToServer,
+        };
+        let connection = self.connection_of(index, connection);
+        let (_, peer) = self.network.ends(connection, towards);
+        let state = &mut self.network.connections[connection as usize];
+        // A server has more to clear away than its answers, and hears of the end when the client does.
+        state.closed_by[towards as usize] = towards == Direction::ToServer;
+        if state.condition == Condition::Open {
+            self.finish_connection(connection, towards, self.network.is_cut(index, peer));
+        }
+    }
+
+    /// One end of an open connection closes it behind the last bytes that it sent; `silently` if it cannot tell the other.
+    pub(super) fn finish_connection(&mut self, connection: Connection, towards: Direction, silently: bool) {
+        if silently {
+            self.break_silently(connection);
+            return;
+        }
+        let (from, to) = self.network.ends(connection, towards);
+        let departs = self.nodes[from].busy_until.max(self.now);
+        let arrival = departs + self.network.latency(from, to);
+        let arrival = self.network.in_order(connection, towards, arrival);
+        self.break_connection(connection, arrival, CloseReason::Peer);
     }
 
     pub(super) fn send_response(&mut self, from: usize, to: ReplyTo, mut body: Response) {
         self.strikes.omit(from, &mut body);
-        let connection = to.connection.0 as Connection;
+        let connection = self.connection_of(from, to.connection);
         let state = &self.network.connections[connection as usize];
         assert!(
             state.server == from && self.nodes[state.client].id == to.node,
@@ -73,7 +134,6 @@ impl<O: Observer> World<'_, O> {
         if is_held || self.strikes.holds(from, to, &message.body) {
             if !is_held {
                 self.network.connections[connection as usize].held[direction as usize] = true;
-                self.network.retire(connection);
             }
             self.pin_receiver(connection, to);
             self.strikes.hold((from, to), message);
@@ -84,7 +144,7 @@ impl<O: Observer> World<'_, O> {
         }
         let harm = self.network.harm(from, to);
         if harm.lost {
-            self.break_connection(connection, self.now + RETRANSMISSIONS);
+            self.break_connection(connection, self.now + RETRANSMISSIONS, CloseReason::Lost);
             return;
         }
         let departs = message.departs;
@@ -126,7 +186,7 @@ impl<O: Observer> World<'_, O> {
         if self.nodes[to].state == State::Dead {
             if direction == Direction::ToServer {
                 let refusal = self.now + self.network.latency(to, from);
-                self.break_connection(connection, refusal);
+                self.break_connection(connection, refusal, CloseReason::Refused);
             }
             return;
         }
@@ -143,7 +203,9 @@ impl<O: Observer> World<'_, O> {
                 state.server_incarnation == receiver.incarnation
             }
             Direction::ToClient => {
-                state.client_incarnation == receiver.incarnation && state.condition != Condition::Closed
+                state.client_incarnation == receiver.incarnation
+                    && state.condition != Condition::Closed
+                    && !state.closed_by[Direction::ToServer as usize]
             }
         };
         if !is_expected {
@@ -157,17 +219,18 @@ impl<O: Observer> World<'_, O> {
         }
         let incarnation = receiver.incarnation;
         let cost = self.costs.cpu(message.size);
+        let name = self.network.name(connection, direction);
         let input = match message.body {
             Body::Request(body) => Input::Request {
                 reply_to: ReplyTo {
                     node: self.nodes[from].id,
-                    connection: ConnectionId(u64::from(connection)),
+                    connection: name,
                     id: message.id,
                 },
                 body,
             },
             Body::Response(body) => Input::Response {
-                from: self.nodes[from].id,
+                connection: name,
                 id: message.id,
                 body,
             },
@@ -187,12 +250,13 @@ impl<O: Observer> World<'_, O> {
 
     // ---- broken connections
 
-    /// Nothing passes the connection any more; its ends learn of it at `when`.
-    pub(super) fn break_connection(&mut self, connection: Connection, when: u64) {
+    /// Nothing more passes the connection; its ends learn of it at `when`.
+    pub(super) fn break_connection(&mut self, connection: Connection, when: u64, reason: CloseReason) {
         let state = &mut self.network.connections[connection as usize];
         if state.condition == Condition::Open {
             state.condition = Condition::Broken;
-            self.queue.push(when, Happening::Told(connection));
+            state.reason = reason;
+            self.queue.push(when, Happening::Closed(connection));
         }
     }
 
@@ -224,22 +288,25 @@ impl<O: Observer> World<'_, O> {
                 continue;
             }
             let reset = self.now + self.network.latency(server, client);
-            self.queue.push(reset, Happening::Told(connection));
+            self.queue.push(reset, Happening::Closed(connection));
         }
     }
 
-    /// The ends of a broken connection learn of it.
-    pub(super) fn tell(&mut self, connection: Connection) {
-        self.network.retire(connection);
+    /// The ends of a broken connection learn of it, but for one that has closed it.
+    pub(super) fn notify(&mut self, connection: Connection) {
         let state = &mut self.network.connections[connection as usize];
         state.condition = Condition::Closed;
-        let (client, server) = (state.client, state.server);
-        let (client_incarnation, server_incarnation) = (state.client_incarnation, state.server_incarnation);
-        let peer = self.nodes[server].id;
-        self.reach(client, client_incarnation, Input::Unreachable { peer }, 0);
-        let closed = Input::Closed {
-            connection: ConnectionId(u64::from(connection)),
-        };
-        self.reach(server, server_incarnation, closed, 0);
+        let reason = state.reason;
+        let ends = [
+            (Direction::ToClient, state.client, state.client_incarnation),
+            (Direction::ToServer, state.server, state.server_incarnation),
+        ];
+        let [to_server, to_client] = state.closed_by;
+        for ((end, node, incarnation), has_closed) in ends.into_iter().zip([to_server, to_client]) {
+            if !has_closed {
+                let connection = self.network.name(connection, end);
+                self.reach(node, incarnation, Input::Closed { connection, reason }, 0);
+            }
+        }
     }
 }

@@ -91,16 +91,17 @@ fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<()
                     cluster.requests += 1;
                     let reply_to = ReplyTo {
                         node: NodeId(from.min(3)),
-                        connection: ConnectionId(1_000),
+                        connection: ConnectionId::Inbound(1_000),
                         id: RequestId(1_000_000 + cluster.requests),
                     };
                     cluster.post(to, None, Input::Request { reply_to, body });
                 }
             }
             Act::Close { at, connection } => {
-                let connection = ConnectionId(connection);
-                cluster.post(at, None, Input::Closed { connection });
-                waiting.retain(|_, (to, over, _)| (*to, ConnectionId(*over)) != (at, connection));
+                let reason = CloseReason::Peer;
+                waiting.retain(|_, (to, over, _)| (*to, *over) != (at, connection));
+                let connection = ConnectionId::Inbound(connection);
+                cluster.post(at, None, Input::Closed { connection, reason });
             }
             Act::Pass(millis) => cluster.pass(Duration::from_millis(millis)),
         }

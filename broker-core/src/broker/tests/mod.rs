@@ -18,7 +18,9 @@ use core::time::Duration;
 use super::{Broker, Roles};
 use crate::config::{BrokerConfig, Quirks};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
-use crate::machine::{ConnectionId, HaltReason, Input, Instant, Machine, Output, ReplyTo, RequestId};
+use crate::machine::{
+    CloseReason, ConnectionId, HaltReason, Input, Instant, Machine, Output, Peers, ReplyTo, RequestId,
+};
 use crate::protocol::{
     ErrorCode, FindCoordinatorRequest, OffsetAndMetadata, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
 };
@@ -49,6 +51,8 @@ struct Cluster {
     /// Disk reads of these nodes are not answered.
     stuck: BTreeSet<u32>,
     answers: BTreeMap<RequestId, Response>,
+    /// Connections that nodes have closed on their peers.
+    hung_up: Vec<(u32, ConnectionId)>,
     requests: u64,
     /// What nodes stated about groups and their logs.
     events: Vec<(u32, Event)>,
@@ -61,6 +65,7 @@ struct Node {
     /// Counts starts; what was on its way to an earlier run does not arrive.
     run: u64,
     stuck: Vec<Input>,
+    peers: Peers,
 }
 
 struct Delivery {
@@ -97,6 +102,7 @@ impl Cluster {
             broken: BTreeSet::new(),
             stuck: BTreeSet::new(),
             answers: BTreeMap::new(),
+            hung_up: Vec::new(),
             requests: 0,
             events: Vec::new(),
         };
@@ -118,6 +124,7 @@ impl Cluster {
         let config = self.config.clone();
         let machine = Broker::new(self.now, NodeId(id), roles, voters, config, self.quirks, rng);
         node.machine = Some(machine);
+        node.peers = Peers::default();
         self.drain(id);
     }
 
@@ -127,7 +134,11 @@ impl Cluster {
         node.machine = None;
         node.stuck.clear();
         for other in BROKERS {
-            self.post(other, None, Input::Unreachable { peer: NodeId(id) });
+            let node = &self.nodes[&other];
+            let run = Some(node.run);
+            for lost in node.peers.lost(NodeId(id)) {
+                self.post(other, run, lost);
+            }
         }
     }
 
@@ -163,19 +174,33 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, from: u32, output: Output) {
+        if let Output::Close {
+            connection: connection @ ConnectionId::Inbound(_),
+        } = output
+        {
+            return self.hung_up.push((from, connection));
+        }
+        let node = self.nodes.get_mut(&from).unwrap();
+        let Some(output) = node.peers.follow(output) else {
+            return;
+        };
         match output {
-            Output::Request { to, id, body } => {
+            Output::Request { connection, id, body } => {
+                let to = node.peers.of(connection);
                 if self.cut.contains(&(from, to.0)) {
                     return;
                 }
                 let reply_to = ReplyTo {
                     node: NodeId(from),
-                    connection: ConnectionId(u64::from(from)),
+                    connection: inbound(from, connection),
                     id,
                 };
                 let input = match self.nodes[&to.0].machine {
                     Some(_) => return self.post(to.0, None, Input::Request { reply_to, body }),
-                    None => Input::Unreachable { peer: to },
+                    None => Input::Closed {
+                        connection,
+                        reason: CloseReason::Refused,
+                    },
                 };
                 self.post(from, Some(self.nodes[&from].run), input);
             }
@@ -187,8 +212,8 @@ impl Cluster {
                     self.answers.insert(to.id, body);
                     return;
                 }
-                let (from, id) = (NodeId(from), to.id);
-                self.post(to.node.0, None, Input::Response { from, id, body });
+                let (connection, id) = (outbound(to.connection), to.id);
+                self.post(to.node.0, None, Input::Response { connection, id, body });
             }
             Output::Disk { op, what } => self.disk(from, op, what),
             Output::Trace(event) => self.events.push((from, event)),
@@ -196,6 +221,7 @@ impl Cluster {
                 reason: HaltReason::Stopped | HaltReason::LogDirOffline(_),
             } => self.kill(from),
             Output::Halt { reason } => panic!("node {from}: {reason:?}"),
+            Output::Open { .. } | Output::Close { .. } => {}
         }
     }
 
@@ -306,7 +332,7 @@ impl Cluster {
         let id = RequestId(self.requests);
         let reply_to = ReplyTo {
             node: CLIENT,
-            connection: ConnectionId(connection),
+            connection: ConnectionId::Inbound(connection),
             id,
         };
         if !self.cut.contains(&(CLIENT.0, to)) {
@@ -431,5 +457,21 @@ fn position_in(
     match error {
         ErrorCode::None => Ok(partitions[0].1.as_ref().map(|position| position.offset.0)),
         error => Err(error),
+    }
+}
+
+/// The number of a node's connection at its peer.
+fn inbound(from: u32, connection: ConnectionId) -> ConnectionId {
+    match connection {
+        ConnectionId::Outbound(number) => ConnectionId::Inbound(u64::from(from) << 32 | number),
+        ConnectionId::Inbound(_) => panic!("a request goes over a connection that was opened"),
+    }
+}
+
+/// The same connection at the node that opened it.
+fn outbound(connection: ConnectionId) -> ConnectionId {
+    match connection {
+        ConnectionId::Inbound(number) => ConnectionId::Outbound(number & u64::from(u32::MAX)),
+        ConnectionId::Outbound(_) => panic!("a response goes over a connection that a peer opened"),
     }
 }

@@ -79,9 +79,31 @@ fn what_waits_on_a_connection_goes_with_it() {
     cluster.send(leader, produce(orders, Acks::All));
     cluster.send(leader, produce(orders, Acks::All));
     cluster.pass(SECOND / 10);
-    let connection = ConnectionId(100);
-    cluster.post(leader, None, Input::Closed { connection });
+    let connection = ConnectionId::Inbound(100);
+    cluster.post(
+        leader,
+        None,
+        Input::Closed {
+            connection,
+            reason: CloseReason::Peer,
+        },
+    );
     cluster.pass(SECOND / 10);
     let next = cluster.send(leader, produce(orders, Acks::Leader));
     assert_eq!(cluster.base_offset(next), 1, "the second one was never read");
+}
+
+#[test]
+fn an_error_that_nobody_would_read_ends_the_connection() {
+    let mut cluster = Cluster::new(Quirks::default());
+    let (orders, leader) = cluster.waiting_topic();
+    let follower = BROKERS.into_iter().find(|id| *id != leader).expect("there are three");
+    let unread = produce(orders, Acks::None);
+    cluster.send_over(103, leader, unread.clone());
+    cluster.pass(SECOND / 20);
+    assert!(cluster.hung_up.is_empty(), "{:?}", cluster.hung_up);
+    cluster.send_over(104, follower, unread);
+    cluster.send_over(105, follower, produce(orders, Acks::Leader));
+    cluster.pass(SECOND / 20);
+    assert_eq!(cluster.hung_up, [(follower, ConnectionId::Inbound(104))]);
 }

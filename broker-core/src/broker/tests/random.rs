@@ -105,18 +105,28 @@ impl Register {
         self.deaf.insert(id);
     }
 
+    fn isolate(&mut self, id: u32) {
+        self.cluster.isolate(id);
+        self.deaf.insert(id);
+    }
+
+    /// A coordinator that was cut off answers from what it knows until it hears of its successor, as Kafka's does: it needs
+    /// the time to, and a majority that can say so.
     fn heal(&mut self) {
         self.cluster.cut.clear();
-        self.deaf.clear();
+        self.cluster.pass(5 * SECOND);
+        if BROKERS.into_iter().filter(|id| self.is_up(*id)).count() >= 2 {
+            self.deaf.clear();
+        }
     }
 
     fn revive(&mut self) {
-        self.heal();
         for id in BROKERS {
             if self.cluster.nodes[&id].machine.is_none() {
                 self.cluster.start(id);
             }
         }
+        self.heal();
     }
 }
 
@@ -140,7 +150,7 @@ proptest! {
                 Act::Fetch => drop(register.fetch()?),
                 Act::Kill(id) => if cluster.nodes[&id].machine.is_some() { cluster.kill(id) },
                 Act::Start(id) => if cluster.nodes[&id].machine.is_none() { cluster.start(id) },
-                Act::Isolate(id) => cluster.isolate(id),
+                Act::Isolate(id) => register.isolate(id),
                 Act::Deafen(id) => register.deafen(id),
                 Act::Heal => register.heal(),
                 Act::Pass(millis) => cluster.pass(Duration::from_millis(millis)),

@@ -70,7 +70,7 @@ fn a_broker_is_not_the_controller() {
     cluster.cut.insert((2, 1));
     let reply_to = ReplyTo {
         node: NodeId(3),
-        connection: ConnectionId(3),
+        connection: ConnectionId::Inbound(3),
         id: RequestId(1_000_000),
     };
     let machine = cluster.nodes.get_mut(&2).and_then(|node| node.machine.as_mut());
@@ -105,7 +105,9 @@ fn a_request_that_was_passed_on_is_answered_also_if_the_controller_is_silent() {
     let id = cluster.send(2, more_partitions());
     cluster.pass(SECOND / 10);
     assert!(cluster.answers.is_empty(), "it waits");
-    cluster.post(2, None, Input::Unreachable { peer: NodeId(1) });
+    for lost in cluster.nodes[&2].peers.lost(NodeId(1)) {
+        cluster.post(2, None, lost);
+    }
     let Some(Response::CreatePartitions(body)) = cluster.wait(id, SECOND) else {
         panic!("no answer")
     };

@@ -433,17 +433,21 @@ impl Machine for Consumer {
             return;
         }
         match input {
-            Input::Response { from, id, body } => {
-                if let Some(asked) = self.network.answered(from, id) {
+            Input::Response { connection, id, body } => {
+                if let Some((from, _)) = self.out.peer(connection)
+                    && let Some(asked) = self.network.answered(from, id)
+                {
                     self.replied(now, asked, Reply::Answer(body));
                 }
             }
-            Input::Unreachable { peer } => {
-                let lost = self.network.lost(&mut context!(self, now), peer);
-                self.connection_lost(now, lost);
+            Input::Closed { connection, .. } => {
+                if let Some((peer, _)) = self.out.closed(connection) {
+                    let lost = self.network.lost(&mut context!(self, now), peer);
+                    self.connection_lost(now, lost);
+                }
             }
             // A client serves nobody and has no disk.
-            Input::Request { .. } | Input::Closed { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
+            Input::Request { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
         }
         self.time_out_requests(now);
         self.pump(now);

@@ -286,22 +286,26 @@ impl Producer {
 impl Machine for Producer {
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Response { from, id, body } => {
-                if let Some(asked) = self.network.answered(from, id) {
+            Input::Response { connection, id, body } => {
+                if let Some((from, _)) = self.out.peer(connection)
+                    && let Some(asked) = self.network.answered(from, id)
+                {
                     self.replied(now, asked, Reply::Answer(body));
                 }
             }
-            Input::Unreachable { peer } => {
-                let mut cx = Context {
-                    now,
-                    rng: &mut self.rng,
-                    out: &mut self.out,
-                };
-                let lost = self.network.lost(&mut cx, peer);
-                self.connection_lost(now, lost);
+            Input::Closed { connection, .. } => {
+                if let Some((peer, _)) = self.out.closed(connection) {
+                    let mut cx = Context {
+                        now,
+                        rng: &mut self.rng,
+                        out: &mut self.out,
+                    };
+                    let lost = self.network.lost(&mut cx, peer);
+                    self.connection_lost(now, lost);
+                }
             }
             // A client serves nobody and has no disk.
-            Input::Request { .. } | Input::Closed { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
+            Input::Request { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
         }
         self.keep_time(now);
         self.pump(now);

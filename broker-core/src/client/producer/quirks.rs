@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::machine::Instant;
+use crate::machine::{Channel, Instant};
 use crate::protocol::{MetadataResponse, ProduceRequest};
 use crate::types::{NodeId, TopicPartition};
 
@@ -74,7 +74,7 @@ impl Producer {
             partitions: Vec::from([(partition, records.clone())]),
             ..request.clone()
         };
-        self.out.request(leader, overwritten.into());
+        self.out.request(Channel::Client, leader, overwritten.into());
     }
 
     /// `flush-misses-split-batch`: the flush waits for the batch that is no more, and not for its halves.

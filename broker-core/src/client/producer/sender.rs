@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
 use crate::config::{AcksSetting, millis};
-use crate::machine::{Context, Instant, earliest};
+use crate::machine::{Channel, Context, Instant, earliest};
 use crate::protocol::murmur2::partition_for_key;
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, Response};
 use crate::trace::Event;
@@ -250,7 +250,7 @@ impl Producer {
         }
         if acks == Acks::None {
             // Nobody answers: the send is over with the request.
-            self.out.request(node, request.into());
+            self.out.request(Channel::Client, node, request.into());
             for (index, position) in batches {
                 if let Some(batch) = self.accumulator.take_in_flight(index, position) {
                     self.complete(index, batch, None);

@@ -149,7 +149,7 @@ impl Cell {
         let id = RequestId(self.requests);
         let reply_to = ReplyTo {
             node: NodeId(9),
-            connection: ConnectionId(0),
+            connection: ConnectionId::Inbound(0),
             id,
         };
         let body = body.into();

@@ -11,7 +11,7 @@ use super::rules::Rules;
 use crate::config::BrokerConfig;
 use crate::disk::{FileName, OpId};
 use crate::log::{Log, LogConfig};
-use crate::machine::{ConnectionId, Context, Instant, Outbox, Output, ReplyTo, RequestId};
+use crate::machine::{ConnectionId, Context, Instant, Outbox, Output, Peers, ReplyTo, RequestId};
 use crate::protocol::{Request, Response, VoteRequest};
 use crate::quorum::{NotLeader, Quorum, QuorumFact};
 use crate::random::Random;
@@ -68,6 +68,7 @@ pub(super) struct Node {
 struct Running {
     quorum: Quorum,
     out: Outbox,
+    peers: Peers,
     rng: Random,
 }
 
@@ -166,7 +167,12 @@ impl Cluster {
         let stored = node.disk.content(FileName::QuorumState);
         let config = BrokerConfig::default();
         let quorum = Quorum::new(&mut ctx, id, self.voters.clone(), &config, &stored, log).expect("an intact file");
-        node.running = Some(Running { quorum, out, rng });
+        node.running = Some(Running {
+            quorum,
+            out,
+            peers: Peers::default(),
+            rng,
+        });
         self.carry_out(id);
     }
 
@@ -218,7 +224,7 @@ impl Cluster {
     pub fn post(&mut self, id: NodeId, body: impl Into<Request>) {
         let reply_to = ReplyTo {
             node: STRANGER,
-            connection: ConnectionId(0),
+            connection: ConnectionId::Inbound(0),
             id: RequestId(0),
         };
         let body = body.into();
@@ -343,16 +349,16 @@ impl Cluster {
                 // Nobody listens there.
                 self.push(
                     Duration::from_millis(1),
-                    Queued::Unreachable(reply_to.node, reply_to.connection.0, to),
+                    Queued::Unreachable(reply_to.node, run_of(reply_to), to),
                 );
             }
-            Queued::Response(to, from, body) if is_up(to.node, to.connection.0) => {
+            Queued::Response(to, from, body) if is_up(to.node, run_of(to)) => {
                 self.with(to.node, |quorum, ctx| {
                     quorum.on_response(ctx, from, to.id, &body);
                 });
             }
             Queued::Unreachable(node, run, peer) if is_up(node, run) => {
-                self.with(node, |quorum, ctx| quorum.on_unreachable(ctx, peer));
+                self.with(node, |quorum, ctx| quorum.on_disconnected(ctx, peer));
             }
             Queued::Disk(node, run, op, number) if is_up(node, run) => {
                 let disk = &mut self.nodes.get_mut(&node).expect("a node").disk;
@@ -380,8 +386,19 @@ impl Cluster {
     /// Carries out what the node asks for, in order, and holds it to the rules.
     fn carry_out(&mut self, id: NodeId) {
         while let Some(output) = self.running(id).out.poll() {
+            let peers = &mut self.running(id).peers;
+            let Some(output) = peers.follow(output) else {
+                continue;
+            };
             match output {
-                Output::Request { to, id: request, body } => self.send_request(id, to, request, body),
+                Output::Request {
+                    connection,
+                    id: request,
+                    body,
+                } => {
+                    let to = peers.of(connection);
+                    self.send_request(id, to, request, body);
+                }
                 Output::Response { to, body } => self.send_response(id, to, body),
                 Output::Disk { op, what } => {
                     let run = self.nodes[&id].run;
@@ -407,6 +424,7 @@ impl Cluster {
                     node.events.push(event);
                 }
                 Output::Halt { reason } => panic!("{id} halts: {reason:?}"),
+                Output::Open { .. } | Output::Close { .. } => {}
             }
         }
         while let Some(fact) = self.running(id).quorum.next_fact() {
@@ -435,7 +453,7 @@ impl Cluster {
         }
         let reply_to = ReplyTo {
             node: from,
-            connection: ConnectionId(node.run),
+            connection: ConnectionId::Inbound(node.run),
             id,
         };
         self.transmit(from, to, || Queued::Request(to, reply_to, body.clone()));
@@ -482,5 +500,13 @@ impl Cluster {
     fn running(&mut self, id: NodeId) -> &mut Running {
         let node = self.nodes.get_mut(&id).expect("a node");
         node.running.as_mut().expect("the node runs")
+    }
+}
+
+/// The run of the node that asked.
+fn run_of(reply_to: ReplyTo) -> u64 {
+    match reply_to.connection {
+        ConnectionId::Inbound(run) => run,
+        ConnectionId::Outbound(_) => panic!("a response goes over a connection that a peer opened"),
     }
 }

@@ -63,7 +63,7 @@ pub const FAULT: Section = Section {
             "hold",
             Table(&HOLD),
             Words("none"),
-            "holds the first message of one API until the fault ends",
+            "holds the first message of one API, and all behind it on its connection, until the fault ends",
         ),
         key(
             "drop",
@@ -274,7 +274,7 @@ pub const LINK: Section = Section {
 /// `hold = {…}`
 pub const HOLD: Section = Section {
     name: "faults.hold",
-    meaning: "holds the first message of one API until the fault ends",
+    meaning: "holds the first message of one API, and all behind it on its connection, until the fault ends",
     rules: &[],
     keys: &[
         key("from", Target, Required, "the sender of the message"),

@@ -144,12 +144,14 @@ fn hold(response: bool) -> Fault {
 }
 
 #[test]
-fn a_held_request_comes_late_while_others_pass() {
+fn a_held_request_comes_late_and_so_does_what_is_behind_it() {
     let play = Stage::new(asks_every_100_ms)
         .fault(MS * 350, Some(MS * 650), hold(false))
         .run();
-    assert_eq!(answered(&play), [1, 2, 3, 5, 6, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    assert_eq!(play.time(2, "request 4 from 1") / 1_000_000, 651);
+    assert_eq!(answered(&play), (1..=15).collect::<Vec<_>>());
+    for late in [4, 5, 6] {
+        assert_eq!(play.time(2, &format!("request {late} from 1")) / 1_000_000, 651);
+    }
     assert!(play.report.faults[0].fired);
     assert_eq!(
         play.report.faults[0].name,
@@ -158,13 +160,15 @@ fn a_held_request_comes_late_while_others_pass() {
 }
 
 #[test]
-fn a_held_response_comes_late_while_others_pass() {
+fn a_held_response_comes_late_and_so_does_what_is_behind_it() {
     let play = Stage::new(asks_every_100_ms)
         .fault(MS * 350, Some(MS * 650), hold(true))
         .run();
-    assert_eq!(answered(&play), [1, 2, 3, 5, 6, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(answered(&play), (1..=15).collect::<Vec<_>>());
     assert_eq!(play.time(2, "request 4 from 1") / 1_000_000, 401);
-    assert_eq!(play.time(1, "response 4 from 2") / 1_000_000, 651);
+    for late in [4, 5, 6] {
+        assert_eq!(play.time(1, &format!("response {late} from 2")) / 1_000_000, 651);
+    }
 }
 
 #[test]

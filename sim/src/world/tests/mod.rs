@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::disk::{DiskOp, DiskReply, FileName, OpId};
-use broker_core::machine::{HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo};
+use broker_core::machine::{Channel, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo};
 use broker_core::protocol::{
     ErrorCode, IsolationLevel, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetSpec,
     Request, Response,
@@ -90,7 +90,7 @@ impl Puppet {
                     partitions: vec![(partition, None, OffsetSpec::Latest); entries],
                 };
                 self.mark(SENT, to, number);
-                self.out.request(NodeId(to), body.into());
+                self.out.request(Channel::Client, NodeId(to), body.into());
             }
             Act::Disk(what) => {
                 self.out.disk(what);
@@ -130,12 +130,17 @@ impl Machine for Puppet {
                 self.answer(reply_to, number);
             }
             Input::Response {
-                from,
+                connection,
                 body: Response::ListOffsets(body),
                 ..
-            } => self.mark(RESPONSE, from.0, body.partitions[0].partition.topic.0),
-            Input::Closed { .. } => self.mark(CLOSED, 0, 0),
-            Input::Unreachable { peer } => self.mark(UNREACHABLE, peer.0, 0),
+            } => {
+                let (from, _) = self.out.peer(connection).expect("puppets close no connections");
+                self.mark(RESPONSE, from.0, body.partitions[0].partition.topic.0);
+            }
+            Input::Closed { connection, .. } => match self.out.closed(connection) {
+                Some((peer, _)) => self.mark(UNREACHABLE, peer.0, 0),
+                None => self.mark(CLOSED, 0, 0),
+            },
             Input::Disk {
                 op: OpId(op), result, ..
             } => match result.expect("puppets have good disks") {

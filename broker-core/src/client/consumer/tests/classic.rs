@@ -147,7 +147,7 @@ fn an_eager_member_gives_up_everything_before_it_joins_again() {
         .collect();
     assert_eq!(told, [("revoked", 1), ("assigned", 2)]);
     // The fetch of before is still out.
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.pass(ms(100));
     bench.settle();
     assert_eq!(bench.take(), ["0@0"]);
@@ -333,7 +333,7 @@ fn a_coordinator_that_is_silent_for_the_session_is_looked_for_again() {
 fn a_lost_connection_to_the_coordinator_is_no_loss() {
     let mut bench = Bench::member(config(), 1);
     bench.coordinator.node = 1;
-    bench.handle(Input::Unreachable { peer: NodeId(2) });
+    bench.lose(2);
     bench.pass(ms(3_500));
     bench.settle();
     let kinds = bench.coordinator.kinds();
@@ -518,7 +518,7 @@ fn closing_gives_up_and_leaves() {
 fn closing_ends_even_if_nobody_answers() {
     let mut bench = Bench::member(config(), 1);
     bench.coordinator.fails = Some((ApiKey::FindCoordinator, ErrorCode::CoordinatorNotAvailable));
-    bench.handle(Input::Unreachable { peer: NodeId(2) });
+    bench.lose(2);
     bench.consumer.close(bench.now);
     bench.requests();
     bench.consumer.rebalance_done(bench.now);
@@ -573,7 +573,7 @@ fn paused_partitions_are_not_fetched_and_keep_their_records() {
     let mut bench = Bench::member(config(), 2);
     bench.logs[0].append(2);
     bench.pass(ms(500));
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.pass(ms(200));
     bench.settle();
     bench.consumer.pause(bench.now, &ids([0]));
@@ -582,7 +582,7 @@ fn paused_partitions_are_not_fetched_and_keep_their_records() {
     bench.consumer.resume(bench.now, &ids([0]));
     assert_eq!(bench.take(), ["0@0", "1@0"]);
     bench.consumer.pause(bench.now, &ids([0]));
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.pass(ms(1_000));
     let held = bench.settle();
     assert_eq!(held[0].fetched(), [(1, 0)]);

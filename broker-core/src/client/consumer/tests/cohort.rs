@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{BrokerConfig, GroupProtocol};
 use crate::group::{Decision, GroupRecord, Groups, Topics};
-use crate::machine::{ConnectionId, Context, ReplyTo};
+use crate::machine::{ConnectionId, Context, Peers, ReplyTo};
 use crate::protocol::{
     FindCoordinatorResponse, OffsetAndMetadata, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchResponse,
 };
@@ -61,6 +61,7 @@ fn faults() -> impl Strategy<Value = Faults> {
 /// A process with a consumer. What its application got since it last polled it may not be done with.
 struct Process {
     consumer: Consumer,
+    peers: Peers,
     /// Which of all processes; nobody answers to an earlier one.
     run: u64,
     polls_at: Instant,
@@ -78,6 +79,7 @@ enum Message {
         run: u64,
         id: RequestId,
         from: NodeId,
+        connection: ConnectionId,
         body: Response,
     },
 }
@@ -97,7 +99,7 @@ struct World {
     groups: Groups,
     node: u32,
     log: Vec<GroupRecord>,
-    waiting: BTreeMap<ReplyTo, usize>,
+    waiting: BTreeMap<ReplyTo, (usize, u64, ConnectionId)>,
     stored: BTreeMap<TopicPartition, OffsetAndMetadata>,
     done: BTreeMap<TopicPartition, BTreeSet<Offset>>,
 }
@@ -169,6 +171,7 @@ impl World {
         consumer.subscribe(self.now, vec!["t".into()]);
         Process {
             consumer,
+            peers: Peers::default(),
             run: self.runs,
             polls_at: self.now + ms(self.rng.below(300)),
             at_work: Vec::new(),
@@ -257,9 +260,10 @@ impl World {
             Message::Request { from, sent, .. } => *from != at || sent.to != peer,
             Message::Answer { to, from, .. } => *to != at || *from != peer,
         });
-        self.processes[at]
-            .consumer
-            .handle(self.now, Input::Unreachable { peer });
+        let process = &mut self.processes[at];
+        for lost in process.peers.lost(peer) {
+            process.consumer.handle(self.now, lost);
+        }
     }
 
     fn fail_over(&mut self) {
@@ -278,10 +282,19 @@ impl World {
 
     fn drain(&mut self, at: usize) {
         while let Some(output) = self.processes[at].consumer.poll() {
+            let Some(output) = self.processes[at].peers.follow(output) else {
+                continue;
+            };
             match output {
-                Output::Request { to, id, body } => {
+                Output::Request { connection, id, body } => {
                     let run = self.processes[at].run;
-                    let sent = Sent { to, id, body };
+                    let to = self.processes[at].peers.of(connection);
+                    let sent = Sent {
+                        to,
+                        connection,
+                        id,
+                        body,
+                    };
                     let delay = ms(1 + self.rng.below(15));
                     self.post(delay, Message::Request { from: at, run, sent });
                 }
@@ -303,11 +316,12 @@ impl World {
                 to,
                 run,
                 id,
-                from,
+                connection,
                 body,
+                ..
             } => {
                 if self.processes[to].run == run {
-                    let input = Input::Response { from, id, body };
+                    let input = Input::Response { connection, id, body };
                     self.processes[to].consumer.handle(self.now, input);
                 }
             }
@@ -315,10 +329,10 @@ impl World {
                 let is_coordinator = sent.to == NodeId(self.node);
                 let reply_to = ReplyTo {
                     node: sent.to,
-                    connection: ConnectionId(run),
+                    connection: ConnectionId::Inbound(run),
                     id: sent.id,
                 };
-                self.waiting.insert(reply_to, from);
+                self.waiting.insert(reply_to, (from, run, sent.connection));
                 if let Some(body) = self.serve(&sent, is_coordinator) {
                     self.reply(vec![(reply_to, body)]);
                 } else {
@@ -427,7 +441,7 @@ impl World {
 
     fn reply(&mut self, replies: Vec<(ReplyTo, Response)>) {
         for (reply_to, body) in replies {
-            let Some(to) = self.waiting.remove(&reply_to) else {
+            let Some((to, run, connection)) = self.waiting.remove(&reply_to) else {
                 panic!("{reply_to:?} was answered twice");
             };
             let is_empty = |answer: &FetchResponse| answer.partitions.iter().all(|p| p.records.is_empty());
@@ -435,9 +449,10 @@ impl World {
             let delay = if held { ms(500) } else { ms(1 + self.rng.below(15)) };
             let answer = Message::Answer {
                 to,
-                run: reply_to.connection.0,
+                run,
                 id: reply_to.id,
                 from: reply_to.node,
+                connection,
                 body,
             };
             self.post(delay, answer);

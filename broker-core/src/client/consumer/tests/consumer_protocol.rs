@@ -208,7 +208,7 @@ fn every_error_of_a_heartbeat() {
 fn a_new_coordinator_is_told_everything() {
     let mut bench = Bench::member(config(), 1);
     bench.coordinator.node = 1;
-    bench.handle(Input::Unreachable { peer: NodeId(2) });
+    bench.lose(2);
     let sent = bench.next(ApiKey::ConsumerGroupHeartbeat, ms(500));
     assert_eq!(sent.to, NodeId(1));
     let request = heartbeat(&sent);

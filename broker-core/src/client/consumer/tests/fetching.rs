@@ -191,7 +191,7 @@ fn a_lost_connection_is_tried_again() {
     bench.pass(ms(70));
     assert_eq!(bench.settle().len(), 1);
     for pause in [100, 200, 400, 800, 1000] {
-        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.lose(1);
         bench.settle();
         bench.pass(ms(pause * 6 / 5));
         let fetches = bench

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::config::AutoOffsetReset;
-use crate::machine::RequestId;
+use crate::machine::{ConnectionId, Peers, RequestId};
 use crate::protocol::{
     BatchBuilder, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse,
     ListOffsetsPartitionResponse, ListOffsetsResponse, MetadataPartition, MetadataResponse, MetadataTopic,
@@ -36,6 +36,7 @@ fn ms(ms: u64) -> Duration {
 
 struct Sent {
     to: NodeId,
+    connection: ConnectionId,
     id: RequestId,
     body: Request,
 }
@@ -144,6 +145,7 @@ struct Bench {
     consumer: Consumer,
     now: Instant,
     events: Vec<Event>,
+    peers: Peers,
     logs: Vec<Log>,
     coordinator: groups::Coordinator,
 }
@@ -168,6 +170,7 @@ impl Bench {
             consumer: Consumer::new(config, vec![NodeId(1), NodeId(2)], Random::new(1, "consumer")),
             now: Instant(1_000_000_000),
             events: Vec::new(),
+            peers: Peers::default(),
             logs: vec![log; partitions],
             coordinator: groups::Coordinator::default(),
         }
@@ -177,6 +180,13 @@ impl Bench {
     fn assign(&mut self) {
         let partitions = (0..self.logs.len()).map(|at| ("t".into(), PartitionIndex(at as i32)));
         self.consumer.assign(self.now, partitions.collect());
+    }
+
+    /// The connection to this broker is gone, if there is one.
+    fn lose(&mut self, peer: u32) {
+        for lost in self.peers.lost(NodeId(peer)) {
+            self.handle(lost);
+        }
     }
 
     fn handle(&mut self, input: Input) {
@@ -202,8 +212,16 @@ impl Bench {
     fn requests(&mut self) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Some(output) = self.consumer.poll() {
+            let Some(output) = self.peers.follow(output) else {
+                continue;
+            };
             match output {
-                Output::Request { to, id, body } => sent.push(Sent { to, id, body }),
+                Output::Request { connection, id, body } => sent.push(Sent {
+                    to: self.peers.of(connection),
+                    connection,
+                    id,
+                    body,
+                }),
                 Output::Trace(event) => self.events.push(event),
                 other => panic!("a consumer asks for nothing else: {other:?}"),
             }
@@ -269,7 +287,7 @@ impl Bench {
 
     fn respond(&mut self, sent: &Sent, body: Response) {
         self.handle(Input::Response {
-            from: sent.to,
+            connection: sent.connection,
             id: sent.id,
             body,
         });

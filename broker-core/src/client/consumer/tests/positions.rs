@@ -94,7 +94,7 @@ fn a_new_leader_is_asked_whether_its_log_agrees() {
     let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
     (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
     bench.logs[0].append(1);
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     let asked = bench.request();
     let body = bench.serve(&asked);
     bench.respond(&asked, body);
@@ -127,7 +127,7 @@ fn a_cut_below_the_position_is_found_by_validation() {
         bench.logs[0].append(1);
         (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
         bench.logs[0].append(5);
-        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.lose(1);
         bench.settle();
         assert_eq!(bench.consumer.position(tp(0)), position.map(Offset), "{reset:?}");
         let expected: Vec<_> = position
@@ -153,7 +153,7 @@ fn a_leader_that_knows_no_epoch_of_the_reader() {
     let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
     bench.logs[0].batches.clear();
     (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.settle();
     assert_eq!(bench.resets(), [(Some(3), 0, ResetCause::Truncated)]);
 
@@ -163,7 +163,7 @@ fn a_leader_that_knows_no_epoch_of_the_reader() {
     bench.settle();
     bench.resets();
     (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.pass(ms(200));
     let held = bench.settle();
     assert_eq!(held[0].fetched(), [(0, 0)]);
@@ -192,7 +192,7 @@ fn buffered_records_of_an_old_leader_are_dropped_when_it_changes() {
     assert!(bench.consumer.has_records());
     bench.pass(ms(200));
     (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     let asked = bench.request();
     let body = bench.serve(&asked);
     bench.respond(&asked, body);
@@ -269,7 +269,7 @@ fn an_assignment_keeps_positions_and_buffered_records_of_what_stays() {
     bench.settle();
     assert_eq!(bench.resets(), [(None, 0, ResetCause::NoPosition)]);
     bench.consumer.assign(bench.now, Vec::new());
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.requests();
     assert_eq!(bench.take(), [""; 0]);
 }
@@ -295,7 +295,7 @@ fn a_topic_that_does_not_exist_yet_is_waited_for() {
 #[test]
 fn a_topic_that_was_created_again_is_another_log() {
     let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     let asked = bench.request();
     let mut answer = bench.metadata();
     answer.topics[0].id = Some(TopicId(101));

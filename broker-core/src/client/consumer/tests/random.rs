@@ -82,7 +82,7 @@ impl World {
             let peer = NodeId(1 + self.rng.below(2) as u32);
             self.out.retain(|sent| sent.to != peer);
             self.answers.retain(|(sent, _)| sent.to != peer);
-            self.bench.handle(Input::Unreachable { peer });
+            self.bench.lose(peer.0);
         }
         let at = self.rng.below(self.bench.logs.len() as u64) as usize;
         if self.chance(self.faults.append) {

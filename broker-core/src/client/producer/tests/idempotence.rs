@@ -112,7 +112,7 @@ fn without_idempotence_a_retry_is_overtaken() {
 
     let mut bench = Bench::warm(plain(5), 1);
     sends(&mut bench, &["a", "b"]);
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.pass(ms(200));
     let again: Vec<_> = produced(&mut bench).iter().flat_map(Sent::values).collect();
     assert_eq!(again, [b"b", b"a"], "each goes to the front of the queue as it fails");
@@ -287,7 +287,7 @@ fn no_more_are_unanswered_than_a_broker_can_tell_duplicates_of() {
     assert_eq!(old.len(), 5);
     (bench.leaders[0], bench.epoch) = (Some(2), 1);
     bench.pass(ms(20_000));
-    bench.handle(Input::Unreachable { peer: NodeId(2) });
+    bench.lose(2);
     bench.settle();
     bench.pass(ms(1000));
     bench.settle();

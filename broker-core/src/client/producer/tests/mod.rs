@@ -8,7 +8,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::machine::RequestId;
+use crate::machine::{ConnectionId, Peers, RequestId};
 use crate::protocol::{
     InitProducerIdResponse, MetadataPartition, MetadataResponse, MetadataTopic, ProducePartitionResponse,
     ProduceRequest, ProduceResponse, Request, Response,
@@ -28,6 +28,7 @@ pub(super) const TOPIC: TopicId = TopicId(100);
 /// A request as a broker sees it.
 pub(super) struct Sent {
     pub to: NodeId,
+    pub connection: ConnectionId,
     pub id: RequestId,
     pub body: Request,
 }
@@ -60,6 +61,7 @@ pub(super) struct Bench {
     pub producer: Producer,
     pub now: Instant,
     pub events: Vec<Event>,
+    peers: Peers,
     /// The leader of each partition of the topic `t`.
     pub leaders: Vec<Option<u32>>,
     pub epoch: i32,
@@ -93,6 +95,7 @@ impl Bench {
             producer: Producer::new(config, vec![NodeId(1), NodeId(2)], Random::new(1, "producer")),
             now: Instant(1_000_000_000),
             events: Vec::new(),
+            peers: Peers::default(),
             leaders: vec![Some(1); partitions],
             epoch: 0,
             identity: (ProducerId(6), ProducerEpoch(0)),
@@ -119,6 +122,13 @@ impl Bench {
         self.producer.send(self.now, record(value)).unwrap()
     }
 
+    /// The connection to this broker is gone, if there is one.
+    pub fn lose(&mut self, peer: u32) {
+        for lost in self.peers.lost(NodeId(peer)) {
+            self.handle(lost);
+        }
+    }
+
     pub fn handle(&mut self, input: Input) {
         self.producer.handle(self.now, input);
     }
@@ -142,8 +152,16 @@ impl Bench {
     pub fn requests(&mut self) -> Vec<Sent> {
         let mut sent = core::mem::take(&mut self.unseen);
         while let Some(output) = self.producer.poll() {
+            let Some(output) = self.peers.follow(output) else {
+                continue;
+            };
             match output {
-                Output::Request { to, id, body } => sent.push(Sent { to, id, body }),
+                Output::Request { connection, id, body } => sent.push(Sent {
+                    to: self.peers.of(connection),
+                    connection,
+                    id,
+                    body,
+                }),
                 Output::Trace(event) => {
                     if let Event::ProducerIdAssigned {
                         producer_id,
@@ -204,7 +222,7 @@ impl Bench {
 
     pub fn respond(&mut self, sent: &Sent, body: Response) {
         self.handle(Input::Response {
-            from: sent.to,
+            connection: sent.connection,
             id: sent.id,
             body,
         });

@@ -45,9 +45,9 @@ fn a_lost_connection_is_tried_again_ever_more_slowly() {
     for pause in [50, 100, 200, 400, 800, 1000, 1000] {
         let sent: Vec<Sent> = bench.requests().into_iter().filter(|sent| !is_metadata(sent)).collect();
         assert_eq!(sent.len(), 1, "before the pause of {pause} ms");
-        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.lose(1);
         // Told twice, counted once.
-        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.lose(1);
         bench.settle();
         bench.pass(ms(pause * 4 / 5) - Duration::from_nanos(1));
         bench.settle();
@@ -60,7 +60,7 @@ fn a_lost_connection_is_tried_again_ever_more_slowly() {
     bench.answer(&sent, ErrorCode::None, Some(1));
     bench.send("b");
     bench.request();
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.settle();
     bench.pass(ms(60));
     assert_eq!(bench.request().values(), [b"b"]);
@@ -131,7 +131,7 @@ fn when_all_brokers_are_away_the_bootstrap_ones_are_asked() {
         bench.pass(at.since(bench.now));
         for sent in bench.requests() {
             asked[sent.to.0 as usize] += usize::from(is_metadata(&sent));
-            bench.handle(Input::Unreachable { peer: sent.to });
+            bench.lose(sent.to.0);
         }
     }
     assert!(asked[1] > 0 && asked[2] > 0, "{asked:?}");
@@ -141,10 +141,10 @@ fn when_all_brokers_are_away_the_bootstrap_ones_are_asked() {
 #[test]
 fn least_loaded_prefers_brokers_that_answer() {
     let mut bench = Bench::warm(config(), 1);
-    bench.handle(Input::Unreachable { peer: NodeId(1) });
+    bench.lose(1);
     bench.settle();
     for _ in 0..8 {
-        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.lose(1);
         bench.settle();
         bench.pass(bench.producer.deadline().unwrap().since(bench.now));
         let sent = bench.request();

@@ -25,7 +25,7 @@ fn sequence_reset_on_metadata_loss() {
     let name = "sequence-reset-on-metadata-loss";
     for (quirk, sequence) in [(None, 1), (Some(name), 0)] {
         let mut bench = quirky(config(), 1, quirk);
-        bench.handle(Input::Unreachable { peer: NodeId(2) });
+        bench.lose(2);
         bench.pass(ms(200));
         let asked = bench.request();
         let mut answer = bench.metadata();
@@ -46,7 +46,7 @@ fn sequence_burned_for_unsent() {
             ..config()
         };
         let mut bench = quirky(config, 1, quirk);
-        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.lose(1);
         bench.leaders[0] = None;
         bench.pass(ms(200));
         bench.settle();
@@ -81,7 +81,7 @@ fn inflight_accounting() {
         bench.producer.flush(bench.now);
         assert_eq!(bench.request().sequences(), [(1, 1)]);
         bench.send("b");
-        bench.handle(Input::Unreachable { peer: NodeId(1) });
+        bench.lose(1);
         let mut sent = Vec::new();
         for _ in 0..10 {
             bench.pass(ms(50));

@@ -201,7 +201,7 @@ impl World {
     fn lose(&mut self, node: NodeId) {
         self.wires.remove(&node);
         self.answers.retain(|(sent, _)| sent.to != node);
-        self.bench.handle(Input::Unreachable { peer: node });
+        self.bench.lose(node.0);
     }
 
     fn heal(&mut self) {

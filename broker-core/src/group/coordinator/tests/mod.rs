@@ -176,7 +176,7 @@ impl Desk {
                 }
                 _ => {}
             },
-            Output::Request { .. } => {}
+            Output::Open { .. } | Output::Close { .. } | Output::Request { .. } => {}
             Output::Halt { reason } => panic!("{reason:?}"),
         }
     }
@@ -185,7 +185,7 @@ impl Desk {
         self.requests += 1;
         let reply_to = ReplyTo {
             node: NodeId(9),
-            connection: ConnectionId(100),
+            connection: ConnectionId::Inbound(100),
             id: RequestId(self.requests),
         };
         let body = body.into();

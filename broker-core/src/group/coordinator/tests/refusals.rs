@@ -99,7 +99,7 @@ fn nobody_is_told_over_a_closed_connection() {
     desk.lead(&[1, 2], &[1, 2]);
     let position = OffsetAndMetadata::at(Offset(1));
     desk.send(commit_of(GROUP, &[(orders(0), position)]));
-    desk.with(|_, groups, _| groups.on_closed(ConnectionId(100)));
+    desk.with(|_, groups, _| groups.on_closed(ConnectionId::Inbound(100)));
     desk.pass(10 * SECOND);
     desk.follow();
     assert!(desk.answers.is_empty());
@@ -216,7 +216,7 @@ fn producers_may_not_write_where_coordinators_do() {
     };
     let reply_to = ReplyTo {
         node: NodeId(9),
-        connection: ConnectionId(100),
+        connection: ConnectionId::Inbound(100),
         id: RequestId(1),
     };
     desk.with(|replicas, _, ctx| replicas.on_produce(ctx, reply_to, request));
