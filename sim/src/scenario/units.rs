@@ -166,7 +166,7 @@ pub fn nanoseconds_pattern() -> String {
     format!(r"^\s*{NUMBER}\s*({})\s*$", time_units())
 }
 
-/// A regular expression (ECMA-262) of the texts that [`bytes`] reads. It takes some that are too large or too fine, too.
+/// A regular expression (ECMA-262) of the texts that [`bytes()`] reads. It takes some that are too large or too fine, too.
 #[must_use]
 pub fn bytes_pattern() -> String {
     let units = SIZE_UNITS.iter().chain(&BIT_UNITS).map(|(unit, _)| *unit);
