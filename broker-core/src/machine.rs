@@ -134,7 +134,8 @@ pub enum Input {
         body: Response,
     },
     /// A connection is gone, or could not be made. No answer comes over one that the machine had opened; nobody waits for
-    /// answers over one that a peer had opened. Of a connection that the machine has closed itself it need not be told.
+    /// answers over one that a peer had opened. A host may leave it out for
+    /// a connection that the machine has closed itself.
     Closed {
         /// The connection.
         connection: ConnectionId,
@@ -406,5 +407,59 @@ impl Peers {
             reason: CloseReason::Lost,
         };
         to_peer.map(closed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::MetadataRequest;
+
+    const PEER: NodeId = NodeId(2);
+
+    /// The connections that a new request to [`PEER`] opens, and the one that it goes over.
+    fn request(out: &mut Outbox, channel: Channel) -> (Vec<ConnectionId>, ConnectionId) {
+        out.request(channel, PEER, MetadataRequest { topics: None }.into());
+        let mut opened = Vec::new();
+        loop {
+            match out.poll() {
+                Some(Output::Open { connection, to }) if to == PEER => opened.push(connection),
+                Some(Output::Request { connection, .. }) => return (opened, connection),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn each_purpose_has_a_connection_and_a_closed_one_is_nobodys() {
+        let mut out = Outbox::default();
+        let [first, second, third] = [1, 2, 3].map(ConnectionId::Outbound);
+        assert_eq!(request(&mut out, Channel::Raft), ([first].into(), first));
+        assert_eq!(request(&mut out, Channel::Raft), (Vec::new(), first));
+        assert_eq!(request(&mut out, Channel::Fetcher), ([second].into(), second));
+        assert_eq!(out.peer(first), Some((PEER, Channel::Raft)));
+
+        out.disconnect(Channel::Raft, PEER);
+        assert!(matches!(out.poll(), Some(Output::Close { connection }) if connection == first));
+        assert_eq!((out.peer(first), out.closed(first)), (None, None));
+        assert_eq!(request(&mut out, Channel::Raft), ([third].into(), third));
+        assert_eq!(
+            out.closed(first),
+            None,
+            "the end of the old one is not that of the new one"
+        );
+        assert_eq!(out.peer(third), Some((PEER, Channel::Raft)));
+
+        assert_eq!(out.closed(second), Some((PEER, Channel::Fetcher)));
+        assert_eq!((out.peer(second), out.closed(second)), (None, None));
+        assert_eq!(out.next_timed_out(), None);
+        out.time_out(Channel::Raft, PEER);
+        assert!(matches!(out.poll(), Some(Output::Close { connection }) if connection == third));
+        assert_eq!(out.next_timed_out(), Some((PEER, Channel::Raft)));
+        out.time_out(Channel::Raft, PEER);
+        assert!(
+            out.poll().is_none() && out.next_timed_out().is_none(),
+            "it is closed already"
+        );
     }
 }

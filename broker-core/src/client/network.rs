@@ -165,7 +165,7 @@ impl<K> Network<K> {
         let reconnect = self.reconnect;
         let connection = self.connection(peer);
         let requests: Vec<K> = connection.in_flight.drain(..).map(|request| request.what).collect();
-        // A host may tell the same loss more than once; only the first one prolongs the pause.
+        // A loss during the pause does not prolong it.
         if connection.retry_at <= cx.now {
             connection.retry_at = cx.now + reconnect.after(connection.failures, cx.rng);
             connection.failures = connection.failures.saturating_add(1);

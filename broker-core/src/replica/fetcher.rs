@@ -190,12 +190,14 @@ impl Replicas {
         }
     }
 
-    pub(super) fn leader_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
-        if let Some(fetcher) = self.fetchers.get_mut(&peer)
+    /// The connection for fetches from `leader` is gone.
+    pub fn on_fetcher_disconnected(&mut self, ctx: &mut Context<'_>, leader: NodeId) {
+        if let Some(fetcher) = self.fetchers.get_mut(&leader)
             && fetcher.in_flight.take().is_some()
         {
             fetcher.retry_at = Some(ctx.now + millis(self.config.replica_fetch_backoff_ms));
         }
+        self.settle(ctx);
     }
 
     pub(super) fn fetchers_on_wake(&mut self, ctx: &mut Context<'_>) {

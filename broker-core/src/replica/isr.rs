@@ -181,10 +181,12 @@ impl Replicas {
         self.moved.push((id, moved));
     }
 
-    pub(super) fn controller_unreachable(&mut self, ctx: &mut Context<'_>, peer: NodeId) {
-        if self.alter.controller == Some(peer) {
+    /// The connection for proposals to `controller` is gone.
+    pub fn on_alter_disconnected(&mut self, ctx: &mut Context<'_>, controller: NodeId) {
+        if self.alter.controller == Some(controller) {
             self.send_again(ctx, RETRY);
         }
+        self.settle(ctx);
     }
 
     pub(super) fn alter_on_wake(&mut self, ctx: &mut Context<'_>) {

@@ -226,18 +226,6 @@ impl Replicas {
         mine
     }
 
-    /// The connection for fetches from `leader` is gone.
-    pub fn on_fetcher_disconnected(&mut self, ctx: &mut Context<'_>, leader: NodeId) {
-        self.leader_unreachable(ctx, leader);
-        self.settle(ctx);
-    }
-
-    /// The connection for proposals to `controller` is gone.
-    pub fn on_alter_disconnected(&mut self, ctx: &mut Context<'_>, controller: NodeId) {
-        self.controller_unreachable(ctx, controller);
-        self.settle(ctx);
-    }
-
     /// Nobody waits any more for answers over `connection`.
     pub fn on_closed(&mut self, connection: ConnectionId) {
         self.produces

@@ -193,20 +193,20 @@ impl Checks {
         }
     }
 
-    /// The environment struck a node, or let go of it.
-    fn strike(&mut self, at: At, node: NodeId, event: &Environment) {
-        let lets_go = match event {
+    /// Something befell a node, or came to its end.
+    fn environment_changed(&mut self, at: At, node: NodeId, event: &Environment) {
+        let is_relief = match event {
             Environment::Started => self.nodes.down_since(node).is_none(),
             Environment::Ended => true,
             _ => false,
         };
-        if !lets_go {
+        if !is_relief {
             self.quiet_since = at;
         }
         if *event == Environment::Started {
             self.clients.started(node);
         }
-        let Some(power_lost) = self.nodes.strike(at, node, event) else {
+        let Some(power_lost) = self.nodes.environment_changed(at, node, event) else {
             return;
         };
         let crashed = Noted::Crashed { power_lost };
@@ -488,7 +488,7 @@ impl Observer for Checks {
                 self.groups.healed(entry.at.time);
                 self.clients.healed(entry.at.time);
             }
-            What::Environment(event) => self.strike(entry.at, entry.process, event),
+            What::Environment(event) => self.environment_changed(entry.at, entry.process, event),
         }
     }
 

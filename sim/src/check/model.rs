@@ -102,7 +102,7 @@ impl Nodes {
     }
 
     /// Takes a line of the environment; returns how a process ended, if one did.
-    pub fn strike(&mut self, at: At, node: NodeId, what: &Environment) -> Option<PowerLost> {
+    pub fn environment_changed(&mut self, at: At, node: NodeId, what: &Environment) -> Option<PowerLost> {
         let power_lost = match what {
             Environment::Killed | Environment::Halted | Environment::Ended | Environment::Panicked { .. } => None,
             Environment::PowerLost { lost_bytes } => Some(*lost_bytes),

@@ -20,9 +20,9 @@ use strike::{Draws, Occupied, strike};
 pub struct NemesisSpec {
     /// When it begins.
     pub start: Duration,
-    /// When it strikes no more and lets go of everything.
+    /// When it begins no more faults, and ends those that last.
     pub stop: Duration,
-    /// The mean time between two strikes; the gaps are exponentially distributed.
+    /// The mean time between the beginnings of two faults; the gaps are exponentially distributed.
     pub interval: Duration,
     /// How long a fault holds in the mean; each holds half to one and a half of it.
     pub duration: Duration,

@@ -86,7 +86,8 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// One end of an open connection closes it behind the last bytes that it sent; `silently` if it cannot tell the other.
+    /// One end of an open connection closes it behind the last bytes that it sent; `silently` if
+    /// nothing reaches the other.
     pub(super) fn finish_connection(&mut self, connection: Connection, towards: Direction, silently: bool) {
         if silently {
             self.break_silently(connection);

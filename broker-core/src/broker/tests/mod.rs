@@ -34,7 +34,7 @@ const BROKERS: [u32; 3] = [1, 2, 3];
 const LATENCY: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Three nodes, each broker and controller unless they are told their roles. Everything on its way arrives after
+/// Three nodes, each broker and controller unless they are given other roles. Everything on its way arrives after
 /// [`LATENCY`], in order.
 struct Cluster {
     now: Instant,

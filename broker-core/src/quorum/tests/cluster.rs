@@ -75,7 +75,7 @@ struct Running {
 enum Queued {
     Request(NodeId, ReplyTo, Request),
     Response(ReplyTo, NodeId, Response),
-    Unreachable(NodeId, u64, NodeId),
+    Disconnected(NodeId, u64, NodeId),
     Disk(NodeId, u64, OpId, u64),
 }
 
@@ -349,7 +349,7 @@ impl Cluster {
                 // Nobody listens there.
                 self.push(
                     Duration::from_millis(1),
-                    Queued::Unreachable(reply_to.node, run_of(reply_to), to),
+                    Queued::Disconnected(reply_to.node, run_of(reply_to), to),
                 );
             }
             Queued::Response(to, from, body) if is_up(to.node, run_of(to)) => {
@@ -357,7 +357,7 @@ impl Cluster {
                     quorum.on_response(ctx, from, to.id, &body);
                 });
             }
-            Queued::Unreachable(node, run, peer) if is_up(node, run) => {
+            Queued::Disconnected(node, run, peer) if is_up(node, run) => {
                 self.with(node, |quorum, ctx| quorum.on_disconnected(ctx, peer));
             }
             Queued::Disk(node, run, op, number) if is_up(node, run) => {

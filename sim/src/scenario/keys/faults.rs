@@ -305,13 +305,13 @@ pub const NEMESIS: Section = Section {
             "stop",
             Duration,
             Words("the end of the scenario's duration"),
-            "when it strikes no more and lets go of everything",
+            "when it begins no more faults, and ends those that last",
         ),
         key(
             "interval",
             PositiveDuration,
             Value("\"10s\""),
-            "the mean time between two strikes",
+            "the mean time between the beginnings of two faults",
         ),
         key(
             "duration",

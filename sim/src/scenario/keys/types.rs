@@ -23,7 +23,7 @@ pub enum Type {
     Quirk,
     /// Kafka's name of an API.
     Api,
-    /// Whom a fault strikes: `leader of orders/0`.
+    /// What a fault is aimed at: `leader of orders/0`.
     Target,
     /// What is measured, and of whom: `lag(billing)`.
     Measured,

@@ -35,6 +35,8 @@ use crate::program::{
 enum Act {
     /// Sends request number n, of this many entries, to a node.
     Ask(u32, u64, usize),
+    /// Closes the connection over which it asks a node.
+    Disconnect(u32),
     /// Does something on the disk.
     Disk(DiskOp),
     /// Stops itself.
@@ -92,6 +94,7 @@ impl Puppet {
                 self.mark(SENT, to, number);
                 self.out.request(Channel::Client, NodeId(to), body.into());
             }
+            Act::Disconnect(from) => self.out.disconnect(Channel::Client, NodeId(from)),
             Act::Disk(what) => {
                 self.out.disk(what);
             }

@@ -86,6 +86,28 @@ fn two_senders_share_the_receivers_bandwidth() {
 }
 
 #[test]
+fn what_was_sent_over_a_closed_connection_arrives_and_is_not_answered() {
+    let play = Stage::new(|node, _| match node {
+        1 => vec![
+            (MS * 100, Act::Ask(2, 1, 1)),
+            (MS * 100, Act::Disconnect(2)),
+            (MS * 200, Act::Ask(2, 2, 1)),
+        ],
+        _ => Vec::new(),
+    })
+    .run();
+    assert_eq!(
+        play.marks(2, Duration::ZERO, S),
+        ["request 1 from 1", "closed", "request 2 from 1"]
+    );
+    assert_eq!(
+        play.marks(1, Duration::ZERO, S),
+        ["sends 1 to 2", "sends 2 to 2", "response 2 from 2"],
+        "nobody says that its own connection is closed"
+    );
+}
+
+#[test]
 fn a_dead_process_refuses_and_a_dead_machine_is_silent() {
     let script = |node: u32, _: u32| match node {
         1 => vec![(MS * 100, Act::Ask(2, 1, 1)), (MS * 500, Act::Ask(2, 2, 1))],

@@ -1,6 +1,7 @@
 //! Lost connections, timeouts, and metadata.
 
 use super::*;
+use crate::machine::CloseReason;
 
 fn is_metadata(sent: &Sent) -> bool {
     matches!(sent.body, Request::Metadata(_))
@@ -46,7 +47,7 @@ fn a_lost_connection_is_tried_again_ever_more_slowly() {
         let sent: Vec<Sent> = bench.requests().into_iter().filter(|sent| !is_metadata(sent)).collect();
         assert_eq!(sent.len(), 1, "before the pause of {pause} ms");
         bench.lose(1);
-        // Told twice, counted once.
+        // Notified twice, counted once.
         bench.lose(1);
         bench.settle();
         bench.pass(ms(pause * 4 / 5) - Duration::from_nanos(1));
@@ -64,6 +65,28 @@ fn a_lost_connection_is_tried_again_ever_more_slowly() {
     bench.settle();
     bench.pass(ms(60));
     assert_eq!(bench.request().values(), [b"b"]);
+}
+
+#[test]
+fn a_connection_that_timed_out_has_no_say_in_what_goes_over_the_next_one() {
+    let mut bench = Bench::warm(config(), 1);
+    bench.send("a");
+    let first = bench.request();
+    bench.pass(ms(config().request_timeout_ms));
+    bench.settle();
+    bench.pass(ms(1_200));
+    bench.settle();
+    let second = bench.request();
+    assert_eq!((second.to, second.values()), (first.to, first.values()));
+    assert_ne!(second.connection, first.connection);
+    // The late answer to the first attempt, and then the end of its connection.
+    bench.answer(&first, ErrorCode::None, Some(7));
+    let (connection, reason) = (first.connection, CloseReason::Peer);
+    bench.handle(Input::Closed { connection, reason });
+    bench.settle();
+    assert!(bench.results().is_empty() && bench.requests().is_empty());
+    bench.answer(&second, ErrorCode::None, Some(8));
+    assert_eq!(bench.results(), [Ok(Some(8))]);
 }
 
 #[test]
