@@ -1,7 +1,7 @@
 //! Where programs and the world meet: what they share while neither of them runs at the other's expense.
 //!
-//! Programs run only between two events of the world, so that the lock is never contended; it is there because
-//! program futures must be able to travel with it.
+//! The world has the station to itself while it handles an event, without a lock. It lends it while programs run, which
+//! reach it by a [`Shared`]: the lock is never contended, and is there because the futures of programs must be `Send`.
 
 mod consuming;
 mod running;
@@ -9,6 +9,7 @@ mod sends;
 mod timers;
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -34,40 +35,24 @@ use crate::scenario::Scenario;
 use crate::sweep::Panic;
 use crate::world::clock::NodeClock;
 
-/// A shared [`Station`].
+/// The programs' way to the [`Station`], which is there while they run.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<Station>>);
+pub(crate) struct Shared(Arc<Mutex<Box<Station>>>);
 
 impl Shared {
-    pub(crate) fn new(clients: Vec<Client>, programs: Vec<Running>, scenario: &Scenario) -> Shared {
-        #[cfg(test)]
-        LIVING.set(LIVING.get() + 1);
-        Shared(Arc::new(Mutex::new(Station {
-            at: At::default(),
-            clients,
-            programs,
-            services: running::services(scenario),
-            quirks: scenario.quirk_set,
-            brokers: scenario.cluster.brokers,
-            ended: Vec::new(),
-            panicked: Vec::new(),
-            entries: Vec::new(),
-            new_timers: Vec::new(),
-            sleepers: Vec::new(),
-            free_sleepers: Vec::new(),
-            touched: VecDeque::new(),
-            values: BytesMut::new(),
-            records: 0,
-            topics_ready: false,
-            awaiting_topics: Vec::new(),
-            woken: 0,
-            unwatched: None,
-        })))
+    pub(crate) fn new() -> Shared {
+        Shared(Arc::new(Mutex::new(Box::new(Station::empty()))))
+    }
+
+    /// Lends the world's station to the programs, or takes it back: what is here and what is there change places.
+    #[inline]
+    pub(crate) fn swap(&self, station: &mut Box<Station>) {
+        mem::swap(&mut *self.as_it_is(), station);
     }
 
     /// The station. A panic inside it would be a defect of Trial's own, and of a program's own code none runs inside.
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Station> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Box<Station>> {
         let mut station = self.as_it_is();
         if station.unwatched.is_some() {
             station.enter();
@@ -81,7 +66,7 @@ impl Shared {
     }
 
     #[inline]
-    fn as_it_is(&self) -> MutexGuard<'_, Station> {
+    fn as_it_is(&self) -> MutexGuard<'_, Box<Station>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -195,6 +180,43 @@ impl Client {
 }
 
 impl Station {
+    pub(crate) fn new(clients: Vec<Client>, programs: Vec<Running>, scenario: &Scenario) -> Station {
+        let mut station = Station::empty();
+        station.clients = clients;
+        station.programs = programs;
+        station.services = running::services(scenario);
+        station.quirks = scenario.quirk_set;
+        station.brokers = scenario.cluster.brokers;
+        station
+    }
+
+    /// A station of no clients: what one side has while the other has the station.
+    fn empty() -> Station {
+        #[cfg(test)]
+        LIVING.set(LIVING.get() + 1);
+        Station {
+            at: At::default(),
+            clients: Vec::new(),
+            programs: Vec::new(),
+            services: Vec::new(),
+            quirks: Quirks::default(),
+            brokers: 0,
+            ended: Vec::new(),
+            panicked: Vec::new(),
+            entries: Vec::new(),
+            new_timers: Vec::new(),
+            sleepers: Vec::new(),
+            free_sleepers: Vec::new(),
+            touched: VecDeque::new(),
+            values: BytesMut::new(),
+            records: 0,
+            topics_ready: false,
+            awaiting_topics: Vec::new(),
+            woken: 0,
+            unwatched: None,
+        }
+    }
+
     /// The clock of client `index`.
     pub(crate) fn local_time(&self, index: usize) -> Instant {
         self.clients[index].clock.at(self.at.time)
@@ -371,9 +393,11 @@ impl Station {
         true
     }
 
-    /// Nobody sleeps on `id` any more.
+    /// Nobody sleeps on `id` any more. After a panic the station may be gone already.
     pub(crate) fn forget(&mut self, id: SleeperId) {
-        let sleeper = &mut self.sleepers[id.slot as usize];
+        let Some(sleeper) = self.sleepers.get_mut(id.slot as usize) else {
+            return;
+        };
         sleeper.round = sleeper.round.wrapping_add(1);
         sleeper.waker = None;
         self.free_sleepers.push(id.slot);

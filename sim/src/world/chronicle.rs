@@ -110,6 +110,18 @@ impl<O: Observer> World<'_, O> {
         });
     }
 
+    /// Hands the lines of the history that programs and their clients have written to the observer.
+    pub(super) fn pass_on_entries(&mut self) {
+        if self.station.entries.is_empty() {
+            return;
+        }
+        let mut entries = std::mem::take(&mut self.station.entries);
+        for entry in entries.drain(..) {
+            self.pass_on(&entry);
+        }
+        self.station.entries = entries;
+    }
+
     /// Hands a line of the history to the observer.
     pub(super) fn pass_on(&mut self, entry: &Entry) {
         self.memory += size_of_entry(entry);

@@ -23,7 +23,7 @@ use super::strike::Strikes;
 use super::{End, Midwife, Report, Setup, server_name, servers};
 use crate::gauge::{self, Gauge};
 use crate::history::{Observer, SimTime};
-use crate::program::station::{Client, Running, Shared, SleeperId};
+use crate::program::station::{Client, Running, Shared, SleeperId, Station};
 use crate::program::{Cast, Role};
 use crate::scenario::Scenario;
 use crate::sweep::{During, Panic};
@@ -36,7 +36,7 @@ pub(super) fn hold<O: Observer>(setup: Setup<'_>, cast: Cast, midwife: Midwife, 
     host::block_on(setup.seed, async move {
         let mut world = World::new(&setup, cast, midwife, observer);
         let end = world.run().await;
-        world.host.end().await;
+        world.host.end(&mut world.station).await;
         world.finish(end)
     })
 }
@@ -63,7 +63,8 @@ pub(super) struct World<'a, O> {
     pub(super) strikes: Strikes<'a>,
     pub(super) midwife: Midwife,
     pub(super) cast: Arc<Cast>,
-    pub(super) shared: Shared,
+    /// What programs and the world share; programs have it while they run.
+    pub(super) station: Box<Station>,
     pub(super) host: Host,
     has_own_programs: bool,
     pub(super) observer: O,
@@ -144,7 +145,7 @@ impl<'a, O: Observer> World<'a, O> {
             nodes.push(Node::new(endpoint.id, name, Kind::Client(place), clock));
         }
         let programs = cast.members.iter().map(|member| Running::new(member.endpoints.clone()));
-        let shared = Shared::new(clients, programs.collect(), scenario);
+        let station = Box::new(Station::new(clients, programs.collect(), scenario));
         World {
             scenario,
             seed,
@@ -166,13 +167,13 @@ impl<'a, O: Observer> World<'a, O> {
             cluster: Cluster::default(),
             strikes: Strikes::new(setup.plan),
             midwife,
-            host: Host::new(shared.clone(), Arc::clone(&cast), seed),
+            host: Host::new(Shared::new(), Arc::clone(&cast), seed),
             has_own_programs: cast
                 .members
                 .iter()
                 .any(|member| matches!(member.role, Role::Own { .. })),
             cast,
-            shared,
+            station,
             observer,
             woken: 0,
             messages: 0,
@@ -250,13 +251,11 @@ impl<'a, O: Observer> World<'a, O> {
     /// Lets programs run until all of them wait, and does what they asked for meanwhile.
     async fn run_programs(&mut self) {
         loop {
-            {
-                let mut station = self.shared.lock();
-                station.at = self.at();
-                self.woken += station.take_woken();
-            }
+            self.station.at = self.at();
+            self.woken += self.station.take_woken();
             let woken = std::mem::take(&mut self.woken);
-            if !self.host.run_programs(SimTime(self.now), woken).await {
+            let now = SimTime(self.now);
+            if !self.host.run_programs(&mut self.station, now, woken).await {
                 let limit = "the programs do not come to rest".to_owned();
                 self.end = Some(End::Limit(limit));
             }
@@ -275,9 +274,9 @@ impl<'a, O: Observer> World<'a, O> {
     async fn run_timers(&mut self) {
         while let Some(next) = self.queue.next_time()
             && self.end.is_none()
-            && self.host.run_timers(SimTime(next)).await
+            && self.host.run_timers(&mut self.station, SimTime(next)).await
         {
-            self.now = self.shared.lock().at.time.0;
+            self.now = self.station.at.time.0;
             self.count(chronicle::Kind::Timer, chronicle::NOWHERE, |_| {});
             self.run_programs().await;
         }
@@ -294,7 +293,7 @@ impl<'a, O: Observer> World<'a, O> {
             .iter()
             .position(|member| member.name == refusal.program);
         let program = program.expect("only programs run under the guard");
-        let mut station = self.shared.lock();
+        let station = &mut self.station;
         if station.panicked.iter().all(|(panicked, _)| *panicked != program) {
             let panic = Panic {
                 place: "the guard".to_owned(),
@@ -309,25 +308,17 @@ impl<'a, O: Observer> World<'a, O> {
     }
 
     fn after_programs(&mut self) {
-        let shared = self.shared.clone();
-        let mut station = shared.lock();
-        station.take_woken();
-        self.records_sent = station.records;
-        for (time, sleeper) in station.new_timers.drain(..) {
+        self.station.take_woken();
+        self.records_sent = self.station.records;
+        for (time, sleeper) in self.station.new_timers.drain(..) {
             self.queue.push(time.0.max(self.now), Happening::Ring(sleeper));
         }
-        for entry in &station.entries {
-            self.pass_on(entry);
-        }
-        station.entries.clear();
-        let ended = std::mem::take(&mut station.ended);
-        let panicked = std::mem::take(&mut station.panicked);
-        while let Some(place) = station.next_touched() {
-            drop(station);
+        self.pass_on_entries();
+        let ended = std::mem::take(&mut self.station.ended);
+        let panicked = std::mem::take(&mut self.station.panicked);
+        while let Some(place) = self.station.next_touched() {
             self.drain_client(place);
-            station = shared.lock();
         }
-        drop(station);
         for program in ended {
             self.program_ended(program);
         }
@@ -337,10 +328,8 @@ impl<'a, O: Observer> World<'a, O> {
     }
 
     fn ring(&mut self, sleeper: SleeperId) {
-        let mut station = self.shared.lock();
-        if station.ring(sleeper) {
-            self.woken += station.take_woken();
-            drop(station);
+        if self.station.ring(sleeper) {
+            self.woken += self.station.take_woken();
             self.count(chronicle::Kind::Ring, chronicle::NOWHERE, |_| {});
         }
     }
@@ -370,7 +359,7 @@ impl<'a, O: Observer> World<'a, O> {
     }
 
     fn missing(&mut self) -> Vec<String> {
-        let station = self.shared.lock();
+        let station = &self.station;
         if !station.has_topics() {
             return vec!["the topics were never created".to_owned()];
         }
@@ -382,7 +371,6 @@ impl<'a, O: Observer> World<'a, O> {
                 open => Some(format!("client {}: {open} sends have not ended", endpoint.name)),
             })
             .collect();
-        drop(station);
         if !unended.is_empty() {
             return unended;
         }

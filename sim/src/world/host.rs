@@ -20,7 +20,7 @@ use madsim::task::NodeId as HostId;
 use madsim::time::{Sleep, TimeHandle};
 
 use crate::history::SimTime;
-use crate::program::station::Shared;
+use crate::program::station::{Shared, Station};
 use crate::program::{Cast, play};
 use crate::sweep::During;
 
@@ -127,12 +127,13 @@ impl Host {
     /// The main future waits for a timer that lies a little ahead, which madsim fires only when nothing else is ready.
     /// Each run of a task moves madsim's clock too, so that many of them together can reach the timer: then the clock
     /// does not stand where a timer that was waited for puts it, and another, longer wait follows.
-    pub(super) async fn run_programs(&mut self, now: SimTime, woken: u32) -> bool {
+    pub(super) async fn run_programs(&mut self, station: &mut Box<Station>, now: SimTime, woken: u32) -> bool {
         let behind = Duration::from_nanos(now.0).saturating_sub(self.time.elapsed());
         if !behind.is_zero() {
             self.time.advance(behind);
         }
         RUNNING.set(Some(now));
+        self.shared.swap(station);
         let mut ahead = STEP * (woken + 1);
         let mut is_at_rest = false;
         while ahead < PATIENCE && !is_at_rest {
@@ -142,6 +143,7 @@ impl Host {
             is_at_rest = self.time.now_instant() == deadline + ROUNDING;
             ahead *= 2;
         }
+        self.shared.swap(station);
         RUNNING.set(None);
         is_at_rest
     }
@@ -151,13 +153,14 @@ impl Host {
     ///
     /// madsim goes from timer to timer while the main future waits for one of its own at `until`. Whoever asks for the
     /// station meanwhile wakes the main future, so that the world never learns of a deed after its time.
-    pub(super) async fn run_timers(&mut self, until: SimTime) -> bool {
+    pub(super) async fn run_timers(&mut self, station: &mut Box<Station>, until: SimTime) -> bool {
         let ahead = Duration::from_nanos(until.0).saturating_sub(self.time.elapsed());
         if ahead <= STEP {
             // The world is about to move madsim's clock by that little.
             return false;
         }
         self.timer.as_mut().reset(self.time.now_instant() + ahead - ROUNDING);
+        self.shared.swap(station);
         self.shared.leave_to_timers(self.time.clone(), until);
         RUNNING.set(Some(until));
         let timer = &mut self.timer;
@@ -168,14 +171,18 @@ impl Host {
         })
         .await;
         RUNNING.set(None);
-        self.shared.take_back()
+        let was_entered = self.shared.take_back();
+        self.shared.swap(station);
+        was_entered
     }
 
     /// Ends all programs and waits until their futures are dropped: a madsim runtime leaks the tasks that it still has.
-    pub(super) async fn end(&mut self) {
+    pub(super) async fn end(&mut self, station: &mut Box<Station>) {
+        self.shared.swap(station);
         for program in 0..self.programs.len() {
             self.kill(program);
         }
         self.time.sleep(Duration::from_millis(1)).await;
+        self.shared.swap(station);
     }
 }

@@ -42,16 +42,14 @@ impl<O: Observer> World<'_, O> {
     fn start_client(&mut self, place: usize, incarnation: u32) {
         let member = self.cast.member_of(place);
         let random = Random::new(self.seed, &format!("client {} run {incarnation}", member.name));
-        let at = self.at();
-        let mut station = self.shared.lock();
-        station.at = at;
-        station.start(place, incarnation);
+        self.station.at = self.at();
+        self.station.start(place, incarnation);
         let Some(program) = self.cast.headed_by(place) else {
             return;
         };
-        station.programs[program].start();
-        if let Some((machine, promise)) = member.role.machine(station.birth(random)) {
-            station.open(place, machine, promise);
+        self.station.programs[program].start();
+        if let Some((machine, promise)) = member.role.machine(self.station.birth(random)) {
+            self.station.open(place, machine, promise);
         }
         if !matches!(member.role, Role::Admin { .. }) {
             self.host.start(program);
@@ -62,7 +60,7 @@ impl<O: Observer> World<'_, O> {
     /// A program came to its end by itself, and its process with it.
     pub(super) fn program_ended(&mut self, program: usize) {
         let goes_on = {
-            let running = &self.shared.lock().programs[program];
+            let running = &self.station.programs[program];
             running.is_stopping || running.is_restarting
         };
         let nodes = self.end_process(program, Environment::Ended);
@@ -98,9 +96,8 @@ impl<O: Observer> World<'_, O> {
 
     /// Asks a program to end in good order.
     pub(super) fn ask_to_stop(&mut self, program: usize) {
-        let mut station = self.shared.lock();
-        station.ask_to_stop(program);
-        self.woken += station.take_woken();
+        self.station.ask_to_stop(program);
+        self.woken += self.station.take_woken();
     }
 
     /// The program of a process stands still, and all else in the process goes on.
@@ -138,7 +135,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn create_partitions(&mut self, topic: &str, partitions: u32) {
         let admin = self.cast.member("admin").expect("every cast has one").endpoints.start;
         let now = self.nodes[self.roles.len() + admin].clock.at(SimTime(self.now));
-        if let Some(ClientMachine::Admin(machine)) = &mut self.shared.lock().clients[admin].machine {
+        if let Some(ClientMachine::Admin(machine)) = &mut self.station.clients[admin].machine {
             machine.create_partitions(now, topic.into(), partitions);
         }
         self.drain_client(admin);
@@ -152,13 +149,9 @@ impl<O: Observer> World<'_, O> {
                 self.host.kill(program);
                 self.woken += 1;
             }
-            let shared = self.shared.clone();
-            let mut station = shared.lock();
-            station.at = self.at();
-            station.die(place);
-            for entry in station.entries.drain(..) {
-                self.pass_on(&entry);
-            }
+            self.station.at = self.at();
+            self.station.die(place);
+            self.pass_on_entries();
         }
         for connection in self.network.open_connections(index) {
             let (client, server) = self.network.ends(connection, super::network::Direction::ToServer);

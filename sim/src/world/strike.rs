@@ -404,7 +404,7 @@ impl<O: Observer> World<'_, O> {
                 let mut undo = Vec::new();
                 for head in self.resolve(target) {
                     let Some(program) = self.headed_by(head) else { continue };
-                    self.shared.lock().programs[program].slowness.push(*factor);
+                    self.station.programs[program].slowness.push(*factor);
                     undo.push(Undo::Hasten {
                         head,
                         program,
@@ -428,7 +428,7 @@ impl<O: Observer> World<'_, O> {
                     service.down += 1;
                     service.refused
                 };
-                let refused = self.shared.lock().service(name).map(close);
+                let refused = self.station.service(name).map(close);
                 let undo = refused.map(|refused| Undo::Service {
                     name: name.clone(),
                     refused,
@@ -515,12 +515,12 @@ impl<O: Observer> World<'_, O> {
                 }
             }
             Undo::Hasten { program, factor, .. } => {
-                let slowness = &mut self.shared.lock().programs[program].slowness;
+                let slowness = &mut self.station.programs[program].slowness;
                 let place = slowness.iter().position(|slow| *slow == factor);
                 slowness.remove(place.expect("the fault slowed it"));
             }
             Undo::Service { name, .. } => {
-                if let Some(service) = self.shared.lock().service(&name) {
+                if let Some(service) = self.station.service(&name) {
                     service.down -= 1;
                 }
             }

@@ -124,7 +124,7 @@ impl<O: Observer> World<'_, O> {
     /// Carries out what a machine wants without an input. A program may not have asked for its library yet.
     pub(super) fn drain(&mut self, index: usize) {
         if let Kind::Client(place) = self.nodes[index].kind
-            && self.shared.lock().clients[place].machine.is_none()
+            && self.station.clients[place].machine.is_none()
         {
             return;
         }
@@ -169,14 +169,10 @@ impl<O: Observer> World<'_, O> {
 
     /// Looks what a client's machine has got for its program.
     fn after_client_turn(&mut self, place: usize) {
-        let shared = self.shared.clone();
-        let mut station = shared.lock();
-        station.at = self.at();
-        station.after_turn(place);
-        self.woken += station.take_woken();
-        for entry in station.entries.drain(..) {
-            self.pass_on(&entry);
-        }
+        self.station.at = self.at();
+        self.station.after_turn(place);
+        self.woken += self.station.take_woken();
+        self.pass_on_entries();
     }
 
     fn take_machine(&mut self, index: usize) -> Taken {
@@ -188,7 +184,7 @@ impl<O: Observer> World<'_, O> {
                     .expect("a running server has a machine"),
             ),
             Kind::Client(place) => {
-                let machine = self.shared.lock().clients[place].machine.take();
+                let machine = self.station.clients[place].machine.take();
                 Taken::Client(machine.expect("a running client has a machine"))
             }
         }
@@ -198,7 +194,7 @@ impl<O: Observer> World<'_, O> {
         match (machine, self.nodes[index].kind) {
             (Taken::Server(machine), _) => self.nodes[index].machine = Some(machine),
             (Taken::Client(machine), Kind::Client(place)) => {
-                self.shared.lock().clients[place].machine = Some(machine);
+                self.station.clients[place].machine = Some(machine);
             }
             (Taken::Client(_), Kind::Server) => unreachable!("a machine returns to where it was"),
         }

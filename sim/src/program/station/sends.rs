@@ -77,9 +77,11 @@ impl Station {
         }
     }
 
-    /// Nobody waits for send `id` any more.
+    /// Nobody waits for send `id` any more. After a panic the station may be gone already.
     pub(crate) fn stop_watching(&mut self, index: usize, incarnation: u32, id: SendId) {
-        let client = &mut self.clients[index];
+        let Some(client) = self.clients.get_mut(index) else {
+            return;
+        };
         if client.incarnation != incarnation || client.machine.is_none() {
             return;
         }

@@ -26,8 +26,8 @@ impl<O: Observer> World<'_, O> {
             Undo::Disk(node, _) => lives(node),
             Undo::Hasten { head, .. } => lives(head),
             Undo::Service { name, refused } => {
-                let mut station = self.shared.lock();
-                station.service(name).is_some_and(|service| service.refused > *refused)
+                let mut services = self.station.services.iter();
+                services.any(|service| *service.name == **name && service.refused > *refused)
             }
             Undo::Release | Undo::Arrive | Undo::Tell => false,
         }
