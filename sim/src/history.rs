@@ -4,6 +4,7 @@
 
 use core::fmt;
 use core::hash::Hasher as _;
+use core::ops;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -29,6 +30,16 @@ impl SimTime {
     #[must_use]
     pub fn seconds(self) -> f64 {
         self.0 as f64 / 1e9
+    }
+}
+
+impl ops::Add<Duration> for SimTime {
+    type Output = SimTime;
+
+    /// Saturates at the end of time.
+    fn add(self, later: Duration) -> SimTime {
+        let nanos = u64::try_from(later.as_nanos()).unwrap_or(u64::MAX);
+        SimTime(self.0.saturating_add(nanos))
     }
 }
 

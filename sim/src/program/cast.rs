@@ -13,16 +13,14 @@ use broker_core::types::{NodeId, PartitionIndex, TopicName};
 
 use super::admin::Admin;
 use super::clock::Clock;
-use super::consumer::{ConsumerClient, PollError};
+use super::consumer::PollError;
+use super::driver::{KeySource, LagBrake, Load, Probe, Reader, Step};
 use super::env::Env;
 use super::guard::Guarded;
-use super::lag::LagBrake;
-use super::load::{self, KeySource};
 use super::own::{Main, OwnProgram};
 use super::partition::TopicPartition;
-use super::producer::ProducerClient;
-use super::station::{ClientMachine, Shared};
-use super::{probe, reader, workers};
+use super::station::{ClientMachine, Shared, Station};
+use super::workers;
 use crate::history::{SendPromise, SimTime};
 use crate::scenario::{ConsumerGroup, ProducerGroup, Scenario, WorkerGroup};
 
@@ -258,14 +256,28 @@ impl Role {
         Some(opened)
     }
 
+    /// The code of one of Trial's own clients, whose first endpoint is `client`. The others are programs, or all machine.
+    pub(crate) fn driver(&self, station: &mut Station, client: usize, random: Random) -> Option<Box<dyn Step>> {
+        Some(match self {
+            Role::Load {
+                group,
+                keys,
+                topics,
+                until,
+            } => {
+                let spec = group.backpressure.as_ref();
+                let brake = spec.map(|spec| LagBrake::new(station, client + 1, &group.topics[0], spec));
+                Box::new(Load::new(client, group, keys, topics, *until, brake, random))
+            }
+            Role::Reader { group, partitions } => Box::new(Reader::new(client, group, partitions)),
+            Role::Probe { topics, config } => Box::new(Probe::new(client, topics, config)),
+            Role::Admin { .. } | Role::Worker { .. } | Role::Own { .. } => return None,
+        })
+    }
+
     /// Whether the client starts with the trial; the others start with the heal.
     pub(crate) fn starts_at_once(&self) -> bool {
         !matches!(self, Role::Probe { .. })
-    }
-
-    /// Whether its process ends with its program. The others are only loads on the cluster.
-    fn is_application(&self) -> bool {
-        matches!(self, Role::Own { .. } | Role::Worker { .. })
     }
 }
 
@@ -293,33 +305,21 @@ impl ClientBirth {
     }
 }
 
+impl Member {
+    /// The stream of a run of its code.
+    pub(crate) fn random(&self, seed: u64, incarnation: u32) -> Random {
+        Random::new(seed, &format!("program {} run {incarnation}", self.name))
+    }
+}
+
 /// Runs the program `program` of `cast`.
 pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: u64) {
     let member = &cast.members[program];
     let clock = Clock::new(shared.clone());
-    let client = member.endpoints.start;
-    let incarnation = shared.lock().clients[client].incarnation;
-    let random = Random::new(seed, &format!("program {} run {incarnation}", member.name));
-    let producer = |config: &ProducerConfig| ProducerClient::new(shared.clone(), client, config);
-    let consumer = || ConsumerClient::new(shared.clone(), client);
+    let incarnation = shared.lock().clients[member.endpoints.start].incarnation;
+    let random = member.random(seed, incarnation);
     let env = |random| Env::new(shared.clone(), Arc::clone(&cast), program, seed, random);
     match &member.role {
-        Role::Load {
-            group,
-            keys,
-            topics,
-            until,
-        } => {
-            let brake = group.backpressure.as_ref();
-            let brake = brake.map(|spec| LagBrake::new(&shared, client + 1, &group.topics[0], spec));
-            let producer = producer(&group.config);
-            load::run(group, keys, *until, &producer, brake.as_ref(), &clock, random).await;
-            clock.sleep_until(*until).await;
-            probe::run(topics, &producer, &clock).await;
-        }
-        Role::Reader { group, partitions } => reader::run(group, partitions, consumer(), clock).await,
-        Role::Probe { topics, config } => probe::run(topics, &producer(config), &clock).await,
-        Role::Admin { .. } => {}
         Role::Worker { group, number } => {
             clock.topics_exist().await;
             clock.sleep_until(SimTime::after(group.start_of(*number))).await;
@@ -337,8 +337,8 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
             let of = (program, Arc::clone(&env.name));
             Guarded::new(shared.clone(), of, main(env)).await;
         }
+        // They have a driver, or are all machine.
+        Role::Load { .. } | Role::Reader { .. } | Role::Probe { .. } | Role::Admin { .. } => return,
     }
-    if member.role.is_application() {
-        shared.lock().ended.push(program);
-    }
+    shared.lock().ended.push(program);
 }

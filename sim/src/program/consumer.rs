@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use broker_core::client::consumer::{Consumer, Rebalance};
 use broker_core::machine::Instant;
-use broker_core::protocol::{ErrorCode, OffsetAndMetadata, OffsetSpec};
+use broker_core::protocol::{ErrorCode, OffsetAndMetadata};
 use broker_core::types::{self, Offset, TopicName};
 
 use super::clock::Clock;
 use super::partition::TopicPartition;
-use super::received::{ConsumerRecord, polled_record};
+use super::received::ConsumerRecord;
 use super::station::{Shared, Wish};
-use crate::history::What;
-use crate::mark;
 
 /// A handle on a consumer.
 ///
@@ -110,10 +108,8 @@ impl ConsumerClient {
 
     /// Reads these partitions from now on, and no others: `consumer.assign([("orders", 0)])`.
     pub fn assign<P: Into<TopicPartition>>(&mut self, partitions: impl IntoIterator<Item = P>) {
-        let partitions: Vec<TopicPartition> = partitions.into_iter().map(Into::into).collect();
-        let named = partitions.iter().map(|of| (of.topic.clone(), of.partition)).collect();
-        self.with(|consumer, now| consumer.assign(now, named));
-        self.shared.lock().clients[self.client].consuming.by_hand = partitions;
+        let partitions = partitions.into_iter().map(Into::into).collect();
+        self.shared.lock().assign(self.client, partitions);
     }
 
     /// The partitions that it reads: assigned by hand, or owned as a member.
@@ -163,7 +159,7 @@ impl ConsumerClient {
                 if is_member && let Some(rebalance) = self.rebalance() {
                     return Poll::Ready(Woken::Rebalance(rebalance));
                 }
-                if let Some(error) = self.next_error() {
+                if let Some(error) = self.shared.lock().next_error(self.client) {
                     return Poll::Ready(Woken::Failed(error));
                 }
                 match self.take_records() {
@@ -201,14 +197,14 @@ impl ConsumerClient {
     /// The next records of these that are polled are the first that there are.
     pub fn seek_to_beginning(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            self.wish(partition, Wish::SeekTo(OffsetSpec::Earliest));
+            self.wish(partition, Wish::BEGINNING);
         }
     }
 
     /// The next records of these that are polled are the first that come from now on.
     pub fn seek_to_end(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            self.wish(partition, Wish::SeekTo(OffsetSpec::Latest));
+            self.wish(partition, Wish::END);
         }
     }
 
@@ -229,32 +225,20 @@ impl ConsumerClient {
     /// The offset of the next record that is polled.
     #[must_use]
     pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
-        let id = self.id_of(partition)?;
-        self.shared.lock().consumer(self.client).position(id)
+        self.shared.lock().position(self.client, partition)
     }
 
     /// How far the position is behind the high watermark, as of the last fetch. Records that close a trial count here,
     /// because the cluster does not tell them apart.
     #[must_use]
     pub fn lag(&self, partition: &TopicPartition) -> Option<u64> {
-        let id = self.id_of(partition)?;
-        self.shared.lock().consumer(self.client).lag(id)
-    }
-
-    /// What the application wants for a partition, now or as soon as its topic is known.
-    fn wish(&mut self, partition: &TopicPartition, wish: Wish) {
         let mut station = self.shared.lock();
-        let consuming = &mut station.clients[self.client].consuming;
-        if consuming.by_hand.contains(partition) {
-            consuming.wishes.push((partition.clone(), wish));
-            station.grant_wishes(self.client);
-        } else if let Some(id) = station.partition_id(self.client, partition) {
-            station.grant(self.client, id, wish);
-        }
+        let id = station.partition_id(self.client, partition)?;
+        station.consumer(self.client).lag(id)
     }
 
-    fn id_of(&self, partition: &TopicPartition) -> Option<types::TopicPartition> {
-        self.shared.lock().partition_id(self.client, partition)
+    fn wish(&mut self, partition: &TopicPartition, wish: Wish) {
+        self.shared.lock().wish(self.client, partition, wish);
     }
 
     // ---- committing
@@ -367,14 +351,6 @@ impl ConsumerClient {
         self.with(|consumer, now| consumer.rebalance_done(now));
     }
 
-    fn next_error(&self) -> Option<PollError> {
-        let mut station = self.shared.lock();
-        station.grant_wishes(self.client);
-        let consuming = &mut station.clients[self.client].consuming;
-        let lasting = consuming.failure.map(PollError::Group);
-        lasting.or_else(|| consuming.errors.pop_front())
-    }
-
     fn has_group(&self) -> bool {
         self.shared.lock().clients[self.client].consuming.group.is_some()
     }
@@ -383,39 +359,21 @@ impl ConsumerClient {
         self.shared.lock().consumer(self.client).rebalance().cloned()
     }
 
-    /// What the library has for the program, if anything. Records that close a trial are kept from it: there may be no
-    /// others.
+    /// What the library has for the program, if anything.
     fn take_records(&mut self) -> Option<Vec<ConsumerRecord>> {
         let mut station = self.shared.lock();
-        if !station.consumer(self.client).has_records() {
-            return None;
-        }
-        let now = station.local_time(self.client);
-        let taken = station.consumer(self.client).take_records(now);
-        station.touch(self.client);
-        if taken.is_empty() {
-            return None;
-        }
-        let polled = taken.iter().map(polled_record).collect();
-        station.write(self.client, What::Polled(polled));
-        let mut records = Vec::with_capacity(taken.len());
+        let taken = station.take_records(self.client)?;
         let mut last: Option<(types::TopicPartition, TopicPartition)> = None;
-        for record in taken {
-            if mark::is_probe(&record.record.headers) {
-                continue;
-            }
+        let named = taken.into_iter().map(|record| {
             let id = record.partition;
             let partition = match &last {
                 Some((of, partition)) if *of == id => partition.clone(),
-                _ => {
-                    station.clients[self.client].consuming.read.insert(id);
-                    station.partition_name(self.client, id)
-                }
+                _ => station.partition_name(self.client, id),
             };
             last = Some((id, partition.clone()));
-            records.push(ConsumerRecord::new(partition, record));
-        }
-        Some(records)
+            ConsumerRecord::new(partition, record)
+        });
+        Some(named.collect())
     }
 
     fn with<T>(&mut self, use_it: impl FnOnce(&mut Consumer, Instant) -> T) -> T {

@@ -5,17 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use broker_core::client::producer::{Producer, ProducerRecord as Prepared, SendFailed, SendId, SendRefused};
+use broker_core::client::producer::{ProducerRecord as Prepared, SendFailed, SendId, SendRefused};
 use broker_core::config::{ProducerConfig, millis};
-use broker_core::protocol::{ErrorCode, Header};
+use broker_core::protocol::Header;
 use broker_core::types::{Offset, PartitionIndex, Timestamp, TopicName};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::clock::{Clock, Sleep};
-use super::hop;
 use super::partition::TopicPartition;
-use super::station::{ClientMachine, Shared, Station};
-use crate::history::{SentRecord, Uid, What, fingerprint};
+use super::station::{Shared, Station};
+use crate::history::Uid;
 use crate::mark;
 
 /// A handle on a producer. Clones share it.
@@ -158,59 +157,28 @@ impl ProducerClient {
     /// Sends a record. It is enqueued by this call if the buffer has room, else when the returned future finds room;
     /// awaiting the future waits for the end of the send.
     pub fn send(&self, record: ProducerRecord) -> Delivery {
-        let uid = self.next_uid();
+        let mut station = self.shared.lock();
+        let uid = station.next_uid();
         let mut headers = record.headers;
-        let value = match record.payload {
-            Some(payload) => {
-                let room = &mut self.shared.lock().values;
-                reserve(room, 8 + payload.len());
-                room.put_u64(uid.0);
-                room.put_slice(&payload);
-                Some(room.split().freeze())
-            }
-            None => {
-                headers.insert(0, mark::of_tombstone(uid));
-                None
-            }
-        };
-        self.send_prepared(Prepared {
+        let value = record.payload.map(|payload| station.value_of(uid, &payload));
+        if value.is_none() {
+            headers.insert(0, mark::of_tombstone(uid));
+        }
+        let prepared = Prepared {
             topic: record.topic,
             partition: record.partition,
             key: record.key,
             value,
             headers,
             timestamp: record.timestamp,
-        })
-    }
-
-    /// Now, by the clock of its node.
-    pub(crate) fn timestamp(&self) -> Timestamp {
-        self.shared.lock().local_time(self.client).timestamp()
-    }
-
-    /// A name that no other record of the trial has.
-    pub(crate) fn next_uid(&self) -> Uid {
-        let mut station = self.shared.lock();
-        station.records += 1;
-        Uid(station.records)
-    }
-
-    /// A value of `size` bytes (at least 8) that begins with this uid.
-    #[must_use]
-    pub(crate) fn value(&self, uid: Uid, size: usize) -> Bytes {
-        value(uid, size, &mut self.shared.lock().values)
-    }
-
-    /// Sends a record that carries a uid of [`ProducerClient::next_uid`], in a value of [`ProducerClient::value`] or in
-    /// a tombstone's header.
-    pub(crate) fn send_prepared(&self, record: Prepared) -> Delivery {
+        };
         let mut delivery = Delivery {
             producer: self.clone(),
-            uid: uid_of(&record),
-            state: DeliveryState::Waiting(record),
+            uid,
+            state: DeliveryState::Waiting(prepared),
             blocked: None,
         };
-        delivery.try_enqueue(&mut self.shared.lock());
+        delivery.try_enqueue(&mut station);
         delivery
     }
 
@@ -221,9 +189,7 @@ impl ProducerClient {
             let mut station = self.shared.lock();
             if !began {
                 began = true;
-                let now = station.local_time(self.client);
-                self.machine(&mut station).flush(now);
-                station.touch(self.client);
+                station.flush(self.client);
             }
             if station.clients[self.client].open_sends() == 0 {
                 return Poll::Ready(());
@@ -234,22 +200,10 @@ impl ProducerClient {
         .await;
     }
 
-    /// Whether the trial must wait for this producer although it may have no open sends.
-    pub(super) fn set_probing(&self, is_probing: bool) {
-        self.shared.lock().clients[self.client].is_probing = is_probing;
-    }
-
     /// How many sends have not ended.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.shared.lock().clients[self.client].open_sends()
-    }
-
-    fn machine<'a>(&self, station: &'a mut Station) -> &'a mut Producer {
-        match &mut station.clients[self.client].machine {
-            Some(ClientMachine::Producer(producer)) => producer,
-            _ => unreachable!("a program runs only while its machine is there"),
-        }
     }
 }
 
@@ -312,34 +266,16 @@ impl Delivery {
         let DeliveryState::Waiting(record) = &self.state else {
             return;
         };
-        let producer = &self.producer;
-        let now = station.local_time(producer.client);
-        match producer.machine(station).send(now, record.clone()) {
-            Ok(id) => {
-                let sent = sent_record(record);
-                let (uid, topic) = (sent.uid, record.topic.clone());
-                station.write(producer.client, What::SendInvoked(sent));
-                station.add_send(producer.client, id, uid, topic);
-                station.touch(producer.client);
-                self.state = DeliveryState::Sent(id);
-            }
-            // What lingers goes out now that others wait for its room.
-            Err(SendRefused::BufferFull) => station.touch(producer.client),
-            Err(refused) => self.refuse(station, refused),
+        match station.enqueue(self.producer.client, record, true) {
+            Ok(id) => self.state = DeliveryState::Sent(id),
+            Err(SendRefused::BufferFull) => {}
+            Err(refused) => self.state = DeliveryState::Refused(refused),
         }
     }
 
     fn refuse(&mut self, station: &mut Station, refused: SendRefused) {
         if let DeliveryState::Waiting(record) = &self.state {
-            let sent = sent_record(record);
-            let uid = sent.uid;
-            let error = match refused {
-                SendRefused::RecordTooLarge => ErrorCode::MessageTooLarge,
-                SendRefused::BufferFull => ErrorCode::RequestTimedOut,
-                SendRefused::Closed => ErrorCode::InvalidRequest,
-            };
-            station.write(self.producer.client, What::SendInvoked(sent));
-            station.write(self.producer.client, What::SendFailed { uid, error });
+            station.refuse(self.producer.client, record, refused);
         }
         self.state = DeliveryState::Refused(refused);
     }
@@ -379,40 +315,4 @@ impl Drop for Delivery {
             station.stop_watching(producer.client, producer.incarnation, id);
         }
     }
-}
-
-/// Values are cut from pieces of this size.
-const CHUNK: usize = 65_536;
-
-/// The uid, big-endian, and then a byte that depends on it, over and over.
-fn value(uid: Uid, size: usize, room: &mut BytesMut) -> Bytes {
-    assert!(size >= 8, "a value of {size} bytes has no room for its uid");
-    reserve(room, size);
-    room.put_u64(uid.0);
-    room.put_bytes((uid.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8, size - 8);
-    room.split().freeze()
-}
-
-fn reserve(room: &mut BytesMut, size: usize) {
-    if room.capacity() < size {
-        *room = BytesMut::with_capacity(size.max(CHUNK));
-    }
-}
-
-fn sent_record(record: &Prepared) -> SentRecord {
-    let value = record.value.as_deref();
-    SentRecord {
-        uid: uid_of(record),
-        topic: record.topic.clone(),
-        key: record.key.clone(),
-        value: record.value.clone(),
-        fingerprint: fingerprint(record.key.as_deref(), value, &record.headers),
-        payload: value.map_or(SentRecord::TOMBSTONE, |value| crc32c::crc32c(&value[8..])),
-        hop: hop::read(&record.headers).map(Box::new),
-        is_probe: mark::is_probe(&record.headers),
-    }
-}
-
-fn uid_of(record: &Prepared) -> Uid {
-    mark::uid_of(record.value.as_deref(), &record.headers).expect("all that is sent carries a uid")
 }

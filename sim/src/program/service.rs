@@ -5,7 +5,7 @@ use std::sync::Arc;
 use broker_core::random::Random;
 
 use super::clock::Clock;
-use super::load::exponential;
+use super::driver::exponential;
 use super::received::ConsumerRecord;
 use super::station::Shared;
 use crate::history::What;

@@ -4,6 +4,7 @@
 //! reach it by a [`Shared`]: the lock is never contended, and is there because the futures of programs must be `Send`.
 
 mod consuming;
+mod records;
 mod running;
 mod sends;
 mod timers;
@@ -29,7 +30,7 @@ use self::sends::Sends;
 use self::timers::Unwatched;
 use super::admin::Admin;
 use super::cast::ClientBirth;
-use super::lag::LagProbe;
+use super::driver::LagProbe;
 use crate::history::{At, Entry, SendPromise, SimTime, What};
 use crate::scenario::Scenario;
 use crate::sweep::Panic;
@@ -96,7 +97,7 @@ pub(crate) struct Station {
     /// Clients whose machines were used and may have outputs.
     touched: VecDeque<usize>,
     /// Room for the values of records, so that not each of them is allocated.
-    pub(crate) values: BytesMut,
+    values: BytesMut,
     /// How many records were handed to producers; also the last uid.
     pub(crate) records: u64,
     topics_ready: bool,
@@ -224,7 +225,7 @@ impl Station {
 
     /// How many tasks were woken since the last call.
     pub(crate) fn take_woken(&mut self) -> u32 {
-        std::mem::take(&mut self.woken)
+        mem::take(&mut self.woken)
     }
 
     /// The machine of client `index` was used and may have outputs.
@@ -281,7 +282,7 @@ impl Station {
         client.machine = None;
         client.is_probing = false;
         client.consuming = Consuming::default();
-        let sends = std::mem::take(&mut client.sends);
+        let sends = mem::take(&mut client.sends);
         for uid in sends.open_uids() {
             let error = ErrorCode::UnknownServerError;
             self.write(index, What::SendUnknown { uid, error });
@@ -305,7 +306,7 @@ impl Station {
     /// The topics exist: programs may begin.
     pub(crate) fn announce_topics(&mut self) {
         self.topics_ready = true;
-        for waker in std::mem::take(&mut self.awaiting_topics) {
+        for waker in mem::take(&mut self.awaiting_topics) {
             self.wake(waker);
         }
     }
@@ -326,7 +327,8 @@ impl Station {
     // ---- turns
 
     /// Looks what the machine of client `index` has got for its program, writes the history and wakes whoever waits.
-    pub(crate) fn after_turn(&mut self, index: usize) {
+    /// True if there is something.
+    pub(crate) fn after_turn(&mut self, index: usize) -> bool {
         let mut ended = false;
         match &mut self.clients[index].machine {
             Some(ClientMachine::Producer(_)) => {
@@ -337,7 +339,7 @@ impl Station {
                     self.end_send(index, completion);
                 }
             }
-            Some(ClientMachine::Consumer(_)) => self.after_consumer_turn(index),
+            Some(ClientMachine::Consumer(_)) => return self.after_consumer_turn(index),
             Some(ClientMachine::Admin(admin)) => {
                 if admin.is_done() && !self.topics_ready {
                     self.announce_topics();
@@ -347,10 +349,11 @@ impl Station {
             Some(ClientMachine::Lag(_)) | None => {}
         }
         if ended {
-            for waker in std::mem::take(&mut self.clients[index].sends.waiting) {
+            for waker in mem::take(&mut self.clients[index].sends.waiting) {
                 self.wake(waker);
             }
         }
+        ended
     }
 
     // ---- sleeping

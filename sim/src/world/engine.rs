@@ -15,6 +15,7 @@ use super::chronicle;
 use super::clock::NodeClock;
 use super::cluster::Cluster;
 use super::disk::SyncPoint;
+use super::drivers::Drivers;
 use super::host::{self, Host};
 use super::network::{Connection, Message, Network};
 use super::node::{Costs, Kind, Node};
@@ -66,6 +67,7 @@ pub(super) struct World<'a, O> {
     /// What programs and the world share; programs have it while they run.
     pub(super) station: Box<Station>,
     pub(super) host: Host,
+    pub(super) drivers: Drivers,
     has_own_programs: bool,
     pub(super) observer: O,
     /// How many programs' waits have ended since they last ran.
@@ -105,6 +107,8 @@ pub(super) enum Happening {
     Closed(Connection),
     /// A program has slept enough.
     Ring(SleeperId),
+    /// A driver has waited long enough, perhaps.
+    RingDriver(usize),
     /// A fault of the plan begins.
     Begin(usize),
     /// It ends.
@@ -168,6 +172,7 @@ impl<'a, O: Observer> World<'a, O> {
             strikes: Strikes::new(setup.plan),
             midwife,
             host: Host::new(Shared::new(), Arc::clone(&cast), seed),
+            drivers: Drivers::new(cast.members.len()),
             has_own_programs: cast
                 .members
                 .iter()
@@ -188,6 +193,7 @@ impl<'a, O: Observer> World<'a, O> {
 
     async fn run(&mut self) -> End {
         self.set_up();
+        self.run_drivers();
         self.run_programs().await;
         loop {
             if let Some(end) = self.end.take().or_else(|| self.exceeded_limit()) {
@@ -206,6 +212,7 @@ impl<'a, O: Observer> World<'a, O> {
             };
             self.now = time;
             self.dispatch(happening);
+            self.run_drivers();
             if self.woken > 0 {
                 self.run_programs().await;
             }
@@ -239,6 +246,7 @@ impl<'a, O: Observer> World<'a, O> {
             Happening::Disk(done) => self.disk_done(*done),
             Happening::Closed(connection) => self.notify(connection),
             Happening::Ring(sleeper) => self.ring(sleeper),
+            Happening::RingDriver(program) => self.ring_driver(program),
             Happening::Begin(fault) => self.begin_fault(fault),
             Happening::End(fault) => self.time_is_up(fault),
             Happening::Heal => self.heal(),
@@ -256,13 +264,13 @@ impl<'a, O: Observer> World<'a, O> {
             let woken = std::mem::take(&mut self.woken);
             let now = SimTime(self.now);
             if !self.host.run_programs(&mut self.station, now, woken).await {
-                let limit = "the programs do not come to rest".to_owned();
-                self.end = Some(End::Limit(limit));
+                self.never_waits();
             }
             if self.has_own_programs {
                 self.note_refusal();
             }
             self.after_programs();
+            self.run_drivers();
             if self.woken == 0 || self.end.is_some() {
                 return;
             }
@@ -307,23 +315,34 @@ impl<'a, O: Observer> World<'a, O> {
         }
     }
 
+    /// Programs or drivers run on and on at one instant.
+    pub(super) fn never_waits(&mut self) {
+        self.end = Some(End::Limit("the programs do not come to rest".to_owned()));
+    }
+
+    /// Does what programs asked for.
     fn after_programs(&mut self) {
         self.station.take_woken();
-        self.records_sent = self.station.records;
         for (time, sleeper) in self.station.new_timers.drain(..) {
             self.queue.push(time.0.max(self.now), Happening::Ring(sleeper));
         }
-        self.pass_on_entries();
         let ended = std::mem::take(&mut self.station.ended);
         let panicked = std::mem::take(&mut self.station.panicked);
-        while let Some(place) = self.station.next_touched() {
-            self.drain_client(place);
-        }
+        self.serve_clients();
         for program in ended {
             self.program_ended(program);
         }
         for (program, panic) in panicked {
             self.program_panicked(program, panic);
+        }
+    }
+
+    /// Passes on what clients have written, and carries out what their machines want.
+    pub(super) fn serve_clients(&mut self) {
+        self.records_sent = self.station.records;
+        self.pass_on_entries();
+        while let Some(place) = self.station.next_touched() {
+            self.drain_client(place);
         }
     }
 

@@ -100,6 +100,11 @@ impl Host {
         self.programs[program] = Some(node.id());
     }
 
+    /// Whether a program has ever been started here.
+    pub(super) fn has(&self, program: usize) -> bool {
+        self.programs[program].is_some()
+    }
+
     /// Ends a program where it stands. Its future is dropped with the next [`Host::run_programs`].
     pub(super) fn kill(&self, program: usize) {
         if let Some(node) = self.programs[program] {

@@ -51,9 +51,14 @@ impl<O: Observer> World<'_, O> {
         if let Some((machine, promise)) = member.role.machine(self.station.birth(random)) {
             self.station.open(place, machine, promise);
         }
-        if !matches!(member.role, Role::Admin { .. }) {
-            self.host.start(program);
-            self.woken += 1;
+        let random = member.random(self.seed, incarnation);
+        match member.role.driver(&mut self.station, place, random) {
+            Some(driver) => self.drivers.start(program, driver),
+            None if matches!(member.role, Role::Admin { .. }) => {}
+            None => {
+                self.host.start(program);
+                self.woken += 1;
+            }
         }
     }
 
@@ -104,7 +109,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn hold_program(&mut self, head: usize) {
         self.nodes[head].held_programs += 1;
         if let Some(program) = self.headed_by(head) {
-            self.host.pause(program);
+            self.pause_program(program);
         }
     }
 
@@ -114,12 +119,18 @@ impl<O: Observer> World<'_, O> {
         self.resume_program(head);
     }
 
+    fn pause_program(&mut self, program: usize) {
+        self.drivers.pause(program);
+        self.host.pause(program);
+    }
+
     fn resume_program(&mut self, head: usize) {
         let node = &self.nodes[head];
         let goes_on = node.held_programs == 0 && node.state == State::Running;
         if let Some(program) = self.headed_by(head).filter(|_| goes_on) {
+            self.drivers.resume(program);
             self.host.resume(program);
-            self.woken += 1;
+            self.woken += u32::from(self.host.has(program));
         }
     }
 
@@ -146,8 +157,9 @@ impl<O: Observer> World<'_, O> {
         self.nodes[index].die(state, self.now);
         if let Kind::Client(place) = self.nodes[index].kind {
             if let Some(program) = self.cast.headed_by(place) {
+                self.drivers.kill(program);
                 self.host.kill(program);
-                self.woken += 1;
+                self.woken += u32::from(self.host.has(program));
             }
             self.station.at = self.at();
             self.station.die(place);
@@ -182,7 +194,7 @@ impl<O: Observer> World<'_, O> {
     pub(super) fn pause(&mut self, index: usize) {
         self.nodes[index].state = State::Paused;
         if let Some(program) = self.headed_by(index) {
-            self.host.pause(program);
+            self.pause_program(program);
         }
         self.note(index, Environment::Paused);
     }

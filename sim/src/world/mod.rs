@@ -6,12 +6,13 @@
 //!
 //! The rooms: `engine` the loop · `turn` one input and its consequences · `traffic` messages on their way ·
 //! `lifecycle` start, death, pause · `strike`, `target` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
-//! `host` the executor of programs · `chronicle` digest, history and trace · `queue`, `rope` the tools.
+//! `host` the executor of programs · `drivers` the steps of Trial's own clients · `chronicle` digest, history and trace · `queue`, `rope` the tools.
 
 mod chronicle;
 pub(crate) mod clock;
 mod cluster;
 mod disk;
+mod drivers;
 mod engine;
 mod host;
 mod lifecycle;

@@ -170,7 +170,13 @@ impl<O: Observer> World<'_, O> {
     /// Looks what a client's machine has got for its program.
     fn after_client_turn(&mut self, place: usize) {
         self.station.at = self.at();
-        self.station.after_turn(place);
+        let had_topics = self.station.has_topics();
+        if self.station.after_turn(place) {
+            self.drivers.news(self.cast.endpoints[place].member);
+        }
+        if self.station.has_topics() != had_topics {
+            self.drivers.news_for_all();
+        }
         self.woken += self.station.take_woken();
         self.pass_on_entries();
     }

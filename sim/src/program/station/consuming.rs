@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::Waker;
 
-use broker_core::client::consumer::{CommitId, Consumer, ConsumerNotice};
+use broker_core::client::consumer::{CommitId, Consumer, ConsumerNotice, ConsumerRecord as Fetched};
 use broker_core::protocol::{ErrorCode, OffsetSpec};
 use broker_core::types::{self, GroupId, Offset, TopicName};
 
 use super::{ClientMachine, Station};
 use crate::history::{ConsumerFailure, What};
+use crate::mark;
 use crate::program::consumer::PollError;
 use crate::program::partition::TopicPartition;
+use crate::program::received::polled_record;
 
 /// What is kept between a consumer's machine and its program.
 #[derive(Default)]
@@ -41,6 +43,13 @@ pub(crate) enum Wish {
     SeekTo(OffsetSpec),
     Pause,
     Resume,
+}
+
+impl Wish {
+    /// The first records that there are.
+    pub(crate) const BEGINNING: Wish = Wish::SeekTo(OffsetSpec::Earliest);
+    /// The first records that come from now on.
+    pub(crate) const END: Wish = Wish::SeekTo(OffsetSpec::Latest);
 }
 
 impl Station {
@@ -77,8 +86,66 @@ impl Station {
         ids.iter().map(|id| self.partition_name(index, *id)).collect()
     }
 
+    /// Gives the consumer of client `index` these partitions, and no others.
+    pub(crate) fn assign(&mut self, index: usize, partitions: Vec<TopicPartition>) {
+        let named = partitions.iter().map(|of| (of.topic.clone(), of.partition)).collect();
+        let now = self.local_time(index);
+        self.consumer(index).assign(now, named);
+        self.clients[index].consuming.by_hand = partitions;
+        self.touch(index);
+    }
+
+    /// What a program wants for a partition, now or as soon as its topic is known.
+    pub(crate) fn wish(&mut self, index: usize, partition: &TopicPartition, wish: Wish) {
+        let consuming = &mut self.clients[index].consuming;
+        if consuming.by_hand.contains(partition) {
+            consuming.wishes.push((partition.clone(), wish));
+            self.grant_wishes(index);
+        } else if let Some(id) = self.partition_id(index, partition) {
+            self.grant(index, id, wish);
+        }
+    }
+
+    /// The offset of the next record of a partition that is polled.
+    pub(crate) fn position(&mut self, index: usize, partition: &TopicPartition) -> Option<Offset> {
+        let id = self.partition_id(index, partition)?;
+        self.consumer(index).position(id)
+    }
+
+    /// What the next poll of client `index` ends with, if it is to fail.
+    pub(crate) fn next_error(&mut self, index: usize) -> Option<PollError> {
+        self.grant_wishes(index);
+        let consuming = &mut self.clients[index].consuming;
+        let lasting = consuming.failure.map(PollError::Group);
+        lasting.or_else(|| consuming.errors.pop_front())
+    }
+
+    /// What the consumer of client `index` has for its program, if anything. Records that close a trial are kept from
+    /// it: there may be no others.
+    pub(crate) fn take_records(&mut self, index: usize) -> Option<Vec<Fetched>> {
+        if !self.consumer(index).has_records() {
+            return None;
+        }
+        let now = self.local_time(index);
+        let mut taken = self.consumer(index).take_records(now);
+        self.touch(index);
+        if taken.is_empty() {
+            return None;
+        }
+        let polled = taken.iter().map(polled_record).collect();
+        self.write(index, What::Polled(polled));
+        taken.retain(|fetched| !mark::is_probe(&fetched.record.headers));
+        let mut last = None;
+        for Fetched { partition, .. } in &taken {
+            if last.replace(*partition) != Some(*partition) {
+                self.clients[index].consuming.read.insert(*partition);
+            }
+        }
+        Some(taken)
+    }
+
     /// Does what a program wants for partitions whose topics are known by now.
-    pub(crate) fn grant_wishes(&mut self, index: usize) {
+    fn grant_wishes(&mut self, index: usize) {
         if self.clients[index].consuming.wishes.is_empty() {
             return;
         }
@@ -99,7 +166,7 @@ impl Station {
     }
 
     /// Does what a program wants for a partition.
-    pub(crate) fn grant(&mut self, index: usize, partition: types::TopicPartition, wish: Wish) {
+    fn grant(&mut self, index: usize, partition: types::TopicPartition, wish: Wish) {
         let now = self.local_time(index);
         let consumer = self.consumer(index);
         match wish {
@@ -134,8 +201,8 @@ impl Station {
         end
     }
 
-    /// Looks what the consumer of client `index` has got for its program.
-    pub(super) fn after_consumer_turn(&mut self, index: usize) {
+    /// Looks what the consumer of client `index` has got for its program. True if there is something.
+    pub(super) fn after_consumer_turn(&mut self, index: usize) -> bool {
         let mut has_news = false;
         while let Some(notice) = self.consumer(index).next_notice() {
             has_news = true;
@@ -150,6 +217,7 @@ impl Station {
         if has_news && let Some(waker) = self.clients[index].consuming.waiting.take() {
             self.wake(waker);
         }
+        has_news
     }
 
     fn notice(&mut self, index: usize, notice: ConsumerNotice) {

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use broker_core::client::producer::{SendCompletion, SendId};
-use broker_core::protocol::Acks;
+use broker_core::client::producer::{Producer, ProducerRecord, SendCompletion, SendId, SendRefused};
+use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::TopicName;
 
-use super::Station;
+use super::records::sent_record;
+use super::{ClientMachine, Station};
 use crate::history::{Uid, What};
 use crate::program::partition::TopicPartition;
 use crate::program::producer::{RecordMetadata, SendError};
@@ -36,8 +37,60 @@ struct Send {
 }
 
 impl Station {
+    fn producer(&mut self, index: usize) -> &mut Producer {
+        match &mut self.clients[index].machine {
+            Some(ClientMachine::Producer(producer)) => producer,
+            _ => unreachable!("a program runs only while its machine is there"),
+        }
+    }
+
+    /// Hands a record to the producer of client `index`. The end of its send is kept if that is watched. A record that
+    /// is refused is in the history as failed, unless it may be tried again when there is room.
+    pub(crate) fn enqueue(
+        &mut self,
+        index: usize,
+        record: &ProducerRecord,
+        watched: bool,
+    ) -> Result<SendId, SendRefused> {
+        let now = self.local_time(index);
+        let taken = self.producer(index).send(now, record.clone());
+        match taken {
+            Ok(id) => {
+                let sent = sent_record(record);
+                let uid = sent.uid;
+                self.write(index, What::SendInvoked(sent));
+                self.add_send(index, id, uid, record.topic.clone(), watched);
+                self.touch(index);
+            }
+            // What lingers goes out now that others wait for its room.
+            Err(SendRefused::BufferFull) => self.touch(index),
+            Err(refused) => self.refuse(index, record, refused),
+        }
+        taken
+    }
+
+    /// The producer of client `index` does not take a record.
+    pub(crate) fn refuse(&mut self, index: usize, record: &ProducerRecord, refused: SendRefused) {
+        let sent = sent_record(record);
+        let uid = sent.uid;
+        let error = match refused {
+            SendRefused::RecordTooLarge => ErrorCode::MessageTooLarge,
+            SendRefused::BufferFull => ErrorCode::RequestTimedOut,
+            SendRefused::Closed => ErrorCode::InvalidRequest,
+        };
+        self.write(index, What::SendInvoked(sent));
+        self.write(index, What::SendFailed { uid, error });
+    }
+
+    /// The producer of client `index` sends what lingers.
+    pub(crate) fn flush(&mut self, index: usize) {
+        let now = self.local_time(index);
+        self.producer(index).flush(now);
+        self.touch(index);
+    }
+
     /// A producer took a record.
-    pub(crate) fn add_send(&mut self, index: usize, id: SendId, uid: Uid, topic: TopicName) {
+    fn add_send(&mut self, index: usize, id: SendId, uid: Uid, topic: TopicName, watched: bool) {
         let sends = &mut self.clients[index].sends;
         assert_eq!(
             id.0,
@@ -47,7 +100,7 @@ impl Station {
         sends.slots.push_back(Some(Send {
             uid,
             topic,
-            watched: true,
+            watched,
             waker: None,
             end: None,
         }));
@@ -61,20 +114,25 @@ impl Station {
         id: SendId,
         waker: &Waker,
     ) -> Option<Result<RecordMetadata, SendError>> {
+        let end = self.end_of(index, id);
+        if end.is_none() {
+            let sends = &mut self.clients[index].sends;
+            let slot = (id.0 - sends.first) as usize;
+            let send = sends.slots[slot].as_mut().expect("the future holds the slot");
+            send.waker = Some(waker.clone());
+        }
+        end
+    }
+
+    /// How the watched send `id` ended, if it has. It is said once.
+    pub(crate) fn end_of(&mut self, index: usize, id: SendId) -> Option<Result<RecordMetadata, SendError>> {
         let sends = &mut self.clients[index].sends;
         let slot = (id.0 - sends.first) as usize;
-        let send = sends.slots[slot].as_mut().expect("the future holds the slot");
-        match send.end.take() {
-            Some(end) => {
-                sends.slots[slot] = None;
-                sends.trim();
-                Some(end)
-            }
-            None => {
-                send.waker = Some(waker.clone());
-                None
-            }
-        }
+        let send = sends.slots[slot].as_mut().expect("who watches holds the slot");
+        let end = send.end.take()?;
+        sends.slots[slot] = None;
+        sends.trim();
+        Some(end)
     }
 
     /// Nobody waits for send `id` any more. After a panic the station may be gone already.

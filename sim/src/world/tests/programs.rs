@@ -9,9 +9,7 @@ use broker_core::types::PartitionIndex;
 
 use super::*;
 use crate::history::Uid;
-use broker_core::client::producer::ProducerRecord;
-
-use crate::program::{PollError, SendError, TopicPartition};
+use crate::program::{PollError, ProducerRecord, SendError, TopicPartition};
 use crate::scenario::{ConsumerGroup, Keys, ProducerGroup, Topic};
 
 /// Adds the program `load/1`. Without a topic there is nobody to answer it.
@@ -56,16 +54,10 @@ fn on_producer<F: Future<Output = ()> + 'static>(main: impl Fn(Props) -> F + Sen
     (Library::Producer(Box::default()), program(main))
 }
 
-fn record(props: &Props, size: usize) -> ProducerRecord {
-    let producer = props.producer.as_ref().expect("a producer");
-    ProducerRecord {
-        topic: "orders".into(),
-        partition: Some(PartitionIndex(1)),
-        key: None,
-        value: Some(producer.value(producer.next_uid(), size)),
-        headers: Vec::new(),
-        timestamp: None,
-    }
+/// A record whose value has this size with its uid.
+fn record(size: usize) -> ProducerRecord {
+    let record = ProducerRecord::to("orders").partition(PartitionIndex(1));
+    record.payload(vec![b'x'; size - 8])
 }
 
 /// The lines that one client wrote, of one run of it.
@@ -191,22 +183,22 @@ fn a_killed_program_never_resumes_wherever_it_waits() {
         }),
         ("delivery", producer(&normal), |props| {
             Box::pin(async move {
-                let record = record(&props, 100);
-                let _ = props.producer.unwrap().send_prepared(record).await;
+                let record = record(100);
+                let _ = props.producer.unwrap().send(record).await;
             })
         }),
         ("room", producer(&tiny), |props| {
             Box::pin(async move {
                 for _ in 0..30 {
-                    let record = record(&props, 100);
-                    let _ = props.producer.as_ref().unwrap().send_prepared(record).enqueued().await;
+                    let record = record(100);
+                    let _ = props.producer.as_ref().unwrap().send(record).enqueued().await;
                 }
             })
         }),
         ("flush", producer(&normal), |props| {
             Box::pin(async move {
-                let record = record(&props, 100);
-                let _ = props.producer.as_ref().unwrap().send_prepared(record).enqueued().await;
+                let record = record(100);
+                let _ = props.producer.as_ref().unwrap().send(record).enqueued().await;
                 props.producer.unwrap().flush().await;
             })
         }),
@@ -409,7 +401,7 @@ fn a_delivery_tells_where_the_record_went() {
         async move {
             props.clock.topics_exist().await;
             let producer = props.producer.clone().unwrap();
-            let deliveries: Vec<_> = (0..3).map(|_| producer.send_prepared(record(&props, 50))).collect();
+            let deliveries: Vec<_> = (0..3).map(|_| producer.send(record(50))).collect();
             assert_eq!(producer.pending(), 3);
             producer.flush().await;
             assert_eq!(producer.pending(), 0);
@@ -417,7 +409,7 @@ fn a_delivery_tells_where_the_record_went() {
                 let end = delivery.await.map(|metadata| metadata.offset.unwrap().0);
                 results.lock().unwrap().push(end);
             }
-            let large = producer.send_prepared(record(&props, 2_000_000)).await;
+            let large = producer.send(record(2_000_000)).await;
             results.lock().unwrap().push(large.map(|_| 0));
         }
     }));
@@ -448,7 +440,7 @@ fn a_full_buffer_does_not_linger() {
             props.clock.topics_exist().await;
             let producer = props.producer.clone().unwrap();
             for _ in 0..100 {
-                producer.send_prepared(record(&props, 100)).enqueued().await.unwrap();
+                producer.send(record(100)).enqueued().await.unwrap();
                 done.fetch_add(1, Ordering::Relaxed);
                 // The next send is the first thing that the program does at its time.
                 props.clock.sleep(MS).await;
@@ -476,7 +468,7 @@ fn a_full_buffer_is_waited_for() {
             props.clock.topics_exist().await;
             let producer = props.producer.clone().unwrap();
             for _ in 0..100 {
-                producer.send_prepared(record(&props, 100)).enqueued().await.unwrap();
+                producer.send(record(100)).enqueued().await.unwrap();
                 done.fetch_add(1, Ordering::Relaxed);
             }
             producer.flush().await;
@@ -502,8 +494,8 @@ fn a_consumer_seeks_and_tells_its_position() {
     stage.programs.push(on_producer(|props| async move {
         props.clock.topics_exist().await;
         for _ in 0..5 {
-            let record = record(&props, 50);
-            props.producer.as_ref().unwrap().send_prepared(record).await.unwrap();
+            let record = record(50);
+            props.producer.as_ref().unwrap().send(record).await.unwrap();
         }
     }));
     let main = program(move |props: Props| {

@@ -1,120 +1,9 @@
-//! The load: a program that sends records at a rate.
+//! The keys of a load's records.
 
-use std::time::Duration;
-
-use broker_core::client::producer::ProducerRecord;
-use broker_core::protocol::Header;
 use broker_core::random::Random;
-use broker_core::types::{Timestamp, TopicName};
 use bytes::Bytes;
 
-use super::clock::Clock;
-use super::lag::LagBrake;
-use super::producer::ProducerClient;
-use crate::history::SimTime;
-use crate::mark;
-use crate::scenario::{KeyStrategy, Keys, ProducerGroup};
-
-/// Records that are due within this time of each other are sent together, as a load generator that sleeps by the
-/// millisecond does.
-const TICK: u64 = 1_000_000;
-
-/// Sends at the group's rate, with exponentially distributed gaps, from the group's start to its stop or `until`, and
-/// waits until all sends have ended. With a brake it sends less while its readers are behind.
-pub(super) async fn run(
-    group: &ProducerGroup,
-    keys: &KeySource,
-    until: SimTime,
-    producer: &ProducerClient,
-    brake: Option<&LagBrake>,
-    clock: &Clock,
-    mut random: Random,
-) {
-    clock.topics_exist().await;
-    clock.sleep_until(SimTime::after(group.start)).await;
-    let stop = group.stop.map_or(until, |stop| SimTime::after(stop).min(until));
-    let mean_gap = 1e9 / group.rate;
-    let mut shape = RecordShape::new(group);
-    // At a rate of 0 nothing is ever due.
-    let mut due = clock.now().0.saturating_add(exponential(mean_gap, &mut random));
-    let mut tick = 0;
-    while due < stop.0 {
-        clock.sleep_until(SimTime(due.max(tick).min(stop.0 - 1))).await;
-        let now = clock.now();
-        tick = now.0 + TICK;
-        while due <= now.0 && due < stop.0 {
-            let key = keys.draw(&mut random);
-            let record = shape.record(producer, key, &mut random);
-            // A record that is refused is in the history as failed; the next one may do better.
-            let _ = producer.send_prepared(record).enqueued().await;
-            let slowed = brake.map_or(1.0, LagBrake::factor);
-            due = due.saturating_add(exponential(mean_gap * slowed, &mut random));
-        }
-    }
-    producer.flush().await;
-}
-
-/// Makes the records of one producer.
-struct RecordShape<'a> {
-    group: &'a ProducerGroup,
-    topics: Vec<TopicName>,
-    header_names: Vec<Bytes>,
-    /// How many records were made.
-    count: u64,
-}
-
-impl RecordShape<'_> {
-    fn new(group: &ProducerGroup) -> RecordShape<'_> {
-        RecordShape {
-            group,
-            topics: group.topics.iter().map(|topic| topic.as_str().into()).collect(),
-            header_names: (1..=group.headers)
-                .map(|number| Bytes::from(format!("header-{number}")))
-                .collect(),
-            count: 0,
-        }
-    }
-
-    /// The next record. Nothing is drawn for what the group does not have.
-    fn record(&mut self, producer: &ProducerClient, key: Option<Bytes>, random: &mut Random) -> ProducerRecord {
-        let group = self.group;
-        let turn = (self.count % self.topics.len() as u64) as usize;
-        self.count += 1;
-        let uid = producer.next_uid();
-        let (mut headers, mut value) = (Vec::new(), None);
-        if group.tombstones > 0.0 && random.chance(group.tombstones) {
-            headers.push(mark::of_tombstone(uid));
-        } else {
-            value = Some(producer.value(uid, group.record_size as usize));
-        }
-        if !self.header_names.is_empty() {
-            let number = Bytes::from(self.count.to_string());
-            let named = self.header_names.iter().map(|name| Header {
-                key: name.clone(),
-                value: Some(number.clone()),
-            });
-            headers.extend(named);
-        }
-        let behind = group.behind.as_millis() as u64;
-        let timestamp = (behind > 0).then(|| {
-            let now = producer.timestamp().0;
-            Timestamp(now - random.within(0..=behind) as i64)
-        });
-        ProducerRecord {
-            topic: self.topics[turn].clone(),
-            partition: None,
-            key,
-            value,
-            headers,
-            timestamp,
-        }
-    }
-}
-
-/// A gap of this mean, at least a nanosecond.
-pub(super) fn exponential(mean: f64, random: &mut Random) -> u64 {
-    ((-libm::log(1.0 - random.unit()) * mean) as u64).max(1)
-}
+use crate::scenario::{KeyStrategy, Keys};
 
 /// Draws keys, and has them ready.
 pub(crate) struct KeySource {
@@ -146,7 +35,7 @@ impl KeySource {
         }
     }
 
-    fn draw(&self, random: &mut Random) -> Option<Bytes> {
+    pub(super) fn draw(&self, random: &mut Random) -> Option<Bytes> {
         let count = self.keys.len() as u64;
         let index = match &self.shape {
             Shape::None => return None,
@@ -212,11 +101,6 @@ fn zipf(count: u64, exponent: f64) -> Vec<f64> {
         *sum /= total;
     }
     sums
-}
-
-/// How long `count` records take a program that works this long on each.
-pub(super) fn work(each: Duration, count: usize) -> Duration {
-    each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -306,12 +190,5 @@ mod tests {
                 .flat_map(|key| fields.map(|field| format!("{key}{mark}{field}")));
             assert_eq!(drawn, all.collect(), "{strategy:?}");
         }
-    }
-
-    #[test]
-    fn gaps_have_their_mean() {
-        let mut random = Random::new(1, "gaps");
-        let sum: u64 = (0..20_000).map(|_| exponential(1e6, &mut random)).sum();
-        assert!((sum / 20_000).abs_diff(1_000_000) < 20_000);
     }
 }

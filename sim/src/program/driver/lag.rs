@@ -10,7 +10,7 @@ use broker_core::protocol::{
 };
 use broker_core::types::{GroupEpoch, GroupId, LeaderEpoch, NodeId, Offset, TopicName, TopicPartition};
 
-use super::station::{ClientMachine, Shared};
+use crate::program::station::{ClientMachine, Station};
 use crate::scenario::Backpressure;
 
 /// The time between two looks.
@@ -19,8 +19,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Slows a producer while its readers are behind.
-pub(super) struct LagBrake {
-    shared: Shared,
+pub(crate) struct LagBrake {
     client: usize,
     /// What a partition may be behind.
     allowed: u64,
@@ -28,23 +27,19 @@ pub(super) struct LagBrake {
 
 impl LagBrake {
     /// Starts the probe on the endpoint `client`.
-    pub(super) fn new(shared: &Shared, client: usize, topic: &str, spec: &Backpressure) -> LagBrake {
-        let mut station = shared.lock();
+    pub(crate) fn new(station: &mut Station, client: usize, topic: &str, spec: &Backpressure) -> LagBrake {
         let brokers = (1..=station.brokers).map(NodeId).collect();
         let now = station.local_time(client);
         let probe = LagProbe::new(now, topic.into(), spec.group.as_str().into(), brokers);
         station.open(client, ClientMachine::Lag(Box::new(probe)), None);
-        drop(station);
         LagBrake {
-            shared: shared.clone(),
             client,
             allowed: spec.lag,
         }
     }
 
     /// How many times as long to wait between two records: 1 while no partition is further behind than allowed.
-    pub(super) fn factor(&self) -> f64 {
-        let station = self.shared.lock();
+    pub(super) fn factor(&self, station: &Station) -> f64 {
         let lag = match &station.clients[self.client].machine {
             Some(ClientMachine::Lag(probe)) => probe.lag,
             _ => 0,
