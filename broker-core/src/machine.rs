@@ -80,6 +80,9 @@ pub enum ConnectionId {
 pub enum Channel {
     /// A client's requests.
     Client,
+    /// A consumer's requests to the coordinator of its group, which no fetch may delay (in Kafka a node of its own, with the
+    /// id `Integer.MAX_VALUE - node`).
+    Coordinator,
     /// Between the nodes of the metadata quorum, and to it from observers.
     Raft,
     /// A follower's fetches.
@@ -245,6 +248,8 @@ pub struct Context<'a> {
 #[derive(Default)]
 pub struct Outbox {
     queue: VecDeque<Output>,
+    /// The requests that were answered, until they are asked for.
+    answered: VecDeque<(ConnectionId, RequestId)>,
     requests: u64,
     operations: u64,
     connections: Connections,
@@ -346,9 +351,22 @@ impl Outbox {
     pub fn hang_up(&mut self, connection: ConnectionId) {
         self.queue.push_back(Output::Close { connection });
     }
+
     /// Queues an answer.
     pub fn respond(&mut self, to: ReplyTo, body: Response) {
+        self.answered.push_back((to.connection, to.id));
         self.queue.push_back(Output::Response { to, body });
+    }
+
+    /// Whether this request has just been answered.
+    #[must_use]
+    pub fn has_answered(&self, connection: ConnectionId, id: RequestId) -> bool {
+        self.answered.contains(&(connection, id))
+    }
+
+    /// The next request that was answered since this was last asked.
+    pub fn next_answered(&mut self) -> Option<(ConnectionId, RequestId)> {
+        self.answered.pop_front()
     }
 
     /// Queues a disk operation and returns its id.

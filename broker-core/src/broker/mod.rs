@@ -37,7 +37,7 @@ use crate::log::{Log, LogConfig};
 use crate::machine::{
     Channel, ConnectionId, Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId, earliest,
 };
-use crate::protocol::{Acks, ErrorCode, Request, Response};
+use crate::protocol::{ErrorCode, Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
@@ -183,6 +183,7 @@ struct Running {
     image: ClusterImage,
     applied: Offset,
     broker: Option<BrokerRole>,
+    muted: Muted,
     /// Once it is asked to end.
     shutdown: Option<Shutdown>,
 }
@@ -199,7 +200,6 @@ struct BrokerRole {
     /// Whether the replicas have taken over the image; from then on they take its changes.
     follows_metadata: bool,
     forwarding: Forwarding,
-    muted: Muted,
 }
 
 impl Running {
@@ -230,8 +230,8 @@ impl Running {
                 producer_ids: ProducerIds::new(identity.id),
                 follows_metadata: false,
                 forwarding: Forwarding::new(&identity.config),
-                muted: Muted::default(),
             }),
+            muted: Muted::default(),
             shutdown: None,
         };
         running.follow_up(ctx)?;
@@ -243,7 +243,7 @@ impl Running {
 
     fn handle(&mut self, ctx: &mut Context<'_>, identity: &Identity, input: Input) -> Result<(), HaltReason> {
         match input {
-            Input::Request { reply_to, body } => self.on_request(ctx, identity, reply_to, body),
+            Input::Request { reply_to, body } => self.read(ctx, identity, reply_to, body),
             Input::Response { connection, id, body } => {
                 // Nobody waits for answers over a connection that was closed.
                 if let Some((from, channel)) = ctx.out.peer(connection) {
@@ -259,10 +259,10 @@ impl Running {
                 }
             }
             Input::Closed { connection, .. } => {
+                self.muted.forget(connection);
                 if let Some(broker) = &mut self.broker {
                     broker.replicas.on_closed(connection);
                     broker.groups.on_closed(connection);
-                    broker.muted.forget(connection);
                     broker.forwarding.on_closed(connection);
                 }
             }
@@ -280,13 +280,6 @@ impl Running {
     }
 
     fn on_request(&mut self, ctx: &mut Context<'_>, identity: &Identity, reply_to: ReplyTo, request: Request) {
-        let queue = self
-            .broker
-            .as_mut()
-            .and_then(|broker| broker.muted.queue(reply_to.connection));
-        if let Some(queue) = queue {
-            return queue.push_back((reply_to, request));
-        }
         match request {
             Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) => {
                 self.quorum.on_request(ctx, reply_to, request);
@@ -363,7 +356,7 @@ impl Running {
                     broker.offsets_topic.on_response(id);
                 }
             }
-            Channel::Raft | Channel::Client => {}
+            Channel::Raft | Channel::Client | Channel::Coordinator => {}
         }
     }
 
@@ -392,7 +385,7 @@ impl Running {
                 broker.offsets_topic.on_disconnected(peer);
                 broker.forwarding.on_disconnected(ctx, peer);
             }
-            Channel::Raft | Channel::Client => {}
+            Channel::Raft | Channel::Client | Channel::Coordinator => {}
         }
     }
 
@@ -524,11 +517,7 @@ impl BrokerRole {
         request: Request,
     ) {
         match request {
-            Request::Produce(body) => {
-                if self.replicas.on_produce(ctx, reply_to, body) {
-                    self.muted.mute(reply_to.connection);
-                }
-            }
+            Request::Produce(body) => self.replicas.on_produce(ctx, reply_to, body),
             Request::Fetch(body) => self.replicas.on_fetch(ctx, reply_to, body),
             Request::ListOffsets(body) => self.replicas.on_list_offsets(ctx, reply_to, &body),
             Request::OffsetForLeaderEpoch(body) => self.replicas.on_offset_for_leader_epoch(ctx, reply_to, &body),
@@ -635,8 +624,7 @@ fn is_growth(record: &MetadataRecord) -> bool {
 /// A controller has no partitions and no groups. Kafka closes a connection that asks for what its listener does not serve,
 /// after an ApiVersions that would have said so; here the answer says it.
 fn refuse_client(ctx: &mut Context<'_>, reply_to: ReplyTo, request: &Request) {
-    let is_read = !matches!(request, Request::Produce(body) if body.acks == Acks::None);
-    if is_read {
+    if request.is_answered() {
         ctx.out
             .respond(reply_to, request.error_response(ErrorCode::UnsupportedVersion));
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::client::network::{Backoff, Network};
-use crate::machine::{Context, Instant};
+use crate::machine::{Channel, Context, Instant};
 use crate::protocol::{ErrorCode, MetadataRequest, MetadataResponse, MetadataTopic};
 use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, TopicId, TopicName, TopicPartition};
 
@@ -136,7 +136,9 @@ impl Metadata {
         // This is asked for all the time, and metadata is good for minutes: the brokers are hardly ever looked at.
         let due = due.filter(|due| next.is_none_or(|next| *due < next))?;
         let nodes = self.brokers.iter().chain(&self.bootstrap);
-        let earliest = nodes.filter_map(|node| network.ready_at(*node)).min()?;
+        let earliest = nodes
+            .filter_map(|node| network.ready_at((*node, Channel::Client)))
+            .min()?;
         Some(earliest.max(due))
     }
 

@@ -32,6 +32,9 @@ impl Backoff {
     }
 }
 
+/// The other end of a connection, and what the connection is for.
+pub(super) type Peer = (NodeId, Channel);
+
 /// All connections of one client. `K` is what the client remembers of an unanswered request.
 ///
 /// A connection is made by its first request. It is lost when the host says so, and it is closed when a request has waited
@@ -42,7 +45,7 @@ pub(super) struct Network<K> {
     request_timeout: Duration,
     reconnect: Backoff,
     max_in_flight: usize,
-    connections: BTreeMap<NodeId, Connection<K>>,
+    connections: BTreeMap<Peer, Connection<K>>,
     /// Some request had a time of its own: the oldest request of a connection need not be the first to expire.
     is_uneven: bool,
 }
@@ -54,6 +57,8 @@ struct Connection<K> {
     failures: u32,
     /// Nothing is sent before.
     retry_at: Instant,
+    /// It is to be closed.
+    is_given_up: bool,
 }
 
 struct InFlight<K> {
@@ -64,8 +69,8 @@ struct InFlight<K> {
 
 /// A connection that was lost, and what went with it.
 pub(super) struct Lost<K> {
-    /// To whom it was.
-    pub peer: NodeId,
+    /// To whom it was, and what for.
+    pub peer: Peer,
     /// REQUEST_TIMED_OUT or NETWORK_EXCEPTION.
     pub error: ErrorCode,
     /// Its unanswered requests, oldest first.
@@ -84,20 +89,21 @@ impl<K> Network<K> {
     }
 
     /// Sends a request that will be answered.
-    pub fn request(&mut self, cx: &mut Context<'_>, to: NodeId, body: Request, what: K) {
+    pub fn request(&mut self, cx: &mut Context<'_>, to: Peer, body: Request, what: K) {
         self.request_within(cx, self.request_timeout, to, body, what);
     }
 
     /// Sends a request that may wait for its answer for `timeout`.
-    pub fn request_within(&mut self, cx: &mut Context<'_>, timeout: Duration, to: NodeId, body: Request, what: K) {
-        let id = cx.out.request(Channel::Client, to, body);
+    pub fn request_within(&mut self, cx: &mut Context<'_>, timeout: Duration, to: Peer, body: Request, what: K) {
+        let (node, channel) = to;
+        let id = cx.out.request(channel, node, body);
         let expires = cx.now + timeout;
         self.is_uneven |= timeout != self.request_timeout;
         self.connection(to).in_flight.push_back(InFlight { id, expires, what });
     }
 
     /// What the answered request was for; `None` if nobody waits for the answer any more.
-    pub fn answered(&mut self, from: NodeId, id: RequestId) -> Option<K> {
+    pub fn answered(&mut self, from: Peer, id: RequestId) -> Option<K> {
         let connection = self.connections.get_mut(&from)?;
         let at = connection.in_flight.iter().position(|request| request.id == id)?;
         connection.failures = 0;
@@ -105,21 +111,33 @@ impl<K> Network<K> {
     }
 
     /// The host says that the connection to `peer` is gone.
-    pub fn lost(&mut self, cx: &mut Context<'_>, peer: NodeId) -> Lost<K> {
+    pub fn lost(&mut self, cx: &mut Context<'_>, peer: Peer) -> Lost<K> {
         self.lose(cx, peer, ErrorCode::NetworkException)
     }
 
-    /// The next connection that is lost because a request has waited for too long.
+    /// No answer that is waited for from `peer` matters any more: [`Network::expire`] closes the connection, if there are any.
+    pub fn give_up(&mut self, peer: Peer) {
+        if let Some(connection) = self.connections.get_mut(&peer) {
+            connection.is_given_up = !connection.in_flight.is_empty();
+        }
+    }
+
+    /// Whether a connection was given up that is not closed yet.
+    pub fn has_given_up(&self) -> bool {
+        self.connections.values().any(|connection| connection.is_given_up)
+    }
+
+    /// The next connection that is closed: it was given up, or a request has waited for too long.
     pub fn expire(&mut self, cx: &mut Context<'_>) -> Option<Lost<K>> {
         let now = cx.now;
-        let overdue = |c: &Connection<K>| self.expiry(c).is_some_and(|at| at <= now);
-        let peer = self
-            .connections
-            .iter()
-            .find(|(_, c)| overdue(c))
-            .map(|(peer, _)| *peer)?;
-        cx.out.disconnect(Channel::Client, peer);
-        Some(self.lose(cx, peer, ErrorCode::RequestTimedOut))
+        let is_over = |c: &Connection<K>| c.is_given_up || self.expiry(c).is_some_and(|at| at <= now);
+        let (peer, connection) = self.connections.iter().find(|(_, c)| is_over(c))?;
+        let (peer, error) = match connection.is_given_up {
+            true => (*peer, ErrorCode::NetworkException),
+            false => (*peer, ErrorCode::RequestTimedOut),
+        };
+        cx.out.disconnect(peer.1, peer.0);
+        Some(self.lose(cx, peer, error))
     }
 
     /// When the next request times out.
@@ -133,14 +151,14 @@ impl<K> Network<K> {
         if self.is_uneven { times.min() } else { times.next() }
     }
 
-    /// Whether a request may be sent to `node` now.
-    pub fn is_ready(&self, now: Instant, node: NodeId) -> bool {
-        self.ready_at(node).is_some_and(|at| at <= now)
+    /// Whether a request may be sent to `peer` now.
+    pub fn is_ready(&self, now: Instant, peer: Peer) -> bool {
+        self.ready_at(peer).is_some_and(|at| at <= now)
     }
 
-    /// From when on a request may be sent to `node`; `None` while only an answer can make room.
-    pub fn ready_at(&self, node: NodeId) -> Option<Instant> {
-        match self.connections.get(&node) {
+    /// From when on a request may be sent to `peer`; `None` while only an answer can make room.
+    pub fn ready_at(&self, peer: Peer) -> Option<Instant> {
+        match self.connections.get(&peer) {
             None => Some(Instant(0)),
             Some(c) if c.in_flight.len() < self.max_in_flight => Some(c.retry_at),
             Some(_) => None,
@@ -151,20 +169,25 @@ impl<K> Network<K> {
     /// requests, by lot among equals (Kafka's `leastLoadedNode`).
     pub fn least_loaded(&self, cx: &mut Context<'_>, nodes: &[NodeId]) -> Option<NodeId> {
         let load = |node: &NodeId| {
-            let connection = self.connections.get(node);
+            let connection = self.connections.get(&(*node, Channel::Client));
             connection.map_or((false, 0), |c| (c.failures > 0, c.in_flight.len()))
         };
-        let ready = || nodes.iter().filter(|node| self.is_ready(cx.now, **node));
+        let ready = || {
+            nodes
+                .iter()
+                .filter(|node| self.is_ready(cx.now, (**node, Channel::Client)))
+        };
         let least = ready().map(load).min()?;
         let equals = ready().filter(|node| load(node) == least).count();
         let lot = if equals > 1 { cx.rng.below(equals as u64) } else { 0 };
         ready().filter(|node| load(node) == least).nth(lot as usize).copied()
     }
 
-    fn lose(&mut self, cx: &mut Context<'_>, peer: NodeId, error: ErrorCode) -> Lost<K> {
+    fn lose(&mut self, cx: &mut Context<'_>, peer: Peer, error: ErrorCode) -> Lost<K> {
         let reconnect = self.reconnect;
         let connection = self.connection(peer);
         let requests: Vec<K> = connection.in_flight.drain(..).map(|request| request.what).collect();
+        connection.is_given_up = false;
         // A loss during the pause does not prolong it.
         if connection.retry_at <= cx.now {
             connection.retry_at = cx.now + reconnect.after(connection.failures, cx.rng);
@@ -173,11 +196,12 @@ impl<K> Network<K> {
         Lost { peer, error, requests }
     }
 
-    fn connection(&mut self, node: NodeId) -> &mut Connection<K> {
-        self.connections.entry(node).or_insert_with(|| Connection {
+    fn connection(&mut self, peer: Peer) -> &mut Connection<K> {
+        self.connections.entry(peer).or_insert_with(|| Connection {
             in_flight: VecDeque::new(),
             failures: 0,
             retry_at: Instant(0),
+            is_given_up: false,
         })
     }
 }

@@ -618,6 +618,12 @@ const ENVELOPE: u64 = 32;
 const ENTRY: u64 = 48;
 
 impl Request {
+    /// Whether the sender reads an answer: at `acks=0` it does not.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        !matches!(self, Request::Produce(body) if body.acks == Acks::None)
+    }
+
     /// About how many bytes the request has on the wire; exact for the records in it.
     #[must_use]
     pub fn wire_size(&self) -> u64 {

@@ -62,8 +62,6 @@ pub struct Replicas {
     /// High watermarks of the checkpoint file found at the start.
     checkpoint: BTreeMap<TopicPartition, Offset>,
     produces: Parked<ParkedProduce>,
-    /// The connections of produce requests that waited and have been answered, until they are asked for.
-    answered: VecDeque<ConnectionId>,
     fetches: Parked<ParkedFetch>,
     readings: Vec<ReadingFetch>,
     fetchers: BTreeMap<NodeId, Fetcher>,
@@ -136,7 +134,6 @@ impl Replicas {
             found,
             checkpoint: read_checkpoint(checkpoint),
             produces: Parked::default(),
-            answered: VecDeque::new(),
             fetches: Parked::default(),
             readings: Vec::new(),
             fetchers: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::log::AppendOutcome;
-use crate::machine::{ConnectionId, Context, ReplyTo};
+use crate::machine::{Context, ReplyTo};
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, RecordBatch};
 use crate::replica::partition::{Moved, Partition, View};
 use crate::replica::purgatory::{ParkedAppend, ParkedId, ParkedProduce};
@@ -13,8 +13,8 @@ use crate::types::{Offset, TopicPartition};
 
 impl Replicas {
     /// Appends a producer's batches (Kafka `ReplicaManager.appendRecords`). Answers at once, or parks until replicas
-    /// have them or the request's time is up; never answers at `acks=0`. Returns whether the request waits.
-    pub fn on_produce(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: ProduceRequest) -> bool {
+    /// have them or the request's time is up; never answers at `acks=0`.
+    pub fn on_produce(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: ProduceRequest) {
         let appends: Vec<ParkedAppend> = request
             .partitions
             .iter()
@@ -28,21 +28,10 @@ impl Replicas {
         };
         if parked.waiting == 0 {
             respond(ctx, parked);
-            self.settle_led(ctx);
-            return false;
+        } else {
+            self.park_produce(ctx, request.timeout, parked);
         }
-        let id = self.park_produce(ctx, request.timeout, parked);
         self.settle_led(ctx);
-        let waits = self.produces.get(id).is_some();
-        if !waits {
-            self.answered.retain(|connection| *connection != reply_to.connection);
-        }
-        waits
-    }
-
-    /// The next connection whose waiting produce request has been answered.
-    pub fn next_answered(&mut self) -> Option<ConnectionId> {
-        self.answered.pop_front()
     }
 
     fn append(&mut self, ctx: &mut Context<'_>, acks: Acks, id: TopicPartition, batch: &RecordBatch) -> ParkedAppend {
@@ -217,7 +206,6 @@ impl Replicas {
         let parked = self.produces.get(request).expect("it was just there");
         self.trace_answer(ctx, acks, &parked.partitions[index.expect("it was just found")]);
         if done && let Some(parked) = self.produces.remove(request) {
-            self.answered.push_back(parked.reply_to.connection);
             respond(ctx, parked);
         }
     }
@@ -229,7 +217,6 @@ impl Replicas {
             fail(append, ErrorCode::RequestTimedOut);
             self.trace_answer(ctx, parked.acks, append);
         }
-        self.answered.push_back(parked.reply_to.connection);
         respond(ctx, parked);
     }
 

@@ -4,11 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::protocol::arbitrary::Arbitrary;
-use crate::protocol::{Acks, CreateTopicsRequest, NewTopic};
+use crate::protocol::{CreateTopicsRequest, NewTopic};
 
 const DEDICATED: [Roles; 3] = [Roles::Controller, Roles::Broker, Roles::Broker];
 
-/// Longer than anything that a request may wait for.
+/// Longer than anything that a request may wait for, and those before it on its connection.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Which requests are thrown.
@@ -80,9 +80,11 @@ fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<()
             } => {
                 let body = Arbitrary(&mut Random::new(seed, "request")).request(whose == Whose::Anybodys);
                 if from == CLIENT.0 {
-                    let is_read = !matches!(&body, Request::Produce(body) if body.acks == Acks::None);
-                    let id = cluster.send_over(connection, to, body.clone());
+                    let is_read = body.is_answered();
                     let may_wait = whose == Whose::Anybodys && matches!(body, Request::InitProducerId(_));
+                    // Nothing behind it would be read.
+                    let connection = if may_wait { 2_000 + cluster.requests } else { connection };
+                    let id = cluster.send_over(connection, to, body.clone());
                     if is_read && !may_wait {
                         waiting.insert(id, (to, connection, body));
                     }
@@ -91,7 +93,7 @@ fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<()
                     cluster.requests += 1;
                     let reply_to = ReplyTo {
                         node: NodeId(from.min(3)),
-                        connection: ConnectionId::Inbound(1_000),
+                        connection: ConnectionId::Inbound(1_000 + cluster.requests),
                         id: RequestId(1_000_000 + cluster.requests),
                     };
                     cluster.post(to, None, Input::Request { reply_to, body });

@@ -1,7 +1,9 @@
-//! One produce request of a connection at a time.
+//! One request of a connection at a time.
 
 use super::*;
-use crate::protocol::{Acks, BatchBuilder, MetadataRequest, ProduceRequest};
+use crate::protocol::{
+    Acks, BatchBuilder, FetchPartition, FetchRequest, IsolationLevel, JoinGroupRequest, MetadataRequest, ProduceRequest,
+};
 use crate::types::Timestamp;
 
 fn produce(partition: TopicPartition, acks: Acks) -> ProduceRequest {
@@ -54,6 +56,80 @@ fn what_comes_behind_a_produce_request_waits_for_its_answer() {
     assert!(!cluster.answers.contains_key(&second) && !cluster.answers.contains_key(&third));
     assert_eq!([other, second].map(|id| cluster.base_offset(id)), [1, 2]);
     assert!(cluster.wait(third, SECOND).is_some());
+}
+
+#[test]
+fn what_comes_behind_a_fetch_or_a_join_waits_for_its_answer() {
+    let mut cluster = Cluster::new(Quirks::default());
+    let orders = cluster.create_topic("orders");
+    let topics = Some([TopicName::from("orders")].into());
+    let Response::Metadata(body) = cluster.ask(1, MetadataRequest { topics }) else {
+        panic!("another answer")
+    };
+    let leader = body.topics[0].partitions[0].leader.expect("it has one").0;
+    let coordinator = cluster.find(1, "workers", None);
+    let empty = FetchRequest {
+        replica: None,
+        max_wait: SECOND,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        isolation: IsolationLevel::ReadUncommitted,
+        partitions: [FetchPartition {
+            partition: orders,
+            current_leader_epoch: None,
+            fetch_offset: Offset(0),
+            last_fetched_epoch: None,
+            log_start_offset: Offset(-1),
+            max_bytes: 1 << 20,
+        }]
+        .into(),
+    };
+    let lonely = JoinGroupRequest {
+        group: GroupId::from("workers"),
+        member: None,
+        instance: Some(crate::types::GroupInstanceId::from("one")),
+        protocol_type: "consumer".into(),
+        protocols: [("range".into(), bytes::Bytes::new())].into(),
+        session_timeout: 10 * SECOND,
+        rebalance_timeout: 10 * SECOND,
+    };
+    let metadata = || MetadataRequest { topics: None };
+    let first = [
+        cluster.send_over(101, leader, empty),
+        // The first member waits for others (`group.initial.rebalance.delay.ms`).
+        cluster.send_over(102, coordinator, lonely),
+    ];
+    let behind = [
+        cluster.send_over(101, leader, metadata()),
+        cluster.send_over(102, coordinator, metadata()),
+    ];
+    cluster.pass(SECOND / 2);
+    assert!(cluster.answers.is_empty(), "{:?}", cluster.answers);
+    for id in first.into_iter().chain(behind) {
+        assert!(cluster.wait(id, 5 * SECOND).is_some());
+    }
+}
+
+#[test]
+fn a_controller_decides_one_request_of_a_connection_after_another() {
+    let roles = [Roles::Controller, Roles::Broker, Roles::Broker];
+    let mut cluster = Cluster::of(roles, BrokerConfig::default(), Quirks::default(), 1);
+    cluster.pass(5 * SECOND);
+    let topic = |name: &str| crate::protocol::NewTopic {
+        name: TopicName::from(name),
+        partitions: 1,
+        replication_factor: 2,
+        config: crate::config::TopicConfig::default(),
+    };
+    let create = |name| crate::protocol::CreateTopicsRequest {
+        topics: [topic(name)].into(),
+    };
+    let same = [create("orders"), create("orders")].map(|body| cluster.send(1, body));
+    let answers = same.map(|id| match cluster.wait(id, SECOND) {
+        Some(Response::CreateTopics(body)) => body.topics[0].1,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(answers, [ErrorCode::None, ErrorCode::TopicAlreadyExists]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Which broker coordinates the group, and how it is found again when it was lost (Kafka `AbstractCoordinator`).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::client::network::Reply;
-use crate::machine::Instant;
+use crate::config::millis;
+use crate::machine::{Channel, Instant};
 use crate::protocol::{ErrorCode, FindCoordinatorRequest, Request, Response};
 use crate::types::{NodeId, TopicPartition};
 
@@ -62,14 +64,18 @@ impl Consumer {
             group: group.id.clone(),
         };
         let what = GroupAsked::Coordinator;
-        self.network
-            .request(&mut cx, to, request.into(), Asked::Group { to, what });
+        self.network.request(
+            &mut cx,
+            (to, Channel::Client),
+            request.into(),
+            Asked::Group { to, what },
+        );
     }
 
     /// The coordinator, if it is known and may be sent a request now.
     pub(super) fn ready_coordinator(&mut self, now: Instant) -> Option<NodeId> {
         let node = self.group.as_ref()?.coordinator.node?;
-        let ready_at = self.network.ready_at(node)?;
+        let ready_at = self.network.ready_at((node, Channel::Coordinator))?;
         if ready_at > now {
             self.wake_at(ready_at);
             return None;
@@ -77,10 +83,25 @@ impl Consumer {
         Some(node)
     }
 
-    /// Sends the coordinator a request.
+    /// Sends the coordinator a request, over a connection of its own.
     pub(super) fn ask_coordinator(&mut self, now: Instant, to: NodeId, request: Request, what: GroupAsked) {
+        let timeout = millis(self.config.request_timeout_ms);
+        self.ask_coordinator_within(now, timeout, to, request, what);
+    }
+
+    /// The same with a request that may wait for its answer for `timeout`.
+    pub(super) fn ask_coordinator_within(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        to: NodeId,
+        request: Request,
+        what: GroupAsked,
+    ) {
         let asked = Asked::Group { to, what };
-        self.network.request(&mut context!(self, now), to, request, asked);
+        let to = (to, Channel::Coordinator);
+        self.network
+            .request_within(&mut context!(self, now), timeout, to, request, asked);
     }
 
     /// `node` is not the coordinator, or cannot be reached. If it was taken for it, another must be found.
@@ -89,6 +110,8 @@ impl Consumer {
             return;
         };
         group.coordinator.node = None;
+        // What it was asked is to be asked of another, or of the same one once it is found again.
+        self.network.give_up((node, Channel::Coordinator));
         self.membership_lost_coordinator();
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
 use crate::config::{AutoOffsetReset, millis};
-use crate::machine::Instant;
+use crate::machine::{Channel, Instant};
 use crate::protocol::{
     ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, IsolationLevel, ListOffsetsPartitionResponse,
     ListOffsetsRequest, OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
@@ -43,11 +43,16 @@ impl Consumer {
     pub(super) fn pump(&mut self, now: Instant) {
         self.wake = None;
         self.pump_group(now);
+        if self.network.has_given_up() {
+            self.close_connections(now);
+            self.pump_group(now);
+        }
         if self.metadata.refresh_at().is_some_and(|due| due <= now) {
             let mut cx = context!(self, now);
             if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
                 let request = self.metadata.request();
-                self.network.request(&mut cx, node, request.into(), Asked::Metadata);
+                let to = (node, Channel::Client);
+                self.network.request(&mut cx, to, request.into(), Asked::Metadata);
             }
         }
 
@@ -76,7 +81,7 @@ impl Consumer {
             if kind == Kind::Fetch && (self.fetching.contains(&node) || buffered.contains(&node)) {
                 continue;
             }
-            let Some(ready_at) = self.network.ready_at(node) else {
+            let Some(ready_at) = self.network.ready_at((node, Channel::Client)) else {
                 continue;
             };
             let at = ready_at.max(partition.retry_at);
@@ -101,8 +106,8 @@ impl Consumer {
         leaders.map(|(node, _)| node).collect()
     }
 
-    /// Loses the connections whose oldest request has waited for too long.
-    pub(super) fn time_out_requests(&mut self, now: Instant) {
+    /// Closes the connections that were given up, and those whose oldest request has waited for too long.
+    pub(super) fn close_connections(&mut self, now: Instant) {
         loop {
             let mut cx = context!(self, now);
             let Some(lost) = self.network.expire(&mut cx) else {
@@ -115,7 +120,9 @@ impl Consumer {
     /// A connection was lost, and all requests on it.
     pub(super) fn connection_lost(&mut self, now: Instant, lost: Lost<Asked>) {
         self.metadata.request_update();
-        self.coordinator_lost(lost.peer);
+        if let (node, Channel::Coordinator) = lost.peer {
+            self.coordinator_lost(node);
+        }
         for asked in lost.requests {
             self.replied(now, asked, Reply::Lost(lost.error));
         }
@@ -234,7 +241,8 @@ impl Consumer {
             self.fetching.insert(node);
         }
         let asked = Asked::Partitions { to: node, kind, turns };
-        self.network.request(&mut context!(self, now), node, request, asked);
+        let to = (node, Channel::Client);
+        self.network.request(&mut context!(self, now), to, request, asked);
     }
 
     fn fetch_request(&self, partitions: &[usize]) -> FetchRequest {

@@ -434,14 +434,14 @@ impl Machine for Consumer {
         }
         match input {
             Input::Response { connection, id, body } => {
-                if let Some((from, _)) = self.out.peer(connection)
-                    && let Some(asked) = self.network.answered(from, id)
+                if let Some(peer) = self.out.peer(connection)
+                    && let Some(asked) = self.network.answered(peer, id)
                 {
                     self.replied(now, asked, Reply::Answer(body));
                 }
             }
             Input::Closed { connection, .. } => {
-                if let Some((peer, _)) = self.out.closed(connection) {
+                if let Some(peer) = self.out.closed(connection) {
                     let lost = self.network.lost(&mut context!(self, now), peer);
                     self.connection_lost(now, lost);
                 }
@@ -449,7 +449,7 @@ impl Machine for Consumer {
             // A client serves nobody and has no disk.
             Input::Request { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
         }
-        self.time_out_requests(now);
+        self.close_connections(now);
         self.pump(now);
     }
 

@@ -287,14 +287,14 @@ impl Machine for Producer {
     fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Response { connection, id, body } => {
-                if let Some((from, _)) = self.out.peer(connection)
-                    && let Some(asked) = self.network.answered(from, id)
+                if let Some(peer) = self.out.peer(connection)
+                    && let Some(asked) = self.network.answered(peer, id)
                 {
                     self.replied(now, asked, Reply::Answer(body));
                 }
             }
             Input::Closed { connection, .. } => {
-                if let Some((peer, _)) = self.out.closed(connection) {
+                if let Some(peer) = self.out.closed(connection) {
                     let mut cx = Context {
                         now,
                         rng: &mut self.rng,

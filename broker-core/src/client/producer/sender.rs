@@ -49,7 +49,10 @@ impl Producer {
         }
         self.ask_metadata(now);
         self.ask_identity(now);
-        while let Some(node) = self.accumulator.next_due_node(|node| self.network.is_ready(now, node)) {
+        while let Some(node) = self
+            .accumulator
+            .next_due_node(|node| self.network.is_ready(now, (node, Channel::Client)))
+        {
             self.send_to(now, node);
         }
         if self.config.partitioner_availability_timeout_ms > 0 {
@@ -99,7 +102,9 @@ impl Producer {
             return self.network.deadline();
         }
         let due_nodes = self.accumulator.due_nodes();
-        let reconnect = due_nodes.filter_map(|node| self.network.ready_at(node)).min();
+        let reconnect = due_nodes
+            .filter_map(|node| self.network.ready_at((node, Channel::Client)))
+            .min();
         let own = earliest([
             self.exhausted_at,
             reconnect,
@@ -166,7 +171,8 @@ impl Producer {
             let (accumulator, network) = (&self.accumulator, &self.network);
             let takes_nothing = |node| {
                 let waits_since = accumulator.waits_since(node).filter(|_| timeout > 0);
-                waits_since.is_some_and(|since| now > since + millis(timeout)) && !network.is_ready(now, node)
+                waits_since.is_some_and(|since| now > since + millis(timeout))
+                    && !network.is_ready(now, (node, Channel::Client))
             };
             let queues = || partitions.iter().map(|index| accumulator.partition(*index));
             let adaptive = self.config.partitioner_adaptive_partitioning_enable && queues().all(Partition::was_used);
@@ -195,7 +201,8 @@ impl Producer {
             let mut cx = context!(self, now);
             if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
                 let request = self.metadata.request();
-                self.network.request(&mut cx, node, request.into(), Asked::Metadata);
+                let to = (node, Channel::Client);
+                self.network.request(&mut cx, to, request.into(), Asked::Metadata);
             }
         }
     }
@@ -208,7 +215,8 @@ impl Producer {
             let mut cx = context!(self, now);
             if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
                 let request = identity.request();
-                self.network.request(&mut cx, node, request.into(), Asked::ProducerId);
+                let to = (node, Channel::Client);
+                self.network.request(&mut cx, to, request.into(), Asked::ProducerId);
             }
         }
     }
@@ -259,8 +267,9 @@ impl Producer {
             }
         } else {
             let mut cx = context!(self, now);
+            let to = (node, Channel::Client);
             self.network
-                .request(&mut cx, node, request.into(), Asked::Produce(batches));
+                .request(&mut cx, to, request.into(), Asked::Produce(batches));
         }
     }
 

@@ -24,7 +24,6 @@ use crate::protocol::{
 use crate::types::{AssignorName, GroupEpoch, MemberId, NodeId, PartitionIndex, TopicName};
 
 use super::super::coordinator::GroupAsked;
-use super::super::fetcher::Asked;
 use super::super::{Closing, Consumer};
 use super::{Membership, Protocol};
 
@@ -243,14 +242,9 @@ impl Consumer {
         classic.has_released = false;
         classic.heartbeat_is_out = false;
         let turn = classic.turn;
-        let asked = Asked::Group {
-            to,
-            what: GroupAsked::Join { turn },
-        };
         let timeout = millis(self.config.max_poll_interval_ms) + JOIN_TIMEOUT_LAPSE;
         let timeout = timeout.max(millis(self.config.request_timeout_ms));
-        self.network
-            .request_within(&mut context!(self, now), timeout, to, request.into(), asked);
+        self.ask_coordinator_within(now, timeout, to, request.into(), GroupAsked::Join { turn });
     }
 
     fn join_request(&self) -> Option<JoinGroupRequest> {

@@ -5,6 +5,7 @@ use alloc::string::ToString;
 use super::groups::*;
 use super::*;
 use crate::config::GroupProtocol;
+use crate::machine::CloseReason;
 use crate::protocol::consumer_protocol::Subscription;
 use crate::protocol::{
     ApiKey, HeartbeatResponse, JoinGroupMember, JoinGroupRequest, JoinGroupResponse, OffsetAndMetadata,
@@ -327,6 +328,48 @@ fn a_coordinator_that_is_silent_for_the_session_is_looked_for_again() {
         "which is no reason to lose anything"
     );
     bench.respond(&heartbeat, HeartbeatResponse { error: ErrorCode::None }.into());
+}
+
+#[test]
+fn no_fetch_stands_between_a_member_and_its_coordinator() {
+    let mut bench = Bench::with(config(), 1);
+    bench.logs[0].leader = Some(2);
+    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.settle();
+    bench.consumer.rebalance_done(bench.now);
+    let [fetch] = &bench.settle()[..] else {
+        panic!("one fetch waits for records")
+    };
+    assert_eq!(fetch.to, NodeId(2));
+    let heartbeat = bench.next(ApiKey::Heartbeat, ms(3_000));
+    assert_eq!(heartbeat.to, NodeId(2));
+    assert_ne!(heartbeat.connection, fetch.connection);
+    bench.respond(&heartbeat, HeartbeatResponse { error: ErrorCode::None }.into());
+
+    // The loss of the one says nothing about the other.
+    bench.coordinator.kinds();
+    bench.handle(Input::Closed {
+        connection: fetch.connection,
+        reason: CloseReason::Lost,
+    });
+    let next = bench.next(ApiKey::Heartbeat, ms(4_000));
+    assert_eq!(next.connection, heartbeat.connection);
+    assert_eq!(bench.coordinator.kinds(), [], "nobody is asked who the coordinator is");
+}
+
+#[test]
+fn what_was_asked_of_a_coordinator_that_is_none_is_given_up() {
+    let mut bench = Bench::member(config(), 1);
+    let heartbeat = bench.next(ApiKey::Heartbeat, ms(3_000));
+    bench.consumer.commit(bench.now, None);
+    let commit = bench.next(ApiKey::OffsetCommit, ms(0));
+    assert_eq!(commit.connection, heartbeat.connection);
+    let error = ErrorCode::NotCoordinator;
+    bench.respond(&heartbeat, HeartbeatResponse { error }.into());
+    bench.coordinator.kinds();
+    let again = bench.next(ApiKey::OffsetCommit, ms(500));
+    assert_ne!(again.connection, commit.connection);
+    assert_eq!(bench.coordinator.kinds(), [ApiKey::FindCoordinator]);
 }
 
 #[test]
