@@ -267,7 +267,7 @@ impl Consumer {
         let position = |partition: &Assigned| {
             let position = partition.valid_position()?;
             let stored = OffsetAndMetadata {
-                leader_epoch: position.last_fetched_epoch,
+                leader_epoch: position.offset_epoch,
                 ..OffsetAndMetadata::at(position.offset)
             };
             Some((partition.id?, stored))

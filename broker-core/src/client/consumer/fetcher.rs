@@ -253,7 +253,8 @@ impl Consumer {
                 partition: id,
                 current_leader_epoch: partition.leader.map(|(_, epoch)| epoch),
                 fetch_offset: position.offset,
-                last_fetched_epoch: position.last_fetched_epoch,
+                // A follower lets its leader compare logs with each fetch; a consumer asks when the leader changes.
+                last_fetched_epoch: None,
                 log_start_offset: Offset(-1),
                 max_bytes: self.config.max_partition_fetch_bytes,
             })
@@ -339,9 +340,6 @@ impl Consumer {
         }
         let partition = &mut self.assigned[index];
         partition.failures = 0;
-        if let Some(end) = answer.diverging_epoch {
-            return self.truncated(index, Some(end));
-        }
         partition.high_watermark = Some(answer.high_watermark);
         if !answer.records.is_empty() {
             self.answers += 1;
@@ -369,8 +367,7 @@ impl Consumer {
         };
         let to = Position {
             offset,
-            offset_epoch: answer.leader_epoch,
-            last_fetched_epoch: None,
+            offset_epoch: None,
             leader_epoch: partition.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
         };
         self.reset_to(index, to, cause);
@@ -384,12 +381,8 @@ impl Consumer {
         let Some(position) = partition.position else {
             return;
         };
-        let agrees = match end {
-            Some(end) => end.end_offset >= position.offset && Some(end.leader_epoch) >= position.offset_epoch,
-            // A leader that knows no epoch has no records; that contradicts only a reader that has read some.
-            None => position.last_fetched_epoch.is_none(),
-        };
-        if agrees {
+        // Without an end: the leader has no epoch as late as that one.
+        if end.is_some_and(|end| end.end_offset >= position.offset) {
             partition.enter(Stage::Fetch);
         } else {
             self.truncated(index, end);
@@ -397,13 +390,13 @@ impl Consumer {
     }
 
     /// The leader's log was cut below the position: go on where the logs part, or by `auto.offset.reset` if nobody
-    /// knows where that is (`SubscriptionState.maybeCompleteValidation`).
+    /// knows where that is (Kafka `SubscriptionState.maybeCompleteValidation`).
     fn truncated(&mut self, index: usize, end: Option<EpochEndOffset>) {
         let partition = &mut self.assigned[index];
         let (Some(id), Some(position)) = (partition.id, partition.position) else {
             return;
         };
-        let diverging = end.map(|end| end.end_offset.min(position.offset));
+        let diverging = end.map(|end| end.end_offset);
         if self.config.auto_offset_reset == AutoOffsetReset::None {
             partition.enter(Stage::Halted);
             self.drop_records(index);
@@ -421,7 +414,6 @@ impl Consumer {
         let to = Position {
             offset,
             offset_epoch: Some(end.leader_epoch),
-            last_fetched_epoch: Some(end.leader_epoch),
             leader_epoch: position.leader_epoch,
         };
         self.reset_to(index, to, ResetCause::Truncated);

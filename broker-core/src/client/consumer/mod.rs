@@ -298,7 +298,6 @@ impl Consumer {
         assigned.position = Some(Position {
             offset,
             offset_epoch: None,
-            last_fetched_epoch: None,
             leader_epoch: assigned.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
         });
         assigned.enter(Stage::Fetch);

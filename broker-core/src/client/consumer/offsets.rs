@@ -110,7 +110,6 @@ impl Consumer {
         partition.position = Some(Position {
             offset: stored.offset,
             offset_epoch: stored.leader_epoch,
-            last_fetched_epoch: stored.leader_epoch,
             leader_epoch: partition.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
         });
         partition.enter(match stored.leader_epoch {

@@ -30,10 +30,9 @@ pub(super) enum Stage {
 pub(super) struct Position {
     /// Of the next record that the application gets.
     pub offset: Offset,
-    /// The epoch of the record before it, or of the offset that a reset found; unknown after a seek.
+    /// The epoch of the record before it, as fetched or stored with it; unknown after a seek or a reset, and then no leader is
+    /// asked whether its log agrees.
     pub offset_epoch: Option<LeaderEpoch>,
-    /// The epoch of the record before it, if it was fetched: with it the leader checks each fetch (KIP-595).
-    pub last_fetched_epoch: Option<LeaderEpoch>,
     /// The leader epoch in which the position is known to be good.
     pub leader_epoch: LeaderEpoch,
 }
@@ -206,7 +205,6 @@ impl Assigned {
                 }
             }));
             position.offset_epoch = Some(leader_epoch);
-            position.last_fetched_epoch = Some(leader_epoch);
             if current.records.len() == 0 {
                 position.offset = current.next_offset;
                 self.current = None;
@@ -239,7 +237,6 @@ impl Assigned {
             if records.is_empty() {
                 position.offset = batch.next_offset();
                 position.offset_epoch = Some(batch.leader_epoch());
-                position.last_fetched_epoch = Some(batch.leader_epoch());
             } else {
                 self.current = Some(Current {
                     records: records.into_iter(),

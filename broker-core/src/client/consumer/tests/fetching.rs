@@ -30,7 +30,6 @@ fn reads_from_the_earliest_record_on() {
     );
     let partition = &request.partitions[0];
     assert_eq!(partition.current_leader_epoch, Some(LeaderEpoch(0)));
-    assert_eq!(partition.last_fetched_epoch, Some(LeaderEpoch(0)));
     // More records come to the held fetch.
     bench.logs[0].append(1);
     let body = bench.serve(&held[0]);
@@ -160,7 +159,10 @@ fn errors_of_a_fetch() {
 #[test]
 fn a_new_leader_in_the_answer_is_asked_at_once() {
     let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
+    bench.logs[0].append(1);
     bench.assign();
+    bench.settle();
+    bench.take();
     let held = bench.settle();
     (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
     let mut answer = FetchPartitionResponse::error(tp(0), ErrorCode::NotLeaderOrFollower);

@@ -121,15 +121,7 @@ impl Log {
         if asked.fetch_offset.0 < self.start || asked.fetch_offset.0 > self.end() {
             answer.error = ErrorCode::OffsetOutOfRange;
         }
-        if let Some(epoch) = asked.last_fetched_epoch {
-            let diverging = self.end_of(epoch);
-            let agrees = |end: &EpochEndOffset| end.leader_epoch == epoch && end.end_offset >= asked.fetch_offset;
-            if let Some(end) = diverging.filter(|end| !agrees(end)) {
-                answer.error = ErrorCode::None;
-                answer.diverging_epoch = Some(end);
-                return answer;
-            }
-        }
+        assert_eq!(asked.last_fetched_epoch, None, "only followers compare logs by fetches");
         answer.high_watermark = Offset(self.end());
         answer.log_start_offset = Offset(self.start);
         let wanted = self
@@ -303,8 +295,7 @@ impl Bench {
             }
             for sent in sent {
                 let body = self.serve(&sent);
-                let is_dull =
-                    |p: &FetchPartitionResponse| p.error.is_ok() && p.records.is_empty() && p.diverging_epoch.is_none();
+                let is_dull = |p: &FetchPartitionResponse| p.error.is_ok() && p.records.is_empty();
                 match &body {
                     Response::Fetch(answer) if answer.partitions.iter().all(is_dull) => held.push(sent),
                     _ => self.respond(&sent, body),

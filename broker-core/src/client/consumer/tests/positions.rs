@@ -148,16 +148,57 @@ fn a_cut_below_the_position_is_found_by_validation() {
 }
 
 #[test]
-fn a_leader_that_knows_no_epoch_of_the_reader() {
-    // It has no record at all: the diverging offset is unknown, the setting decides.
-    let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
-    bench.logs[0].batches.clear();
-    (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
-    bench.lose(1);
-    bench.settle();
-    assert_eq!(bench.resets(), [(Some(3), 0, ResetCause::Truncated)]);
+fn what_a_leader_says_about_the_epoch_of_a_position() {
+    // (what it has of the position's epoch 0 and before, reset policy, resets, the notice's diverging offset)
+    let end = |leader_epoch, end_offset| {
+        Some(EpochEndOffset {
+            leader_epoch: LeaderEpoch(leader_epoch),
+            end_offset: Offset(end_offset),
+        })
+    };
+    use AutoOffsetReset as R;
+    let cut = |to| vec![(Some(3), to, ResetCause::Truncated)];
+    let rows = [
+        (end(0, 3), R::None, vec![], None),
+        (end(0, 9), R::None, vec![], None),
+        // Kafka compares offsets alone.
+        (end(-1, 3), R::None, vec![], None),
+        (end(0, 2), R::Latest, cut(2), None),
+        (end(0, 2), R::None, vec![], Some(Some(Offset(2)))),
+        (end(0, 0), R::Earliest, cut(0), None),
+        // It has no epoch as late as that: the setting decides.
+        (None, R::Latest, cut(4), None),
+        (None, R::Earliest, cut(0), None),
+        (None, R::None, vec![], Some(None)),
+    ];
+    for (end, reset, resets, notice) in rows {
+        let (mut bench, _held) = reader(reset);
+        (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
+        bench.logs[0].append(1);
+        bench.lose(1);
+        let asked = loop {
+            let asked = bench.request();
+            if matches!(asked.body, Request::OffsetForLeaderEpoch(_)) {
+                break asked;
+            }
+            let body = bench.serve(&asked);
+            bench.respond(&asked, body);
+        };
+        let partitions = vec![(tp(0), ErrorCode::None, end)];
+        bench.respond(&asked, OffsetForLeaderEpochResponse { partitions }.into());
+        bench.settle();
+        assert_eq!(bench.resets(), resets, "{end:?} {reset:?}");
+        let notice = notice.map(|diverging| ConsumerNotice::LogTruncated {
+            partition: tp(0),
+            position: Offset(3),
+            diverging,
+        });
+        assert_eq!(bench.consumer.next_notice(), notice, "{end:?} {reset:?}");
+    }
+}
 
-    // A reader that has read nothing is not contradicted by it.
+#[test]
+fn a_position_without_an_epoch_is_not_validated() {
     let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
     bench.assign();
     bench.settle();
@@ -168,29 +209,26 @@ fn a_leader_that_knows_no_epoch_of_the_reader() {
     let held = bench.settle();
     assert_eq!(held[0].fetched(), [(0, 0)]);
     assert_eq!(bench.resets(), []);
-}
 
-#[test]
-fn a_diverging_epoch_in_a_fetch_is_a_cut() {
-    let (mut bench, held) = reader(AutoOffsetReset::Latest);
-    // The log is another one in the same leader epoch: only the fetch itself can tell.
-    bench.logs[0].batches.clear();
-    bench.logs[0].append(2);
-    let body = bench.serve(&held[0]);
-    bench.respond(&held[0], body);
-    bench.settle();
-    assert_eq!(bench.resets(), [(Some(3), 2, ResetCause::Truncated)]);
-    assert_eq!(bench.consumer.position(tp(0)), Some(Offset(2)));
-}
-
-#[test]
-fn buffered_records_of_an_old_leader_are_dropped_when_it_changes() {
+    // What was fetched from such a position stays, too.
     let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
     bench.logs[0].append(2);
     bench.assign();
     bench.settle();
-    assert!(bench.consumer.has_records());
+    (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
+    bench.lose(1);
     bench.pass(ms(200));
+    bench.settle();
+    assert_eq!(bench.take(), ["0@0", "1@0"]);
+}
+
+#[test]
+fn buffered_records_of_an_old_leader_are_dropped_when_it_changes() {
+    let (mut bench, held) = reader(AutoOffsetReset::Earliest);
+    bench.logs[0].append(2);
+    let body = bench.serve(&held[0]);
+    bench.respond(&held[0], body);
+    assert!(bench.consumer.has_records());
     (bench.logs[0].leader, bench.logs[0].epoch) = (Some(2), 1);
     bench.lose(1);
     let asked = bench.request();
@@ -198,7 +236,7 @@ fn buffered_records_of_an_old_leader_are_dropped_when_it_changes() {
     bench.respond(&asked, body);
     assert_eq!(bench.take(), [""; 0]);
     bench.settle();
-    assert_eq!(bench.take(), ["0@0", "1@0"]);
+    assert_eq!(bench.take(), ["3@0", "4@0"]);
 }
 
 #[test]

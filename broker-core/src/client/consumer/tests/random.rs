@@ -92,6 +92,10 @@ impl World {
         if self.chance(self.faults.election) {
             let (is_unclean, leader) = (self.chance(self.faults.unclean), 1 + self.rng.below(2) as u32);
             let cut = self.rng.below(3) as usize;
+            // As in Kafka, no leader is asked about a position that a reset has found: what was read there before the next
+            // change of leaders may be replaced unnoticed.
+            let position = self.bench.consumer.assigned[at].position;
+            let is_unclean = is_unclean && position.is_some_and(|position| position.offset_epoch.is_some());
             let log = &mut self.bench.logs[at];
             (log.leader, log.epoch) = (Some(leader), log.epoch + 1);
             if is_unclean {
