@@ -14,7 +14,7 @@ use broker_core::trace::Event;
 use broker_core::types::{GroupId, MemberId, NodeId, Offset, TopicId, TopicName, TopicPartition};
 
 use crate::history::{At, Entry, Observer, SentRecord, Uid, What};
-use crate::scenario::nearest::nearest;
+use crate::nearest::nearest;
 use crate::words::{self, Names, Words};
 
 /// Which records are followed.

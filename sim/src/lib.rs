@@ -1,7 +1,7 @@
 //! The simulated world of Trial: network, disks, clocks, hardware and programs around the machines of
 //! `broker-core`, with faults, a history, checkers, and the `trial` command.
 //!
-//! A run goes scenario file + seed → [`scenario::Scenario`] → fault plan ([`nemesis`]) → [`world`] →
+//! A run goes scenario file + seed → [`scenario::Scenario`] → fault plan ([`faults`], [`nemesis`]) → [`world`] →
 //! [`history`] → [`check`] → record. [`trial`] holds one such run together, [`sweep`] many of them;
 //! `command` is what a person types.
 //!
@@ -12,19 +12,22 @@
 pub mod check;
 #[cfg(feature = "command")]
 pub mod command;
-pub mod fault;
+pub mod faults;
 pub mod gauge;
 pub mod history;
 pub mod journey;
 mod mark;
 pub mod metrics;
+pub mod nearest;
 pub mod nemesis;
 pub mod program;
 mod scaled;
 pub mod scenario;
 pub mod sweep;
+pub mod toml_file;
 mod traced;
 pub mod trial;
+pub mod units;
 pub mod verdict;
 mod words;
 pub mod world;

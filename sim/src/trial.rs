@@ -9,7 +9,7 @@ use guard::Guard;
 use reports::record::{FindingLine, GroupTotals, Measured, RunRecord, SCHEMA_VERSION};
 
 use crate::check::{Checks, Finish, Judged};
-use crate::fault::FaultPlan;
+use crate::faults::FaultPlan;
 use crate::gauge::Gauge;
 use crate::history::{At, Entry, Observer};
 use crate::journey::{Journey, NoSuchRecord, Station, Whom};
@@ -17,7 +17,7 @@ use crate::metrics::{Length, Metrics, Series};
 use crate::nemesis;
 use crate::program::OwnProgram;
 use crate::scenario::Scenario;
-use crate::scenario::units::show_duration;
+use crate::units::show_duration;
 use crate::verdict::{Finding, Findings, Ruling, readable, title};
 use crate::world::{self, End, Report, Setup};
 

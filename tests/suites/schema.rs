@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use jsonschema::{Validator, draft202012};
 use proptest::prelude::*;
 use serde_json::Value;
-use sim::scenario::faults::parse_target;
+use sim::faults::target;
+use sim::scenario::examples::FULL;
 use sim::scenario::parse::parse;
 use sim::scenario::schema::schema;
-use sim::scenario::units;
+use sim::units;
 
 /// What every case below stands on.
 const BASE: &str = "[[topics]]\nname = \"orders\"\n\n[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 10\n\n\
@@ -43,14 +44,16 @@ fn a_table_of_it_reads_well() {
 fn it_takes_every_file_that_the_program_takes() {
     let validator = validator();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = vec![tests.join("../sim/src/scenario/full.toml")];
+    let mut files = Vec::new();
     for folder in ["../scenarios", "suites/situations/files"] {
         toml_files(&tests.join(folder), &mut files);
     }
     let (mut taken, mut refused) = (0, 0);
-    for file in files {
-        let path = file.display().to_string();
+    let texts = files.into_iter().map(|file| {
         let text = fs::read_to_string(&file).expect("is text");
+        (file.display().to_string(), text)
+    });
+    for (path, text) in texts.chain([("full.toml".to_owned(), FULL.clone())]) {
         if parse("scenario", &path, &text).is_err() {
             refused += 1;
             continue;
@@ -313,7 +316,7 @@ fn both_refuse_the_same_mistakes() {
 #[test]
 fn both_refuse_each_key_with_a_wrong_value_or_without_it() {
     let validator = validator();
-    let full: toml::Value = toml::from_str(include_str!("../../sim/src/scenario/full.toml")).expect("TOML");
+    let full: toml::Value = toml::from_str(&FULL).expect("TOML");
     let mut paths = Vec::new();
     paths_of(&full, &mut Vec::new(), &mut paths);
     assert!(paths.len() > 250, "{} values", paths.len());
@@ -424,7 +427,7 @@ fn times_sizes_and_targets_that_the_program_reads_are_in_its_patterns() {
             count(1);
             prop_assert!(size.is_valid(&Value::from(&*sized)), "{sized:?}");
         }
-        let is_target = parse_target(&aim).is_some();
+        let is_target = target::parse(&aim).is_some();
         prop_assert_eq!(target.is_valid(&Value::from(&*aim)), is_target, "{:?}", aim);
         if is_target {
             count(2);

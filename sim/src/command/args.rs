@@ -9,8 +9,9 @@ use super::exit::Exit;
 use super::filter::Filter;
 use super::moment::Moment;
 use super::shard::Shard;
-use crate::scenario::{shipped, units};
+use crate::scenario::shipped;
 pub use crate::sweep::seed::{Seed, SeedError, SeedRange};
+use crate::units;
 
 /// Puts a Kafka-like cluster on trial: every seed is one trial, and any trial can be held again from its seed.
 #[derive(Parser, Debug)]

@@ -10,12 +10,15 @@ use super::filter::Filter;
 use super::meanings;
 use super::plan::{PlanError, selected};
 use super::voice::Voice;
-use crate::scenario::error::ScenarioError;
+use crate::faults::registry::REGISTRY;
+use crate::nearest::nearest;
 use crate::scenario::examples;
 use crate::scenario::files::{find, load};
-use crate::scenario::keys::{Default, FAULT, SECTIONS};
-use crate::scenario::nearest::nearest;
-use crate::scenario::{FAULT_KINDS, SettingsSection, schema, settings, settings_sections};
+use crate::scenario::keys::sections;
+use crate::scenario::schema;
+use crate::toml_file::error::ScenarioError;
+use crate::toml_file::keys::Default;
+use crate::toml_file::settings::{self, SettingsSection, settings_sections};
 use crate::verdict::Check;
 
 /// Where scenarios are looked for if nobody says where.
@@ -67,9 +70,9 @@ pub fn list(paths: &[PathBuf], filters: &[Filter]) -> Exit {
         .map(|check| (check.title(), check.meaning()))
         .collect();
     let checks: Vec<(&str, &str)> = checks.iter().map(|(title, meaning)| (&**title, *meaning)).collect();
-    let faults: Vec<(&str, &str)> = FAULT_KINDS
+    let faults: Vec<(&str, &str)> = REGISTRY
         .iter()
-        .map(|kind| (*kind, FAULT.key(kind).map_or("", |key| key.meaning)))
+        .map(|entry| (entry.key.name, entry.key.meaning))
         .collect();
     let parts = [
         ("scenarios", borrowed.as_slice()),
@@ -120,7 +123,7 @@ fn explanation(name: &str) -> Result<String, String> {
             texts.push(format!("{quirk} (quirk)\n  A planted defect: {mechanism}.\n  In a scenario: quirks = [\"{quirk}\"]; on the command line: --quirk {quirk}\n"));
         }
     }
-    for section in SECTIONS {
+    for section in sections() {
         let known_as = if section.name.is_empty() {
             "scenario"
         } else {
@@ -192,7 +195,10 @@ fn unknown(name: &str) -> String {
     let settings = settings_sections();
     let checks = Check::names();
     let quirks = Quirks::ALL.iter().map(|(name, _)| *name);
-    let keys = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name);
+    let keys = sections()
+        .into_iter()
+        .flat_map(|section| section.keys)
+        .map(|key| key.name);
     let settings = settings.iter().flat_map(|section| section.settings);
     let settings = settings.map(|setting| setting.key);
     match nearest(name, topics.chain(checks).chain(quirks).chain(keys).chain(settings)) {

@@ -4,7 +4,7 @@ use core::str::FromStr;
 
 use wildmatch::WildMatch;
 
-use crate::scenario::nearest::nearest;
+use crate::nearest::nearest;
 use crate::scenario::{Expectation, Scenario};
 use crate::verdict::Check;
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use super::exit::Exit;
 use super::plan::PlanError;
 use super::voice::Voice;
-use crate::scenario::error::{Severity, render_problems};
 use crate::scenario::files::{Survey, load, survey};
 use crate::scenario::lint::warnings;
 use crate::sweep::failures::counted;
+use crate::toml_file::error::{Severity, render_problems};
 
 /// Validates the scenarios of `paths`: all that there are, whatever is wrong with other paths.
 pub fn lint(paths: &[PathBuf]) -> Exit {

@@ -4,10 +4,10 @@ use reports::verdict::Word;
 
 use super::catalogue::columns;
 use super::exit::Exit;
-use crate::scenario::faults::TARGETS;
+use crate::faults::target::TARGETS;
 use crate::scenario::measures::{Quantity, Reading, Whose};
-use crate::scenario::units::EXAMPLES as EXAMPLES_OF_UNITS;
 use crate::sweep::Came;
+use crate::units::EXAMPLES as EXAMPLES_OF_UNITS;
 
 /// The names that mean something here, besides words of verdicts and quantities.
 pub const NAMES: [&str; 9] = [

@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-use crate::scenario::units::{duration, show_count, show_duration};
+use crate::units::{duration, show_count, show_duration};
 
 /// A moment of a trial.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

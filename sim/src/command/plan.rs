@@ -10,11 +10,11 @@ use super::exit::Exit;
 use super::filter::{Filter, nothing_selected_hint, selects};
 use super::shard::Shard;
 use crate::scenario::Expectation;
-use crate::scenario::error::ScenarioError;
 use crate::scenario::files::{self, Loaded};
 use crate::scenario::parse::{quirk_hint, quirk_set};
 use crate::sweep::failures::counted;
 use crate::sweep::keep::KeepError;
+use crate::toml_file::error::ScenarioError;
 use broker_core::config::UnknownQuirk;
 
 /// The trials of one `trial run`.

@@ -5,8 +5,8 @@ use core::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::wall::Stopwatch;
-use crate::scenario::units::show_count;
 use crate::sweep::{Came, Ruled};
+use crate::units::show_count;
 
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -18,13 +18,13 @@ use super::watchdog::Watchdog;
 use crate::gauge::Gauge;
 use crate::journey::Whom;
 use crate::scenario::files::{Loaded, load_one};
-use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
 use crate::sweep::keep::Store;
 use crate::sweep::panics;
 use crate::sweep::story::{faults_text, findings_text, measures_text, untested_text};
 use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted, follow};
+use crate::units::show_count;
 use crate::verdict::{Word, readable};
 
 /// Holds one trial again.

@@ -25,7 +25,6 @@ use super::wall;
 use super::watchdog::Watchdog;
 use super::{Host, TABLE_WIDTH};
 use crate::scenario::files::Loaded;
-use crate::scenario::units::{show_count, show_duration};
 use crate::sweep::failures::counted;
 use crate::sweep::keep::{KeepError, Store};
 use crate::sweep::pool::in_order;
@@ -33,6 +32,7 @@ use crate::sweep::tally::{self, Tally};
 use crate::sweep::untested::untested;
 use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted};
+use crate::units::{show_count, show_duration};
 
 /// Holds what the command line asks for.
 pub fn run(args: &RunArgs, host: &Host) -> Exit {

@@ -11,10 +11,10 @@ use super::exit::Exit;
 use super::plan::Mode;
 use crate::scenario::Expectation;
 use crate::scenario::files::Loaded;
-use crate::scenario::units::show_count;
 use crate::sweep::failures::{Failures, counted, rank};
 use crate::sweep::keep::Store;
 use crate::sweep::tally::Tally;
+use crate::units::show_count;
 use crate::verdict::{Check, readable};
 
 /// One scenario's trials and what they are judged by.

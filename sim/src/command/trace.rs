@@ -10,8 +10,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::moment::Moment;
 use crate::journey::Whom;
+use crate::nearest::nearest;
 use crate::scenario::Scenario;
-use crate::scenario::nearest::nearest;
 use crate::traced::{self, Line};
 use crate::world;
 

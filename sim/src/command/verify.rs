@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use super::line::TrialLine;
-use crate::scenario::units::show_count;
+use crate::units::show_count;
 
 /// The trial to compare with.
 pub struct Again<'a> {

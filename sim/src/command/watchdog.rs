@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::wall::Stopwatch;
 use crate::gauge::Gauge;
 use crate::scenario::Scenario;
-use crate::scenario::units::{show_count, show_duration};
+use crate::units::{show_count, show_duration};
 
 /// The time between two looks.
 const INTERVAL: Duration = Duration::from_millis(200);

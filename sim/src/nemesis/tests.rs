@@ -2,9 +2,10 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
-use super::strike::struck;
 use super::*;
-use crate::fault::Fault;
+use crate::faults::link::Link;
+use crate::faults::pause::Pause;
+use crate::faults::power_loss::PowerLoss;
 use crate::scenario::parse::parse;
 
 fn scenario(brokers: u32, dedicated: u32, nemesis: &str) -> Scenario {
@@ -18,13 +19,13 @@ fn scenario(brokers: u32, dedicated: u32, nemesis: &str) -> Scenario {
         .scenario
 }
 
-/// The most nodes that are struck at any moment, counted without the nemesis' own bookkeeping.
-fn most_struck(plan: &FaultPlan) -> u32 {
+/// The most nodes that are affected at any moment, counted without the nemesis' own bookkeeping.
+fn most_affected(plan: &FaultPlan) -> u32 {
     let holds = |moment: Duration| {
         plan.iter()
             .filter(move |planned| planned.at <= moment && planned.until.is_none_or(|until| until >= moment))
     };
-    let count = |moment| holds(moment).map(|planned| struck(&planned.fault, 0).0).sum();
+    let count = |moment| holds(moment).map(|planned| planned.fault.affects(0).0).sum();
     plan.iter().map(|planned| count(planned.at)).max().unwrap_or(0)
 }
 
@@ -42,11 +43,11 @@ fn a_weight_of_zero_is_never_drawn_and_every_other_kind_is() {
         .collect();
     let pauses = drawn
         .iter()
-        .filter(|planned| matches!(planned.fault, Fault::Pause(_)))
+        .filter(|planned| planned.fault.of_kind::<Pause>().is_some())
         .count();
     let links = drawn
         .iter()
-        .filter(|planned| matches!(planned.fault, Fault::Link { .. }))
+        .filter(|planned| planned.fault.of_kind::<Link>().is_some())
         .count();
     assert!(pauses > 50 && links > 50, "{pauses} pauses and {links} links");
     assert_eq!(pauses + links, drawn.len());
@@ -102,9 +103,9 @@ proptest! {
             prop_assert!(until > planned.at && until <= Duration::from_secs(stop));
             prop_assert!(until - planned.at <= Duration::from_millis(holds * 3 / 2 + 1));
             if power_loss == 0 {
-                prop_assert!(!matches!(planned.fault, Fault::PowerLoss(_)));
+                prop_assert!(planned.fault.of_kind::<PowerLoss>().is_none());
             }
         }
-        prop_assert!(most_struck(&first) <= max_concurrent, "{:?}", first);
+        prop_assert!(most_affected(&first) <= max_concurrent, "{:?}", first);
     }
 }

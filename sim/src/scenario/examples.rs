@@ -1,6 +1,27 @@
 //! An example of every key, for `trial explain`: as it stands in a scenario file that has all of them and that the tests read.
 
-const FULL: &str = include_str!("full.toml");
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use crate::faults::registry::{DRAWN, REGISTRY};
+
+/// A scenario file that has every key.
+pub static FULL: LazyLock<String> = LazyLock::new(|| {
+    let weights = (1..)
+        .zip(DRAWN)
+        .map(|(weight, drawn)| format!("{} = {weight}", drawn.weight.name));
+    let weights = weights.collect::<Vec<_>>().join(", ");
+    let mut file = include_str!("full.toml").replace("weights = {}", &format!("weights = {{ {weights} }}"));
+    let examples = REGISTRY.iter().flat_map(|entry| {
+        let named = |example| (entry.key.name, example);
+        entry.examples.iter().map(named)
+    });
+    for (second, (name, example)) in (20..).zip(examples) {
+        let fault = format!("\n[[faults]]\nat = \"{second}s\"\nfor = \"10s\"\n{name} = {example}");
+        writeln!(file, "{fault}").expect("a string takes all that is written");
+    }
+    file
+});
 
 /// The line, or the lines of a list, in which the key `key` of the table `section` stands; the top level is an empty name,
 /// and `producers.keys` the inline table behind `keys` of a producer.
@@ -55,12 +76,12 @@ fn find(section: &str, is_it: impl Fn(&str) -> bool) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::keys::SECTIONS;
+    use crate::scenario::keys::sections;
 
     #[test]
     fn every_key_has_an_example() {
-        let keys = SECTIONS
-            .iter()
+        let keys = sections()
+            .into_iter()
             .flat_map(|section| section.keys.iter().map(|key| (section.name, key.name)));
         let missing: Vec<String> = keys
             .filter(|(section, key)| of(section, key).is_none())

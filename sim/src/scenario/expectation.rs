@@ -1,8 +1,8 @@
 //! What must come out of the trials, as a scenario file says it: `expect`, `forbid`, `at_most`, `at_least`, `measures`.
 
-use super::nearest::nearest;
-use super::reader::{Named, Table, Value};
 use super::{Bounds, Expectation, Measure, measures};
+use crate::nearest::nearest;
+use crate::toml_file::reader::{Named, Table, Value};
 use crate::verdict::Check;
 
 /// The keys of the top level that say it.

@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use super::Scenario;
-use super::error::ScenarioError;
 use super::parse::parse;
-use super::reader::Marks;
 use super::shipped;
+use crate::toml_file::error::ScenarioError;
+use crate::toml_file::reader::Marks;
 
 /// The largest file that is read.
 pub const MOST_BYTES: u64 = 1 << 20;

@@ -2,118 +2,27 @@
 
 mod clients;
 mod cluster;
-mod faults;
-mod types;
 
+use crate::faults::registry::FAULT;
 use crate::scenario::measures::AGGREGATES;
+use crate::scenario::nemesis::NEMESIS;
+use crate::toml_file::keys::{Default::*, Form, Rule, Section, Type::*, key};
 pub use clients::{BACKPRESSURE, CONSUMER, KEYS, PRODUCER, SCHEDULE, SERVICE, TIMESTAMPS, WORKER};
 pub use cluster::{CLUSTER, HARDWARE, NETWORK, TOPIC};
-pub use faults::{
-    CREATE_PARTITIONS, DROP, FAULT, HOLD, LINK, NEMESIS, OMIT_TOPIC, ONE_WAY, ROLLING_RESTART, SLOW_DISK, SLOW_PROGRAM,
-    WEIGHTS,
-};
-pub use types::{Default, Form, Rule, Settings, Type, one_of};
-use types::{Default::*, Type::*};
 
-/// One key. Without a type it does not compile:
-///
-/// ```
-/// use sim::scenario::keys::{Default, Key, Type};
-/// let key = Key { name: "count", takes: Type::Whole(1, 9), default: Default::Value("1"), meaning: "how many" };
-/// ```
-///
-/// ```compile_fail,E0063
-/// use sim::scenario::keys::{Default, Key, Type};
-/// let key = Key { name: "count", default: Default::Value("1"), meaning: "how many" };
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// Its name.
-    pub name: &'static str,
-    /// What may stand behind it.
-    pub takes: Type,
-    /// What it is if it is not given.
-    pub default: Default,
-    /// What it means.
-    pub meaning: &'static str,
-}
-
-/// A table of a scenario file.
-#[derive(Debug)]
-pub struct Section {
-    /// Its path in the file: `cluster.hardware`; empty for the top level.
-    pub name: &'static str,
-    /// What it is.
-    pub meaning: &'static str,
-    /// What its keys demand of each other.
-    pub rules: &'static [Rule],
-    /// Its keys.
-    pub keys: &'static [Key],
-}
-
-impl Section {
-    /// The key of this name.
-    #[must_use]
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+/// Every section, each before those that are in it.
+#[must_use]
+pub fn sections() -> Vec<&'static Section> {
+    fn add(section: &'static Section, found: &mut Vec<&'static Section>) {
+        found.push(section);
+        for inner in section.keys.iter().filter_map(|key| key.takes.section()) {
+            add(inner, found);
+        }
     }
+    let mut found = Vec::new();
+    add(&TOP, &mut found);
+    found
 }
-
-/// Every section.
-pub const SECTIONS: &[&Section] = &[
-    &TOP,
-    &MEASURE,
-    &CLUSTER,
-    &HARDWARE,
-    &NETWORK,
-    &TOPIC,
-    &PRODUCER,
-    &KEYS,
-    &TIMESTAMPS,
-    &BACKPRESSURE,
-    &CONSUMER,
-    &SCHEDULE,
-    &WORKER,
-    &SERVICE,
-    &FAULT,
-    &SLOW_DISK,
-    &ONE_WAY,
-    &LINK,
-    &HOLD,
-    &DROP,
-    &SLOW_PROGRAM,
-    &ROLLING_RESTART,
-    &CREATE_PARTITIONS,
-    &OMIT_TOPIC,
-    &NEMESIS,
-    &WEIGHTS,
-    &LIMITS,
-];
-
-const fn key(name: &'static str, takes: Type, default: Default, meaning: &'static str) -> Key {
-    Key {
-        name,
-        takes,
-        default,
-        meaning,
-    }
-}
-
-/// Keys that are planned, by section: whoever writes them has read of what is to come, and mistyped nothing.
-pub const PLANNED: &[(&str, &str)] = &[
-    ("faults", "clock_skew"),
-    ("faults", "clock_jump"),
-    ("faults", "clock_drift"),
-    ("faults", "disk_full"),
-    ("faults", "disk_error"),
-    ("faults", "stuck_disk"),
-    ("faults", "bit_rot"),
-    ("faults", "wipe"),
-    ("faults", "reset"),
-    ("faults", "delete_topic"),
-    ("faults", "delete_records"),
-    ("faults", "reassign_partitions"),
-];
 
 const SEEDS: Form = Form {
     words: "first seed and one past the last: `0..3`",
@@ -314,3 +223,45 @@ pub const LIMITS: Section = Section {
         ),
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toml_file::keys::Default;
+
+    #[test]
+    fn rules_name_keys_of_their_section() {
+        for section in sections() {
+            for rule in section.rules {
+                let names: Vec<&str> = match rule {
+                    Rule::ExactlyOne(keys) | Rule::AtLeastOne(keys) => keys.to_vec(),
+                    Rule::Excludes(key, others) => [&[*key], *others].concat(),
+                    Rule::Belongs { key, to, .. } => vec![*key, *to],
+                    Rule::Planned(keys) => {
+                        let known: Vec<&str> = keys.iter().filter(|key| section.key(key).is_some()).copied().collect();
+                        assert!(known.is_empty(), "{known:?} are there");
+                        continue;
+                    }
+                };
+                for name in names {
+                    let key = section
+                        .key(name)
+                        .unwrap_or_else(|| panic!("{name} in `{}`", section.name));
+                    let may_be_required = matches!(rule, Rule::Belongs { to, .. } if *to == name);
+                    assert!(
+                        key.default != Default::Required || may_be_required,
+                        "{name} is not always given"
+                    );
+                }
+                if let Rule::Belongs {
+                    to, words, required_by, ..
+                } = rule
+                {
+                    let known = section.key(to).and_then(|key| key.takes.words()).expect("words");
+                    assert!(words.iter().all(|word| known.contains(word)), "{rule:?}");
+                    assert!(required_by.iter().all(|word| words.contains(word)), "{rule:?}");
+                }
+            }
+        }
+    }
+}

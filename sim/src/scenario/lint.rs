@@ -8,18 +8,19 @@ use core::time::Duration;
 use broker_core::config::AcksSetting;
 
 use super::cost::estimate;
-use super::error::Problem;
-use super::reader::Marks;
-use super::units::{show_count, show_duration, show_rounded};
 use super::validate::place;
 use super::{Expectation, Keys, ProducerGroup, Scenario, Topic};
-use crate::fault::{Fault, PlannedFault, Target};
+use crate::faults::{PlannedFault, Surroundings, Target, Victims};
+use crate::toml_file::error::Problem;
+use crate::toml_file::reader::Marks;
+use crate::units::{show_count, show_duration, show_rounded};
 
 /// Doubts about a valid scenario, in the order of the file.
 #[must_use]
 pub fn warnings(scenario: &Scenario, marks: &Marks) -> Vec<Problem> {
     let mut lint = Lint {
         scenario,
+        surroundings: scenario.surroundings(&[]),
         marks,
         found: Vec::new(),
     };
@@ -43,11 +44,12 @@ fn is_unanswered(group: &ProducerGroup) -> bool {
 
 struct Lint<'a> {
     scenario: &'a Scenario,
+    surroundings: Surroundings,
     marks: &'a Marks,
     found: Vec<Problem>,
 }
 
-impl Lint<'_> {
+impl<'a> Lint<'a> {
     fn add(&mut self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
         self.found
             .push(Problem::new(place(self.marks, path), message).hint(hint));
@@ -288,140 +290,41 @@ impl Lint<'_> {
     fn faults(&mut self) {
         for (index, planned) in self.scenario.faults.iter().enumerate() {
             let path = format!("faults.{index}");
-            if let Some(reason) = self.never_fires(&planned.fault) {
+            if let Some(reason) = planned.fault.never_fires(&self.surroundings) {
                 self.add(
                     &path,
                     format!("the fault can never fire: {reason}"),
                     "change it, or remove it",
                 );
             }
-            if let Some(down) = self.down_meanwhile(index) {
+            if let Some(down) = self.down_meanwhile(planned) {
                 let message = format!("the fault changes nothing: {down} is down all the while");
-                self.add(&path, message, "strike somebody who runs, or at another time");
+                self.add(&path, message, "choose somebody who runs, or another time");
             }
             if planned.until.is_some_and(|until| until > self.scenario.duration) {
                 let message = "the fault ends with the scenario, before its time is over";
                 self.add(&format!("{path}.for"), message, "remove `for`, or raise `duration`");
             }
-            let instant = match &planned.fault {
-                Fault::Restart(_) => Some(("a restart takes no time", "remove `for`, or use `kill`")),
-                Fault::CreatePartitions { .. } => Some(("partitions stay", "remove `for`")),
-                Fault::RollingRestart { .. } => Some(("a rolling restart has its own times", "remove `for`")),
-                _ => None,
-            };
-            if let Some((message, hint)) = instant.filter(|_| planned.until.is_some()) {
+            if let Some((message, hint)) = planned.fault.takes_no_time().filter(|_| planned.until.is_some()) {
                 self.add(&format!("{path}.for"), message, hint);
             }
         }
     }
 
-    /// The node that a fault strikes, if another fault keeps it down from before its beginning to behind its end.
-    fn down_meanwhile(&self, index: usize) -> Option<&Target> {
-        let planned = &self.scenario.faults[index];
-        let is_fixed = |target: &&Target| matches!(target, Target::Broker(_) | Target::Client(_));
-        let target = match &planned.fault {
-            Fault::Kill(target)
-            | Fault::Restart(target)
-            | Fault::Pause(target)
-            | Fault::Stop(target)
-            | Fault::SlowDisk(target, _)
-            | Fault::SlowProgram(target, _)
-            | Fault::StuckPoll(target) => target,
-            Fault::Partition(groups) => match &groups[..] {
-                [alone] | [alone, _] if alone.len() == 1 => &alone[0],
-                _ => return None,
-            },
-            _ => return None,
-        };
+    /// Who must run for a fault to change anything, if another fault keeps it down from before its beginning to behind its
+    /// end.
+    fn down_meanwhile(&self, planned: &'a PlannedFault) -> Option<&'a Target> {
+        let needed = planned.fault.needs()?;
+        let is_fixed = matches!(needed, Target::Broker(_) | Target::Client(_));
         let end = |planned: &PlannedFault| planned.until.unwrap_or(self.scenario.duration);
-        let over = match planned.fault {
-            Fault::Restart(_) => planned.at,
-            _ => end(planned),
+        let over = match planned.fault.takes_no_time() {
+            Some(_) => planned.at,
+            None => end(planned),
         };
-        let keeps_down = |other: &PlannedFault| match &other.fault {
-            Fault::Kill(down) | Fault::PowerLoss(down) => down == target && other.at < planned.at && end(other) >= over,
-            _ => false,
+        let keeps_down = |other: &PlannedFault| {
+            other.fault.keeps_down() == Some(needed) && other.at < planned.at && end(other) >= over
         };
-        Some(target)
-            .filter(is_fixed)
-            .filter(|_| self.scenario.faults.iter().any(keeps_down))
-    }
-
-    fn never_fires(&self, fault: &Fault) -> Option<String> {
-        match fault {
-            Fault::Kill(target) | Fault::PowerLoss(target) | Fault::Restart(target) | Fault::Pause(target) => {
-                self.no_follower(target)
-            }
-            Fault::SlowDisk(_, 1.0) => Some("a factor of 1 changes nothing".to_owned()),
-            Fault::SlowDisk(target, _) | Fault::OmitTopic { on: target, .. } => self.no_follower(target),
-            Fault::SlowProgram(_, 1.0) => Some("a factor of 1 changes nothing".to_owned()),
-            Fault::Stop(target) | Fault::StopInSync(target) => self.no_follower(target),
-            Fault::SlowProgram(..)
-            | Fault::StuckPoll(_)
-            | Fault::ServiceDown(_)
-            | Fault::CreatePartitions { .. }
-            | Fault::RollingRestart { .. } => None,
-            Fault::OneWay(from, to)
-            | Fault::Link { from, to, .. }
-            | Fault::Hold { from, to, .. }
-            | Fault::Drop { from, to, .. }
-                if from == to && *from != Target::All =>
-            {
-                Some("both ends are the same node".to_owned())
-            }
-            Fault::Link {
-                drop, delay, duplicate, ..
-            } if *drop == 0.0 && delay.is_zero() && *duplicate == 0.0 => {
-                Some("it drops, delays and doubles nothing".to_owned())
-            }
-            Fault::OneWay(from, to)
-            | Fault::Link { from, to, .. }
-            | Fault::Hold { from, to, .. }
-            | Fault::Drop { from, to, .. } => self.no_follower(from).or_else(|| self.no_follower(to)),
-            Fault::Partition(groups) => {
-                let mut members = groups.iter().flatten();
-                members
-                    .find_map(|target| self.no_follower(target))
-                    .or_else(|| self.nothing_between(groups))
-            }
-        }
-    }
-
-    /// Why no link crosses the borders of a partition. What a role falls on is known in a cluster of one node alone.
-    fn nothing_between(&self, groups: &[Vec<Target>]) -> Option<String> {
-        let cluster = &self.scenario.cluster;
-        let servers = cluster.brokers + cluster.dedicated_controllers;
-        let mut members: Vec<&Target> = Vec::new();
-        for member in groups.iter().flatten() {
-            if !members.contains(&member) {
-                members.push(member);
-            }
-        }
-        let is_client = |target: &&Target| matches!(target, Target::Client(_));
-        let numbered = |target: &&&Target| matches!(target, Target::Broker(_) | Target::ControllerNode(_));
-        if let [_] = groups {
-            let all = members.contains(&&Target::All)
-                || members.iter().filter(numbered).count() as u32 == servers
-                || (servers == 1 && !members.iter().all(is_client));
-            return all.then(|| "no broker or controller is outside its group".to_owned());
-        }
-        let same = match members.as_slice() {
-            [Target::All] => servers == 1,
-            [_] => true,
-            members => servers == 1 && !members.iter().any(is_client),
-        };
-        same.then(|| "all sides are the same node".to_owned())
-    }
-
-    fn no_follower(&self, target: &Target) -> Option<String> {
-        let (name, followers) = match target {
-            Target::FollowerOf(name, _) => (name, 1),
-            Target::AnotherFollowerOf(name, _) => (name, 2),
-            _ => return None,
-        };
-        let topic = self.scenario.topics.iter().find(|topic| topic.name == *name)?;
-        let count = topic.replication_factor;
-        (count <= followers).then(|| format!("`{name}` has {count} replicas, too few for {target}"))
+        Some(needed).filter(|_| is_fixed && self.scenario.faults.iter().any(keeps_down))
     }
 
     fn topic(&self, name: &str) -> Option<&Topic> {
@@ -430,18 +333,16 @@ impl Lint<'_> {
 
     fn nemesis(&mut self) {
         let Some(nemesis) = &self.scenario.nemesis else { return };
-        let weights = &nemesis.weights;
-        let on_workers = weights.kill_worker + weights.restart_worker + weights.pause_worker;
-        if on_workers > 0 && self.scenario.workers.is_empty() {
+        if nemesis.weights.concern(Victims::Workers) && self.scenario.workers.is_empty() {
             self.add(
                 "nemesis.weights",
-                "the scenario has no workers that could be struck",
+                "the scenario has no workers for these faults",
                 "add `[[workers]]`, or remove their weights",
             );
         }
         if nemesis.interval > nemesis.stop.saturating_sub(nemesis.start) {
             let message = format!(
-                "the nemesis strikes every {} in the mean, which is longer than it lasts",
+                "the nemesis begins a fault every {} in the mean, which is longer than it lasts",
                 show_duration(nemesis.interval)
             );
             self.add(

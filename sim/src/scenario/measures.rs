@@ -3,9 +3,9 @@
 use core::fmt::{self, Write as _};
 use core::time::Duration;
 
-use super::nearest::nearest;
-use super::reader::{Table, Value};
-use super::units::show_duration;
+use crate::nearest::nearest;
+use crate::toml_file::reader::{Table, Value};
+use crate::units::show_duration;
 
 /// A figure and its bounds.
 #[derive(Clone, PartialEq, Debug)]

@@ -1,28 +1,22 @@
 //! A scenario: a cluster, a load, faults, and what is expected of them. All that a trial needs besides its seed.
 //!
-//! [`files`] finds and reads files, [`parse`] turns their text into a [`Scenario`] with the help of [`reader`] and the
-//! table of [`keys`], [`validate`] refuses what is impossible, [`lint`] doubts what is probably not meant.
+//! [`files`] finds and reads files, [`parse`] turns their text into a [`Scenario`] with the tables of [`keys`], [`validate`] refuses what is impossible, [`lint`] doubts what is probably not meant.
 //! [`mod@write`] makes a file of a scenario.
 
 pub mod cost;
-pub mod error;
 pub mod examples;
-mod excerpt;
 mod expectation;
-pub mod faults;
+mod faults;
 pub mod files;
-pub mod kafka_keys;
 pub mod keys;
 pub mod lint;
 pub mod measures;
-pub mod nearest;
+mod nemesis;
 pub mod parse;
-pub mod reader;
 mod schedule;
 pub mod schema;
-pub mod settings;
 pub mod shipped;
-pub mod units;
+mod surroundings;
 pub mod validate;
 mod workers;
 pub mod write;
@@ -36,14 +30,12 @@ use std::collections::BTreeMap;
 
 use broker_core::config::{BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, TopicConfig};
 
-use crate::fault::PlannedFault;
-use crate::nemesis::NemesisSpec;
+use crate::faults::PlannedFault;
 use crate::verdict::Check;
 
-pub use faults::{KINDS as FAULT_KINDS, parse_target};
 pub use measures::Measure;
+pub use nemesis::{NemesisSpec, Weights};
 pub use schedule::{ConsumerStep, ScheduledStep, SeekTarget};
-pub use settings::{SettingsSection, settings_sections};
 
 /// A validated scenario: every name resolves, every topology is possible.
 #[derive(Clone, PartialEq, Debug)]

@@ -4,18 +4,19 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use broker_core::config::{AutoOffsetReset, BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, TopicConfig};
+use broker_core::config::{BrokerConfig, ConsumerConfig, ProducerConfig, Quirks, TopicConfig};
 use toml::de::DeTable;
 
-use super::error::{Problem, ScenarioError};
 use super::keys;
-use super::nearest::nearest;
-use super::reader::{Marks, Notes, Table, Value};
 use super::schedule;
 use super::{
     Cluster, ConsumerGroup, Hardware, KeyStrategy, Keys, Limits, Network, ProducerGroup, Scenario, Topic, expectation,
-    faults, settings, validate, workers,
+    faults, nemesis, validate, workers,
 };
+use crate::nearest::nearest;
+use crate::toml_file::error::{Problem, ScenarioError};
+use crate::toml_file::reader::{Marks, Notes, Table, Value};
+use crate::toml_file::settings::{self, consumer_defaults};
 
 /// A scenario and where its file says what.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub fn parse(name: &str, path: &str, text: &str) -> Result<Parsed, ScenarioError
     parse_with(name, path, text, &[])
 }
 
-/// The same for a stage on which programs of a user play too, by name and number of instances: faults may strike them.
+/// The same for a stage on which programs of a user play too, by name and number of instances: faults may befall them.
 ///
 /// # Errors
 /// [`ScenarioError::Invalid`] with everything that is wrong.
@@ -114,7 +115,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
         nemesis: top
             .get("nemesis")
             .and_then(|value| value.table())
-            .map(|table| faults::nemesis(&table, duration)),
+            .map(|table| nemesis::read(&table, duration)),
         quirks,
         quirk_set,
         expect: wanted.expect,
@@ -389,15 +390,6 @@ fn consumer(table: &Table<'_>) -> Option<ConsumerGroup> {
         topic: topic?.to_owned(),
     };
     Some(group)
-}
-
-/// A scenario's consumers begin at the first record unless told otherwise: what they missed could not be judged.
-#[must_use]
-pub fn consumer_defaults() -> ConsumerConfig {
-    ConsumerConfig {
-        auto_offset_reset: AutoOffsetReset::Earliest,
-        ..ConsumerConfig::default()
-    }
 }
 
 fn limits(table: Option<&Table<'_>>, planned: Duration) -> Limits {

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::reader::{Table, Value};
-use super::units::show_duration;
+use crate::toml_file::reader::{Table, Value};
+use crate::units::show_duration;
 
 /// Something that consumers do at a time.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,12 +6,13 @@
 use broker_core::config::{Quirks, Setting, SettingType};
 use serde_json::{Map, Value, json};
 
-use super::faults::{APIS, target_pattern};
-use super::kafka_keys::{Accepted, names, unmodelled};
-use super::keys::{Default, Key, Rule, Section, Settings, TOP, Type};
+use super::keys::TOP;
 use super::measures::that_pattern;
-use super::settings;
-use super::units::{bytes_pattern, duration_pattern, nanoseconds_pattern};
+use crate::faults::{APIS, target};
+use crate::toml_file::kafka_keys::{Accepted, names, unmodelled};
+use crate::toml_file::keys::{Default, Key, Rule, Section, Settings, Type};
+use crate::toml_file::settings;
+use crate::units::{bytes_pattern, duration_pattern, nanoseconds_pattern};
 use crate::verdict::Check;
 
 /// The schema of a scenario file.
@@ -82,7 +83,7 @@ fn of_type(takes: Type) -> Value {
             json!({ "type": "string", "enum": names })
         }
         Type::Api => json!({ "type": "string", "enum": APIS.map(|api| format!("{api:?}")) }),
-        Type::Target => json!({ "type": "string", "pattern": target_pattern() }),
+        Type::Target => json!({ "type": "string", "pattern": target::pattern() }),
         Type::Measured => json!({ "type": "string", "pattern": that_pattern() }),
         Type::Boolean => json!({ "type": "boolean" }),
         Type::Whole(least, u64::MAX) => json!({ "type": "integer", "minimum": least }),
@@ -133,6 +134,8 @@ fn checks() -> Vec<&'static str> {
 fn add_rule(schema: &mut Value, section: &Section, rule: Rule) {
     let each = |keys: &[&str]| keys.iter().map(|key| json!({ "required": [key] })).collect::<Value>();
     match rule {
+        // They are among no properties, and so refused.
+        Rule::Planned(_) => {}
         Rule::ExactlyOne(keys) => schema["oneOf"] = each(keys),
         Rule::AtLeastOne(keys) => schema["anyOf"] = each(keys),
         Rule::Excludes(key, others) => {

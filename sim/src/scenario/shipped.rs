@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::ScenarioError;
-use super::nearest::nearest;
+use crate::nearest::nearest;
+use crate::toml_file::error::ScenarioError;
 
 /// Name and text of each, in the order of names. The library without the command has none.
 #[cfg(feature = "command")]

@@ -10,17 +10,17 @@ use std::path::PathBuf;
 use broker_core::config::{AcksSetting, AutoOffsetReset};
 use proptest::prelude::*;
 
-use super::error::{ScenarioError, Severity, render_problems};
+use super::examples::FULL;
 use super::files::{MOST_BYTES, find, load, load_one};
-use super::keys::{Default, FAULT, Key, SECTIONS, Section};
+use super::keys::sections;
 use super::parse::parse;
 use super::write::to_toml;
 use super::*;
-use crate::fault::{Fault, Target};
+use crate::faults::Target;
+use crate::faults::partition::Partition;
 use crate::nemesis;
-
-/// A file that uses every key.
-const FULL: &str = include_str!("full.toml");
+use crate::toml_file::error::{ScenarioError, Severity, render_problems};
+use crate::toml_file::keys::{Default, Key, Section};
 
 /// The shortest scenario: all else has defaults.
 const TOPIC: &str = "[[topics]]\nname = \"orders\"\n";
@@ -60,7 +60,7 @@ fn refused_below_topic(lines: &[&str]) -> String {
 
 #[test]
 fn every_key_is_read() {
-    insta::assert_debug_snapshot!("full", read(FULL));
+    insta::assert_debug_snapshot!("full", read(&FULL));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn the_full_file_really_has_every_key() {
             line.trim_matches(['[', ']']).rsplit('.').next() == Some(name.as_str()) || line.split([',', '{']).any(key)
         })
     };
-    for section in SECTIONS {
+    for section in sections() {
         for key in section.keys {
             // A cluster has either kind of controllers.
             assert!(
@@ -105,7 +105,10 @@ fn the_defaults_are_those_that_explain_tells() {
         ("limits", "[limits]"),
     ];
     for (name, header) in parts {
-        let section = SECTIONS.iter().find(|section| section.name == name).expect("a section");
+        let section = sections()
+            .into_iter()
+            .find(|section| section.name == name)
+            .expect("a section");
         for (key, default) in defaults(section) {
             let line = format!("{} = {default}\n", key.name);
             let text = match name {
@@ -133,7 +136,10 @@ fn the_defaults_are_those_that_explain_tells() {
             "[nemesis.weights]\nkill = 3\nrestart = 1\npause = 1\npartition = 2\none_way = 1\nslow_disk = 1\nlink = 1\n",
         ),
     ] {
-        let section = SECTIONS.iter().find(|section| section.name == name).expect("a section");
+        let section = sections()
+            .into_iter()
+            .find(|section| section.name == name)
+            .expect("a section");
         let without = read(&format!("{TOPIC}{header}"));
         for (key, default) in defaults(section) {
             // Some keys belong to some programs alone.
@@ -153,14 +159,6 @@ fn the_defaults_are_those_that_explain_tells() {
             );
         }
     }
-}
-
-#[test]
-fn every_fault_is_listed_and_known() {
-    for kind in FAULT_KINDS {
-        assert!(FAULT.key(kind).is_some(), "{kind}");
-    }
-    assert_eq!(FAULT.keys.len(), FAULT_KINDS.len() + 2, "and `at` and `for`");
 }
 
 #[test]
@@ -224,7 +222,7 @@ fn a_single_group_is_isolated_from_all_others() {
     let faults = "[[faults]]\nat = \"1s\"\npartition = [[\"leader of orders/0\"]]";
     let scenario = read(&format!("{TOPIC}{faults}"));
     let groups = vec![vec![Target::LeaderOf("orders".to_owned(), 0)]];
-    assert_eq!(scenario.faults[0].fault, Fault::Partition(groups));
+    assert_eq!(scenario.faults[0].fault, Partition(groups).into());
     assert_eq!(
         (scenario.faults[0].at, scenario.faults[0].until),
         (Duration::from_secs(1), None)
@@ -242,10 +240,10 @@ fn reads_back(scenario: &Scenario) {
 
 #[test]
 fn what_is_written_reads_back() {
-    for text in [FULL, TOPIC] {
+    for text in [&**FULL, TOPIC] {
         reads_back(&read(text));
     }
-    insta::assert_snapshot!("written", to_toml(&read(FULL)));
+    insta::assert_snapshot!("written", to_toml(&read(&FULL)));
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     for found in find(&[root]).expect("there are scenarios") {
         reads_back(&load(&found).expect("it is valid").scenario);
@@ -725,7 +723,7 @@ proptest! {
         share in 0.0..=1.0,
         start in 0u64..1_000_000_000,
     ) {
-        let mut scenario = read(FULL);
+        let mut scenario = read(&FULL);
         scenario.faults = nemesis::plan(&scenario, seed);
         scenario.teaches = teaches;
         scenario.producers[0].rate = rate;
@@ -753,7 +751,7 @@ proptest! {
 
     #[test]
     fn no_value_breaks_the_reader(
-        key in prop::sample::select(SECTIONS.iter().flat_map(|section| section.keys.iter().map(move |key| (section.name, key.name))).collect::<Vec<_>>()),
+        key in prop::sample::select(sections().into_iter().flat_map(|section| section.keys.iter().map(move |key| (section.name, key.name))).collect::<Vec<_>>()),
         value in prop::sample::select(vec!["0", "-1", "1e308", "nan", "inf", "-0.0", "9223372036854775807", "99999999999999999999", "0xffff_ffff", "true", "\"\"", "\"x\"", "\"9999999h\"", "[]", "[[]]", "{}", "{ a = 1 }", "1979-05-27"]),
     ) {
         let (section, name) = key;

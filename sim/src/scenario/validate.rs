@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 
 use broker_core::config::ProducerConfig;
 
-use super::error::Problem;
-use super::nearest::nearest;
-use super::reader::Marks;
-use super::units::{show_count, show_duration};
-use super::{ConsumerGroup, Keys, Scenario, schedule, settings};
-use crate::fault::{Fault, Target};
+use super::{ConsumerGroup, Keys, Scenario, schedule};
+use crate::faults::Surroundings;
+use crate::nearest::nearest;
+use crate::toml_file::error::Problem;
+use crate::toml_file::reader::Marks;
+use crate::toml_file::settings;
+use crate::units::{show_count, show_duration};
 
 /// The most partitions, with their replicas, that a scenario may have.
 const MOST_REPLICAS: u64 = 100_000;
@@ -25,6 +26,7 @@ const MOST_REPLICAS: u64 = 100_000;
 pub fn problems(scenario: &Scenario, marks: &Marks, own: &[(String, u32)]) -> Vec<Problem> {
     let mut judge = Judge {
         scenario,
+        surroundings: scenario.surroundings(own),
         marks,
         own,
         found: Vec::new(),
@@ -39,7 +41,6 @@ pub fn problems(scenario: &Scenario, marks: &Marks, own: &[(String, u32)]) -> Ve
     judge.client_names();
     judge.load();
     judge.faults();
-    judge.rolling_restarts();
     judge.nemesis();
     judge.measures();
     judge.found.sort_by_key(|problem| problem.span.start);
@@ -61,43 +62,9 @@ pub fn place(marks: &Marks, path: &str) -> Range<usize> {
     }
 }
 
-/// Every target that a fault names, with the path of the key below the fault.
-#[must_use]
-pub fn targets(fault: &Fault) -> Vec<(String, &Target)> {
-    let one = |path: &str, target| vec![(path.to_owned(), target)];
-    match fault {
-        Fault::Kill(target) => one("kill", target),
-        Fault::PowerLoss(target) => one("power_loss", target),
-        Fault::Restart(target) => one("restart", target),
-        Fault::Pause(target) => one("pause", target),
-        Fault::SlowDisk(target, _) => one("slow_disk.target", target),
-        Fault::OneWay(from, to) => vec![("one_way.from".to_owned(), from), ("one_way.to".to_owned(), to)],
-        Fault::Link { from, to, .. } => vec![("link.from".to_owned(), from), ("link.to".to_owned(), to)],
-        Fault::Hold { from, to, .. } => vec![("hold.from".to_owned(), from), ("hold.to".to_owned(), to)],
-        Fault::Drop { from, to, .. } => vec![("drop.from".to_owned(), from), ("drop.to".to_owned(), to)],
-        Fault::Stop(target) => one("stop", target),
-        Fault::StopInSync(target) => one("stop_in_sync", target),
-        Fault::SlowProgram(target, _) => one("slow_program.target", target),
-        Fault::StuckPoll(target) => one("stuck_poll", target),
-        Fault::OmitTopic { on, .. } => one("omit_topic.on", on),
-        Fault::RollingRestart { .. } | Fault::ServiceDown(_) | Fault::CreatePartitions { .. } => Vec::new(),
-        Fault::Partition(groups) => {
-            let member = |(group, members): (usize, &'_ [Target])| -> Vec<_> {
-                (0..members.len()).map(|index| (group, index)).collect()
-            };
-            let places = groups
-                .iter()
-                .enumerate()
-                .flat_map(|(group, members)| member((group, members)));
-            places
-                .map(|(group, index)| (format!("partition.{group}.{index}"), &groups[group][index]))
-                .collect()
-        }
-    }
-}
-
 struct Judge<'a> {
     scenario: &'a Scenario,
+    surroundings: Surroundings,
     marks: &'a Marks,
     own: &'a [(String, u32)],
     found: Vec<Problem>,
@@ -332,15 +299,14 @@ impl Judge<'_> {
     }
 
     fn topic_exists(&mut self, path: &str, name: &str) {
-        let topics = &self.scenario.topics;
-        if topics.iter().any(|topic| topic.name == name) {
-            return;
+        self.must(path, self.surroundings.topic_exists(name));
+    }
+
+    /// Adds what is wrong with a name, if something is.
+    fn must(&mut self, path: &str, result: Result<(), (String, String)>) {
+        if let Err((message, hint)) = result {
+            self.add(path, message, hint);
         }
-        let hint = match nearest(name, topics.iter().map(|topic| topic.name.as_str())) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "declare it under `[[topics]]`".to_owned(),
-        };
-        self.add(path, format!("there is no topic `{name}`"), hint);
     }
 
     fn before_the_end(&mut self, path: &str, what: &str, at: Duration) {
@@ -383,94 +349,12 @@ impl Judge<'_> {
         for (index, planned) in self.scenario.faults.iter().enumerate() {
             let path = format!("faults.{index}");
             self.before_the_end(&format!("{path}.at"), "the fault would begin", planned.at);
-            self.fault_names(&path, &planned.fault);
-            for (key, target) in targets(&planned.fault) {
-                let key = format!("{path}.{key}");
-                if let Err((message, hint)) = self.resolve(target) {
-                    self.add(&key, message, hint);
-                }
-                let disk = matches!(planned.fault, Fault::PowerLoss(_) | Fault::SlowDisk(..));
-                if disk && matches!(target, Target::Client(_)) {
-                    self.add(
-                        &key,
-                        "a client has no disk in the simulation",
-                        "aim at a broker, or use `kill` or `pause`",
-                    );
-                }
+            for problem in planned.fault.problems(planned.at, &self.surroundings) {
+                self.add(&format!("{path}.{}", problem.path), problem.message, problem.hint);
             }
-        }
-    }
-
-    /// Ok when the target can exist in this scenario; otherwise what is wrong and the way out.
-    fn resolve(&self, target: &Target) -> Result<(), (String, String)> {
-        let cluster = &self.scenario.cluster;
-        match target {
-            Target::Broker(number) if *number > cluster.brokers => Err((
-                format!("there is no broker {number}"),
-                format!("the brokers are 1 to {}", cluster.brokers),
-            )),
-            Target::ControllerNode(number) if *number > cluster.dedicated_controllers => {
-                let hint = match cluster.dedicated_controllers {
-                    0 => "this cluster has no dedicated controllers; `the controller` is the active one".to_owned(),
-                    count => format!("the dedicated controllers are 1 to {count}"),
-                };
-                Err((format!("there is no controller {number}"), hint))
+            for (key, target) in planned.fault.targets() {
+                self.must(&format!("{path}.{key}"), self.surroundings.target_exists(target));
             }
-            Target::LeaderOf(name, partition)
-            | Target::FollowerOf(name, partition)
-            | Target::AnotherFollowerOf(name, partition) => {
-                let Some(topic) = self.scenario.topics.iter().find(|topic| topic.name == *name) else {
-                    let names = self.scenario.topics.iter().map(|topic| topic.name.as_str());
-                    let hint = nearest(name, names).map_or("declare it under `[[topics]]`".to_owned(), |near| {
-                        format!("did you mean `{near}`?")
-                    });
-                    return Err((format!("there is no topic `{name}`"), hint));
-                };
-                if *partition as u32 >= topic.partitions {
-                    let hint = match topic.partitions {
-                        1 => "it has one, number 0".to_owned(),
-                        count => format!("the partitions are 0 to {}", count - 1),
-                    };
-                    return Err((format!("`{name}` has no partition {partition}"), hint));
-                }
-                Ok(())
-            }
-            Target::Client(program) => self.resolve_client(program),
-            Target::CoordinatorOf(group) => self.resolve_group(group),
-            Target::Broker(_) | Target::ControllerNode(_) | Target::Controller | Target::All => Ok(()),
-        }
-    }
-
-    fn resolve_client(&self, program: &str) -> Result<(), (String, String)> {
-        let (name, number) = program.rsplit_once('/').unwrap_or((program, "0"));
-        let scenario = self.scenario;
-        let producers = scenario
-            .producers
-            .iter()
-            .map(|group| (group.name.as_str(), group.count));
-        let consumers = scenario
-            .consumers
-            .iter()
-            .map(|group| (group.name.as_str(), group.count));
-        let workers = scenario.workers.iter().map(|group| (group.name.as_str(), group.count));
-        let own = self.own.iter().map(|(name, count)| (name.as_str(), *count));
-        let groups: Vec<(&str, u32)> = producers.chain(consumers).chain(workers).chain(own).collect();
-        let Some((_, count)) = groups.iter().find(|(group, _)| *group == name) else {
-            let hint = match nearest(name, groups.iter().map(|(group, _)| *group)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "clients are the groups of `[[producers]]`, `[[consumers]]` and `[[workers]]`".to_owned(),
-            };
-            return Err((format!("there are no clients called `{name}`"), hint));
-        };
-        match number.parse::<u32>() {
-            Ok(number) if (1..=*count).contains(&number) => Ok(()),
-            _ => Err((
-                format!("there is no client `{program}`"),
-                match count {
-                    1 => format!("there is one: `{name}/1`"),
-                    count => format!("the clients are `{name}/1` to `{name}/{count}`"),
-                },
-            )),
         }
     }
 
@@ -489,12 +373,12 @@ impl Judge<'_> {
             let hint = format!("`stop` must be after `start`, {}", show_duration(nemesis.start));
             self.add("nemesis.stop", "the nemesis stops before it begins", hint);
         }
-        let strikes = nemesis.stop.saturating_sub(nemesis.start).as_secs_f64() / nemesis.interval.as_secs_f64();
-        if strikes > 100_000.0 {
+        let faults = nemesis.stop.saturating_sub(nemesis.start).as_secs_f64() / nemesis.interval.as_secs_f64();
+        if faults > 100_000.0 {
             self.add(
                 "nemesis.interval",
-                format!("the nemesis would strike about {strikes:.0} times"),
-                "a longer `interval`: at most 100,000 strikes",
+                format!("the nemesis would begin about {faults:.0} faults"),
+                "a longer `interval`: at most 100,000 faults",
             );
         }
     }

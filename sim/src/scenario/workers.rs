@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use broker_core::config::{ConsumerConfig, ProducerConfig};
 
-use super::parse::consumer_defaults;
-use super::reader::{Table, Value};
-use super::{Backpressure, CommitMode, KeyStrategy, Service, WorkerGroup, WorkerProgram, settings};
+use super::{Backpressure, CommitMode, KeyStrategy, Service, WorkerGroup, WorkerProgram};
+use crate::toml_file::reader::{Table, Value};
+use crate::toml_file::settings::{self, consumer_defaults};
 
 /// Reads one `[[workers]]`.
 pub fn worker(table: &Table<'_>) -> Option<WorkerGroup> {

@@ -1,21 +1,18 @@
 //! Writes a scenario as a file that reads back as the same scenario.
 
 use core::fmt::{Display, Write as _};
-use core::time::Duration;
 
 use broker_core::config::{BrokerConfig, ProducerConfig};
-use broker_core::protocol::ApiKey;
 
 use super::measures;
-use super::parse::consumer_defaults;
 use super::schedule;
-use super::units::show_duration;
 use super::{
-    Backpressure, Cluster, CommitMode, Expectation, Hardware, KeyStrategy, Keys, Limits, Network, Scenario,
-    WorkerGroup, WorkerProgram,
+    Backpressure, Cluster, CommitMode, Expectation, Hardware, KeyStrategy, Keys, Limits, NemesisSpec, Network,
+    Scenario, WorkerGroup, WorkerProgram,
 };
-use crate::fault::{Fault, PlannedFault, Rolling, Target};
-use crate::nemesis::NemesisSpec;
+use crate::faults::PlannedFault;
+use crate::toml_file::settings::consumer_defaults;
+use crate::toml_file::writer::{duration, float, list, text};
 
 /// The text of a scenario file with every key of the scenario, also where it has its default; of Kafka's settings only
 /// those that differ from Kafka's defaults. The name is the file's own matter.
@@ -242,88 +239,7 @@ impl File {
             "for",
             planned.until.map(|until| duration(until.saturating_sub(planned.at))),
         );
-        match &planned.fault {
-            Fault::Kill(on) => self.put("kill", target(on)),
-            Fault::PowerLoss(on) => self.put("power_loss", target(on)),
-            Fault::Restart(on) => self.put("restart", target(on)),
-            Fault::Pause(on) => self.put("pause", target(on)),
-            Fault::Partition(groups) => {
-                self.put(
-                    "partition",
-                    list(groups.iter().map(|group| list(group.iter().map(target)))),
-                );
-            }
-            Fault::OneWay(from, to) => {
-                self.put(
-                    "one_way",
-                    format_args!("{{ from = {}, to = {} }}", target(from), target(to)),
-                );
-            }
-            Fault::SlowDisk(on, factor) => {
-                self.put(
-                    "slow_disk",
-                    format_args!("{{ target = {}, factor = {} }}", target(on), float(*factor)),
-                );
-            }
-            Fault::Link {
-                from,
-                to,
-                drop,
-                delay,
-                duplicate,
-            } => {
-                let ends = format!("from = {}, to = {}", target(from), target(to));
-                let troubles = format!(
-                    "drop = {}, delay = {}, duplicate = {}",
-                    float(*drop),
-                    duration(*delay),
-                    float(*duplicate)
-                );
-                self.put("link", format_args!("{{ {ends}, {troubles} }}"));
-            }
-            Fault::Hold {
-                from,
-                to,
-                api,
-                response,
-            } => self.put("hold", messages(from, to, *api, *response)),
-            Fault::Drop {
-                from,
-                to,
-                api,
-                response,
-            } => self.put("drop", messages(from, to, *api, *response)),
-            Fault::Stop(on) => self.put("stop", target(on)),
-            Fault::StopInSync(on) => self.put("stop_in_sync", target(on)),
-            Fault::RollingRestart { of, every, down } => {
-                let of = match of {
-                    Rolling::Workers(workers) => format!("workers = {}", text(workers)),
-                    Rolling::Brokers { wait_for_isr } => format!("brokers = true, wait_for_isr = {wait_for_isr}"),
-                };
-                let pace = format!("every = {}, down = {}", duration(*every), duration(*down));
-                self.put("rolling_restart", format_args!("{{ {of}, {pace} }}"));
-            }
-            Fault::SlowProgram(on, factor) => {
-                self.put(
-                    "slow_program",
-                    format_args!("{{ target = {}, factor = {} }}", target(on), float(*factor)),
-                );
-            }
-            Fault::StuckPoll(on) => self.put("stuck_poll", target(on)),
-            Fault::ServiceDown(name) => self.put("service_down", text(name)),
-            Fault::CreatePartitions { topic, partitions } => {
-                self.put(
-                    "create_partitions",
-                    format_args!("{{ topic = {}, partitions = {partitions} }}", text(topic)),
-                );
-            }
-            Fault::OmitTopic { topic, on } => {
-                self.put(
-                    "omit_topic",
-                    format_args!("{{ topic = {}, on = {} }}", text(topic), target(on)),
-                );
-            }
-        }
+        self.put(planned.fault.entry().key.name, planned.fault.write());
     }
 
     fn nemesis(&mut self, spec: &NemesisSpec) {
@@ -333,10 +249,9 @@ impl File {
         self.put("interval", duration(spec.interval));
         self.put("duration", duration(spec.duration));
         self.put("max_concurrent", spec.max_concurrent);
-        let weights = spec
-            .weights
-            .by_kind()
-            .map(|(kind, weight)| format!("{kind} = {weight}"));
+        let weights = spec.weights.iter();
+        let weights = weights.map(|(drawn, weight)| format!("{} = {weight}", drawn.weight.name));
+        let weights: Vec<String> = weights.collect();
         self.put("weights", format_args!("{{ {} }}", weights.join(", ")));
     }
 
@@ -347,33 +262,6 @@ impl File {
         self.put("sim_time", duration(limits.sim_time));
         self.put("memory", limits.memory);
     }
-}
-
-fn text(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-fn duration(duration: Duration) -> String {
-    format!("\"{}\"", show_duration(duration))
-}
-
-/// With a point or an exponent, so that it is a float for every reader of TOML.
-fn float(number: f64) -> String {
-    format!("{number:?}")
-}
-
-fn target(target: &Target) -> String {
-    text(&target.to_string())
-}
-
-fn list(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(", "))
-}
-
-/// The ends of a link and the messages on it.
-fn messages(from: &Target, to: &Target, api: ApiKey, response: bool) -> String {
-    let ends = format!("from = {}, to = {}", target(from), target(to));
-    format!("{{ {ends}, api = \"{api:?}\", response = {response} }}")
 }
 
 fn backpressure(spec: &Backpressure) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::tally::{FailureKind, Tally};
-use crate::scenario::units::show_count;
+use crate::units::show_count;
 use crate::verdict::{Check, readable};
 
 /// The failures of all trials of a sweep, the most telling first.

@@ -4,8 +4,8 @@ use core::fmt::Write as _;
 
 use reports::record::Measured;
 
-use crate::scenario::units::show_count;
 use crate::trial::{NO_CONTRACT, Outcome};
+use crate::units::show_count;
 use crate::verdict::{Finding, Ruling, readable};
 
 /// Which faults took effect, and when.

@@ -1,8 +1,8 @@
 //! What all trials of a scenario together leave untested, so that a good verdict of them says less than it seems.
 
 use super::tally::Tally;
-use crate::scenario::units::show_count;
 use crate::trial::NO_CONTRACT;
+use crate::units::show_count;
 
 /// Sentences about faults that did nothing in any trial, and about clients that were never promised anything.
 #[must_use]

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::account::History;
 use super::own_checks::{OwnChecks, View};
 use crate::program::{Env, Instances, OwnProgram};
-use crate::scenario::error::ScenarioError;
 use crate::scenario::parse::quirk_hint;
 use crate::scenario::{Scenario, parse};
+use crate::toml_file::error::ScenarioError;
 
 /// A trial of a user's own programs: a scenario sets the stage (cluster, load, faults, expectations), and the programs
 /// run beside those of the scenario, on simulated nodes of their own.

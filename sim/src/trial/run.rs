@@ -11,10 +11,9 @@ use super::own::{Keep, Trial};
 use super::own_checks::panic_finding;
 use super::trace_file::traced;
 use super::{Outcome, Own, Wanted, hold, on_fresh_thread, verdict};
-use crate::fault::FaultPlan;
+use crate::faults::FaultPlan;
 use crate::history::At;
 use crate::nemesis;
-use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
 use crate::sweep::failures::{Failures, counted};
 use crate::sweep::keep::Store;
@@ -24,6 +23,7 @@ use crate::sweep::story::{faults_text, findings_text, measures_text, untested_te
 use crate::sweep::tally::Tally;
 use crate::sweep::untested::untested;
 use crate::sweep::{Came, During, Panic, Ruled, judge, panics};
+use crate::units::show_count;
 use crate::verdict::{Check, Findings, Judgement, Ruling, Word, readable};
 use crate::world::End;
 

@@ -3,8 +3,8 @@
 use reports::record::Measured;
 
 use super::{Check, Finding, Findings, Ruling, Word};
-use crate::scenario::units::show_count;
 use crate::scenario::{Expectation, Scenario};
+use crate::units::show_count;
 
 /// How a trial ended, by its checks alone.
 #[derive(Clone, PartialEq, Eq, Debug)]

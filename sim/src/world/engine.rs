@@ -16,11 +16,11 @@ use super::clock::NodeClock;
 use super::cluster::Cluster;
 use super::disk::SyncPoint;
 use super::drivers::Drivers;
+use super::faults::Faults;
 use super::host::{self, Host};
 use super::network::{Connection, Message, Network};
 use super::node::{Costs, Kind, Node};
 use super::queue::Queue;
-use super::strike::Strikes;
 use super::{End, Midwife, Report, Setup, server_name, servers};
 use crate::gauge::{self, Gauge};
 use crate::history::{Observer, SimTime};
@@ -61,7 +61,7 @@ pub(super) struct World<'a, O> {
     pub(super) network: Network,
     pub(super) costs: Costs,
     pub(super) cluster: Cluster,
-    pub(super) strikes: Strikes<'a>,
+    pub(super) faults: Faults<'a>,
     pub(super) midwife: Midwife,
     pub(super) cast: Arc<Cast>,
     /// What programs and the world share; programs have it while they run.
@@ -169,7 +169,7 @@ impl<'a, O: Observer> World<'a, O> {
             controllers: scenario.cluster.dedicated_controllers,
             costs: Costs::new(&scenario.cluster.hardware),
             cluster: Cluster::default(),
-            strikes: Strikes::new(setup.plan),
+            faults: Faults::new(setup.plan),
             midwife,
             host: Host::new(Shared::new(), Arc::clone(&cast), seed),
             drivers: Drivers::new(cast.members.len()),
@@ -227,7 +227,7 @@ impl<'a, O: Observer> World<'a, O> {
                 _ => self.start(index),
             }
         }
-        self.strikes.schedule(&mut self.queue);
+        self.faults.schedule(&mut self.queue);
         self.queue
             .push(SimTime::after(self.scenario.duration).0, Happening::Heal);
     }
@@ -424,7 +424,7 @@ impl<'a, O: Observer> World<'a, O> {
             events: self.step,
             sim_time: SimTime(self.now),
             end,
-            faults: self.strikes.outcome(SimTime(self.now)),
+            faults: self.faults.outcome(SimTime(self.now)),
             records_sent: self.records_sent,
             messages: self.messages,
         };

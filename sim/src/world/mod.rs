@@ -5,7 +5,7 @@
 //! All times are whole nanoseconds, all chance comes from the seed, and every delivered event goes into the digest.
 //!
 //! The rooms: `engine` the loop · `turn` one input and its consequences · `traffic` messages on their way ·
-//! `lifecycle` start, death, pause · `strike`, `target` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
+//! `lifecycle` start, death, pause · `faults`, `target` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
 //! `host` the executor of programs · `drivers` the steps of Trial's own clients · `chronicle` digest, history and trace · `queue`, `rope` the tools.
 
 mod chronicle;
@@ -14,6 +14,7 @@ mod cluster;
 mod disk;
 mod drivers;
 mod engine;
+mod faults;
 mod host;
 mod lifecycle;
 mod network;
@@ -21,7 +22,6 @@ mod node;
 mod pingpong;
 mod queue;
 mod rope;
-mod strike;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,7 @@ use broker_core::machine::{Instant, Machine};
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 
-use crate::fault::FaultPlan;
+use crate::faults::FaultPlan;
 use crate::gauge::Gauge;
 use crate::history::{Observer, SimTime};
 use crate::program::{OwnProgram, cast};

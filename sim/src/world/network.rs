@@ -9,6 +9,7 @@ use broker_core::protocol::{ApiKey, Request, Response};
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 
+use crate::faults::Trouble;
 use crate::scenario;
 
 /// Names a connection among all of a trial; also its number at the server.
@@ -105,19 +106,6 @@ pub(super) struct ConnectionState {
     pub(super) held: [bool; 2],
 }
 
-/// What a link suffers from one fault.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    /// Which fault of the plan.
-    pub(super) fault: usize,
-    /// Probability that a message is lost.
-    pub(super) drop: f64,
-    /// Added latency in nanoseconds.
-    pub(super) delay: u64,
-    /// Probability that a request arrives twice.
-    pub(super) duplicate: f64,
-}
-
 /// What troubles do to one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Harm {
@@ -133,7 +121,8 @@ struct Link {
     trouble: Random,
     /// How many cuts lie on it.
     cuts: u32,
-    troubles: Vec<Trouble>,
+    /// What it suffers, with the number of the fault.
+    troubles: Vec<(usize, Trouble)>,
 }
 
 /// All links and connections. Nodes are named by their place in the world.
@@ -200,14 +189,14 @@ impl Network {
         self.link(from, to).cuts -= 1;
     }
 
-    /// Adds a trouble.
-    pub(super) fn trouble(&mut self, from: usize, to: usize, trouble: Trouble) {
-        self.link(from, to).troubles.push(trouble);
+    /// Adds the trouble of a fault.
+    pub(super) fn trouble(&mut self, from: usize, to: usize, fault: usize, trouble: Trouble) {
+        self.link(from, to).troubles.push((fault, trouble));
     }
 
     /// Ends the trouble of a fault.
     pub(super) fn relieve(&mut self, from: usize, to: usize, fault: usize) {
-        self.link(from, to).troubles.retain(|trouble| trouble.fault != fault);
+        self.link(from, to).troubles.retain(|(of, _)| *of != fault);
     }
 
     /// Draws what happens to a message.
@@ -217,7 +206,7 @@ impl Network {
             return harm;
         }
         let link = self.link(from, to);
-        for trouble in &link.troubles {
+        for (_, trouble) in &link.troubles {
             harm.lost |= link.trouble.chance(trouble.drop);
             harm.twice |= link.trouble.chance(trouble.duplicate);
             harm.delay += trouble.delay;
@@ -343,12 +332,11 @@ mod tests {
         let mut calm = network(0, 1000);
         let mut rough = network(0, 1000);
         let trouble = Trouble {
-            fault: 0,
             drop: 0.2,
             delay: 7,
             duplicate: 0.5,
         };
-        rough.trouble(0, 1, trouble);
+        rough.trouble(0, 1, 0, trouble);
         let (mut lost, mut twice) = (0, 0);
         for _ in 0..10_000 {
             let harm = rough.harm(0, 1);

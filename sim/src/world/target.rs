@@ -1,4 +1,4 @@
-//! Who is struck: targets become nodes when a fault begins, and faults get names that people read.
+//! Whom faults befall: targets become nodes when a fault begins, and faults get names that people read.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,7 +7,7 @@ use broker_core::types::{NodeId, TopicName};
 
 use super::FIRST_CONTROLLER;
 use super::engine::World;
-use crate::fault::{Fault, Rolling, Target};
+use crate::faults::{Fault, Target};
 use crate::history::Observer;
 
 impl<O: Observer> World<'_, O> {
@@ -53,21 +53,12 @@ impl<O: Observer> World<'_, O> {
             .filter(|place| self.nodes[*place].is_alive())
     }
 
-    /// Every pair of two different nodes that the targets mean.
-    pub(super) fn pairs(&self, from: &Target, to: &Target) -> Vec<(usize, usize)> {
-        let to = self.resolve(to);
-        let from = self.resolve(from).into_iter();
-        from.flat_map(|from| to.iter().map(move |to| (from, *to)))
-            .filter(|(from, to)| from != to)
-            .collect()
-    }
-
     /// What is done to whom, with the nodes that its targets mean now; `None` if some target means none, and if the one
     /// follower that runs would have to be two.
     pub(super) fn name(&self, fault: &Fault) -> Option<String> {
         let missing = Cell::new(false);
         let followers: RefCell<Option<(Target, Option<usize>)>> = RefCell::new(None);
-        let name = describe(fault, |target| {
+        let name = fault.text(&|target: &Target| {
             let places = self.resolve(target);
             missing.set(missing.get() || places.is_empty());
             if matches!(target, Target::FollowerOf(..) | Target::AnotherFollowerOf(..)) {
@@ -88,60 +79,5 @@ impl<O: Observer> World<'_, O> {
             }
         });
         (!missing.get()).then_some(name)
-    }
-}
-
-/// What a fault does, in words.
-pub(super) fn describe(fault: &Fault, name: impl Fn(&Target) -> String) -> String {
-    match fault {
-        Fault::Kill(target) => format!("kill {}", name(target)),
-        Fault::PowerLoss(target) => format!("power loss of {}", name(target)),
-        Fault::Restart(target) => format!("restart {}", name(target)),
-        Fault::Pause(target) => format!("pause {}", name(target)),
-        Fault::Partition(groups) => {
-            let group = |group: &Vec<Target>| group.iter().map(&name).collect::<Vec<_>>().join(", ");
-            match groups.as_slice() {
-                [alone] => format!("isolate {}", group(alone)),
-                groups => format!("partition {}", groups.iter().map(group).collect::<Vec<_>>().join(" | ")),
-            }
-        }
-        Fault::OneWay(from, to) => format!("cut {} off from {}", name(to), name(from)),
-        Fault::SlowDisk(target, factor) => format!("slow disk of {}, {factor} times", name(target)),
-        Fault::Link { from, to, .. } => format!("trouble between {} and {}", name(from), name(to)),
-        Fault::Hold {
-            from,
-            to,
-            api,
-            response,
-        } => {
-            let kind = match response {
-                true => "response",
-                false => "request",
-            };
-            format!("hold a {api:?} {kind} from {} to {}", name(from), name(to))
-        }
-        Fault::Drop {
-            from,
-            to,
-            api,
-            response,
-        } => {
-            let kind = match response {
-                true => "responses",
-                false => "requests",
-            };
-            format!("drop {api:?} {kind} from {} to {}", name(from), name(to))
-        }
-        Fault::Stop(target) => format!("stop {}", name(target)),
-        Fault::StopInSync(target) => format!("stop {} in sync", name(target)),
-        Fault::RollingRestart { of, .. } => match of {
-            Rolling::Workers(workers) => format!("rolling restart of {workers}"),
-            Rolling::Brokers { .. } => "rolling restart of the brokers".to_owned(),
-        },
-        Fault::SlowProgram(target, factor) => format!("slow {}, {factor} times", name(target)),
-        Fault::StuckPoll(target) => format!("{} does not poll", name(target)),
-        Fault::ServiceDown(service) => format!("service {service} down"),
-        Fault::CreatePartitions { topic, partitions } => format!("{topic} gets {partitions} partitions"),
-        Fault::OmitTopic { topic, on } => format!("{} does not know {topic}", name(on)),
     }
 }

@@ -7,6 +7,7 @@ use broker_core::types::NodeId;
 use super::engine::{Happening, World};
 use super::network::{Body, Condition, Connection, Direction, Message, NOBODY};
 use super::node::State;
+use crate::faults::Fate;
 use crate::history::Observer;
 
 /// When the ends of a connection learn that a message was lost: TCP has then tried again a few times.
@@ -100,8 +101,7 @@ impl<O: Observer> World<'_, O> {
         self.break_connection(connection, arrival, CloseReason::Peer);
     }
 
-    pub(super) fn send_response(&mut self, from: usize, to: ReplyTo, mut body: Response) {
-        self.strikes.omit(from, &mut body);
+    pub(super) fn send_response(&mut self, from: usize, to: ReplyTo, body: Response) {
         let connection = self.connection_of(from, to.connection);
         let state = &self.network.connections[connection as usize];
         assert!(
@@ -115,7 +115,7 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A message leaves its sender once the CPU has done with the input that caused it.
-    fn depart(&mut self, connection: Connection, id: RequestId, body: Body) {
+    fn depart(&mut self, connection: Connection, id: RequestId, mut body: Body) {
         let direction = body.direction();
         let state = &self.network.connections[connection as usize];
         if state.condition != Condition::Open {
@@ -123,6 +123,7 @@ impl<O: Observer> World<'_, O> {
         }
         let is_held = state.held[direction as usize];
         let (from, to) = self.network.ends(connection, direction);
+        let verdict = self.faults.filters.pass((from, to), &mut body, is_held);
         let sender = &mut self.nodes[from];
         let message = Message {
             connection,
@@ -132,16 +133,24 @@ impl<O: Observer> World<'_, O> {
             id,
             body,
         };
-        if is_held || self.strikes.holds(from, to, &message.body) {
-            if !is_held {
-                self.network.connections[connection as usize].held[direction as usize] = true;
-            }
+        if let Some(verdict) = verdict {
+            self.faults.had_effect(verdict.fault);
+        }
+        if is_held {
             self.pin_receiver(connection, to);
-            self.strikes.hold((from, to), message);
+            let fault = self.faults.filters.hold_behind(message);
+            self.faults.had_effect(fault);
             return;
         }
-        if self.strikes.drops(from, to, &message.body) {
-            return;
+        match verdict.map(|verdict| (verdict.fate, verdict.fault)) {
+            Some((Fate::Held, fault)) => {
+                self.network.connections[connection as usize].held[direction as usize] = true;
+                self.pin_receiver(connection, to);
+                self.faults.filters.hold(fault, message);
+                return;
+            }
+            Some((Fate::Lost, _)) => return,
+            Some((Fate::Sent | Fate::Changed, _)) | None => {}
         }
         let harm = self.network.harm(from, to);
         if harm.lost {
@@ -153,6 +162,14 @@ impl<O: Observer> World<'_, O> {
             self.fly(message.clone(), departs, harm.delay);
         }
         self.fly(message, departs, harm.delay);
+    }
+
+    /// A message that is held belongs to the process that it was sent to, whoever runs there when it is let go.
+    fn pin_receiver(&mut self, connection: Connection, to: usize) {
+        let state = &mut self.network.connections[connection as usize];
+        if state.server_incarnation == NOBODY && state.server == to && self.nodes[to].is_alive() {
+            state.server_incarnation = self.nodes[to].incarnation;
+        }
     }
 
     /// Sends a message through the sender's NIC at `departs`, over the link, and to the receiver's NIC.

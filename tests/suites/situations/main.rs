@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use sim::scenario::error::{Severity, render_problems};
 use sim::scenario::lint::warnings;
 use sim::scenario::parse::{Parsed, parse};
+use sim::toml_file::error::{Severity, render_problems};
 use sim::trial::{Outcome, Wanted, run};
 use sim::verdict::Ruling;
 

@@ -15,7 +15,7 @@ use crate::check::mirror::{Batch, count_below};
 use crate::check::model::{Model, Scene};
 use crate::check::witness::{Evidence, Line};
 use crate::history::{At, SimTime};
-use crate::scenario::units::show_duration;
+use crate::units::show_duration;
 use crate::verdict::Check;
 
 /// How long an answer may be on its way from what it was read from to the fact that states it.

@@ -14,7 +14,7 @@ use crate::check::model::{Model, Nodes, Partition, Scene};
 use crate::check::witness::Evidence;
 use crate::history::{At, SimTime};
 use crate::scenario::WorkerGroup;
-use crate::scenario::units::show_duration;
+use crate::units::show_duration;
 use crate::verdict::{Check, Finding, Ruling, with_way_out};
 
 /// What became of a group.

@@ -50,7 +50,7 @@ use super::sends::Sends;
 use super::witness::{Noted, Notes, OfGroup};
 use crate::history::{Entry, ProcessOutcome, Processing, SimTime, What};
 use crate::scenario::Scenario;
-use crate::scenario::units::show_duration;
+use crate::units::show_duration;
 use crate::words;
 use busy::Busy;
 use commits::Positions;

@@ -1,7 +1,7 @@
 //! The keys of producers, consumers, workers and services.
 
-use super::{Default::*, Form, Rule, Section, Settings, Type::*, key};
-use crate::scenario::kafka_keys::Kind;
+use crate::toml_file::kafka_keys::Kind;
+use crate::toml_file::keys::{Default::*, Form, Rule, Section, Settings, Type::*, key};
 
 const CLIENTS_NAME: Form = Form {
     words: "string without spaces and `/`",

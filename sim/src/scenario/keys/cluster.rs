@@ -1,7 +1,7 @@
 //! The keys of the cluster and its topics.
 
-use super::{Default::*, Form, Section, Settings, Type::*, key};
-use crate::scenario::kafka_keys::Kind;
+use crate::toml_file::kafka_keys::Kind;
+use crate::toml_file::keys::{Default::*, Form, Section, Settings, Type::*, key};
 
 const TOPIC_NAME: Form = Form {
     words: "name of a topic, as Kafka allows it",

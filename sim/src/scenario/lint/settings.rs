@@ -1,7 +1,7 @@
 //! Doubts about settings that do nothing.
 
 use super::Lint;
-use crate::scenario::kafka_keys::{Accepted, Kind, unmodelled};
+use crate::toml_file::kafka_keys::{Accepted, Kind, unmodelled};
 
 /// What only a member of a group makes use of.
 const OF_MEMBERS: [&str; 7] = [

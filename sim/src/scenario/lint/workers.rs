@@ -5,8 +5,8 @@ use core::time::Duration;
 use broker_core::config::GroupProtocol;
 
 use super::Lint;
-use crate::scenario::units::{show_count, show_duration};
 use crate::scenario::{CommitMode, Expectation, WorkerGroup, WorkerProgram};
+use crate::units::{show_count, show_duration};
 
 impl Lint<'_> {
     pub(super) fn workers(&mut self) {

@@ -1,6 +1,9 @@
 //! Workers, services, what producers do about keys and lag, and faults on programs.
 
 use super::*;
+use crate::faults::stop::Stop;
+use crate::faults::stop_in_sync::StopInSync;
+use crate::faults::{Fault, PlannedFault};
 
 /// Two topics and a load.
 const STAGE: &str = "teaches = \"something\"\n[[topics]]\nname = \"orders\"\npartitions = 3\n[[topics]]\nname = \"retry\"\n\
@@ -174,7 +177,7 @@ fn a_rolling_restart_is_a_stop_for_each() {
         .iter()
         .map(|planned| (planned.at.as_secs(), planned.until, &planned.fault))
         .collect();
-    let stop = |number| Fault::Stop(Target::Client(format!("billing/{number}")));
+    let stop = |number| Fault::from(Stop(Target::Client(format!("billing/{number}"))));
     let until = |seconds| Some(Duration::from_secs(seconds));
     assert_eq!(
         stops,
@@ -189,9 +192,9 @@ fn a_rolling_restart_is_a_stop_for_each() {
 #[test]
 fn a_rolling_restart_of_brokers_waits_for_complete_isrs_or_not() {
     for (key, stop) in [
-        ("", Fault::StopInSync as fn(Target) -> Fault),
-        (", wait_for_isr = true", Fault::StopInSync),
-        (", wait_for_isr = false", Fault::Stop),
+        ("", (|target| StopInSync(target).into()) as fn(Target) -> Fault),
+        (", wait_for_isr = true", |target| StopInSync(target).into()),
+        (", wait_for_isr = false", |target| Stop(target).into()),
     ] {
         let text = format!("[[faults]]\nat = \"10s\"\nrolling_restart = {{ brokers = true, every = \"4s\"{key} }}");
         let plan = nemesis::plan(&read(&worker(&text)), 1);
@@ -205,23 +208,19 @@ fn a_rolling_restart_of_brokers_waits_for_complete_isrs_or_not() {
 }
 
 #[test]
-fn the_nemesis_strikes_workers_besides_nodes() {
+fn the_nemesis_has_faults_of_workers_besides_those_of_nodes() {
     let nemesis = "[nemesis]\ninterval = \"100ms\"\nduration = \"1s\"\nmax_concurrent = 1\n";
     let with = |weights: &str| {
         let text = worker(&format!("count = 2\n{nemesis}weights = {{ {weights} }}"));
         nemesis::plan(&read(&text), 1)
     };
     let both = with("kill = 1, kill_worker = 1, pause_worker = 1, restart_worker = 1");
-    let on_workers = both.iter().filter(|planned| match &planned.fault {
-        Fault::Kill(target) | Fault::Pause(target) | Fault::Restart(target) => matches!(target, Target::Client(_)),
-        _ => false,
-    });
-    // Those at nodes wait for each other; those at workers for nobody.
-    assert!(on_workers.count() > 300);
-    assert!(
-        both.iter()
-            .filter(|planned| !matches!(&planned.fault, Fault::Kill(Target::Client(_))))
-            .count()
-            > 20
-    );
+    let is_of_worker = |planned: &&PlannedFault| {
+        let targets = planned.fault.targets();
+        targets.iter().all(|(_, target)| matches!(target, Target::Client(_)))
+    };
+    // Those of nodes wait for each other; those of workers for nobody.
+    let of_workers = both.iter().filter(is_of_worker).count();
+    assert!(of_workers > 300);
+    assert!(both.len() - of_workers > 20);
 }

@@ -1,16 +1,13 @@
 //! What must hold of workers, services, and of faults on them.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 
 use broker_core::config::{ConsumerConfig, GroupProtocol};
 
 use super::Judge;
-use crate::fault::{Fault, Rolling, Target};
-use crate::nemesis::rolled;
-use crate::scenario::nearest::nearest;
-use crate::scenario::units::{show_count, show_duration};
+use crate::nearest::nearest;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
+use crate::units::{show_count, show_duration};
 
 /// The assignors of the classic protocol.
 const CLASSIC: [&str; 4] = ["range", "roundrobin", "sticky", "cooperative-sticky"];
@@ -239,123 +236,14 @@ impl Judge<'_> {
     }
 
     fn service_exists(&mut self, path: &str, name: &str) {
-        let services = &self.scenario.services;
-        if services.iter().any(|service| service.name == name) {
-            return;
-        }
-        let hint = match nearest(name, services.iter().map(|service| service.name.as_str())) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "declare it under `[[services]]`".to_owned(),
-        };
-        self.add(path, format!("there is no service `{name}`"), hint);
+        self.must(path, self.surroundings.service_exists(name));
     }
 
     pub(super) fn backpressure(&mut self) {
         for (index, group) in self.scenario.producers.iter().enumerate() {
             if let Some(backpressure) = &group.backpressure {
                 let path = format!("producers.{index}.backpressure.group");
-                self.group_exists(&path, &backpressure.group);
-            }
-        }
-    }
-
-    /// Programs of a user may be in any group.
-    fn group_exists(&mut self, path: &str, name: &str) {
-        if let Err((message, hint)) = self.resolve_group(name) {
-            self.add(path, message, hint);
-        }
-    }
-
-    pub(super) fn resolve_group(&self, name: &str) -> Result<(), (String, String)> {
-        let groups = || self.scenario.workers.iter().map(|group| group.group.as_str());
-        if !self.own.is_empty() || groups().any(|group| group == name) {
-            return Ok(());
-        }
-        let hint = match nearest(name, groups()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "groups are those of `[[workers]]`".to_owned(),
-        };
-        Err((format!("there is no consumer group `{name}`"), hint))
-    }
-
-    /// What a fault names besides targets.
-    pub(super) fn fault_names(&mut self, path: &str, fault: &Fault) {
-        match fault {
-            Fault::ServiceDown(name) => self.service_exists(&format!("{path}.service_down"), name),
-            Fault::OmitTopic { topic, .. } => self.topic_exists(&format!("{path}.omit_topic.topic"), topic),
-            Fault::CreatePartitions { topic, partitions } => {
-                self.topic_exists(&format!("{path}.create_partitions.topic"), topic);
-                let known = self.scenario.topics.iter().find(|known| known.name == *topic);
-                if let Some(known) = known.filter(|known| known.partitions >= *partitions) {
-                    self.add(
-                        &format!("{path}.create_partitions.partitions"),
-                        format!("`{topic}` has {} partitions already", known.partitions),
-                        "more than that: partitions never become fewer",
-                    );
-                }
-            }
-            Fault::RollingRestart {
-                of: Rolling::Workers(workers),
-                ..
-            } => {
-                let groups = self.scenario.workers.iter().map(|group| group.name.as_str());
-                let names: Vec<&str> = groups.chain(self.own.iter().map(|(name, _)| name.as_str())).collect();
-                if !names.contains(&workers.as_str()) {
-                    let hint = match nearest(workers, names) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => "workers are the groups of `[[workers]]`".to_owned(),
-                    };
-                    let path = format!("{path}.rolling_restart.workers");
-                    self.add(&path, format!("there are no workers called `{workers}`"), hint);
-                }
-            }
-            Fault::Stop(target @ Target::Client(_)) => self.is_program(&format!("{path}.stop"), target),
-            Fault::StopInSync(target @ Target::Client(_)) => self.add(
-                &format!("{path}.stop_in_sync"),
-                format!("`{target}` is no broker"),
-                "a program waits for no ISR: use `stop`",
-            ),
-            Fault::StuckPoll(target) => self.is_program(&format!("{path}.stuck_poll"), target),
-            Fault::SlowProgram(target, _) => self.is_program(&format!("{path}.slow_program.target"), target),
-            _ => {}
-        }
-    }
-
-    /// These faults strike the code of workers.
-    fn is_program(&mut self, path: &str, target: &Target) {
-        let workers = self.scenario.workers.iter().map(|group| &group.name);
-        let mut names = workers.chain(self.own.iter().map(|(name, _)| name));
-        let is_one = match target {
-            Target::Client(name) => {
-                let group = name.rsplit_once('/').map_or(name.as_str(), |(group, _)| group);
-                names.any(|name| name == group)
-            }
-            _ => false,
-        };
-        if !is_one {
-            self.add(
-                path,
-                format!("`{target}` is no worker"),
-                "this fault is for the programs of `[[workers]]`: `client billing/1`",
-            );
-        }
-    }
-
-    /// The end of the last stop of a rolling restart.
-    pub(super) fn rolling_restarts(&mut self) {
-        for (index, planned) in self.scenario.faults.iter().enumerate() {
-            let Fault::RollingRestart { of, every, down } = &planned.fault else {
-                continue;
-            };
-            let rounds = rolled(self.scenario, of).saturating_sub(1);
-            let end: Duration = planned.at + *every * rounds + *down;
-            if end > self.scenario.duration && planned.at < self.scenario.duration {
-                let message = format!(
-                    "the rolling restart ends at {}, after the end of the scenario",
-                    show_duration(end)
-                );
-                let path = format!("faults.{index}.rolling_restart");
-                self.add(&path, message, "begin earlier, or restart faster");
+                self.must(&path, self.surroundings.group_exists(&backpressure.group));
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// 2 writes and syncs 1000 bytes, writes 3000 more, and is struck; its next run says what it finds.
-fn struck(fault: fn(Target) -> Fault, seed: u64) -> (u64, Option<u64>) {
+/// 2 writes and syncs 1000 bytes, writes 3000 more, and suffers the fault; its next run says what it finds.
+fn after<F: Into<Fault>>(fault: fn(Target) -> F, seed: u64) -> (u64, Option<u64>) {
     let mut stage = Stage::new(|node, run| match (node, run) {
         (2, 0) => vec![(MS, write(0, 1000)), (MS, sync()), (MS * 10, write(1000, 3000))],
         (2, _) => vec![(MS, list())],
@@ -26,13 +26,13 @@ fn struck(fault: fn(Target) -> Fault, seed: u64) -> (u64, Option<u64>) {
 #[test]
 fn a_kill_keeps_the_page_cache() {
     for seed in 0..20 {
-        assert_eq!(struck(Fault::Kill, seed), (4000, None));
+        assert_eq!(after(Kill, seed), (4000, None));
     }
 }
 
 #[test]
-fn a_power_loss_keeps_what_was_synced_and_some_of_the_rest() {
-    let outcomes: Vec<(u64, Option<u64>)> = (0..60).map(|seed| struck(Fault::PowerLoss, seed)).collect();
+fn a_power_loss_keeps_what_was_synced_and_some_of_what_was_not() {
+    let outcomes: Vec<(u64, Option<u64>)> = (0..60).map(|seed| after(PowerLoss, seed)).collect();
     for (found, lost) in &outcomes {
         let lost = lost.expect("the loss is counted");
         assert!((1000..=4000).contains(found) && lost <= 3000, "{found} {lost}");
@@ -55,14 +55,14 @@ fn a_power_loss_keeps_what_was_synced_and_some_of_the_rest() {
 }
 
 #[test]
-fn a_power_loss_strikes_a_dead_process_too() {
+fn a_power_loss_befalls_a_dead_process_too() {
     let stage = Stage::new(|node, run| match (node, run) {
         (2, 0) => vec![(MS, write(0, 512))],
         (2, _) => vec![(MS, list())],
         _ => Vec::new(),
     })
-    .fault(MS * 100, Some(MS * 300), Fault::Kill(Target::Broker(2)))
-    .fault(MS * 200, Some(MS * 400), Fault::PowerLoss(Target::Broker(2)));
+    .fault(MS * 100, Some(MS * 300), Kill(Target::Broker(2)))
+    .fault(MS * 200, Some(MS * 400), PowerLoss(Target::Broker(2)));
     let play = stage.run();
     let expected = play.marks(2, Duration::ZERO, MS * 399);
     assert!(
@@ -94,7 +94,7 @@ fn a_machine_that_halts_stays_down_until_the_heal() {
 
 #[test]
 fn runs_of_a_process_have_numbers_and_draws_of_their_own() {
-    let stage = Stage::new(|_, _| Vec::new()).fault(MS * 100, None, Fault::Restart(Target::Broker(2)));
+    let stage = Stage::new(|_, _| Vec::new()).fault(MS * 100, None, Restart(Target::Broker(2)));
     let play = stage.run();
     let starts = play
         .entries

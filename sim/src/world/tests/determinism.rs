@@ -23,14 +23,10 @@ fn busy() -> Stage {
     programs::add_load(&mut stage, 200.0);
     let groups = vec![vec![Target::Broker(1)], vec![Target::Broker(2), Target::Broker(3)]];
     stage
-        .fault(MS * 200, Some(MS * 300), Fault::Partition(groups))
-        .fault(MS * 400, Some(MS * 500), Fault::PowerLoss(Target::Broker(2)))
-        .fault(MS * 600, Some(MS * 700), Fault::Kill(Target::All))
-        .fault(
-            MS * 650,
-            Some(MS * 800),
-            Fault::Kill(Target::Client("load/1".to_owned())),
-        )
+        .fault(MS * 200, Some(MS * 300), Partition(groups))
+        .fault(MS * 400, Some(MS * 500), PowerLoss(Target::Broker(2)))
+        .fault(MS * 600, Some(MS * 700), Kill(Target::All))
+        .fault(MS * 650, Some(MS * 800), Kill(Target::Client("load/1".to_owned())))
 }
 
 #[test]
@@ -133,7 +129,7 @@ fn a_removed_fault_leaves_the_rest_as_it_was() {
     let late = |at| PlannedFault {
         at,
         until: None,
-        fault: Fault::Kill(Target::Broker(3)),
+        fault: Kill(Target::Broker(3)).into(),
     };
     let (with, without) = (quiet(vec![late(MS * 500)]), quiet(vec![]));
     let before = |seen: &[Seen]| {

@@ -1,8 +1,22 @@
-//! Partitions, troubles and holds, and how faults are told.
+//! Partitions, troubles and holds, and what the history says of faults.
 
 use broker_core::protocol::ApiKey;
 
 use super::*;
+use crate::faults::hold::Hold;
+use crate::faults::link::Link;
+use crate::faults::one_way::OneWay;
+use crate::faults::stop::Stop;
+use crate::faults::stop_in_sync::StopInSync;
+use crate::faults::{Ends, Messages};
+
+/// Between two brokers.
+fn ends(from: u32, to: u32) -> Ends {
+    Ends {
+        from: Target::Broker(from),
+        to: Target::Broker(to),
+    }
+}
 
 /// Node 1 asks node 2 every 100 ms, from 100 ms on, with numbers from 1.
 fn asks_every_100_ms(node: u32, _: u32) -> Vec<(Duration, Act)> {
@@ -26,7 +40,7 @@ fn answered(play: &Play) -> Vec<u32> {
 fn a_partition_is_silent_and_ends_with_new_connections() {
     let groups = vec![vec![Target::Broker(1)], vec![Target::Broker(2)]];
     let play = Stage::new(asks_every_100_ms)
-        .fault(MS * 350, Some(MS * 750), Fault::Partition(groups))
+        .fault(MS * 350, Some(MS * 750), Partition(groups))
         .run();
     assert_eq!(answered(&play), [1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15]);
     assert_eq!(
@@ -52,7 +66,7 @@ fn a_partition_is_silent_and_ends_with_new_connections() {
 fn a_node_in_no_group_reaches_everybody() {
     let groups = vec![vec![Target::Broker(1)], vec![Target::Broker(3)]];
     let play = Stage::new(asks_every_100_ms)
-        .fault(MS * 350, Some(MS * 750), Fault::Partition(groups))
+        .fault(MS * 350, Some(MS * 750), Partition(groups))
         .run();
     assert_eq!(answered(&play).len(), 15);
 }
@@ -60,7 +74,7 @@ fn a_node_in_no_group_reaches_everybody() {
 #[test]
 fn a_group_of_its_own_is_cut_off_from_all_other_servers() {
     for (alone, missing) in [(1, 4), (2, 4), (3, 0)] {
-        let isolate = Fault::Partition(vec![vec![Target::Broker(alone)]]);
+        let isolate = Partition(vec![vec![Target::Broker(alone)]]);
         let play = Stage::new(asks_every_100_ms)
             .fault(MS * 350, Some(MS * 750), isolate)
             .run();
@@ -71,7 +85,7 @@ fn a_group_of_its_own_is_cut_off_from_all_other_servers() {
 
 #[test]
 fn one_way_means_one_way() {
-    let one_way = |from, to| Fault::OneWay(Target::Broker(from), Target::Broker(to));
+    let one_way = |from, to| OneWay(ends(from, to));
     // The cut, then what arrives at 2 meanwhile: requests if only the way back is cut.
     for (cut, arrive) in [(one_way(1, 2), 0), (one_way(2, 1), 1), (one_way(3, 2), 4)] {
         let play = Stage::new(asks_every_100_ms)
@@ -86,9 +100,8 @@ fn one_way_means_one_way() {
 
 #[test]
 fn a_lost_message_breaks_its_connection_and_both_ends_learn_of_it() {
-    let link = |drop| Fault::Link {
-        from: Target::Broker(1),
-        to: Target::Broker(2),
+    let link = |drop| Link {
+        ends: ends(1, 2),
         drop,
         delay: Duration::ZERO,
         duplicate: 0.0,
@@ -108,9 +121,8 @@ fn a_lost_message_breaks_its_connection_and_both_ends_learn_of_it() {
 
 #[test]
 fn a_link_delays_and_duplicates() {
-    let link = Fault::Link {
-        from: Target::Broker(2),
-        to: Target::Broker(1),
+    let link = Link {
+        ends: ends(2, 1),
         drop: 0.0,
         delay: MS * 30,
         duplicate: 1.0,
@@ -135,12 +147,12 @@ fn hold(response: bool) -> Fault {
         true => (2, 1),
         false => (1, 2),
     };
-    Fault::Hold {
-        from: Target::Broker(from),
-        to: Target::Broker(to),
+    Hold(Messages {
+        ends: ends(from, to),
         api: ApiKey::ListOffsets,
         response,
-    }
+    })
+    .into()
 }
 
 #[test]
@@ -174,13 +186,13 @@ fn a_held_response_comes_late_and_so_does_what_is_behind_it() {
 #[test]
 fn a_held_request_is_for_the_process_that_it_was_sent_to() {
     let stage = Stage::new(asks_every_100_ms).fault(MS * 350, Some(MS * 650), hold(false));
-    let play = stage.fault(MS * 500, None, Fault::Restart(Target::Broker(2))).run();
+    let play = stage.fault(MS * 500, None, Restart(Target::Broker(2))).run();
     assert!(
         !answered(&play).contains(&4),
         "the new process never had that connection"
     );
     let of_a_dead = Stage::new(asks_every_100_ms).fault(MS * 350, Some(MS * 650), hold(false));
-    let play = of_a_dead.fault(MS * 500, None, Fault::Kill(Target::Broker(1))).run();
+    let play = of_a_dead.fault(MS * 500, None, Kill(Target::Broker(1))).run();
     assert_eq!(
         play.time(2, "request 4 from 1") / 1_000_000,
         651,
@@ -192,14 +204,14 @@ fn a_held_request_is_for_the_process_that_it_was_sent_to() {
 fn a_fault_without_a_target_does_not_fire() {
     let unknown = || Target::LeaderOf("orders".to_owned(), 0);
     let faults = [
-        (Fault::Kill(unknown()), "kill leader of orders/0"),
-        (Fault::Pause(Target::Controller), "pause the controller"),
+        (Fault::from(Kill(unknown())), "kill leader of orders/0"),
+        (Pause(Target::Controller).into(), "pause the controller"),
         (
-            Fault::Partition(vec![vec![unknown()], vec![Target::Broker(1)]]),
+            Partition(vec![vec![unknown()], vec![Target::Broker(1)]]).into(),
             "partition leader of orders/0 | broker 1",
         ),
         (
-            Fault::Kill(Target::Client("nobody/1".to_owned())),
+            Kill(Target::Client("nobody/1".to_owned())).into(),
             "kill client nobody/1",
         ),
         (hold(true), "hold a ListOffsets response from broker 2 to broker 1"),
@@ -212,32 +224,31 @@ fn a_fault_without_a_target_does_not_fire() {
         assert_eq!((fired.name.as_str(), fired.fired), (name, false));
     }
     let late = Stage::new(|_, _| Vec::new())
-        .fault(S * 3, None, Fault::Kill(Target::Broker(1)))
+        .fault(S * 3, None, Kill(Target::Broker(1)))
         .run();
-    assert!(!late.report.faults[0].fired, "after the heal nothing strikes any more");
+    assert!(!late.report.faults[0].fired, "after the heal no fault begins");
     let twice = Stage::new(|_, _| Vec::new())
-        .fault(MS * 100, None, Fault::Kill(Target::Broker(1)))
-        .fault(MS * 200, None, Fault::Kill(Target::Broker(1)));
+        .fault(MS * 100, None, Kill(Target::Broker(1)))
+        .fault(MS * 200, None, Kill(Target::Broker(1)));
     let fired: Vec<bool> = twice.run().report.faults.iter().map(|fault| fault.fired).collect();
     assert_eq!(fired, [true, false], "who is dead cannot be killed");
 }
 
 #[test]
 fn a_fault_that_changes_nothing_does_not_fire() {
-    let alone = || Fault::Partition(vec![vec![Target::Broker(1)]]);
-    let link = || Fault::Link {
-        from: Target::Broker(1),
-        to: Target::Broker(2),
+    let alone = || Partition(vec![vec![Target::Broker(1)]]);
+    let link = || Link {
+        ends: ends(1, 2),
         drop: 0.5,
         delay: Duration::ZERO,
         duplicate: 0.0,
     };
     let faults: [fn() -> Fault; 5] = [
-        || Fault::Partition(vec![vec![Target::Broker(1)]]),
-        || Fault::OneWay(Target::Broker(2), Target::Broker(1)),
-        || Fault::SlowDisk(Target::Broker(1), 9.0),
-        || Fault::Pause(Target::Broker(1)),
-        || Fault::Restart(Target::Broker(1)),
+        || Partition(vec![vec![Target::Broker(1)]]).into(),
+        || OneWay(ends(2, 1)).into(),
+        || SlowDisk(Target::Broker(1), 9.0).into(),
+        || Pause(Target::Broker(1)).into(),
+        || Restart(Target::Broker(1)).into(),
     ];
     let fired = |stage: Stage| {
         stage
@@ -249,15 +260,19 @@ fn a_fault_that_changes_nothing_does_not_fire() {
             .collect::<Vec<bool>>()
     };
     let idle = || Stage::new(|_, _| Vec::new());
-    let dead = |until| idle().fault(MS * 100, Some(until), Fault::Kill(Target::Broker(1)));
-    for fault in faults.map(|fault| fault()).into_iter().chain([link()]) {
+    let dead = |until| idle().fault(MS * 100, Some(until), Kill(Target::Broker(1)));
+    for fault in faults.map(|fault| fault()).into_iter().chain([link().into()]) {
         let name = format!("{fault:?}");
         let alive = fired(idle().fault(MS * 200, Some(MS * 300), fault.clone()));
         assert_eq!(alive, [true], "{name}");
         let of_the_dead = fired(dead(MS * 400).fault(MS * 200, Some(MS * 300), fault));
         assert_eq!(of_the_dead, [true, false], "{name}");
     }
-    for fault in [alone(), link(), Fault::SlowDisk(Target::Broker(1), 9.0)] {
+    for fault in [
+        alone().into(),
+        link().into(),
+        Fault::from(SlowDisk(Target::Broker(1), 9.0)),
+    ] {
         let name = format!("{fault:?}");
         let until_it_lives = fired(dead(MS * 250).fault(MS * 200, Some(MS * 300), fault));
         assert_eq!(until_it_lives, [true, true], "{name}: broker 1 starts meanwhile");
@@ -281,9 +296,9 @@ fn all_faults_end_with_the_safety_phase() {
         _ => Vec::new(),
     });
     let mut stage = stage
-        .fault(MS * 100, None, Fault::Partition(groups))
-        .fault(MS * 200, None, Fault::Kill(Target::Broker(3)))
-        .fault(MS * 300, None, Fault::Pause(Target::Broker(2)));
+        .fault(MS * 100, None, Partition(groups))
+        .fault(MS * 200, None, Kill(Target::Broker(3)))
+        .fault(MS * 300, None, Pause(Target::Broker(2)));
     stage.settles_at = MS * 2500;
     let play = stage.run();
     assert_eq!(
@@ -300,7 +315,7 @@ fn all_faults_end_with_the_safety_phase() {
 
 #[test]
 fn a_server_that_is_asked_to_stop_ends_by_itself_and_starts_when_the_fault_is_over() {
-    let stop = Fault::Stop(Target::Broker(2));
+    let stop = Stop(Target::Broker(2));
     let play = Stage::new(asks_every_100_ms)
         .fault(MS * 350, Some(MS * 750), stop)
         .run();
@@ -313,8 +328,8 @@ fn a_server_that_is_asked_to_stop_ends_by_itself_and_starts_when_the_fault_is_ov
 #[test]
 fn a_server_that_ends_after_the_fault_is_over_starts_at_once() {
     let play = Stage::new(asks_every_100_ms)
-        .fault(MS * 340, Some(MS * 960), Fault::Pause(Target::Broker(2)))
-        .fault(MS * 350, Some(MS * 750), Fault::Stop(Target::Broker(2)))
+        .fault(MS * 340, Some(MS * 960), Pause(Target::Broker(2)))
+        .fault(MS * 350, Some(MS * 750), Stop(Target::Broker(2)))
         .run();
     assert_eq!(play.marks(2, MS * 340, MS * 961), ["Paused", "Resumed", "Ended"]);
     let starts = play.entries.iter().filter(|entry| {
@@ -329,8 +344,8 @@ fn a_server_that_ends_after_the_fault_is_over_starts_at_once() {
 #[test]
 fn a_stop_in_sync_waits_and_lasts_as_long_as_planned() {
     let play = Stage::new(asks_every_100_ms)
-        .fault(MS * 350, Some(MS * 850), Fault::Stop(Target::Broker(2)))
-        .fault(MS * 400, Some(MS * 700), Fault::StopInSync(Target::Broker(3)))
+        .fault(MS * 350, Some(MS * 850), Stop(Target::Broker(2)))
+        .fault(MS * 400, Some(MS * 700), StopInSync(Target::Broker(3)))
         .run();
     let ended: Vec<&Seen> = play.seen.iter().filter(|seen| seen.what == "Ended").collect();
     assert_eq!(ended.iter().map(|seen| seen.node).collect::<Vec<_>>(), [2, 3]);

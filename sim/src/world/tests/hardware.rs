@@ -60,9 +60,7 @@ fn disk_operations_take_their_time_one_after_the_other() {
         });
         stage.scenario.cluster.hardware.disk_bytes_per_sec = 1_000_000;
         stage.scenario.cluster.hardware.fsync = MS * 2;
-        let play = stage
-            .fault(MS, None, Fault::SlowDisk(Target::Broker(1), slowness))
-            .run();
+        let play = stage.fault(MS, None, SlowDisk(Target::Broker(1), slowness)).run();
         // The write itself is operation 1; it keeps the process busy before the sync begins.
         for (op, expected) in (2..).zip(expected) {
             let done = play.micros((1, "woken"), (1, &format!("disk {op}")));
@@ -134,9 +132,7 @@ fn a_paused_process_does_everything_later() {
         2 => vec![(MS * 450, Act::Nothing)],
         _ => Vec::new(),
     });
-    let play = stage
-        .fault(MS * 300, Some(MS * 700), Fault::Pause(Target::Broker(2)))
-        .run();
+    let play = stage.fault(MS * 300, Some(MS * 700), Pause(Target::Broker(2))).run();
     assert_eq!(
         play.marks(2, Duration::ZERO, S),
         ["request 1 from 1", "Paused", "Resumed", "request 2 from 1", "woken"]
@@ -152,9 +148,9 @@ fn a_paused_process_does_everything_later() {
 #[test]
 fn a_process_killed_while_paused_starts_running_and_can_be_paused_again() {
     let stage = Stage::new(asks_often)
-        .fault(MS * 100, Some(MS * 500), Fault::Pause(Target::Broker(2)))
-        .fault(MS * 200, Some(MS * 300), Fault::Kill(Target::Broker(2)))
-        .fault(MS * 700, Some(MS * 800), Fault::Pause(Target::Broker(2)));
+        .fault(MS * 100, Some(MS * 500), Pause(Target::Broker(2)))
+        .fault(MS * 200, Some(MS * 300), Kill(Target::Broker(2)))
+        .fault(MS * 700, Some(MS * 800), Pause(Target::Broker(2)));
     let play = stage.run();
     let environment = play
         .seen
@@ -193,8 +189,8 @@ fn two_faults_slow_a_disk_together_and_end_one_by_one() {
             .collect(),
         _ => Vec::new(),
     })
-    .fault(MS * 100, Some(MS * 300), Fault::SlowDisk(Target::Broker(1), 1.7))
-    .fault(MS * 200, Some(MS * 400), Fault::SlowDisk(Target::Broker(1), 10.0));
+    .fault(MS * 100, Some(MS * 300), SlowDisk(Target::Broker(1), 1.7))
+    .fault(MS * 200, Some(MS * 400), SlowDisk(Target::Broker(1), 10.0));
     stage.scenario.cluster.hardware.fsync = MS;
     let play = stage.run();
     let times = |what: &str| -> Vec<u64> {

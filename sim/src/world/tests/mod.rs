@@ -24,7 +24,13 @@ use broker_core::types::{LeaderEpoch, NodeId, Offset, Timestamp, TopicId, TopicP
 
 use super::pingpong::bare_scenario;
 use super::*;
-use crate::fault::{Fault, PlannedFault, Target};
+use crate::faults::kill::Kill;
+use crate::faults::partition::Partition;
+use crate::faults::pause::Pause;
+use crate::faults::power_loss::PowerLoss;
+use crate::faults::restart::Restart;
+use crate::faults::slow_disk::SlowDisk;
+use crate::faults::{Fault, PlannedFault, Target};
 use crate::history::{At, Entry, Environment, What};
 use crate::program::{
     Clock, ConsumerClient, ConsumerConfig, Env, Instances, OwnProgram, ProducerClient, ProducerConfig, Random,
@@ -307,7 +313,8 @@ impl Stage {
         }
     }
 
-    fn fault(mut self, at: Duration, until: Option<Duration>, fault: Fault) -> Stage {
+    fn fault(mut self, at: Duration, until: Option<Duration>, fault: impl Into<Fault>) -> Stage {
+        let fault = fault.into();
         self.plan.push(PlannedFault { at, until, fault });
         self
     }

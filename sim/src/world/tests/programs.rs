@@ -226,7 +226,7 @@ fn a_killed_program_never_resumes_wherever_it_waits() {
             }
         });
         stage.programs.push((library, main));
-        let stage = stage.fault(MS * 500, None, Fault::Kill(Target::Client("custom/1".to_owned())));
+        let stage = stage.fault(MS * 500, None, Kill(Target::Client("custom/1".to_owned())));
         // Puppets never answer, so that at 500 ms every wait but the sleep could last for ever.
         let play = stage.run();
         assert!(play.report.faults[0].fired, "{name}");
@@ -255,7 +255,7 @@ fn a_killed_program_never_resumes_wherever_it_waits() {
 fn the_sends_of_a_killed_program_are_unknown() {
     let mut stage = Stage::new(|_, _| Vec::new());
     add_load(&mut stage, 1000.0);
-    let stage = stage.fault(MS * 500, Some(S), Fault::Kill(Target::Client("load/1".to_owned())));
+    let stage = stage.fault(MS * 500, Some(S), Kill(Target::Client("load/1".to_owned())));
     let play = stage.run();
     let (first, second) = (history(&play, 1001, 0), history(&play, 1001, 1));
     let mut open: BTreeSet<Uid> = BTreeSet::new();
@@ -293,7 +293,7 @@ fn the_sends_of_a_killed_program_are_unknown() {
 fn a_paused_program_stands_still() {
     let mut stage = Stage::new(|_, _| Vec::new());
     add_load(&mut stage, 1000.0);
-    let stage = stage.fault(MS * 500, Some(S), Fault::Pause(Target::Client("load/1".to_owned())));
+    let stage = stage.fault(MS * 500, Some(S), Pause(Target::Client("load/1".to_owned())));
     let play = stage.run();
     let between = |from: u64, to: u64| {
         let range = from * 1_000_000..to * 1_000_000;
@@ -539,7 +539,7 @@ fn programs_draw_from_streams_of_their_own() {
             }
         }));
     }
-    let stage = stage.fault(S, None, Fault::Restart(Target::Client("custom/1".to_owned())));
+    let stage = stage.fault(S, None, Restart(Target::Client("custom/1".to_owned())));
     stage.run();
     let drawn = drawn.lock().unwrap();
     assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), 3, "{drawn:?}");

@@ -113,7 +113,7 @@ fn a_dead_process_refuses_and_a_dead_machine_is_silent() {
         1 => vec![(MS * 100, Act::Ask(2, 1, 1)), (MS * 500, Act::Ask(2, 2, 1))],
         _ => Vec::new(),
     };
-    let (kill, power) = (Fault::Kill(Target::Broker(2)), Fault::PowerLoss(Target::Broker(2)));
+    let (kill, power) = (Kill(Target::Broker(2)), PowerLoss(Target::Broker(2)));
     let killed = Stage::new(script).fault(MS * 300, Some(MS * 900), kill).run();
     let expected = [
         "sends 1 to 2",
@@ -157,7 +157,7 @@ fn what_would_leave_after_the_death_never_leaves() {
     let kill = |at| PlannedFault {
         at,
         until: None,
-        fault: Fault::Kill(Target::Broker(2)),
+        fault: Kill(Target::Broker(2)).into(),
     };
     stage.plan = vec![kill(MS * 140)];
     let early = stage.run();
@@ -178,7 +178,7 @@ fn a_server_learns_that_its_client_is_gone() {
         (1, 1) => vec![(MS * 100, Act::Ask(2, 2, 1))],
         _ => Vec::new(),
     });
-    let play = stage.fault(MS * 300, None, Fault::Restart(Target::Broker(1))).run();
+    let play = stage.fault(MS * 300, None, Restart(Target::Broker(1))).run();
     assert_eq!(
         play.marks(2, Duration::ZERO, S),
         ["request 1 from 1", "closed", "request 2 from 1"]

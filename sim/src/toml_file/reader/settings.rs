@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use toml::de::DeValue;
 
 use super::Value;
-use crate::scenario::error::Problem;
-use crate::scenario::kafka_keys::{self, Accepted, Kind, unmodelled};
-use crate::scenario::keys::Type;
-use crate::scenario::nearest::nearest;
-use crate::scenario::{settings_sections, units};
+use crate::nearest::nearest;
+use crate::toml_file::error::Problem;
+use crate::toml_file::kafka_keys::{self, Accepted, Kind, unmodelled};
+use crate::toml_file::keys::Type;
+use crate::toml_file::settings::settings_sections;
+use crate::units;
 
 impl Value<'_> {
     /// A table of Kafka settings over the defaults `base`, and the names of the keys that were given.

@@ -1,13 +1,12 @@
 //! Kafka's settings as a scenario file knows them: where which may stand, and what Kafka itself derives or refuses.
 
 use broker_core::config::{
-    AcksSetting, BrokerConfig, ConsumerConfig, ProducerConfig, Setting, SettingType, TopicConfig,
+    AcksSetting, AutoOffsetReset, BrokerConfig, ConsumerConfig, ProducerConfig, Setting, SettingType, TopicConfig,
 };
 use toml::Value;
 
 use super::kafka_keys::{Kind, unmodelled};
 use super::keys::{Type, one_of};
-use super::parse::consumer_defaults;
 
 /// A table of Kafka settings in a scenario file.
 #[derive(Debug)]
@@ -133,6 +132,15 @@ pub fn section(kind: Kind) -> SettingsSection {
         whose,
         settings,
         defaults: defaults.expect("settings are numbers, texts and truth values"),
+    }
+}
+
+/// A scenario's consumers begin at the first record unless told otherwise: what they missed could not be judged.
+#[must_use]
+pub fn consumer_defaults() -> ConsumerConfig {
+    ConsumerConfig {
+        auto_offset_reset: AutoOffsetReset::Earliest,
+        ..ConsumerConfig::default()
     }
 }
 

@@ -6,10 +6,10 @@ use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
 use super::{LONGEST, Named, Table, Value, join};
-use crate::scenario::error::Problem;
-use crate::scenario::keys::Type;
-use crate::scenario::nearest::nearest;
-use crate::scenario::units;
+use crate::nearest::nearest;
+use crate::toml_file::error::Problem;
+use crate::toml_file::keys::Type;
+use crate::units;
 
 impl<'a> Value<'a> {
     /// Keeps a mistake at this value.

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Problem;
-use super::keys::{PLANNED, Rule, Section, Type};
-use super::nearest::nearest;
+use super::keys::{Rule, Section, Type};
+use crate::nearest::nearest;
 
 /// Where each key of a file stands, by its path: `topics.0.config`.
 pub type Marks = BTreeMap<String, Range<usize>>;
@@ -227,7 +227,8 @@ fn unknown_key(name: &str, span: Range<usize>, section: &'static Section) -> Pro
         format!("`{}`", section.name)
     };
     let known = section.keys.iter().map(|key| key.name);
-    if PLANNED.contains(&(section.name, name)) {
+    let is_planned = |rule: &Rule| matches!(rule, Rule::Planned(keys) if keys.contains(&name));
+    if section.rules.iter().any(is_planned) {
         let problem = Problem::new(
             span,
             format!("`{name}` in {place} is planned, Trial does not model it yet"),

@@ -1,0 +1,149 @@
+//! Every kind of fault, a line for each, and the tables that follow from them.
+
+use super::{
+    Drawn, Entry, Victims, create_partitions, drop, hold, kill, link, omit_topic, one_way, partition, pause,
+    power_loss, restart, rolling_restart, service_down, slow_disk, slow_program, stop, stop_in_sync, stuck_poll,
+};
+use crate::toml_file::keys::{Default, Key, Rule, Section, Type, key};
+
+/// Every kind.
+pub const REGISTRY: [&Entry; 18] = [
+    &kill::ENTRY,
+    &power_loss::ENTRY,
+    &restart::ENTRY,
+    &pause::ENTRY,
+    &partition::ENTRY,
+    &one_way::ENTRY,
+    &slow_disk::ENTRY,
+    &link::ENTRY,
+    &hold::ENTRY,
+    &drop::ENTRY,
+    &stop::ENTRY,
+    &stop_in_sync::ENTRY,
+    &rolling_restart::ENTRY,
+    &slow_program::ENTRY,
+    &stuck_poll::ENTRY,
+    &service_down::ENTRY,
+    &create_partitions::ENTRY,
+    &omit_topic::ENTRY,
+];
+
+/// The keys that say what a fault does.
+pub const NAMES: [&str; REGISTRY.len()] = {
+    let mut names = [""; REGISTRY.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = REGISTRY[place].key.name;
+        place += 1;
+    }
+    names
+};
+
+/// `[[faults]]`
+pub const FAULT: Section = Section {
+    name: "faults",
+    meaning: "a fault at a fixed time: `at`, `for`, and exactly one of the others",
+    rules: &[
+        Rule::ExactlyOne(&NAMES),
+        Rule::Planned(&[
+            "clock_skew",
+            "clock_jump",
+            "clock_drift",
+            "disk_full",
+            "disk_error",
+            "stuck_disk",
+            "bit_rot",
+            "wipe",
+            "reset",
+            "delete_topic",
+            "delete_records",
+            "reassign_partitions",
+        ]),
+    ],
+    keys: &KEYS,
+};
+
+const AT: Key = key("at", Type::Duration, Default::Required, "when it begins");
+const FOR: Key = key(
+    "for",
+    Type::PositiveDuration,
+    Default::Words("until the end of the scenario's duration"),
+    "how long it lasts",
+);
+
+const KEYS: [Key; REGISTRY.len() + 2] = {
+    let mut keys = [AT; REGISTRY.len() + 2];
+    keys[1] = FOR;
+    let mut place = 0;
+    while place < REGISTRY.len() {
+        keys[place + 2] = REGISTRY[place].key;
+        place += 1;
+    }
+    keys
+};
+
+/// How many weights the nemesis has.
+pub const WEIGHT_COUNT: usize = {
+    let mut count = 0;
+    let mut place = 0;
+    while place < REGISTRY.len() {
+        count += REGISTRY[place].drawn.len();
+        place += 1;
+    }
+    count
+};
+
+/// Everything that the nemesis can draw: faults of nodes in the order of the registry, then those of workers.
+pub const DRAWN: [&Drawn; WEIGHT_COUNT] = {
+    let mut drawn = [&kill::ENTRY.drawn[0]; WEIGHT_COUNT];
+    let mut count = 0;
+    let victims = [Victims::Nodes, Victims::Workers];
+    let mut turn = 0;
+    while turn < victims.len() {
+        let mut place = 0;
+        while place < REGISTRY.len() {
+            let mut weight = 0;
+            while weight < REGISTRY[place].drawn.len() {
+                let one = &REGISTRY[place].drawn[weight];
+                if one.of as u8 == victims[turn] as u8 {
+                    drawn[count] = one;
+                    count += 1;
+                }
+                weight += 1;
+            }
+            place += 1;
+        }
+        turn += 1;
+    }
+    drawn
+};
+
+/// `weights = {…}` of the nemesis
+pub const WEIGHTS: Section = Section {
+    name: "nemesis.weights",
+    meaning: "how often each kind of fault is drawn, relative to the others; once one is given, the others are 0",
+    rules: &[],
+    keys: &WEIGHT_KEYS,
+};
+
+const WEIGHT_KEYS: [Key; WEIGHT_COUNT] = {
+    let mut keys = [AT; WEIGHT_COUNT];
+    let mut place = 0;
+    while place < WEIGHT_COUNT {
+        keys[place] = DRAWN[place].weight;
+        place += 1;
+    }
+    keys
+};
+
+/// The key of a weight.
+#[must_use]
+pub const fn weight(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    key(name, Type::Whole(0, 1_000_000), Default::Value(default), meaning)
+}
+
+/// The key of a kind: a fault has one of them, so that none has a default.
+#[must_use]
+pub const fn kind(name: &'static str, takes: Type, meaning: &'static str) -> Key {
+    key(name, takes, Default::Words("none"), meaning)
+}
