@@ -1,7 +1,7 @@
 //! The whole boundary between pure logic and its host.
 //!
 //! A [`Machine`] is driven by a host: a simulated world, or a process with sockets and files. The host
-//! calls [`Machine::handle`] with one input and the node's clock, then takes outputs with
+//! calls [`Machine::handle`] with one input and what the node's clocks show, then takes outputs with
 //! [`Machine::poll`] until there is none, and carries them out **in that order**: a response that comes
 //! after a disk write may leave only once the write has been handed to the file. When
 //! [`Machine::deadline`] passes it hands in [`Input::Wake`]. Asking for the deadline changes nothing.
@@ -17,7 +17,9 @@ use crate::random::Random;
 use crate::trace::Event;
 use crate::types::{NodeId, Timestamp};
 
-/// A point in time on one node's clock: nanoseconds since the Unix epoch as that node believes it.
+/// A point in time on one node's monotonic clock: nanoseconds since a moment that means nothing to other nodes. It never
+/// runs backwards and never jumps, so that timeouts, sessions and back-offs are measured by it (Kafka
+/// `Time.hiResClockMs`). No date can be made of it: that is what [`Now::wall`] is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(pub u64);
 
@@ -30,12 +32,6 @@ impl Instant {
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
-
-    /// This instant as a record timestamp, rounded down to a millisecond.
-    #[must_use]
-    pub fn timestamp(self) -> Timestamp {
-        Timestamp((self.0 / 1_000_000) as i64)
-    }
 }
 
 impl core::ops::Add<Duration> for Instant {
@@ -45,6 +41,26 @@ impl core::ops::Add<Duration> for Instant {
     fn add(self, rhs: Duration) -> Instant {
         let nanos = u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX);
         Instant(self.0.saturating_add(nanos))
+    }
+}
+
+/// What a node's two clocks show at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// The monotonic clock: every wait and every deadline.
+    pub monotonic: Instant,
+    /// The wall clock, which may be wrong, drift and jump either way: every timestamp that is written down or compared
+    /// with one that was (Kafka `Time.milliseconds`).
+    pub wall: Timestamp,
+}
+
+#[cfg(test)]
+impl Now {
+    /// For tests: `monotonic`, and a wall clock that goes as fast and shows another number, so that a mistake of the clock
+    /// does not remain unseen.
+    pub(crate) fn at(monotonic: Instant) -> Now {
+        let wall = Timestamp(1_700_000_000_000 + (monotonic.0 / 1_000_000) as i64);
+        Now { monotonic, wall }
     }
 }
 
@@ -224,24 +240,39 @@ pub enum HaltReason {
 
 /// A pure state machine with time, input and randomness as arguments.
 pub trait Machine {
-    /// Takes one input at `now` of the node's clock. Drain [`Machine::poll`] afterwards.
-    fn handle(&mut self, now: Instant, input: Input);
+    /// Takes one input at `now` of the node's clocks. Drain [`Machine::poll`] afterwards.
+    fn handle(&mut self, now: Now, input: Input);
 
     /// The next output, in causal order.
     fn poll(&mut self) -> Option<Output>;
 
-    /// When the machine next wants [`Input::Wake`]; `None` while it waits for nothing but input.
+    /// When, by the monotonic clock, the machine next wants [`Input::Wake`]; `None` while it waits for nothing but input.
     fn deadline(&self) -> Option<Instant>;
 }
 
 /// What a machine lends to its rooms for one input: the time, randomness and the way out.
 pub struct Context<'a> {
-    /// The node's clock at this input.
+    /// The node's monotonic clock at this input.
     pub now: Instant,
+    /// Its wall clock.
+    pub wall: Timestamp,
     /// The node's own stream of randomness.
     pub rng: &'a mut Random,
     /// Where effects go.
     pub out: &'a mut Outbox,
+}
+
+impl<'a> Context<'a> {
+    /// For the input that came at `now`.
+    pub fn new(now: Now, rng: &'a mut Random, out: &'a mut Outbox) -> Context<'a> {
+        let Now { monotonic, wall } = now;
+        Context {
+            now: monotonic,
+            wall,
+            rng,
+            out,
+        }
+    }
 }
 
 /// The queue of a machine's outputs, the counters that name them, and the connections that it has opened.

@@ -35,7 +35,8 @@ use crate::disk::{DiskError, DiskReply, FileName, OpId};
 use crate::group::{GroupCoordinator, Topics as _};
 use crate::log::{Log, LogConfig};
 use crate::machine::{
-    Channel, ConnectionId, Context, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo, RequestId, earliest,
+    Channel, ConnectionId, Context, HaltReason, Input, Instant, Machine, Now, Outbox, Output, ReplyTo, RequestId,
+    earliest,
 };
 use crate::protocol::{ErrorCode, Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
@@ -89,7 +90,7 @@ impl Broker {
     /// A node that starts at `now` with whatever its disk holds: its first output asks for the list of files.
     #[must_use]
     pub fn new(
-        now: Instant,
+        now: Now,
         id: NodeId,
         roles: Roles,
         voters: Vec<NodeId>,
@@ -99,11 +100,7 @@ impl Broker {
     ) -> Broker {
         let mut out = Outbox::default();
         let incarnation = rng.next_u64();
-        let mut ctx = Context {
-            now,
-            rng: &mut rng,
-            out: &mut out,
-        };
+        let mut ctx = Context::new(now, &mut rng, &mut out);
         let boot = Boot::begin(&mut ctx);
         Broker {
             identity: Identity {
@@ -125,12 +122,8 @@ impl Broker {
 }
 
 impl Machine for Broker {
-    fn handle(&mut self, now: Instant, input: Input) {
-        let mut ctx = Context {
-            now,
-            rng: &mut self.rng,
-            out: &mut self.out,
-        };
+    fn handle(&mut self, now: Now, input: Input) {
+        let mut ctx = Context::new(now, &mut self.rng, &mut self.out);
         let result = match (&mut self.state, input) {
             (State::Stopped, _) => return,
             // It has not begun anything that would have to be put in order.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::producer::ProducerRecord;
 use super::{Consumer, Producer};
 use crate::config::{AutoOffsetReset, ConsumerConfig, GroupProtocol, ProducerConfig};
-use crate::machine::{CloseReason, ConnectionId, Input, Instant, Machine, Output, ReplyTo, RequestId};
+use crate::machine::{CloseReason, ConnectionId, Input, Instant, Machine, Now, Output, ReplyTo, RequestId};
 use crate::protocol::Request;
 use crate::protocol::arbitrary::Arbitrary;
 use crate::random::Random;
@@ -35,8 +35,12 @@ impl<M: Machine> Client<M> {
         }
     }
 
+    fn now(&self) -> Now {
+        Now::at(self.now)
+    }
+
     fn handle(&mut self, input: Input) {
-        self.machine.handle(self.now, input);
+        self.machine.handle(self.now(), input);
         while let Some(output) = self.machine.poll() {
             if let Output::Request { connection, id, body } = output {
                 self.asked.push((connection, id, body));
@@ -119,7 +123,7 @@ fn produce(seed: u64) {
                 timestamp: None,
             };
             // A producer may refuse it.
-            let _ = client.machine.send(client.now, record);
+            let _ = client.machine.send(client.now(), record);
         }
         client.step(&mut random);
         while client.machine.next_completion().is_some() {}
@@ -142,15 +146,15 @@ fn consume(seed: u64, protocol: Option<GroupProtocol>) {
     let mut client = Client::new(consumer);
     let topic = TopicName::from("orders");
     match protocol {
-        Some(_) => client.machine.subscribe(client.now, vec![topic]),
+        Some(_) => client.machine.subscribe(client.now(), vec![topic]),
         None => {
             let partitions = (0..2).map(|partition| (topic.clone(), PartitionIndex(partition)));
-            client.machine.assign(client.now, partitions.collect());
+            client.machine.assign(client.now(), partitions.collect());
         }
     }
     for _ in 0..STEPS {
         client.step(&mut random);
-        let now = client.now;
+        let now = client.now();
         while client.machine.next_notice().is_some() {}
         match random.below(8) {
             0 => client.machine.rebalance_done(now),
@@ -165,7 +169,7 @@ fn consume(seed: u64, protocol: Option<GroupProtocol>) {
             _ => {}
         }
     }
-    client.machine.close(client.now);
+    client.machine.close(client.now());
     for _ in 0..20 {
         client.step(&mut random);
     }

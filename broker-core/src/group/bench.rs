@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::{Decision, GroupRecord, Groups, Topics};
 use crate::config::{BrokerConfig, Quirks};
-use crate::machine::{ConnectionId, Context, Instant, Outbox, Output, ReplyTo, RequestId};
+use crate::machine::{ConnectionId, Context, Instant, Now, Outbox, Output, ReplyTo, RequestId};
 use crate::protocol::{Request, Response};
 use crate::random::Random;
 use crate::trace::Event;
@@ -86,11 +86,7 @@ impl Bench {
     }
 
     fn act(&mut self, act: impl FnOnce(&mut Groups, &mut Context<'_>, &Catalogue) -> Decision) {
-        let mut ctx = Context {
-            now: self.now,
-            rng: &mut self.rng,
-            out: &mut self.out,
-        };
+        let mut ctx = Context::new(Now::at(self.now), &mut self.rng, &mut self.out);
         let decision = act(&mut self.groups, &mut ctx, &self.topics);
         while let Some(output) = self.out.poll() {
             let Output::Trace(fact) = output else {

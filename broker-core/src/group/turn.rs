@@ -22,10 +22,6 @@ pub(super) struct Turn<'a, 'c> {
 }
 
 impl Turn<'_, '_> {
-    pub(super) fn now(&self) -> Instant {
-        self.ctx.now
-    }
-
     pub(super) fn reply(&mut self, to: ReplyTo, response: Response) {
         self.decision.replies.push((to, response));
     }

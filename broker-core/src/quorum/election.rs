@@ -126,7 +126,7 @@ impl Quorum {
         self.become_role(ctx, self.election, Role::Leader(leader));
         self.facts.push_back(QuorumFact::BecameLeader { epoch });
         self.log.begin_epoch(epoch);
-        let batch = leader_change(self.id, ctx.now.timestamp());
+        let batch = leader_change(self.id, ctx.wall);
         // A log that refuses is offline, and the disk's answer that says so stops the node.
         let _ = self.append_batch(ctx, &batch);
     }

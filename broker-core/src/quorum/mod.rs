@@ -234,7 +234,7 @@ impl Quorum {
         }
         let mut builder = BatchBuilder::new();
         for value in values {
-            builder.push(ctx.now.timestamp(), None, Some(value), &[]);
+            builder.push(ctx.wall, None, Some(value), &[]);
         }
         let offsets = self.append_batch(ctx, &builder.build())?;
         self.drive(ctx);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::NEVER;
-use crate::machine::{Outbox, Output, Peers, ReplyTo};
+use crate::machine::{Now, Outbox, Output, Peers, ReplyTo};
 use crate::protocol::record_batch::{CONTROL, HEADER_SIZE, TRANSACTIONAL};
 use crate::protocol::{
     Acks, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, BatchBuilder, FetchPartitionResponse,
@@ -82,8 +82,8 @@ impl Trio {
 
     fn with<T>(&mut self, id: u32, act: impl FnOnce(&mut Replicas, &mut Context<'_>) -> T) -> T {
         let (replicas, out, rng) = self.brokers.get_mut(&NodeId(id)).unwrap();
-        let now = self.now;
-        act(replicas, &mut Context { now, rng, out })
+        let now = Now::at(self.now);
+        act(replicas, &mut Context::new(now, rng, out))
     }
 
     /// The controller's state reaches these brokers.

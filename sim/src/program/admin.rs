@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use broker_core::machine::{Channel, Input, Instant, Machine, Outbox, Output, RequestId};
+use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output, RequestId};
 use broker_core::protocol::{CreatePartitionsRequest, CreateTopicsRequest, ErrorCode, NewTopic, Request, Response};
 use broker_core::types::{NodeId, TopicName};
 
@@ -81,7 +81,8 @@ impl Admin {
 }
 
 impl Machine for Admin {
-    fn handle(&mut self, now: Instant, input: Input) {
+    fn handle(&mut self, now: Now, input: Input) {
+        let now = now.monotonic;
         match input {
             Input::Wake if self.has_work() => self.ask(now),
             Input::Response {
@@ -130,11 +131,16 @@ impl Machine for Admin {
 mod tests {
     use broker_core::machine::{CloseReason, ConnectionId};
     use broker_core::protocol::{CreateTopicsResponse, Request};
-    use broker_core::types::TopicId;
+    use broker_core::types::{Timestamp, TopicId};
 
     use super::*;
 
     const START: Instant = Instant(1_000_000_000);
+
+    fn at(monotonic: Instant) -> Now {
+        let wall = Timestamp::NONE;
+        Now { monotonic, wall }
+    }
 
     fn topic(name: &str) -> NewTopic {
         NewTopic {
@@ -169,7 +175,7 @@ mod tests {
     fn it_asks_until_all_topics_are_there() {
         let mut admin = Admin::new(vec![topic("a"), topic("b")], vec![NodeId(1), NodeId(2)]);
         assert!(admin.deadline() <= Some(START));
-        admin.handle(START, Input::Wake);
+        admin.handle(at(START), Input::Wake);
         let (to, connection, id, topics) = asked(&mut admin);
         assert_eq!((to, topics), (NodeId(1), vec!["a".to_owned(), "b".to_owned()]));
         let answers = [
@@ -180,22 +186,22 @@ mod tests {
             topics: answers.to_vec(),
         }
         .into();
-        admin.handle(START, Input::Response { connection, id, body });
+        admin.handle(at(START), Input::Response { connection, id, body });
         assert_eq!(admin.deadline(), Some(START + BACKOFF));
 
-        admin.handle(START + BACKOFF, Input::Wake);
+        admin.handle(at(START + BACKOFF), Input::Wake);
         let (to, connection, _, topics) = asked(&mut admin);
         assert_eq!((to, topics), (NodeId(2), vec!["b".to_owned()]));
         let reason = CloseReason::Refused;
-        admin.handle(START + BACKOFF, Input::Closed { connection, reason });
-        admin.handle(START + BACKOFF * 2, Input::Wake);
+        admin.handle(at(START + BACKOFF), Input::Closed { connection, reason });
+        admin.handle(at(START + BACKOFF * 2), Input::Wake);
         let (_, connection, id, _) = asked(&mut admin);
         let answers = [("b".into(), ErrorCode::TopicAlreadyExists, None)];
         let body = CreateTopicsResponse {
             topics: answers.to_vec(),
         }
         .into();
-        admin.handle(START + BACKOFF * 2, Input::Response { connection, id, body });
+        admin.handle(at(START + BACKOFF * 2), Input::Response { connection, id, body });
         assert!(admin.is_done());
         assert_eq!(admin.deadline(), None);
     }

@@ -1,4 +1,9 @@
-//! The clock of programs.
+//! The clock of programs: simulated time, the same for all of them and always right.
+//!
+//! A program's node has clocks of its own, monotonic and wall, which may be wrong and which faults may change. Its
+//! libraries go by them: timeouts, sessions and back-offs by the monotonic clock, timestamps of records by the wall clock.
+//! The program itself sees the wall clock by [`super::Env::timestamp`]. Everything else that tells it the time does not follow
+//! its node's clocks: [`Clock`], `std::time` and the timers of tokio show simulated time and wait by it.
 
 use std::future::Future;
 use std::pin::Pin;

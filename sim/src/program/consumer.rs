@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use broker_core::client::consumer::{Consumer, Rebalance};
-use broker_core::machine::Instant;
+use broker_core::machine::Now;
 use broker_core::protocol::{ErrorCode, OffsetAndMetadata};
 use broker_core::types::{self, Offset, TopicName};
 
@@ -376,7 +376,7 @@ impl ConsumerClient {
         Some(named.collect())
     }
 
-    fn with<T>(&mut self, use_it: impl FnOnce(&mut Consumer, Instant) -> T) -> T {
+    fn with<T>(&mut self, use_it: impl FnOnce(&mut Consumer, Now) -> T) -> T {
         let mut station = self.shared.lock();
         let now = station.local_time(self.client);
         let result = use_it(station.consumer(self.client), now);

@@ -89,10 +89,11 @@ impl Env {
         ServiceClient::new(self.shared.clone(), self.head(), name, random)
     }
 
-    /// Now, by the clock of the program's node, as records are stamped. That clock may be wrong, and faults move it.
+    /// Now, by the wall clock of the program's node, as records are stamped. That clock may be wrong, drift and jump, also
+    /// back; measure with [`Clock::now`].
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {
-        self.shared.lock().local_time(self.head()).timestamp()
+        self.shared.lock().local_time(self.head()).wall
     }
 
     /// The program begins to work on a record. Say how it ended: [`Work::done`], or [`Work::end`]. A program that dies

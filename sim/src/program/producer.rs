@@ -100,7 +100,7 @@ impl ProducerRecord {
     }
 
     /// With this timestamp, in milliseconds since the Unix epoch ([`super::Env::timestamp`] is now). Without one it gets
-    /// the time of the send, by the clock of the program's node.
+    /// the time of the send, by the wall clock of the program's node.
     #[must_use]
     pub fn timestamp(self, timestamp: Timestamp) -> ProducerRecord {
         ProducerRecord {

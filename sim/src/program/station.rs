@@ -17,7 +17,7 @@ use std::task::Waker;
 use broker_core::client::consumer::Consumer;
 use broker_core::client::producer::Producer;
 use broker_core::config::Quirks;
-use broker_core::machine::{Instant, Machine};
+use broker_core::machine::{Machine, Now};
 use broker_core::protocol::ErrorCode;
 use broker_core::random::Random;
 use broker_core::types::NodeId;
@@ -34,7 +34,7 @@ use super::driver::LagProbe;
 use crate::history::{At, Entry, SendPromise, SimTime, What};
 use crate::scenario::Scenario;
 use crate::sweep::Panic;
-use crate::world::clock::NodeClock;
+use crate::world::clock::NodeClocks;
 
 /// The programs' way to the [`Station`], which is there while they run.
 #[derive(Clone)]
@@ -115,8 +115,8 @@ pub(crate) struct Client {
     pub(crate) node: NodeId,
     /// Which run of its process.
     pub(crate) incarnation: u32,
-    /// The clock of its node.
-    pub(crate) clock: NodeClock,
+    /// The clocks of its node.
+    pub(crate) clocks: NodeClocks,
     /// The machine; none while the process is dead, before the program asks for it, or while the world drives it.
     pub(crate) machine: Option<ClientMachine>,
     sends: Sends,
@@ -161,11 +161,11 @@ impl ClientMachine {
 }
 
 impl Client {
-    pub(crate) fn new(node: NodeId, clock: NodeClock) -> Client {
+    pub(crate) fn new(node: NodeId, clocks: NodeClocks) -> Client {
         Client {
             node,
             incarnation: 0,
-            clock,
+            clocks,
             machine: None,
             sends: Sends::default(),
             consuming: Consuming::default(),
@@ -218,9 +218,9 @@ impl Station {
         }
     }
 
-    /// The clock of client `index`.
-    pub(crate) fn local_time(&self, index: usize) -> Instant {
-        self.clients[index].clock.at(self.at.time)
+    /// What the clocks of client `index` show.
+    pub(crate) fn local_time(&self, index: usize) -> Now {
+        self.clients[index].clocks.at(self.at.time)
     }
 
     /// How many tasks were woken since the last call.

@@ -12,7 +12,7 @@ use broker_core::random::Random;
 use broker_core::types::NodeId;
 
 use super::chronicle;
-use super::clock::NodeClock;
+use super::clock::NodeClocks;
 use super::cluster::Cluster;
 use super::disk::SyncPoint;
 use super::drivers::Drivers;
@@ -136,17 +136,17 @@ impl<'a, O: Observer> World<'a, O> {
         let (scenario, seed) = (setup.scenario, setup.seed);
         let servers = servers(&scenario.cluster);
         let cast = Arc::new(cast);
-        let clock = |id: NodeId| NodeClock::draw(&mut Random::new(seed, &format!("clock {id}")));
+        let clocks = |id: NodeId| NodeClocks::draw(&mut Random::new(seed, &format!("clock {id}")));
         let mut nodes: Vec<Node> = Vec::new();
         for (id, _) in &servers {
-            nodes.push(Node::new(*id, server_name(*id), Kind::Server, clock(*id)));
+            nodes.push(Node::new(*id, server_name(*id), Kind::Server, clocks(*id)));
         }
         let mut clients = Vec::new();
         for (place, endpoint) in cast.endpoints.iter().enumerate() {
-            let clock = clock(cast.head_of(place).id);
-            clients.push(Client::new(endpoint.id, clock));
+            let clocks = clocks(cast.head_of(place).id);
+            clients.push(Client::new(endpoint.id, clocks));
             let name = format!("client {}", endpoint.name);
-            nodes.push(Node::new(endpoint.id, name, Kind::Client(place), clock));
+            nodes.push(Node::new(endpoint.id, name, Kind::Client(place), clocks));
         }
         let programs = cast.members.iter().map(|member| Running::new(member.endpoints.clone()));
         let station = Box::new(Station::new(clients, programs.collect(), scenario));

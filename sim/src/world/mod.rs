@@ -31,7 +31,7 @@ mod turn;
 use std::collections::BTreeMap;
 
 use broker_core::broker::{Broker, Roles};
-use broker_core::machine::{Instant, Machine};
+use broker_core::machine::{Machine, Now};
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 
@@ -136,8 +136,8 @@ pub(crate) fn names_with(scenario: &Scenario, own: &[OwnProgram]) -> BTreeMap<No
 
 /// A server's process begins.
 pub(crate) struct Birth {
-    /// By the clock of its node.
-    pub(crate) now: Instant,
+    /// By the clocks of its node.
+    pub(crate) now: Now,
     pub(crate) id: NodeId,
     pub(crate) roles: Roles,
     /// For its machine.

@@ -1,4 +1,4 @@
-//! One node: its process, its clock, and what its hardware is busy with.
+//! One node: its process, its clocks, and what its hardware is busy with.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use broker_core::machine::{Input, Instant, Machine};
 
 use broker_core::types::NodeId;
 
-use super::clock::NodeClock;
+use super::clock::NodeClocks;
 use super::disk::Disk;
 use super::network::Connection;
 use crate::program::station::ClientMachine;
@@ -32,7 +32,7 @@ pub(super) struct Node {
     pub(super) kept_still: u32,
     /// How many faults make its program stand still, but not its libraries.
     pub(super) held_programs: u32,
-    pub(super) clock: NodeClock,
+    pub(super) clocks: NodeClocks,
     /// The machine of a server; that of a client is with its program.
     pub(super) machine: Option<Box<dyn Machine>>,
 
@@ -96,7 +96,7 @@ impl Taken {
 
 impl Node {
     /// A node whose process has not started.
-    pub(super) fn new(id: NodeId, name: String, kind: Kind, clock: NodeClock) -> Node {
+    pub(super) fn new(id: NodeId, name: String, kind: Kind, clocks: NodeClocks) -> Node {
         Node {
             id,
             name,
@@ -108,7 +108,7 @@ impl Node {
             kept_down: 0,
             kept_still: 0,
             held_programs: 0,
-            clock,
+            clocks,
             machine: None,
             busy_until: 0,
             inbox: VecDeque::new(),
@@ -175,17 +175,22 @@ pub(super) struct Alarms {
 
 impl Alarms {
     /// The time of a further alarm, if `deadline` needs one. Nothing rings before `now`.
-    pub(super) fn set(&mut self, deadline: Option<Instant>, clock: &NodeClock, now: u64) -> Option<u64> {
+    pub(super) fn set(&mut self, deadline: Option<Instant>, clocks: &NodeClocks, now: u64) -> Option<u64> {
         if deadline == self.checked || self.wake_waits {
             return None;
         }
         self.checked = deadline;
-        let time = clock.when(deadline?).0.max(now);
+        let time = clocks.when(deadline?).0.max(now);
         if self.set.last().is_some_and(|earliest| *earliest <= time) {
             return None;
         }
         self.set.push(time);
         Some(time)
+    }
+
+    /// The node's monotonic clock goes at another rate: the deadline has another time.
+    pub(super) fn rate_changed(&mut self) {
+        self.checked = None;
     }
 
     /// The earliest alarm rang.
@@ -241,26 +246,50 @@ mod tests {
     use broker_core::random::Random;
 
     use super::*;
+    use crate::history::SimTime;
     use crate::world::clock::EPOCH;
 
     #[test]
     fn moving_deadlines_set_few_alarms() {
-        let clock = NodeClock::draw(&mut Random::new(1, "clock"));
+        let clocks = NodeClocks::draw(&mut Random::new(1, "clock"));
         let second = |s: u64| Some(Instant(EPOCH + s * 1_000_000_000));
         let mut alarms = Alarms::default();
-        assert!(alarms.set(second(10), &clock, 0).is_some());
+        assert!(alarms.set(second(10), &clocks, 0).is_some());
         for deadline in [second(20), second(30), None, second(15)] {
-            assert_eq!(alarms.set(deadline, &clock, 0), None, "an earlier alarm is set already");
+            assert_eq!(
+                alarms.set(deadline, &clocks, 0),
+                None,
+                "an earlier alarm is set already"
+            );
         }
-        assert!(alarms.set(second(5), &clock, 0).is_some(), "closer than every alarm");
+        assert!(alarms.set(second(5), &clocks, 0).is_some(), "closer than every alarm");
         alarms.rang();
         assert_eq!(
-            alarms.set(second(12), &clock, 6_000_000_000),
+            alarms.set(second(12), &clocks, 6_000_000_000),
             None,
             "the alarm of 10 s is still set"
         );
         alarms.rang();
-        assert!(alarms.set(second(12), &clock, 11_000_000_000).is_some());
+        assert!(alarms.set(second(12), &clocks, 11_000_000_000).is_some());
+    }
+
+    #[test]
+    fn a_clock_that_goes_faster_has_its_deadline_earlier() {
+        let mut clocks = NodeClocks::draw(&mut Random::new(1, "clock"));
+        let deadline = Some(Instant(EPOCH + 10_000_000_000));
+        let mut alarms = Alarms::default();
+        let first = alarms.set(deadline, &clocks, 0).expect("the first alarm");
+        clocks.drift_monotonic(SimTime(0), 1_000_000);
+        alarms.rate_changed();
+        let second = alarms.set(deadline, &clocks, 0).expect("an earlier one");
+        assert!(
+            (first / 2).abs_diff(second) < 1_000_000,
+            "twice as fast: {first}, then {second}"
+        );
+        clocks.drift_monotonic(SimTime(0), -500_000);
+        alarms.rate_changed();
+        let third = alarms.set(deadline, &clocks, 0);
+        assert_eq!(third, None, "one that rings too early is set anew when it has rung");
     }
 
     #[test]

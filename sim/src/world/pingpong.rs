@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker_core::config::BrokerConfig;
-use broker_core::machine::{Channel, Input, Instant, Machine, Outbox, Output};
+use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output};
 use broker_core::protocol::{EndQuorumEpochRequest, EndQuorumEpochResponse, ErrorCode};
 use broker_core::trace::Event;
 use broker_core::types::{LeaderEpoch, NodeId};
@@ -112,7 +112,7 @@ impl Ping {
 }
 
 impl Machine for Ping {
-    fn handle(&mut self, _now: Instant, input: Input) {
+    fn handle(&mut self, _now: Now, input: Input) {
         match input {
             Input::Request { reply_to, .. } => {
                 let body = EndQuorumEpochResponse {

@@ -1,11 +1,13 @@
 //! One input and its consequences: the CPU that takes it, the machine that handles it, the outputs that follow.
 
 use std::hash::Hash;
+use std::ops::Range;
 
 use broker_core::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use broker_core::machine::{HaltReason, Input, Output};
 
 use super::chronicle;
+use super::clock::NodeClocks;
 use super::engine::{DiskDone, Happening, World};
 use super::node::{Kind, Node, PerByte, State, Taken};
 use crate::history::{Environment, Observer, SimTime};
@@ -92,11 +94,14 @@ impl<O: Observer> World<'_, O> {
     fn turn(&mut self, index: usize, input: Input, cost: u64) {
         let mut machine = self.take_machine(index);
         let node = &mut self.nodes[index];
-        let now = node.clock.at(SimTime(self.now));
+        let now = node.clocks.at(SimTime(self.now));
         let id = node.id;
         if let Input::Wake = input {
             node.alarms.wake_waits = false;
-            let is_due = machine.as_machine().deadline().is_some_and(|deadline| deadline <= now);
+            let is_due = machine
+                .as_machine()
+                .deadline()
+                .is_some_and(|deadline| deadline <= now.monotonic);
             if !is_due {
                 // The alarm was set for a deadline that has moved since.
                 self.put_to_rest(index, machine);
@@ -155,7 +160,7 @@ impl<O: Observer> World<'_, O> {
         let deadline = machine.as_machine().deadline();
         self.put_machine(index, machine);
         let node = &mut self.nodes[index];
-        if let Some(time) = node.alarms.set(deadline, &node.clock, self.now) {
+        if let Some(time) = node.alarms.set(deadline, &node.clocks, self.now) {
             let incarnation = node.incarnation;
             self.queue.push(
                 time,
@@ -164,6 +169,29 @@ impl<O: Observer> World<'_, O> {
                     incarnation,
                 },
             );
+        }
+    }
+
+    /// A fault changes the clocks of a node, and of all nodes of the same program.
+    #[expect(dead_code, reason = "no fault changes clocks yet")]
+    pub(super) fn change_clocks(&mut self, index: usize, change: impl Fn(&mut NodeClocks, SimTime)) {
+        let indices = match self.nodes[index].kind {
+            Kind::Server => index..index + 1,
+            Kind::Client(place) => {
+                let Range { start, end } = self.cast.member_of(place).endpoints;
+                self.roles.len() + start..self.roles.len() + end
+            }
+        };
+        for index in indices {
+            let node = &mut self.nodes[index];
+            change(&mut node.clocks, SimTime(self.now));
+            node.alarms.rate_changed();
+            if let Kind::Client(place) = node.kind {
+                self.station.clients[place].clocks = node.clocks;
+            }
+            if self.nodes[index].is_alive() {
+                self.drain(index);
+            }
         }
     }
 

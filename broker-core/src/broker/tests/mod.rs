@@ -19,7 +19,7 @@ use super::{Broker, Roles};
 use crate::config::{BrokerConfig, Quirks};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::machine::{
-    CloseReason, ConnectionId, HaltReason, Input, Instant, Machine, Output, Peers, ReplyTo, RequestId,
+    CloseReason, ConnectionId, HaltReason, Input, Instant, Machine, Now, Output, Peers, ReplyTo, RequestId,
 };
 use crate::protocol::{
     ErrorCode, FindCoordinatorRequest, OffsetAndMetadata, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
@@ -122,7 +122,7 @@ impl Cluster {
         let voters = voters.filter(|(_, roles)| *roles != Roles::Broker);
         let voters = voters.map(|(id, _)| NodeId(id)).collect();
         let config = self.config.clone();
-        let machine = Broker::new(self.now, NodeId(id), roles, voters, config, self.quirks, rng);
+        let machine = Broker::new(Now::at(self.now), NodeId(id), roles, voters, config, self.quirks, rng);
         node.machine = Some(machine);
         node.peers = Peers::default();
         self.drain(id);
@@ -311,7 +311,7 @@ impl Cluster {
         let Some(machine) = &mut self.nodes.get_mut(&id).unwrap().machine else {
             return true;
         };
-        machine.handle(at, input);
+        machine.handle(Now::at(at), input);
         self.drain(id);
         true
     }

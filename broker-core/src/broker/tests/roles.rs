@@ -76,7 +76,7 @@ fn a_broker_is_not_the_controller() {
     let machine = cluster.nodes.get_mut(&2).and_then(|node| node.machine.as_mut());
     let machine = machine.expect("it runs");
     let body = more_partitions().into();
-    machine.handle(cluster.now, Input::Request { reply_to, body });
+    machine.handle(Now::at(cluster.now), Input::Request { reply_to, body });
     let answers = core::iter::from_fn(|| machine.poll()).filter_map(|output| match output {
         Output::Response { to, body } if to == reply_to => Some(body),
         _ => None,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::client::network::Reply;
 use crate::config::millis;
-use crate::machine::Instant;
+use crate::machine::{Instant, Now};
 use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetCommitRequest, Response};
 use crate::types::{GroupEpoch, MemberId, NodeId, Offset, TopicPartition};
 
@@ -64,7 +64,8 @@ impl Commits {
 impl Consumer {
     /// Sends a commit of these positions, or of all current ones. Its end comes as a notice. Retries what may be tried
     /// again, within `default.api.timeout.ms`, while the consumer remains the member that it was.
-    pub fn commit(&mut self, now: Instant, offsets: Option<Vec<(TopicPartition, OffsetAndMetadata)>>) -> CommitId {
+    pub fn commit(&mut self, now: Now, offsets: Option<Vec<(TopicPartition, OffsetAndMetadata)>>) -> CommitId {
+        let now = self.note(now);
         let offsets = offsets.unwrap_or_else(|| self.consumed(|_| true));
         let id = self.begin_commit(now, offsets, Occasion::Asked);
         self.pump(now);

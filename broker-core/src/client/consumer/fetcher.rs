@@ -234,7 +234,7 @@ impl Consumer {
         }
         let request: Request = match kind {
             Kind::Fetch => self.fetch_request(partitions).into(),
-            Kind::Offsets => self.offsets_request(now, partitions).into(),
+            Kind::Offsets => self.offsets_request(partitions).into(),
             Kind::EpochEnds => self.epoch_ends_request(partitions).into(),
         };
         if kind == Kind::Fetch {
@@ -269,7 +269,7 @@ impl Consumer {
         }
     }
 
-    fn offsets_request(&self, now: Instant, partitions: &[usize]) -> ListOffsetsRequest {
+    fn offsets_request(&self, partitions: &[usize]) -> ListOffsetsRequest {
         let of = |index: &usize| {
             let partition = &self.assigned[*index];
             let sought = partition
@@ -279,7 +279,7 @@ impl Consumer {
                 AutoOffsetReset::Earliest => OffsetSpec::Earliest,
                 AutoOffsetReset::ByDuration(ago) if !partition.has_nothing_young => {
                     let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-                    OffsetSpec::AtTimestamp(Timestamp(now.timestamp().0.saturating_sub(ago).max(0)))
+                    OffsetSpec::AtTimestamp(Timestamp(self.wall.0.saturating_sub(ago).max(0)))
                 }
                 AutoOffsetReset::Latest | AutoOffsetReset::None | AutoOffsetReset::ByDuration(_) => OffsetSpec::Latest,
             };

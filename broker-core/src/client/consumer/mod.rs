@@ -6,17 +6,18 @@ use alloc::vec::Vec;
 use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
 use crate::config::{ConsumerConfig, Quirks, millis};
-use crate::machine::{Input, Instant, Machine, Outbox, Output, earliest};
+use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
 use crate::protocol::{ErrorCode, OffsetSpec, Record};
 use crate::random::Random;
 use crate::trace::{Event, ResetCause};
-use crate::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
+use crate::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 
 /// Lends time, randomness and the way out of a consumer, field by field.
 macro_rules! context {
     ($consumer:ident, $now:ident) => {
         $crate::machine::Context {
             now: $now,
+            wall: $consumer.wall,
             rng: &mut $consumer.rng,
             out: &mut $consumer.out,
         }
@@ -149,6 +150,8 @@ pub struct Consumer {
     assignments: u64,
     /// How many answers had records: the latest turn of a partition.
     answers: u64,
+    /// What the wall clock shows at this input or call.
+    wall: Timestamp,
     /// When something that waits for nothing but time comes due.
     wake: Option<Instant>,
 }
@@ -211,6 +214,7 @@ impl Consumer {
             commits: 0,
             assignments: 0,
             answers: 0,
+            wall: Timestamp::NONE,
             wake: None,
         }
     }
@@ -225,7 +229,8 @@ impl Consumer {
     /// Reads these partitions from now on, and no others; a partition that stays keeps its position. Topics that do
     /// not exist yet are waited for. With `group.id` it begins at the group's stored positions. A subscription ends:
     /// what was owned through it is given up, and the group is left.
-    pub fn assign(&mut self, now: Instant, partitions: Vec<(TopicName, PartitionIndex)>) {
+    pub fn assign(&mut self, now: Now, partitions: Vec<(TopicName, PartitionIndex)>) {
+        let now = self.note(now);
         if self.closing != Closing::Open {
             return;
         }
@@ -272,18 +277,21 @@ impl Consumer {
     }
 
     /// Stops fetching these, and keeps back what was fetched; their positions stay.
-    pub fn pause(&mut self, now: Instant, partitions: &[TopicPartition]) {
+    pub fn pause(&mut self, now: Now, partitions: &[TopicPartition]) {
+        let now = self.note(now);
         self.set_paused(now, partitions, true);
     }
 
     /// Fetches these again.
-    pub fn resume(&mut self, now: Instant, partitions: &[TopicPartition]) {
+    pub fn resume(&mut self, now: Now, partitions: &[TopicPartition]) {
+        let now = self.note(now);
         self.set_paused(now, partitions, false);
     }
 
     /// Moves the position; fetched records of the partition are dropped. Does nothing for a partition that is not
     /// assigned.
-    pub fn seek(&mut self, now: Instant, partition: TopicPartition, offset: Offset) {
+    pub fn seek(&mut self, now: Now, partition: TopicPartition, offset: Offset) {
+        let now = self.note(now);
         let Some(index) = self.by_id.get(&partition).copied() else {
             return;
         };
@@ -306,7 +314,8 @@ impl Consumer {
 
     /// Moves the position to an offset that the leader is asked for (Kafka's `seekToBeginning` and `seekToEnd`); fetched
     /// records of the partition are dropped. Does nothing for a partition that is not assigned.
-    pub fn seek_to(&mut self, now: Instant, partition: TopicPartition, sought: OffsetSpec) {
+    pub fn seek_to(&mut self, now: Now, partition: TopicPartition, sought: OffsetSpec) {
+        let now = self.note(now);
         let Some(index) = self.by_id.get(&partition).copied() else {
             return;
         };
@@ -334,7 +343,8 @@ impl Consumer {
 
     /// The next fetched records, at most `max.poll.records`; moves the positions past them. Fetches ahead. None while
     /// the application has a rebalance to hear of. Drain [`Machine::poll`] afterwards.
-    pub fn take_records(&mut self, now: Instant) -> Vec<ConsumerRecord> {
+    pub fn take_records(&mut self, now: Now) -> Vec<ConsumerRecord> {
+        let now = self.note(now);
         let mut records = Vec::new();
         if !self.has_records() {
             return records;
@@ -415,6 +425,12 @@ impl Consumer {
         self.pump(now);
     }
 
+    /// Takes the wall clock's time down, for all that this input or call leads to; returns the monotonic clock's.
+    fn note(&mut self, now: Now) -> Instant {
+        self.wall = now.wall;
+        now.monotonic
+    }
+
     /// Something comes due then.
     fn wake_at(&mut self, at: Instant) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
@@ -427,10 +443,11 @@ impl Consumer {
 }
 
 impl Machine for Consumer {
-    fn handle(&mut self, now: Instant, input: Input) {
+    fn handle(&mut self, now: Now, input: Input) {
         if self.closing == Closing::Closed {
             return;
         }
+        let now = self.note(now);
         match input {
             Input::Response { connection, id, body } => {
                 if let Some(peer) = self.out.peer(connection)

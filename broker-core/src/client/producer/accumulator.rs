@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::machine::Instant;
-use crate::types::{LeaderEpoch, NodeId, TopicPartition};
+use crate::types::{LeaderEpoch, NodeId, Timestamp, TopicPartition};
 
 use super::batch::{Batch, OpenBatch};
 use super::partition::Partition;
@@ -98,9 +98,16 @@ impl Accumulator {
         self.partitions[index].open.is_none()
     }
 
-    /// Adds a record to the partition's open batch; returns the bytes that it takes there, and whether something may
+    /// Adds a record, stamped with `timestamp`, to the partition's open batch; returns the bytes that it takes there, and whether something may
     /// have become due.
-    pub fn append(&mut self, now: Instant, index: usize, record: &ProducerRecord, send: SendId) -> (u64, bool) {
+    pub fn append(
+        &mut self,
+        now: Instant,
+        index: usize,
+        record: &ProducerRecord,
+        timestamp: Timestamp,
+        send: SendId,
+    ) -> (u64, bool) {
         let mut is_changed = self.make_room(index, record);
         let partition = &mut self.partitions[index];
         let mut before = 0;
@@ -115,7 +122,6 @@ impl Accumulator {
                 none.insert(OpenBatch::new(now))
             }
         };
-        let timestamp = record.timestamp.unwrap_or_else(|| now.timestamp());
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         open.builder.push(timestamp, key, value, &record.headers);
         open.sends.push(send);

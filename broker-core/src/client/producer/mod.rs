@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
 use crate::config::{AcksSetting, ProducerConfig, Quirks, millis};
-use crate::machine::{Context, Input, Instant, Machine, Outbox, Output};
+use crate::machine::{Context, Input, Instant, Machine, Now, Outbox, Output};
 use crate::protocol::record_batch::HEADER_SIZE;
 use crate::protocol::{ErrorCode, Header};
 use crate::random::Random;
@@ -129,6 +129,8 @@ pub struct Producer {
     buffered: u64,
     /// A send was refused for want of memory: what waits is sent without lingering.
     exhausted_at: Option<Instant>,
+    /// What the wall clock shows at this input or call.
+    wall: Timestamp,
     /// The producer cannot go on.
     fatal: Option<ErrorCode>,
     /// The sends before this one were flushed.
@@ -178,6 +180,7 @@ impl Producer {
             pending: 0,
             buffered: 0,
             exhausted_at: None,
+            wall: Timestamp::NONE,
             fatal: None,
             flushed: 0,
             freed_early: Vec::new(),
@@ -195,7 +198,8 @@ impl Producer {
     ///
     /// # Errors
     /// When the record cannot be taken. A full buffer sends what lingers in it: drain [`Machine::poll`] then, too.
-    pub fn send(&mut self, now: Instant, record: ProducerRecord) -> Result<SendId, SendRefused> {
+    pub fn send(&mut self, now: Now, record: ProducerRecord) -> Result<SendId, SendRefused> {
+        let now = self.note(now);
         if self.fatal.is_some() {
             return Err(SendRefused::Closed);
         }
@@ -239,11 +243,18 @@ impl Producer {
     }
 
     /// Sends everything that waits, without lingering.
-    pub fn flush(&mut self, now: Instant) {
+    pub fn flush(&mut self, now: Now) {
+        let now = self.note(now);
         self.flushed = self.next_send;
         self.topics.flush_parked();
         self.accumulator.close_all(now);
         self.pump(now);
+    }
+
+    /// Takes the wall clock's time down, for all that this input or call leads to; returns the monotonic clock's.
+    fn note(&mut self, now: Now) -> Instant {
+        self.wall = now.wall;
+        now.monotonic
     }
 
     /// How many sends have not ended.
@@ -272,7 +283,8 @@ impl Producer {
 
     /// Adds a record to a batch; true if something may have become due.
     fn append(&mut self, now: Instant, topic: usize, partition: usize, record: &ProducerRecord, id: SendId) -> bool {
-        let (bytes, is_due) = self.accumulator.append(now, partition, record, id);
+        let timestamp = record.timestamp.unwrap_or(self.wall);
+        let (bytes, is_due) = self.accumulator.append(now, partition, record, timestamp, id);
         self.buffered += bytes;
         if record.partition.is_none() && (record.key.is_none() || self.config.partitioner_ignore_keys) {
             let is_full = self.accumulator.all_batches_full(partition);
@@ -284,7 +296,8 @@ impl Producer {
 }
 
 impl Machine for Producer {
-    fn handle(&mut self, now: Instant, input: Input) {
+    fn handle(&mut self, now: Now, input: Input) {
+        let now = self.note(now);
         match input {
             Input::Response { connection, id, body } => {
                 if let Some(peer) = self.out.peer(connection)
@@ -297,6 +310,7 @@ impl Machine for Producer {
                 if let Some(peer) = self.out.closed(connection) {
                     let mut cx = Context {
                         now,
+                        wall: self.wall,
                         rng: &mut self.rng,
                         out: &mut self.out,
                     };

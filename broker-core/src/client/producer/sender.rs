@@ -30,6 +30,7 @@ macro_rules! context {
     ($producer:ident, $now:ident) => {
         Context {
             now: $now,
+            wall: $producer.wall,
             rng: &mut $producer.rng,
             out: &mut $producer.out,
         }

@@ -16,7 +16,7 @@ use super::records::MetadataRecord;
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::disk::{DiskOp, DiskReply, FileName, OpId};
 use crate::log::{Log, LogConfig};
-use crate::machine::{ConnectionId, Context, Instant, Outbox, Output, ReplyTo, RequestId};
+use crate::machine::{ConnectionId, Context, Instant, Now, Outbox, Output, ReplyTo, RequestId};
 use crate::protocol::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
     CreateTopicsRequest, ErrorCode, NewTopic, Request, Response,
@@ -57,11 +57,7 @@ impl Cell {
         let mut rng = Random::new(7, "cell");
         let mut out = Outbox::default();
         let now = Instant(1_000_000_000);
-        let mut ctx = Context {
-            now,
-            rng: &mut rng,
-            out: &mut out,
-        };
+        let mut ctx = Context::new(Now::at(now), &mut rng, &mut out);
         let log_config = LogConfig {
             segment_bytes: 1_000_000,
             flush_messages: 1,
@@ -87,11 +83,7 @@ impl Cell {
     }
 
     fn with<R>(&mut self, call: impl FnOnce(&mut Controller, &mut Quorum, &mut Context<'_>) -> R) -> R {
-        let mut ctx = Context {
-            now: self.now,
-            rng: &mut self.rng,
-            out: &mut self.out,
-        };
+        let mut ctx = Context::new(Now::at(self.now), &mut self.rng, &mut self.out);
         let result = call(&mut self.controller, &mut self.quorum, &mut ctx);
         self.pump();
         result
@@ -111,11 +103,7 @@ impl Cell {
                     other => panic!("{other:?}"),
                 }
             }
-            let mut ctx = Context {
-                now: self.now,
-                rng: &mut self.rng,
-                out: &mut self.out,
-            };
+            let mut ctx = Context::new(Now::at(self.now), &mut self.rng, &mut self.out);
             if self.disk_answers && !self.waiting.is_empty() {
                 let (op, file) = self.waiting.remove(0);
                 let answer = Ok(DiskReply::Done);

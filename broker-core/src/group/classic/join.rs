@@ -337,7 +337,7 @@ impl ClassicGroup {
         if self.members.is_empty() {
             self.protocol = None;
             self.become_state(turn, GroupState::Empty);
-            self.since = turn.now().timestamp();
+            self.since = turn.ctx.wall;
             let stored = self.to_stored(turn);
             return self.record(turn, stored);
         }

@@ -430,7 +430,7 @@ impl ClassicGroup {
             generation: self.generation,
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
-            since: turn.ctx.now.timestamp(),
+            since: turn.ctx.wall,
             members: self.members.iter().map(member).collect(),
         }
     }

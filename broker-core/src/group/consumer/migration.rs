@@ -142,7 +142,7 @@ impl Draft<'_, '_, '_, '_> {
             generation: self.group.epoch,
             protocol: protocol.clone(),
             leader: None,
-            since: self.turn.now().timestamp(),
+            since: self.turn.ctx.wall,
             members: self.group.members.iter().map(stored).collect(),
         };
         let members: Vec<MemberId> = self.group.members.keys().cloned().collect();

@@ -119,7 +119,7 @@ impl Shard {
         }
         self.groups.committed(ctx.now, request);
         let max_metadata = settings.config.offset_metadata_max_bytes as usize;
-        let checked = Offsets::check(request, cluster.topics, ctx.now.timestamp(), max_metadata);
+        let checked = Offsets::check(request, cluster.topics, ctx.wall, max_metadata);
         let response = OffsetCommitResponse {
             partitions: checked.answers,
         };
@@ -226,7 +226,7 @@ impl Shard {
         let mut batch = BatchBuilder::new();
         for record in records {
             let (key, value) = record.encode();
-            batch.push(ctx.now.timestamp(), Some(&key), value.as_deref(), &[]);
+            batch.push(ctx.wall, Some(&key), value.as_deref(), &[]);
         }
         let appended = cluster
             .replicas
@@ -311,7 +311,7 @@ impl Shard {
         let retention = Duration::from_secs(settings.config.offsets_retention_minutes.saturating_mul(60));
         let expired = self
             .offsets
-            .expired(ctx.now.timestamp(), retention, |group, partition, committed| {
+            .expired(ctx.wall, retention, |group, partition, committed| {
                 self.groups.unused_since(cluster.topics, group, partition, committed)
             });
         for (group, partitions) in expired {

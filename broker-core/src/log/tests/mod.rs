@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use disk::TestDisk;
 
 use super::*;
-use crate::machine::{Context, Instant, Outbox, Output};
+use crate::machine::{Context, Instant, Now, Outbox, Output};
 use crate::protocol::BatchBuilder;
 use crate::random::Random;
 use crate::trace::Event;
@@ -53,11 +53,7 @@ impl Rig {
 
     /// Calls the log and carries out what it asks for.
     fn call<R>(&mut self, call: impl FnOnce(&mut Log, &mut Context<'_>) -> R) -> R {
-        let mut ctx = Context {
-            now: Instant(0),
-            rng: &mut self.rng,
-            out: &mut self.out,
-        };
+        let mut ctx = Context::new(Now::at(Instant(0)), &mut self.rng, &mut self.out);
         let result = call(&mut self.log, &mut ctx);
         while let Some(output) = self.out.poll() {
             match output {

@@ -11,7 +11,7 @@ use super::rules::Rules;
 use crate::config::BrokerConfig;
 use crate::disk::{FileName, OpId};
 use crate::log::{Log, LogConfig};
-use crate::machine::{ConnectionId, Context, Instant, Outbox, Output, Peers, ReplyTo, RequestId};
+use crate::machine::{ConnectionId, Context, Instant, Now, Outbox, Output, Peers, ReplyTo, RequestId};
 use crate::protocol::{Request, Response, VoteRequest};
 use crate::quorum::{NotLeader, Quorum, QuorumFact};
 use crate::random::Random;
@@ -157,11 +157,7 @@ impl Cluster {
         self.rules.on_start(id);
         let mut rng = Random::new(self.rng.next_u64(), "node");
         let mut out = Outbox::default();
-        let mut ctx = Context {
-            now: self.now,
-            rng: &mut rng,
-            out: &mut out,
-        };
+        let mut ctx = Context::new(Now::at(self.now), &mut rng, &mut out);
         let log =
             Log::recover(TopicPartition::CLUSTER_METADATA, self.log_config, node.disk.segments()).repair(&mut ctx);
         let stored = node.disk.content(FileName::QuorumState);
@@ -374,11 +370,7 @@ impl Cluster {
     fn with(&mut self, id: NodeId, call: impl FnOnce(&mut Quorum, &mut Context<'_>)) {
         let node = self.nodes.get_mut(&id).expect("a node");
         let running = node.running.as_mut().expect("the node runs");
-        let mut ctx = Context {
-            now: self.now,
-            rng: &mut running.rng,
-            out: &mut running.out,
-        };
+        let mut ctx = Context::new(Now::at(self.now), &mut running.rng, &mut running.out);
         call(&mut running.quorum, &mut ctx);
         self.carry_out(id);
     }

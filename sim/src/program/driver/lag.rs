@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use broker_core::machine::{Channel, Input, Instant, Machine, Outbox, Output, RequestId};
+use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output, RequestId};
 use broker_core::protocol::{
     FindCoordinatorRequest, IsolationLevel, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, OffsetSpec,
     Request, Response,
@@ -29,7 +29,7 @@ impl LagBrake {
     /// Starts the probe on the endpoint `client`.
     pub(crate) fn new(station: &mut Station, client: usize, topic: &str, spec: &Backpressure) -> LagBrake {
         let brokers = (1..=station.brokers).map(NodeId).collect();
-        let now = station.local_time(client);
+        let now = station.local_time(client).monotonic;
         let probe = LagProbe::new(now, topic.into(), spec.group.as_str().into(), brokers);
         station.open(client, ClientMachine::Lag(Box::new(probe)), None);
         LagBrake {
@@ -187,7 +187,8 @@ impl LagProbe {
 }
 
 impl Machine for LagProbe {
-    fn handle(&mut self, now: Instant, input: Input) {
+    fn handle(&mut self, now: Now, input: Input) {
+        let now = now.monotonic;
         match input {
             Input::Response { connection, id, body } => {
                 let place = self.asked.iter().position(|asked| *asked == id);
@@ -228,6 +229,11 @@ mod tests {
     use super::*;
 
     const START: Instant = Instant(1_000_000_000);
+
+    fn at(monotonic: Instant) -> Now {
+        let wall = Timestamp::NONE;
+        Now { monotonic, wall }
+    }
     const TOPIC: TopicId = TopicId(100);
 
     /// Answers every request of a look: two partitions with ends 500 and 30; 100 is committed in the first.
@@ -286,7 +292,7 @@ mod tests {
                 }
                 other => panic!("{other:?}"),
             };
-            probe.handle(now, Input::Response { connection, id, body });
+            probe.handle(at(now), Input::Response { connection, id, body });
         }
         asked
     }
@@ -295,7 +301,7 @@ mod tests {
     fn it_knows_the_partition_that_is_furthest_behind() {
         let mut probe = LagProbe::new(START, "orders".into(), "billing".into(), vec![NodeId(1), NodeId(2)]);
         assert_eq!(probe.deadline(), Some(START));
-        probe.handle(START, Input::Wake);
+        probe.handle(at(START), Input::Wake);
         assert_eq!(
             answer(&mut probe, START, Some(NodeId(2))),
             5,
@@ -308,17 +314,17 @@ mod tests {
     fn a_look_that_fails_leaves_what_was_known_and_is_tried_again() {
         let mut probe = LagProbe::new(START, "orders".into(), "billing".into(), vec![NodeId(1)]);
         probe.lag = 7;
-        probe.handle(START, Input::Wake);
+        probe.handle(at(START), Input::Wake);
         assert_eq!(answer(&mut probe, START, None), 2);
         assert_eq!((probe.lag, probe.deadline()), (7, Some(START + INTERVAL)));
-        probe.handle(START + INTERVAL, Input::Wake);
+        probe.handle(at(START + INTERVAL), Input::Wake);
         assert_eq!(
             probe.deadline(),
             Some(START + INTERVAL + TIMEOUT),
             "and after silence once more"
         );
         let (connection, reason) = (ConnectionId::Outbound(1), CloseReason::Lost);
-        probe.handle(START + INTERVAL, Input::Closed { connection, reason });
+        probe.handle(at(START + INTERVAL), Input::Closed { connection, reason });
         assert_eq!(probe.deadline(), Some(START + INTERVAL * 2));
     }
 }

@@ -204,7 +204,7 @@ impl RecordShape {
         }
         let behind = group.behind.as_millis() as u64;
         let timestamp = (behind > 0).then(|| {
-            let now = station.local_time(client).timestamp().0;
+            let now = station.local_time(client).wall.0;
             Timestamp(now - random.within(0..=behind) as i64)
         });
         ProducerRecord {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::disk::{DiskOp, DiskReply, FileName, OpId};
-use broker_core::machine::{Channel, HaltReason, Input, Instant, Machine, Outbox, Output, ReplyTo};
+use broker_core::machine::{Channel, HaltReason, Input, Instant, Machine, Now, Outbox, Output, ReplyTo};
 use broker_core::protocol::{
     ErrorCode, IsolationLevel, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetSpec,
     Request, Response,
@@ -125,7 +125,7 @@ impl Puppet {
 }
 
 impl Machine for Puppet {
-    fn handle(&mut self, now: Instant, input: Input) {
+    fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Request {
                 reply_to,
@@ -157,7 +157,11 @@ impl Machine for Puppet {
                 DiskReply::Data(_) | DiskReply::Done => self.mark(DISK, 0, op),
             },
             Input::Wake => {
-                while self.script.front().is_some_and(|(after, _)| self.born + *after <= now) {
+                while self
+                    .script
+                    .front()
+                    .is_some_and(|(after, _)| self.born + *after <= now.monotonic)
+                {
                     let (_, act) = self.script.pop_front().expect("just seen");
                     self.act(act);
                 }
@@ -345,7 +349,7 @@ impl Stage {
                 *run - 1
             };
             Box::new(Puppet {
-                born: birth.now,
+                born: birth.now.monotonic,
                 script: script(birth.id.0, run).into(),
                 out: Outbox::default(),
                 _alive: Rc::clone(&counted),

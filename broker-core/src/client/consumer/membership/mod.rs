@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::{GroupProtocol, millis};
-use crate::machine::Instant;
+use crate::machine::{Instant, Now};
 use crate::protocol::ErrorCode;
 use crate::trace::Event;
 use crate::types::{GroupEpoch, GroupInstanceId, MemberId, PartitionIndex, TopicName, TopicPartition};
@@ -112,7 +112,8 @@ impl Consumer {
     /// Shares the partitions of these topics with the other members of `group.id`. What was assigned by hand is given
     /// up; what was owned by an earlier subscription is handed over in good order. Topics that do not exist yet are
     /// waited for.
-    pub fn subscribe(&mut self, now: Instant, topics: Vec<TopicName>) {
+    pub fn subscribe(&mut self, now: Now, topics: Vec<TopicName>) {
+        let now = self.note(now);
         if self.closing != Closing::Open {
             return;
         }
@@ -158,7 +159,8 @@ impl Consumer {
     /// Commits if it commits by itself, gives up all partitions in good order, and leaves its group. A static member of
     /// the classic protocol does not leave: it may come back within its session timeout. Hear what
     /// [`Consumer::rebalance`] tells until [`Consumer::is_closed`]; after that nothing comes from it any more.
-    pub fn close(&mut self, now: Instant) {
+    pub fn close(&mut self, now: Now) {
+        let now = self.note(now);
         if self.closing != Closing::Open {
             return;
         }
@@ -189,7 +191,8 @@ impl Consumer {
     /// The application polls: it is alive, takes part in rebalances, and is done with what it got before, so that
     /// positions may be committed by the way (`enable.auto.commit`). One that waits in its poll for longer than
     /// `max.poll.interval.ms` says so again in between.
-    pub fn polled(&mut self, now: Instant) {
+    pub fn polled(&mut self, now: Now) {
+        let now = self.note(now);
         self.is_busy = false;
         if self.group.is_none() {
             return;
@@ -211,7 +214,8 @@ impl Consumer {
     }
 
     /// The application has heard the rebalance that [`Consumer::rebalance`] tells.
-    pub fn rebalance_done(&mut self, now: Instant) {
+    pub fn rebalance_done(&mut self, now: Now) {
+        let now = self.note(now);
         let Some(membership) = &mut self.membership else {
             return;
         };

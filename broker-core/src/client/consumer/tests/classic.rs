@@ -42,7 +42,7 @@ fn a_member_joins_assigns_and_begins_where_its_group_left() {
         ..OffsetAndMetadata::at(Offset(3))
     };
     bench.coordinator.stored.insert(tp(0), stored);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     assert_eq!(bench.consumer.group_metadata(), None);
     bench.settle();
     use ApiKey as A;
@@ -85,7 +85,7 @@ fn a_committed_position_that_was_cut_is_found_by_validation() {
         ..OffsetAndMetadata::at(Offset(5))
     };
     bench.coordinator.stored.insert(tp(0), stored);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
     bench.poll();
     assert_eq!(bench.take()[0], "2@1", "the log of epoch 0 ends at 2");
@@ -94,7 +94,7 @@ fn a_committed_position_that_was_cut_is_found_by_validation() {
 #[test]
 fn the_subscription_names_strategies_topics_and_claims() {
     let mut bench = Bench::with(config(), 2);
-    bench.consumer.subscribe(bench.now, vec!["t".into(), "t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into(), "t".into()]);
     let sent = bench.next(ApiKey::JoinGroup, ms(0));
     let request = join(&sent);
     assert_eq!(request.protocol_type, "consumer");
@@ -172,7 +172,7 @@ fn a_cooperative_member_releases_only_what_goes_and_joins_again() {
     bench.coordinator.asked.clear();
     assert_eq!(bench.consumer.rebalance(), Some(&revoked([0])));
     assert!(bench.requests().is_empty(), "nothing before the application has heard");
-    bench.consumer.rebalance_done(bench.now);
+    bench.consumer.rebalance_done(bench.now());
     assert_eq!(
         bench.consumer.assignment(),
         ids([1]),
@@ -203,7 +203,7 @@ fn every_error_of_a_join() {
     ];
     for (error, next, keeps_id) in rows {
         let mut bench = Bench::with(config(), 1);
-        bench.consumer.subscribe(bench.now, vec!["t".into()]);
+        bench.consumer.subscribe(bench.now(), vec!["t".into()]);
         let sent = bench.next(ApiKey::JoinGroup, ms(0));
         let body = bench.serve(&sent);
         bench.respond(&sent, body);
@@ -250,7 +250,7 @@ fn every_error_of_a_sync() {
     ];
     for (error, joins, keeps_id) in rows {
         let mut bench = Bench::with(config(), 1);
-        bench.consumer.subscribe(bench.now, vec!["t".into()]);
+        bench.consumer.subscribe(bench.now(), vec!["t".into()]);
         bench.coordinator.fails = Some((ApiKey::SyncGroup, error));
         let sent = bench.next(ApiKey::SyncGroup, ms(0));
         let body = bench.serve(&sent);
@@ -334,9 +334,9 @@ fn a_coordinator_that_is_silent_for_the_session_is_looked_for_again() {
 fn no_fetch_stands_between_a_member_and_its_coordinator() {
     let mut bench = Bench::with(config(), 1);
     bench.logs[0].leader = Some(2);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
-    bench.consumer.rebalance_done(bench.now);
+    bench.consumer.rebalance_done(bench.now());
     let [fetch] = &bench.settle()[..] else {
         panic!("one fetch waits for records")
     };
@@ -361,7 +361,7 @@ fn no_fetch_stands_between_a_member_and_its_coordinator() {
 fn what_was_asked_of_a_coordinator_that_is_none_is_given_up() {
     let mut bench = Bench::member(config(), 1);
     let heartbeat = bench.next(ApiKey::Heartbeat, ms(3_000));
-    bench.consumer.commit(bench.now, None);
+    bench.consumer.commit(bench.now(), None);
     let commit = bench.next(ApiKey::OffsetCommit, ms(0));
     assert_eq!(commit.connection, heartbeat.connection);
     let error = ErrorCode::NotCoordinator;
@@ -418,7 +418,7 @@ fn a_leader_calls_for_another_assignment_when_a_topic_grows() {
     for _ in 0..100 {
         bench.pass(ms(3_000));
         bench.settle();
-        bench.consumer.polled(bench.now);
+        bench.consumer.polled(bench.now());
     }
     assert_eq!(bench.poll(), [revoked([0]), assigned([0, 1])]);
 }
@@ -427,7 +427,7 @@ fn a_leader_calls_for_another_assignment_when_a_topic_grows() {
 #[test]
 fn a_static_leader_that_comes_back_assigns_nothing_until_a_topic_grows() {
     let mut bench = Bench::with(config(), 1);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     let sent = bench.next(ApiKey::JoinGroup, ms(0));
     let body = bench.serve(&sent);
     bench.respond(&sent, body);
@@ -455,7 +455,7 @@ fn a_static_leader_that_comes_back_assigns_nothing_until_a_topic_grows() {
     for _ in 0..100 {
         bench.pass(ms(3_000));
         bench.settle();
-        bench.consumer.polled(bench.now);
+        bench.consumer.polled(bench.now());
     }
     assert_eq!(bench.poll(), [assigned([0]), revoked([0]), assigned([0, 1])]);
 }
@@ -474,7 +474,7 @@ fn a_leader_waits_for_the_metadata_of_topics_that_others_subscribe_to() {
         instance: None,
         metadata: theirs.encode(),
     }];
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     let sent = bench.next(ApiKey::JoinGroup, ms(0));
     let body = bench.serve(&sent);
     bench.respond(&sent, body);
@@ -507,7 +507,7 @@ fn a_leader_waits_for_the_metadata_of_topics_that_others_subscribe_to() {
 #[test]
 fn a_follower_takes_what_it_is_given() {
     let mut bench = Bench::with(config(), 3);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     let sent = bench.next(ApiKey::JoinGroup, ms(0));
     let body = bench.serve(&sent);
     bench.respond(&sent, body);
@@ -545,11 +545,11 @@ fn closing_gives_up_and_leaves() {
             ..config()
         };
         let mut bench = Bench::member(config, 1);
-        bench.consumer.close(bench.now);
+        bench.consumer.close(bench.now());
         bench.settle();
         assert!(!bench.consumer.is_closed());
         assert_eq!(bench.consumer.rebalance(), Some(&revoked([0])));
-        bench.consumer.rebalance_done(bench.now);
+        bench.consumer.rebalance_done(bench.now());
         bench.settle();
         assert!(bench.consumer.is_closed());
         assert_eq!(bench.coordinator.kinds(), asked);
@@ -562,9 +562,9 @@ fn closing_ends_even_if_nobody_answers() {
     let mut bench = Bench::member(config(), 1);
     bench.coordinator.fails = Some((ApiKey::FindCoordinator, ErrorCode::CoordinatorNotAvailable));
     bench.lose(2);
-    bench.consumer.close(bench.now);
+    bench.consumer.close(bench.now());
     bench.requests();
-    bench.consumer.rebalance_done(bench.now);
+    bench.consumer.rebalance_done(bench.now());
     bench.pass(ms(29_999));
     assert!(!bench.consumer.is_closed());
     bench.pass(ms(1));
@@ -578,7 +578,7 @@ fn a_static_member_joins_without_being_asked_for_an_id() {
         ..config()
     };
     let mut bench = Bench::with(config, 1);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
     use ApiKey as A;
     assert_eq!(
@@ -590,9 +590,9 @@ fn a_static_member_joins_without_being_asked_for_an_id() {
 #[test]
 fn another_subscription_is_another_join() {
     let mut bench = Bench::member(config(), 1);
-    bench.consumer.subscribe(bench.now, vec!["t".into(), "u".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into(), "u".into()]);
     assert_eq!(bench.consumer.rebalance(), Some(&revoked([0])));
-    bench.consumer.rebalance_done(bench.now);
+    bench.consumer.rebalance_done(bench.now());
     let sent = bench.next(ApiKey::JoinGroup, ms(0));
     let subscription = Subscription::decode(&join(&sent).protocols[0].1).unwrap();
     assert_eq!(subscription.topics, ["t".into(), "u".into()]);
@@ -601,13 +601,15 @@ fn another_subscription_is_another_join() {
 #[test]
 fn assigning_by_hand_ends_the_subscription() {
     let mut bench = Bench::member(config(), 2);
-    bench.consumer.assign(bench.now, vec![("t".into(), PartitionIndex(1))]);
+    bench
+        .consumer
+        .assign(bench.now(), vec![("t".into(), PartitionIndex(1))]);
     bench.settle();
     assert_eq!(bench.coordinator.kinds(), [ApiKey::LeaveGroup, ApiKey::OffsetFetch]);
     assert_eq!(bench.consumer.assignment(), ids([1]));
     assert_eq!(bench.consumer.group_metadata(), None);
     // And the other way round.
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     assert_eq!(bench.consumer.assignment(), []);
 }
 
@@ -619,12 +621,12 @@ fn paused_partitions_are_not_fetched_and_keep_their_records() {
     bench.lose(1);
     bench.pass(ms(200));
     bench.settle();
-    bench.consumer.pause(bench.now, &ids([0]));
+    bench.consumer.pause(bench.now(), &ids([0]));
     assert!(!bench.consumer.has_records());
     assert_eq!(bench.consumer.position(tp(0)), Some(Offset(0)));
-    bench.consumer.resume(bench.now, &ids([0]));
+    bench.consumer.resume(bench.now(), &ids([0]));
     assert_eq!(bench.take(), ["0@0", "1@0"]);
-    bench.consumer.pause(bench.now, &ids([0]));
+    bench.consumer.pause(bench.now(), &ids([0]));
     bench.lose(1);
     bench.pass(ms(1_000));
     let held = bench.settle();

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{BrokerConfig, GroupProtocol};
 use crate::group::{Decision, GroupRecord, Groups, Topics};
-use crate::machine::{ConnectionId, Context, Peers, ReplyTo};
+use crate::machine::{ConnectionId, Context, Now, Peers, ReplyTo};
 use crate::protocol::{
     FindCoordinatorResponse, OffsetAndMetadata, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchResponse,
 };
@@ -168,7 +168,7 @@ impl World {
         self.runs += 1;
         let rng = Random::new(self.rng.next_u64(), "consumer");
         let mut consumer = Consumer::new(config, vec![NodeId(1), NodeId(2)], rng).with_quirks(self.quirks);
-        consumer.subscribe(self.now, vec!["t".into()]);
+        consumer.subscribe(Now::at(self.now), vec!["t".into()]);
         Process {
             consumer,
             peers: Peers::default(),
@@ -204,7 +204,7 @@ impl World {
         for at in 0..self.processes.len() {
             let process = &mut self.processes[at];
             if process.consumer.deadline().is_some_and(|at| at <= self.now) {
-                process.consumer.handle(self.now, Input::Wake);
+                process.consumer.handle(Now::at(self.now), Input::Wake);
                 let next = process.consumer.deadline();
                 assert!(next.is_none_or(|next| next > self.now), "a wake changed nothing");
             }
@@ -235,7 +235,7 @@ impl World {
         } else if self.chance(self.faults.failover) {
             self.fail_over();
         } else if self.chance(self.faults.close) {
-            self.processes[at].consumer.close(self.now);
+            self.processes[at].consumer.close(Now::at(self.now));
         }
         let process = &mut self.processes[at];
         for (id, offset) in process.at_work.drain(..) {
@@ -245,11 +245,11 @@ impl World {
             self.processes[at] = self.process();
             return;
         }
-        process.consumer.polled(self.now);
+        process.consumer.polled(Now::at(self.now));
         while process.consumer.rebalance().is_some() {
-            process.consumer.rebalance_done(self.now);
+            process.consumer.rebalance_done(Now::at(self.now));
         }
-        let records = process.consumer.take_records(self.now);
+        let records = process.consumer.take_records(Now::at(self.now));
         let taken = records.iter().map(|record| (record.partition, record.record.offset));
         process.at_work.extend(taken);
     }
@@ -262,7 +262,7 @@ impl World {
         });
         let process = &mut self.processes[at];
         for lost in process.peers.lost(peer) {
-            process.consumer.handle(self.now, lost);
+            process.consumer.handle(Now::at(self.now), lost);
         }
     }
 
@@ -322,7 +322,7 @@ impl World {
             } => {
                 if self.processes[to].run == run {
                     let input = Input::Response { connection, id, body };
-                    self.processes[to].consumer.handle(self.now, input);
+                    self.processes[to].consumer.handle(Now::at(self.now), input);
                 }
             }
             Message::Request { from, run, sent } => {
@@ -426,11 +426,7 @@ impl World {
     fn decide(&mut self, act: impl FnOnce(&mut Groups, &mut Context<'_>, &Catalogue) -> Decision) {
         let topics = Catalogue(self.bench.logs.len() as u32);
         let mut out = Outbox::default();
-        let mut cx = Context {
-            now: self.now,
-            rng: &mut self.rng,
-            out: &mut out,
-        };
+        let mut cx = Context::new(Now::at(self.now), &mut self.rng, &mut out);
         let decision = act(&mut self.groups, &mut cx, &topics);
         for record in decision.records {
             self.groups.replay(&record);

@@ -29,11 +29,11 @@ fn commit(sent: &Sent) -> &OffsetCommitRequest {
 fn reader(config: ConsumerConfig, read: usize) -> Bench {
     let mut bench = Bench::with(config, 1);
     bench.logs[0].append(3);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
     bench.poll();
     for _ in 0..read {
-        bench.consumer.polled(bench.now);
+        bench.consumer.polled(bench.now());
         assert_eq!(bench.take().len(), 1);
     }
     bench.settle();
@@ -53,7 +53,7 @@ fn completed(bench: &mut Bench) -> Vec<(Vec<(TopicPartition, Offset)>, ErrorCode
 #[test]
 fn a_commit_carries_positions_epochs_and_the_generation() {
     let mut bench = reader(auto(), 2);
-    let id = bench.consumer.commit(bench.now, None);
+    let id = bench.consumer.commit(bench.now(), None);
     let sent = bench.next(ApiKey::OffsetCommit, ms(0));
     let request = commit(&sent);
     assert_eq!(request.generation_id_or_member_epoch, GroupEpoch(1));
@@ -103,7 +103,7 @@ fn every_error_of_a_commit() {
             1,
         );
         bench.coordinator.fails = Some((ApiKey::OffsetCommit, error));
-        bench.consumer.commit(bench.now, None);
+        bench.consumer.commit(bench.now(), None);
         bench.settle();
         let failed = completed(&mut bench);
         if is_retried {
@@ -133,7 +133,7 @@ fn a_commit_ends_with_its_time() {
         },
         1,
     );
-    bench.consumer.commit(bench.now, None);
+    bench.consumer.commit(bench.now(), None);
     bench.next(ApiKey::OffsetCommit, ms(0));
     for _ in 0..60 {
         bench.pass(ms(1_000));
@@ -150,9 +150,9 @@ fn a_commit_ends_with_its_time() {
 fn a_later_commit_waits_for_the_earlier_one() {
     let mut bench = reader(auto(), 1);
     bench.coordinator.fails = Some((ApiKey::OffsetCommit, ErrorCode::CoordinatorLoadInProgress));
-    bench.consumer.commit(bench.now, None);
+    bench.consumer.commit(bench.now(), None);
     bench.take();
-    bench.consumer.commit(bench.now, None);
+    bench.consumer.commit(bench.now(), None);
     bench.settle();
     bench.pass(ms(500));
     bench.settle();
@@ -174,9 +174,9 @@ fn a_commit_is_not_sent_for_another_membership() {
     let mut bench = reader(config, 1);
     bench.pass(ms(960));
     bench.coordinator.fails = Some((ApiKey::OffsetCommit, ErrorCode::CoordinatorLoadInProgress));
-    bench.consumer.commit(bench.now, None);
+    bench.consumer.commit(bench.now(), None);
     bench.settle();
-    bench.consumer.commit(bench.now, None);
+    bench.consumer.commit(bench.now(), None);
     bench.settle();
     // The member is fenced while the commits wait.
     bench.coordinator.fails = Some((ApiKey::Heartbeat, ErrorCode::UnknownMemberId));
@@ -199,7 +199,7 @@ fn one_without_a_group_cannot_commit() {
     let mut bench = Bench::new(AutoOffsetReset::Earliest, 1);
     bench.assign();
     bench.settle();
-    bench.consumer.commit(bench.now, None);
+    bench.consumer.commit(bench.now(), None);
     let ends = completed(&mut bench);
     assert_eq!(ends, [(vec![(tp(0), Offset(0))], ErrorCode::InvalidGroupId)]);
 }
@@ -214,7 +214,7 @@ fn assigned_by_hand_it_commits_without_a_member() {
     assert_eq!(bench.take(), ["2@0", "3@0"]);
     bench
         .consumer
-        .commit(bench.now, Some(vec![(tp(0), OffsetAndMetadata::at(Offset(3)))]));
+        .commit(bench.now(), Some(vec![(tp(0), OffsetAndMetadata::at(Offset(3)))]));
     let sent = bench.next(ApiKey::OffsetCommit, ms(0));
     let request = commit(&sent);
     assert_eq!(
@@ -269,14 +269,14 @@ fn a_failed_commit_by_the_way_is_made_good_by_the_next() {
 fn a_commit_before_partitions_go_is_tried_until_it_ends() {
     let mut bench = reader(auto(), 1);
     bench.coordinator.fails = Some((ApiKey::OffsetCommit, ErrorCode::CoordinatorLoadInProgress));
-    bench.consumer.close(bench.now);
+    bench.consumer.close(bench.now());
     bench.settle();
     assert_eq!(bench.consumer.rebalance(), None);
     bench.pass(ms(200));
     bench.settle();
     assert_eq!(bench.consumer.rebalance(), Some(&revoked([0])));
     assert_eq!(bench.coordinator.stored[&tp(0)].offset, Offset(1));
-    bench.consumer.rebalance_done(bench.now);
+    bench.consumer.rebalance_done(bench.now());
     bench.settle();
     assert!(bench.consumer.is_closed());
 }
@@ -290,7 +290,7 @@ fn the_quirk_prefetch_autocommit_commits_what_nobody_got() {
             ..Quirks::default()
         });
         bench.logs[0].append(3);
-        bench.consumer.subscribe(bench.now, vec!["t".into()]);
+        bench.consumer.subscribe(bench.now(), vec!["t".into()]);
         bench.settle();
         bench.poll();
         bench.take();

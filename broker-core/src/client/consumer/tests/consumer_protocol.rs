@@ -37,7 +37,7 @@ fn the_first_heartbeat_tells_everything_and_later_ones_only_what_is_new() {
     };
     let mut bench = Bench::with(config, 2);
     bench.coordinator.target = ids(0..2);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
     let first = bench.coordinator.heartbeats().remove(0);
     assert_eq!(first.member_epoch, GroupEpoch::ZERO);
@@ -65,7 +65,7 @@ fn the_first_heartbeat_tells_everything_and_later_ones_only_what_is_new() {
         bench.settle();
     }
     assert_eq!(told(&mut bench), [(1, None), (1, None), (1, None)]);
-    bench.consumer.subscribe(bench.now, vec!["t".into(), "u".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into(), "u".into()]);
     bench.settle();
     let topics = bench.coordinator.heartbeats().remove(0).subscribed_topics;
     assert_eq!(topics, Some(vec!["t".into(), "u".into()]));
@@ -80,7 +80,7 @@ fn what_must_go_is_committed_told_and_acknowledged_before_anything_comes() {
     let mut bench = Bench::with(config, 3);
     bench.logs[0].append(2);
     bench.coordinator.target = ids(0..2);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
     bench.poll();
     assert_eq!(bench.take(), ["0@0", "1@0"]);
@@ -92,12 +92,12 @@ fn what_must_go_is_committed_told_and_acknowledged_before_anything_comes() {
     bench.settle();
     assert_eq!(told(&mut bench), [(1, None)], "the application is at work");
     assert_eq!(bench.consumer.rebalance(), None);
-    bench.consumer.polled(bench.now);
+    bench.consumer.polled(bench.now());
     bench.settle();
     assert_eq!(bench.coordinator.stored[&tp(0)].offset, Offset(2));
     assert_eq!(bench.consumer.rebalance(), Some(&revoked([0])));
     assert_eq!(told(&mut bench), []);
-    bench.consumer.rebalance_done(bench.now);
+    bench.consumer.rebalance_done(bench.now());
     bench.settle();
     assert_eq!(
         told(&mut bench),
@@ -142,7 +142,7 @@ fn a_topic_that_metadata_does_not_know_is_waited_for() {
     let mut bench = Bench::member(config(), 1);
     let unknown = TopicPartition::new(TopicId(101), 0);
     bench.coordinator.target = vec![tp(0), unknown];
-    bench.consumer.subscribe(bench.now, vec!["t".into(), "u".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into(), "u".into()]);
     bench.settle();
     bench.pass(ms(1_000));
     let sent = bench.next(ApiKey::Metadata, ms(2_000));
@@ -259,7 +259,7 @@ fn leaving_says_whether_it_means_to_come_back() {
         assert_eq!(bench.poll(), [lost([0]), assigned([0])]);
 
         let mut bench = Bench::member(config, 1);
-        bench.consumer.close(bench.now);
+        bench.consumer.close(bench.now());
         assert_eq!(bench.poll(), [revoked([0])]);
         assert_eq!(told(&mut bench), [(epoch, None)]);
         assert!(bench.consumer.is_closed());
@@ -272,11 +272,11 @@ fn a_commit_in_an_epoch_that_has_passed_is_made_in_the_next() {
     bench.coordinator.fails = Some((ApiKey::OffsetCommit, ErrorCode::StaleMemberEpoch));
     bench
         .consumer
-        .commit(bench.now, Some(vec![(tp(0), OffsetAndMetadata::at(Offset(1)))]));
+        .commit(bench.now(), Some(vec![(tp(0), OffsetAndMetadata::at(Offset(1)))]));
     bench.settle();
     assert_eq!(bench.notices().len(), 1, "it has not ended");
     bench.coordinator.generation = 2;
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
     let sent = bench.next(ApiKey::OffsetCommit, ms(500));
     match &sent.body {
@@ -287,7 +287,7 @@ fn a_commit_in_an_epoch_that_has_passed_is_made_in_the_next() {
     bench.coordinator.fails = Some((ApiKey::OffsetCommit, ErrorCode::StaleMemberEpoch));
     let body = bench.serve(&sent);
     bench.coordinator.target = ids([1]);
-    bench.consumer.subscribe(bench.now, vec!["t".into()]);
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
     bench.settle();
     assert_eq!(bench.poll(), [revoked([0])]);
     bench.respond(&sent, body);

@@ -64,11 +64,11 @@ fn records_of_a_paused_partition_stop_no_fetch() {
     bench.logs[0].append(1);
     bench.assign();
     assert!(bench.settle().is_empty(), "records of 0 wait to be taken");
-    bench.consumer.pause(bench.now, &[tp(0)]);
+    bench.consumer.pause(bench.now(), &[tp(0)]);
     let held = bench.settle();
     assert_eq!(held[0].fetched(), [(1, 0)]);
     // They come back into line, and the broker waits for them again.
-    bench.consumer.resume(bench.now, &[tp(0)]);
+    bench.consumer.resume(bench.now(), &[tp(0)]);
     bench.logs[1].append(1);
     let body = bench.serve(&held[0]);
     bench.respond(&held[0], body);
@@ -109,7 +109,7 @@ fn records_below_the_position_and_control_batches_are_skipped() {
     bench.logs[0].append(1);
     bench.assign();
     bench.settle();
-    bench.consumer.seek(bench.now, tp(0), Offset(2));
+    bench.consumer.seek(bench.now(), tp(0), Offset(2));
     bench.settle();
     assert_eq!(bench.take(), ["2@0", "3@0", "5@0"]);
     // Nothing but a control batch: the position moves, the application gets nothing.

@@ -167,7 +167,7 @@ impl Bench {
     pub fn member(config: ConsumerConfig, partitions: usize) -> Bench {
         let mut bench = Bench::with(config, partitions);
         bench.coordinator.target = (0..partitions).map(|index| tp(index as i32)).collect();
-        bench.consumer.subscribe(bench.now, vec!["t".into()]);
+        bench.consumer.subscribe(bench.now(), vec!["t".into()]);
         bench.settle();
         assert_eq!(bench.poll(), [assigned(0..partitions as i32)]);
         bench.settle();
@@ -178,13 +178,13 @@ impl Bench {
 
     /// The application polls and hears what there is to hear.
     pub fn poll(&mut self) -> Vec<Rebalance> {
-        self.consumer.polled(self.now);
+        self.consumer.polled(self.now());
         self.settle();
         let mut heard = Vec::new();
         while let Some(told) = self.consumer.rebalance() {
             heard.push(told.clone());
             assert!(!self.consumer.has_records(), "first the rebalance, then records");
-            self.consumer.rebalance_done(self.now);
+            self.consumer.rebalance_done(self.now());
             self.settle();
         }
         heard

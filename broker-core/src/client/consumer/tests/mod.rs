@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::config::AutoOffsetReset;
-use crate::machine::{ConnectionId, Peers, RequestId};
+use crate::machine::{ConnectionId, Now, Peers, RequestId};
 use crate::protocol::{
     BatchBuilder, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse,
     ListOffsetsPartitionResponse, ListOffsetsResponse, MetadataPartition, MetadataResponse, MetadataTopic,
@@ -143,6 +143,10 @@ struct Bench {
 }
 
 impl Bench {
+    fn now(&self) -> Now {
+        Now::at(self.now)
+    }
+
     fn new(reset: AutoOffsetReset, partitions: usize) -> Bench {
         let config = ConsumerConfig {
             auto_offset_reset: reset,
@@ -171,7 +175,7 @@ impl Bench {
     /// Assigns all partitions.
     fn assign(&mut self) {
         let partitions = (0..self.logs.len()).map(|at| ("t".into(), PartitionIndex(at as i32)));
-        self.consumer.assign(self.now, partitions.collect());
+        self.consumer.assign(self.now(), partitions.collect());
     }
 
     /// The connection to this broker is gone, if there is one.
@@ -182,7 +186,7 @@ impl Bench {
     }
 
     fn handle(&mut self, input: Input) {
-        self.consumer.handle(self.now, input);
+        self.consumer.handle(self.now(), input);
     }
 
     /// Lets time pass, waking the consumer exactly when it asks for it.
@@ -246,8 +250,8 @@ impl Bench {
                     let offset = match spec {
                         OffsetSpec::Earliest => Some(log.start),
                         OffsetSpec::Latest => Some(log.end()),
-                        // All records are of the beginning of time.
-                        OffsetSpec::AtTimestamp(at) => (at.0 == 0).then_some(log.start),
+                        // All records are of a second before the bench begins.
+                        OffsetSpec::AtTimestamp(at) => (*at <= Now::at(Instant(0)).wall).then_some(log.start),
                     };
                     ListOffsetsPartitionResponse {
                         partition: *partition,
@@ -327,7 +331,7 @@ impl Bench {
     /// The values that the application gets next.
     fn take(&mut self) -> Vec<alloc::string::String> {
         let had = self.consumer.has_records();
-        let records = self.consumer.take_records(self.now);
+        let records = self.consumer.take_records(self.now());
         assert_eq!(had, !records.is_empty(), "has_records() tells the truth");
         let value = |record: ConsumerRecord| {
             let value = record.record.value.unwrap().to_vec();

@@ -8,7 +8,7 @@ fn reader(reset: AutoOffsetReset) -> (Bench, Vec<Sent>) {
     bench.logs[0].append(3);
     bench.assign();
     let held = bench.settle();
-    bench.consumer.seek(bench.now, tp(0), Offset(0));
+    bench.consumer.seek(bench.now(), tp(0), Offset(0));
     // The fetch at the old position must come back before there can be another.
     for sent in held {
         let body = bench.serve(&sent);
@@ -78,7 +78,7 @@ fn a_position_out_of_range_is_reset() {
         let notice = position.is_none().then_some(ConsumerNotice::NoOffset(tp(0)));
         assert_eq!(bench.consumer.next_notice(), notice);
         if position.is_none() {
-            bench.consumer.seek(bench.now, tp(0), Offset(11));
+            bench.consumer.seek(bench.now(), tp(0), Offset(11));
             bench.settle();
             assert_eq!(
                 bench.consumer.position(tp(0)),
@@ -249,7 +249,7 @@ fn a_seek_voids_what_was_asked_before() {
     bench.respond(&metadata, body);
     let offsets = bench.request();
     assert!(matches!(offsets.body, Request::ListOffsets(_)));
-    bench.consumer.seek(bench.now, tp(0), Offset(3));
+    bench.consumer.seek(bench.now(), tp(0), Offset(3));
     let fetch = bench.request();
     assert_eq!(fetch.fetched(), [(0, 3)]);
     let body = bench.serve(&offsets);
@@ -259,7 +259,7 @@ fn a_seek_voids_what_was_asked_before() {
         Some(Offset(3)),
         "the reset came too late"
     );
-    bench.consumer.seek(bench.now, tp(0), Offset(1));
+    bench.consumer.seek(bench.now(), tp(0), Offset(1));
     let body = bench.serve(&fetch);
     bench.respond(&fetch, body);
     assert!(
@@ -272,7 +272,7 @@ fn a_seek_voids_what_was_asked_before() {
         bench.resets(),
         [(None, 3, ResetCause::Seek), (Some(3), 1, ResetCause::Seek)]
     );
-    bench.consumer.seek(bench.now, tp(7), Offset(1));
+    bench.consumer.seek(bench.now(), tp(7), Offset(1));
     assert_eq!(bench.consumer.position(tp(7)), None);
 }
 
@@ -288,12 +288,12 @@ fn an_assignment_keeps_positions_and_buffered_records_of_what_stays() {
             .map(|index| ("t".into(), PartitionIndex(*index)))
             .collect()
     };
-    bench.consumer.assign(bench.now, partitions(&[0, 1]));
+    bench.consumer.assign(bench.now(), partitions(&[0, 1]));
     bench.settle();
-    bench.consumer.seek(bench.now, tp(1), Offset(1));
+    bench.consumer.seek(bench.now(), tp(1), Offset(1));
     assert_eq!(bench.take(), ["0@0", "1@0"], "of partition 0");
     bench.settle();
-    bench.consumer.assign(bench.now, partitions(&[2, 1, 1]));
+    bench.consumer.assign(bench.now(), partitions(&[2, 1, 1]));
     bench.settle();
     assert_eq!(bench.consumer.position(tp(0)), None);
     assert_eq!(bench.consumer.partition_id(&"t".into(), PartitionIndex(1)), Some(tp(1)));
@@ -303,10 +303,10 @@ fn an_assignment_keeps_positions_and_buffered_records_of_what_stays() {
     assert_eq!(bench.take(), ["0@0", "1@0"], "of partition 2");
     // Back again: another assignment, another reset.
     bench.resets();
-    bench.consumer.assign(bench.now, partitions(&[0]));
+    bench.consumer.assign(bench.now(), partitions(&[0]));
     bench.settle();
     assert_eq!(bench.resets(), [(None, 0, ResetCause::NoPosition)]);
-    bench.consumer.assign(bench.now, Vec::new());
+    bench.consumer.assign(bench.now(), Vec::new());
     bench.lose(1);
     bench.requests();
     assert_eq!(bench.take(), [""; 0]);

@@ -108,7 +108,7 @@ impl World {
     }
 
     fn read(&mut self) {
-        let records = self.bench.consumer.take_records(self.bench.now);
+        let records = self.bench.consumer.take_records(self.bench.now());
         self.follow_resets();
         for record in records {
             let at = record.partition.partition.0 as usize;

@@ -1,6 +1,7 @@
 //! When which records travel together.
 
 use super::*;
+use crate::types::Timestamp;
 
 #[test]
 fn a_batch_waits_for_linger_and_not_longer() {
@@ -18,6 +19,34 @@ fn a_batch_waits_for_linger_and_not_longer() {
     assert!(bench.requests().is_empty());
     bench.pass(Duration::from_nanos(1));
     assert_eq!(bench.request().values(), [b"a", b"b"]);
+}
+
+#[test]
+fn records_are_stamped_by_the_wall_clock_though_it_jumps_back() {
+    let mut bench = Bench::warm(
+        ProducerConfig {
+            linger_ms: 5,
+            ..config()
+        },
+        1,
+    );
+    for wall in [9_000, 3_000] {
+        let now = Now {
+            monotonic: bench.now,
+            wall: Timestamp(wall),
+        };
+        bench.producer.send(now, record("a")).unwrap();
+    }
+    let own = ProducerRecord {
+        timestamp: Some(Timestamp(7)),
+        ..record("b")
+    };
+    bench.producer.send(bench.now(), own).unwrap();
+    bench.pass(ms(5));
+    let sent = bench.request();
+    let stamped = sent.produce().partitions[0].1.records();
+    let stamped: Vec<i64> = stamped.map(|record| record.unwrap().timestamp.0).collect();
+    assert_eq!(stamped, [9_000, 3_000, 7]);
 }
 
 #[test]
@@ -62,7 +91,7 @@ fn flush_sends_what_lingers() {
     );
     bench.send("a");
     assert!(bench.requests().is_empty());
-    bench.producer.flush(bench.now);
+    bench.producer.flush(bench.now());
     assert_eq!(bench.request().values(), [b"a"]);
 }
 
@@ -83,7 +112,7 @@ fn a_request_takes_along_what_still_lingers_for_the_same_broker() {
             partition: Some(PartitionIndex(partition)),
             ..record(value)
         };
-        bench.producer.send(bench.now, record).unwrap();
+        bench.producer.send(bench.now(), record).unwrap();
     };
     send(&mut bench, "a", 0);
     bench.pass(ms(5));
@@ -116,7 +145,7 @@ fn a_request_stays_within_its_size_and_the_next_begins_where_it_ended() {
             partition: Some(PartitionIndex(partition)),
             ..record("a value of thirty bytes or so..")
         };
-        bench.producer.send(bench.now, record).unwrap();
+        bench.producer.send(bench.now(), record).unwrap();
     }
     bench.pass(ms(10));
     let partitions = |sent: &Sent| -> Vec<i32> {
@@ -166,7 +195,7 @@ fn the_buffer_is_bounded_and_freed() {
     );
     let mut taken = 0;
     let refused = loop {
-        match bench.producer.send(bench.now, record("0123456789")) {
+        match bench.producer.send(bench.now(), record("0123456789")) {
             Ok(_) => taken += 1,
             Err(refused) => break refused,
         }
@@ -204,7 +233,7 @@ fn oversized_records_are_refused() {
             },
             1,
         );
-        let result = bench.producer.send(bench.now, with_value(len));
+        let result = bench.producer.send(bench.now(), with_value(len));
         assert_eq!(result.map(|_| ()), expected, "{len} bytes");
     }
 }
@@ -218,7 +247,7 @@ fn records_wait_for_metadata_and_keep_their_order() {
         partition: Some(PartitionIndex(2)),
         ..record("far")
     };
-    bench.producer.send(bench.now, far).unwrap();
+    bench.producer.send(bench.now(), far).unwrap();
     let asked = bench.requests();
     assert_eq!(asked.len(), 2, "metadata and a producer id");
     for sent in &asked {
@@ -317,7 +346,7 @@ fn keys_choose_partitions_by_murmur2() {
             key: Some(Bytes::from_static(key.as_bytes())),
             ..record("v")
         };
-        bench.producer.send(bench.now, record).unwrap();
+        bench.producer.send(bench.now(), record).unwrap();
         let sent = bench.request();
         assert_eq!(
             sent.produce().partitions[0].0.partition.0,
@@ -349,7 +378,7 @@ fn records_without_key_stick_to_a_partition_for_a_batch() {
             partition: None,
             ..record("0123456789012345678901234567890123456789")
         };
-        bench.producer.send(bench.now, record).unwrap();
+        bench.producer.send(bench.now(), record).unwrap();
         for sent in bench.requests() {
             for (partition, batch) in &sent.produce().partitions {
                 assert!(batch.size() > 900, "only full batches");
@@ -385,7 +414,7 @@ fn keys_are_ignored_if_the_configuration_says_so() {
                 key: Some(Bytes::from_static(b"one")),
                 ..record("0123456789012345678901234567890123456789")
             };
-            bench.producer.send(bench.now, record).unwrap();
+            bench.producer.send(bench.now(), record).unwrap();
             for request in bench.requests() {
                 sent.extend(request.produce().partitions.iter().map(|(id, _)| id.partition));
                 bench.answer(&request, ErrorCode::None, Some(0));
@@ -425,7 +454,7 @@ fn records_without_key_leave_a_broker_out_that_takes_nothing_for_too_long() {
                     partition: None,
                     ..record("0123456789012345678901234567890123456789")
                 };
-                bench.producer.send(bench.now, record).unwrap();
+                bench.producer.send(bench.now(), record).unwrap();
                 let mut requests = bench.requests();
                 if second_answers {
                     requests.extend(unanswered.take());
@@ -473,7 +502,7 @@ fn a_clock_that_is_set_back_only_prolongs_the_wait() {
         partition: Some(PartitionIndex(1)),
         ..record("b")
     };
-    bench.producer.send(bench.now, other).unwrap();
+    bench.producer.send(bench.now(), other).unwrap();
     let other = bench.request();
     let start = bench.now;
     bench.pass(ms(200));

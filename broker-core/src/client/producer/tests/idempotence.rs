@@ -168,7 +168,7 @@ fn other_partitions_take_the_new_epoch_once_their_own_batches_have_ended() {
             partition: Some(PartitionIndex(1)),
             ..record(value)
         };
-        bench.producer.send(bench.now, record).unwrap();
+        bench.producer.send(bench.now(), record).unwrap();
     };
     to_second(&mut bench, "x");
     let x = bench.request();

@@ -8,7 +8,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::machine::{ConnectionId, Peers, RequestId};
+use crate::machine::{ConnectionId, Now, Peers, RequestId};
 use crate::protocol::{
     InitProducerIdResponse, MetadataPartition, MetadataResponse, MetadataTopic, ProducePartitionResponse,
     ProduceRequest, ProduceResponse, Request, Response,
@@ -89,6 +89,10 @@ pub(super) fn record(value: &str) -> ProducerRecord {
 }
 
 impl Bench {
+    pub fn now(&self) -> Now {
+        Now::at(self.now)
+    }
+
     /// A producer that knows nothing yet.
     pub fn fresh(config: ProducerConfig, partitions: usize) -> Bench {
         Bench {
@@ -107,7 +111,7 @@ impl Bench {
     pub fn warm(config: ProducerConfig, partitions: usize) -> Bench {
         let mut bench = Bench::fresh(config, partitions);
         bench.send("warm");
-        bench.producer.flush(bench.now);
+        bench.producer.flush(bench.now());
         bench.settle();
         for sent in bench.requests() {
             bench.answer(&sent, ErrorCode::None, Some(0));
@@ -119,7 +123,7 @@ impl Bench {
     }
 
     pub fn send(&mut self, value: &str) -> SendId {
-        self.producer.send(self.now, record(value)).unwrap()
+        self.producer.send(self.now(), record(value)).unwrap()
     }
 
     /// The connection to this broker is gone, if there is one.
@@ -130,7 +134,7 @@ impl Bench {
     }
 
     pub fn handle(&mut self, input: Input) {
-        self.producer.handle(self.now, input);
+        self.producer.handle(self.now(), input);
     }
 
     /// Lets time pass, waking the producer exactly when it asks for it. Every wake must be of use.

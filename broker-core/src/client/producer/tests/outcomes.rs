@@ -196,7 +196,7 @@ fn every_error_code_as_an_answer() {
                 }
             }
             assert_eq!(bench.producer.pending(), 0, "{case}");
-            let refused = bench.producer.send(bench.now, record("later")).is_err();
+            let refused = bench.producer.send(bench.now(), record("later")).is_err();
             assert_eq!(refused, outcome == Outcome::FailProducer, "{case}");
         }
     }

@@ -78,7 +78,7 @@ fn inflight_accounting() {
         };
         let mut bench = quirky(config, 1, quirk);
         bench.send("a");
-        bench.producer.flush(bench.now);
+        bench.producer.flush(bench.now());
         assert_eq!(bench.request().sequences(), [(1, 1)]);
         bench.send("b");
         bench.lose(1);
@@ -118,7 +118,7 @@ fn buffer_reused_in_flight() {
         bench.request();
         bench.pass(ms(1_000));
         assert_eq!(bench.results(), [Err((ErrorCode::RequestTimedOut, true))]);
-        bench.producer.send(bench.now, to(1, "b")).unwrap();
+        bench.producer.send(bench.now(), to(1, "b")).unwrap();
         let mut found = Vec::new();
         for sent in bench.requests() {
             let (partition, _) = sent.produce().partitions[0];
@@ -143,7 +143,7 @@ fn flush_misses_split_batch() {
         let mut bench = quirky(config, 1, quirk);
         bench.send("a");
         bench.send("b");
-        bench.producer.flush(bench.now);
+        bench.producer.flush(bench.now());
         let whole = bench.request();
         bench.answer(&whole, ErrorCode::MessageTooLarge, None);
         assert_eq!(bench.producer.pending(), pending, "{quirk:?}");
@@ -162,7 +162,7 @@ fn what_waits_is_counted() {
     let id = TopicPartition::new(TOPIC, 1);
     assert_eq!((bench.producer.buffered_bytes(), bench.producer.queued(id)), (0, 0));
     for value in ["a", "b", "c"] {
-        bench.producer.send(bench.now, to(1, value)).unwrap();
+        bench.producer.send(bench.now(), to(1, value)).unwrap();
     }
     assert_eq!(bench.producer.queued(id), 3);
     assert!(bench.producer.buffered_bytes() > 2 * 61);

@@ -237,7 +237,7 @@ fn run(seed: u64, faults: Faults, config: ProducerConfig) -> (World, Vec<(SendId
                 partition: Some(PartitionIndex(partition as i32)),
                 ..record(&format!("{}", sends.len()))
             };
-            let id = world.bench.producer.send(world.bench.now, record).unwrap();
+            let id = world.bench.producer.send(world.bench.now(), record).unwrap();
             sends.push((id, partition));
         }
         world.step();

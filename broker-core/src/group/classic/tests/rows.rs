@@ -1,6 +1,7 @@
 //! Requests that meet a group in some state, and the errors that they are answered with.
 
 use super::*;
+use crate::machine::Now;
 use crate::protocol::{OffsetCommitRequest, OffsetFetchRequest};
 use GroupState::{CompletingRebalance, Dead, Empty, PreparingRebalance, Stable};
 
@@ -327,11 +328,11 @@ fn positions_that_may_grow_old() {
     }
     let mut club = Club::new();
     club.bring_to(Empty);
-    let empty_since = club.bench.now.timestamp();
+    let empty_since = Now::at(club.bench.now).wall;
     club.bench.pass_ms(10_000);
     for (committed, expected) in [
         (Timestamp(5), empty_since),
-        (club.bench.now.timestamp(), club.bench.now.timestamp()),
+        (Now::at(club.bench.now).wall, Now::at(club.bench.now).wall),
     ] {
         let partition = TopicPartition::new(topics(&club, "t"), 0);
         let since = club

@@ -14,7 +14,7 @@ use super::{GroupCoordinator, partition_for};
 use crate::config::{BrokerConfig, Quirks, TopicConfig};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::group::Topics;
-use crate::machine::{ConnectionId, Context, HaltReason, Instant, Outbox, Output, ReplyTo, RequestId};
+use crate::machine::{ConnectionId, Context, HaltReason, Instant, Now, Outbox, Output, ReplyTo, RequestId};
 use crate::protocol::{
     ErrorCode, OffsetAndMetadata, OffsetCommitRequest, OffsetFetchRequest, RecordBatch, Request, Response,
 };
@@ -128,11 +128,7 @@ impl Desk {
     }
 
     fn with<T>(&mut self, call: impl FnOnce(&mut Replicas, &mut GroupCoordinator, &mut Context<'_>) -> T) -> T {
-        let mut ctx = Context {
-            now: self.now,
-            rng: &mut self.rng,
-            out: &mut self.out,
-        };
+        let mut ctx = Context::new(Now::at(self.now), &mut self.rng, &mut self.out);
         let result = call(&mut self.replicas, &mut self.groups, &mut ctx);
         self.pump().expect("a good log");
         result
@@ -145,11 +141,7 @@ impl Desk {
                 self.carry_out(output);
                 continue;
             }
-            let mut ctx = Context {
-                now: self.now,
-                rng: &mut self.rng,
-                out: &mut self.out,
-            };
+            let mut ctx = Context::new(Now::at(self.now), &mut self.rng, &mut self.out);
             if let Some(fact) = self.replicas.next_fact() {
                 self.groups.on_replica(&mut ctx, &mut self.replicas, &Known, fact)?;
             } else if let Some(result) = self.reads.filter(|_| !self.waiting.is_empty()) {
