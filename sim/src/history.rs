@@ -354,7 +354,7 @@ pub trait Observer {
     /// A line was added to the history.
     fn entry(&mut self, entry: &Entry);
 
-    /// Whether the healed cluster has come to rest; if not, what is still missing, line by line. Asked now and then
+    /// Whether the healed cluster has settled; if not, what is still missing, line by line. Asked now and then
     /// after the heal, once all sends have ended; the run ends with the first `Ok`. An observer that waits for
     /// nothing is settled at once.
     ///

@@ -2,7 +2,7 @@
 //! `broker-core`, with faults, a history, checkers, and the `trial` command.
 //!
 //! A run goes scenario file + seed → [`scenario::Scenario`] → fault plan ([`faults`], [`nemesis`]) → [`world`] →
-//! [`history`] → [`check`] → record. [`trial`] holds one such run together, [`sweep`] many of them;
+//! [`history`] → [`check`] → record. [`trial`] is one such run, [`sweep`] many of them;
 //! `command` is what a person types.
 //!
 //! The feature `command` (on by default) is the `trial` program, `plots` draws; a crate with programs of its own needs

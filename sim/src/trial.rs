@@ -131,13 +131,13 @@ pub struct Wanted<'a> {
     pub gauge: Option<&'a Gauge>,
 }
 
-/// Holds one trial.
+/// Runs one trial.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Outcome {
-    on_fresh_thread(|| hold(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted))
+    on_fresh_thread(|| run_planned(scenario, Own::NONE, seed, nemesis::plan(scenario, seed), wanted))
 }
 
-/// Holds one trial, and follows single records through it, up to where its gauge cuts it off.
+/// Runs one trial, and follows single records through it, up to where its gauge cuts it off.
 ///
 /// # Errors
 /// When no record of the trial is the one that should be followed.
@@ -180,7 +180,7 @@ impl Observer for Following {
     }
 }
 
-/// Holds a trial that is not deterministic: `leak` gives something that the seed does not decide, such as the order of a
+/// Runs a trial that is not deterministic: `leak` gives something that the seed does not decide, such as the order of a
 /// randomly seeded map, and moves every fault by that, at most a microsecond. It proves that comparing digests finds
 /// such a leak.
 #[must_use]
@@ -189,7 +189,7 @@ pub fn run_with_leak(scenario: &Scenario, seed: u64, leak: fn() -> u64) -> Outco
     for planned in &mut plan {
         planned.at += Duration::from_nanos(leak() % 1_000);
     }
-    on_fresh_thread(|| hold(scenario, Own::NONE, seed, plan, Wanted::default()))
+    on_fresh_thread(|| run_planned(scenario, Own::NONE, seed, plan, Wanted::default()))
 }
 
 /// What a user brings along.
@@ -207,7 +207,7 @@ impl Own<'_> {
     };
 }
 
-fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: Wanted<'_>) -> Outcome {
+fn run_planned(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: Wanted<'_>) -> Outcome {
     let Own { programs, checks } = own;
     let names = || world::names_with(scenario, programs);
     let watch = Watch {
@@ -236,7 +236,7 @@ fn hold(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wanted: W
     if let Some(own) = watch.own {
         own.finish(&mut judged.findings);
     }
-    // Findings about clients say why it did not come to rest.
+    // Findings about clients say why it did not settle.
     let end = match report.end {
         End::NotSettled(_) if judged.is_explained => &End::Settled,
         ref end => end,
@@ -368,7 +368,7 @@ fn verdict(findings: &Findings, end: &End) -> Verdict {
     match end {
         End::Limit(limit) => Verdict::Inconclusive { reason: limit.clone() },
         End::NotSettled(missing) => Verdict::Inconclusive {
-            reason: format!("it did not come to rest after the heal: {}", missing.join("; ")),
+            reason: format!("it did not settle after the heal: {}", missing.join("; ")),
         },
         End::Settled => Verdict::Pass,
     }

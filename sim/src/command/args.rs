@@ -13,7 +13,7 @@ use crate::scenario::shipped;
 pub use crate::sweep::seed::{Seed, SeedError, SeedRange};
 use crate::units;
 
-/// Puts a Kafka-like cluster on trial: every seed is one trial, and any trial can be held again from its seed.
+/// Puts a Kafka-like cluster on trial: every seed is one trial, and any trial can be run again from its seed.
 #[derive(Parser, Debug)]
 #[command(name = "trial", version, after_help = Exit::MEANINGS, disable_help_subcommand = true)]
 pub struct CommandLine {
@@ -25,9 +25,9 @@ pub struct CommandLine {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
-    /// Hold the trials of scenario files, or of all scenarios in folders
+    /// Run the trials of scenario files, or of all scenarios in folders
     Run(RunArgs),
-    /// Hold one trial again
+    /// Run one trial again
     Replay(ReplayArgs),
     /// Put the summaries of the shards of a run together
     Merge(MergeArgs),
@@ -90,13 +90,13 @@ pub struct RunArgs {
     /// A sweep: the seeds from A up to, but not including, B. An interrupted sweep resumes
     #[arg(long, value_name = "A..B")]
     pub seeds: Option<SeedRange>,
-    /// How many trials are held at the same time [default: the number of cores]
+    /// How many trials are run at the same time [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
     /// End at the first failure
     #[arg(long, overrides_with = "no_fail_fast")]
     pub fail_fast: bool,
-    /// Hold all trials whatever fails [default]
+    /// Run all trials whatever fails [default]
     #[arg(long, overrides_with = "fail_fast")]
     pub no_fail_fast: bool,
     /// How long one trial may take, in wall time (`10m`): a longer one is cut off, and inconclusive [default: no limit]
@@ -197,7 +197,7 @@ pub struct ReplayArgs {
     /// Plant a defect, besides the scenario's own; may be repeated
     #[arg(long = "quirk", value_name = "NAME")]
     pub quirks: Vec<String>,
-    /// Hold the trial in a second process too, and compare the two
+    /// Run the trial in a second process too, and compare the two
     #[arg(long)]
     pub verify: bool,
     /// Print every event

@@ -35,11 +35,11 @@ pub fn list(paths: &[PathBuf], filters: &[Filter]) -> Exit {
     let found = match found {
         Ok(found) => found,
         Err(error @ (ScenarioError::Missing { .. } | ScenarioError::NothingThere { .. })) if paths.is_empty() => {
-            voice.tell(format!("note: no scenarios are listed: {error}"));
+            voice.report(format!("note: no scenarios are listed: {error}"));
             Vec::new()
         }
         Err(error) => {
-            voice.tell(error.render(voice.terminal));
+            voice.report(error.render(voice.terminal));
             return voice.end(PlanError::from(error).exit());
         }
     };
@@ -49,7 +49,7 @@ pub fn list(paths: &[PathBuf], filters: &[Filter]) -> Exit {
         match load(&found) {
             Ok(loaded) => all.push(loaded),
             Err(error) => {
-                voice.tell(error.render(voice.terminal));
+                voice.report(error.render(voice.terminal));
                 exit = Exit::Usage;
             }
         }
@@ -57,7 +57,7 @@ pub fn list(paths: &[PathBuf], filters: &[Filter]) -> Exit {
     let scenarios = match selected(all, filters) {
         Ok(scenarios) => scenarios,
         Err(error) => {
-            voice.tell(error.render(voice.terminal));
+            voice.report(error.render(voice.terminal));
             return voice.end(exit.or_worse(error.exit()));
         }
     };
@@ -106,7 +106,7 @@ pub fn explain(name: &str) -> Exit {
             voice.end(Exit::AsExpected)
         }
         Err(hint) => {
-            voice.tell(format!("error: nothing is called `{name}`\n  hint: {hint}"));
+            voice.report(format!("error: nothing is called `{name}`\n  hint: {hint}"));
             voice.end(Exit::Usage)
         }
     }

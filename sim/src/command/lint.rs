@@ -17,7 +17,7 @@ pub fn lint(paths: &[PathBuf]) -> Exit {
     let unusable = errors.len() as u64;
     let mut exit = Exit::AsExpected;
     for error in errors {
-        voice.tell(error.render(voice.terminal));
+        voice.report(error.render(voice.terminal));
         exit = exit.or_worse(PlanError::from(error).exit());
     }
     if found.is_empty() {
@@ -31,7 +31,7 @@ pub fn lint(paths: &[PathBuf]) -> Exit {
                 doubtful += u64::from(!doubts.is_empty());
                 let path = loaded.path.display().to_string();
                 if !doubts.is_empty() {
-                    voice.tell(render_problems(
+                    voice.report(render_problems(
                         &path,
                         &loaded.text,
                         &doubts,
@@ -43,7 +43,7 @@ pub fn lint(paths: &[PathBuf]) -> Exit {
             Err(error) => {
                 wrong += 1;
                 exit = exit.or_worse(Exit::Usage);
-                voice.tell(error.render(voice.terminal));
+                voice.report(error.render(voice.terminal));
             }
         }
     }

@@ -22,10 +22,10 @@ pub fn merge(args: &MergeArgs, host: &Host) -> Exit {
             let hint = match error {
                 RunError::Read { .. } => "give folders that `trial run --out DIR` has written",
                 RunError::Format { .. } | RunError::Newer { .. } => "use the program that wrote it",
-                RunError::OtherBuild { .. } => "hold all shards with one program",
+                RunError::OtherBuild { .. } => "run all shards with one program",
                 RunError::Overlap { .. } => "give each shard once",
             };
-            voice.tell(format!("error: {error}\n  hint: {hint}"));
+            voice.report(format!("error: {error}\n  hint: {hint}"));
             return voice.end(Exit::Usage);
         }
     };
@@ -56,7 +56,7 @@ pub fn merge(args: &MergeArgs, host: &Host) -> Exit {
     };
     let publish = Publish::new(&args.publish, args.out.as_deref(), None, host);
     if let Err(error) = publish.write(&whole, &mut voice) {
-        voice.tell(format!("error: {error}"));
+        voice.report(format!("error: {error}"));
         exit = exit.or_worse(Exit::Internal);
     }
     voice.end(exit)

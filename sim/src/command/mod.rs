@@ -1,6 +1,6 @@
 //! The `trial` command.
 //!
-//! In layers: [`args`] is what is typed, [`plan`] what exactly is to be held, [`hold`] holds it on the threads of
+//! In layers: [`args`] is what is typed, [`plan`] what exactly is to be run, [`run`] runs it on the threads of
 //! [`crate::sweep`], which folds outcomes into counters and keeps files, [`summary`] says what came out, [`resume`]
 //! remembers what is done. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list, explain and schema), [`lint`].
 
@@ -8,7 +8,6 @@ mod args;
 mod catalogue;
 mod exit;
 mod filter;
-mod hold;
 mod identity;
 mod line;
 mod lint;
@@ -24,6 +23,7 @@ mod run;
 mod shard;
 mod summary;
 mod trace;
+mod trial;
 mod verify;
 mod voice;
 mod wall;
@@ -38,7 +38,7 @@ use clap::{CommandFactory, Parser};
 pub use crate::sweep::{Came, Panic, Ruled, judge};
 use args::{CommandLine, Verb};
 pub use exit::Exit;
-pub use hold::Runner;
+pub use trial::Runner;
 pub use line::TrialLine;
 
 /// Columns of the table of results: it is the same in a terminal, a log and a file.

@@ -1,4 +1,4 @@
-//! From the command line to what exactly is to be held: parsed once, all names resolved.
+//! From the command line to what exactly is to be run: parsed once, all names resolved.
 
 use core::ops::Range;
 use core::time::Duration;
@@ -24,9 +24,9 @@ pub struct RunPlan {
     pub scenarios: Vec<(Arc<Loaded>, Range<u64>)>,
     /// Which seeds these are.
     pub mode: Mode,
-    /// The part of them that is held.
+    /// The part of them that is run.
     pub shard: Option<Shard>,
-    /// How many trials are held at the same time.
+    /// How many trials are run at the same time.
     pub jobs: usize,
     /// Whether the first failure ends it.
     pub fail_fast: bool,
@@ -46,7 +46,7 @@ pub struct RunPlan {
     pub wall_limit: Option<Duration>,
 }
 
-/// Which seeds are held.
+/// Which seeds are run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// Each scenario's own.
@@ -77,7 +77,7 @@ impl RunPlan {
     }
 }
 
-/// Why nothing can be held.
+/// Why nothing can be run.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// A scenario cannot be used.
@@ -143,7 +143,7 @@ impl PlanError {
 /// Where `--profile ci` puts the results of a run.
 pub const CI_FOLDER: &str = "trial-runs/ci";
 
-/// What `trial run` is to hold. `seed_variable` is the value of `TRIAL_SEED`, which `--seed` and `--seeds` go before.
+/// What `trial run` is to run. `seed_variable` is the value of `TRIAL_SEED`, which `--seed` and `--seeds` go before.
 ///
 /// # Errors
 /// When a scenario, a quirk or a seed is wrong.

@@ -19,7 +19,7 @@ pub struct Progress {
     total: Option<u64>,
     /// What is counted.
     what: &'static str,
-    held: u64,
+    done: u64,
     failed: u64,
     simulated: Duration,
     slowest: (Duration, u64),
@@ -57,7 +57,7 @@ impl Progress {
             stopwatch: Stopwatch::start(),
             total,
             what: "trials",
-            held: 0,
+            done: 0,
             failed: 0,
             simulated: Duration::ZERO,
             slowest: (Duration::ZERO, 0),
@@ -75,12 +75,12 @@ impl Progress {
 
     /// One more failure has its files.
     pub fn files(&mut self) {
-        self.held += 1;
+        self.done += 1;
     }
 
     /// One more trial.
     pub fn trial(&mut self, ruled: &Ruled) {
-        self.held += 1;
+        self.done += 1;
         self.failed += u64::from(ruled.came != Came::AsExpected);
         self.simulated += ruled.sim_time;
         self.slowest = self.slowest.max((ruled.wall, ruled.seed));
@@ -89,8 +89,8 @@ impl Progress {
     /// Some time has passed; `running` is how far the trial is that runs longest.
     pub fn tick(&mut self, running: Option<&str>) {
         let elapsed = self.stopwatch.elapsed();
-        let held = (!self.slowest.0.is_zero()).then(|| self.message(elapsed));
-        let parts: Vec<&str> = held.as_deref().into_iter().chain(running).collect();
+        let last = (!self.slowest.0.is_zero()).then(|| self.message(elapsed));
+        let parts: Vec<&str> = last.as_deref().into_iter().chain(running).collect();
         let message = parts.join("; ");
         match &mut self.shown {
             Shown::Nothing => {}
@@ -100,12 +100,12 @@ impl Progress {
                     let of = self
                         .total
                         .map_or(String::new(), |total| format!("/{}", show_count(total)));
-                    eprintln!("{}{of} {}, {message}", show_count(self.held), self.what);
+                    eprintln!("{}{of} {}, {message}", show_count(self.done), self.what);
                 }
             }
             Shown::Bar(bar) => {
                 bar.set_message(message);
-                bar.set_position(self.held);
+                bar.set_position(self.done);
             }
         }
     }
@@ -122,7 +122,7 @@ impl Progress {
         let failures = if self.failed == 1 { "failure" } else { "failures" };
         format!(
             "{:.0} trials/s, {} simulated s/s, {} {failures}, slowest seed {} ({:.2} s)",
-            self.held as f64 / seconds,
+            self.done as f64 / seconds,
             show_count((self.simulated.as_secs_f64() / seconds) as u64),
             show_count(self.failed),
             self.slowest.1,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Host;
 use super::args::ReplayArgs;
 use super::exit::Exit;
-use super::hold::hold;
+use super::trial::run_trial;
 use super::identity;
 use super::line::TrialLine;
 use super::moment::Moment;
@@ -27,7 +27,7 @@ use crate::trial::{Outcome, Wanted, follow};
 use crate::units::show_count;
 use crate::verdict::{Word, readable};
 
-/// Holds one trial again.
+/// Runs one trial again.
 pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
     let mut voice = Voice::new(args.json, args.quiet);
     let exit = match prepare(args, host) {
@@ -37,9 +37,9 @@ pub fn replay(args: &ReplayArgs, host: &Host) -> Exit {
             loaded,
             seed,
         }
-        .hold(&mut voice),
+        .run(&mut voice),
         Err(error) => {
-            voice.tell(error.render(voice.terminal));
+            voice.report(error.render(voice.terminal));
             error.exit()
         }
     };
@@ -63,7 +63,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Holds one trial; the wall time limits it, and progress is shown unless its events are written meanwhile. The
+    /// Runs one trial; the wall time limits it, and progress is shown unless its events are written meanwhile. The
     /// flag says whether the limit cut it off.
     fn watched<T>(
         &self,
@@ -74,16 +74,16 @@ impl Replay<'_> {
     ) -> (T, bool) {
         let watchdog = Watchdog::new(self.args.wall_limit);
         let progress = Mutex::new(Progress::new(Some(1), voice.terminal, traced || voice.is_quiet()));
-        let held = {
+        let ran = {
             let watched = watchdog.watch(scenario, self.seed, false);
-            let held = watchdog.patrolled(&progress, || work(&watched.gauge));
-            (held, watched.gauge.reason().is_some())
+            let ran = watchdog.patrolled(&progress, || work(&watched.gauge));
+            (ran, watched.gauge.reason().is_some())
         };
         progress.into_inner().unwrap_or_else(PoisonError::into_inner).end();
-        held
+        ran
     }
 
-    fn hold(&self, voice: &mut Voice) -> Exit {
+    fn run(&self, voice: &mut Voice) -> Exit {
         voice.remark(format!(
             "trial {}: {}, seed {}",
             identity::build(),
@@ -103,7 +103,7 @@ impl Replay<'_> {
         };
         let records = self.args.follow.as_deref().and_then(followed_records);
         if let Some(whom) = &records
-            && let Err(exit) = self.tell_journey(&scenario, whom, window, voice)
+            && let Err(exit) = self.show_journey(&scenario, whom, window, voice)
         {
             return exit;
         }
@@ -115,9 +115,9 @@ impl Replay<'_> {
                 trace: traced,
                 gauge: Some(gauge),
             };
-            hold(self.host.runner, &scenario, self.seed, wanted)
+            run_trial(self.host.runner, &scenario, self.seed, wanted)
         };
-        let ((held, wall), was_cut_off) = if traced {
+        let ((ran, wall), was_cut_off) = if traced {
             let follow = match Follow::new(&scenario, window, self.args.follow.as_deref()) {
                 Ok(follow) => follow,
                 Err(error) => {
@@ -127,7 +127,7 @@ impl Replay<'_> {
                          `key:customer-17`, `orders/0@3046` or `uid:3047` for records"
                             .to_owned(),
                     );
-                    voice.tell(format!("error: {error}\n  hint: {hint}"));
+                    voice.report(format!("error: {error}\n  hint: {hint}"));
                     return Exit::Usage;
                 }
             };
@@ -137,7 +137,7 @@ impl Replay<'_> {
         } else {
             self.watched(&scenario, false, voice, once)
         };
-        let ruled = judge(self.seed, &held, wall);
+        let ruled = judge(self.seed, &ran, wall);
         let has_ended = ruled.came == Came::Inconclusive && !was_cut_off;
         if let (Some(until), true) = (self.args.until, has_ended) {
             voice.remark(format!("ended at {until} without a verdict"));
@@ -145,7 +145,7 @@ impl Replay<'_> {
         }
         let line = TrialLine::new(&scenario, &ruled);
         voice.json(&line);
-        let mut exit = self.tell(&scenario, &ruled, held.as_ref().ok(), voice);
+        let mut exit = self.report(&scenario, &ruled, ran.as_ref().ok(), voice);
         if self.args.verify {
             exit = exit.or_worse(self.verify(&line, voice));
         }
@@ -153,13 +153,13 @@ impl Replay<'_> {
     }
 
     /// Prints the journey of records. It is a trial of its own, which is the same as the one that is judged.
-    fn tell_journey(&self, scenario: &Scenario, whom: &Whom, window: Window, voice: &mut Voice) -> Result<(), Exit> {
+    fn show_journey(&self, scenario: &Scenario, whom: &Whom, window: Window, voice: &mut Voice) -> Result<(), Exit> {
         let followed = |gauge: &Gauge| panics::catch(|| follow(scenario, self.seed, whom.clone(), gauge));
         let stations = match self.watched(scenario, false, voice, followed).0 {
             Ok(Ok(stations)) => stations,
             Ok(Err(error)) => {
                 let hint = error.hint.as_ref().map(|hint| format!("\n  hint: {hint}"));
-                voice.tell(format!("error: {error}{}", hint.unwrap_or_default()));
+                voice.report(format!("error: {error}{}", hint.unwrap_or_default()));
                 return Err(Exit::Usage);
             }
             // The trial that is judged says how it broke.
@@ -176,7 +176,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn tell(&self, scenario: &Scenario, ruled: &Ruled, outcome: Option<&Outcome>, voice: &mut Voice) -> Exit {
+    fn report(&self, scenario: &Scenario, ruled: &Ruled, outcome: Option<&Outcome>, voice: &mut Voice) -> Exit {
         if let Some(outcome) = outcome {
             voice.remark(faults_text(outcome));
             for text in [findings_text(outcome), measures_text(outcome), untested_text(outcome)] {
@@ -190,7 +190,7 @@ impl Replay<'_> {
             match Store::at(out).keep(&self.loaded.scenario, outcome) {
                 Ok(folder) => voice.remark(format!("files: {}", folder.display())),
                 Err(error) => {
-                    voice.tell(format!("error: failed to {error}"));
+                    voice.report(format!("error: failed to {error}"));
                     exit = Exit::Internal;
                 }
             }
@@ -224,7 +224,7 @@ impl Replay<'_> {
                 Exit::NotDeterministic
             }
             Err(why) => {
-                voice.tell(format!("error: the second process could not be asked: {why}"));
+                voice.report(format!("error: the second process could not be asked: {why}"));
                 Exit::Internal
             }
         }

@@ -76,7 +76,7 @@ impl SweepFile {
             file.set_len(whole as u64)?;
         }
         let lines = bytes[..whole].split(|byte| *byte == b'\n');
-        // A line that says nothing means only that its seeds are held again.
+        // A line that says nothing means only that its seeds are run again.
         let before = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
         Ok(SweepFile {
             path,
@@ -99,7 +99,7 @@ impl SweepFile {
         let mut remaining = Remaining::default();
         let mut next = seeds.start;
         for stretch in stretches {
-            // Two commands in one folder may have held the same seeds.
+            // Two commands in one folder may have run the same seeds.
             if stretch.from < next {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! `trial run`: holds the planned trials, folds them into tallies as they come, and tells what came out.
+//! `trial run`: runs the planned trials, folds them into tallies as they come, and reports what came out.
 
 use core::ops::{ControlFlow, Range};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use reports::record::RunRecord;
 
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::hold::{Runner, hold};
+use super::trial::{Runner, run_trial};
 use super::identity::{self, Hash};
 use super::line::TrialLine;
 use super::plan::{Mode, PlanError, RunPlan, plan};
@@ -34,13 +34,13 @@ use crate::sweep::{Came, Ruled, judge};
 use crate::trial::{Outcome, Wanted};
 use crate::units::{show_count, show_duration};
 
-/// Holds what the command line asks for.
+/// Runs what the command line asks for.
 pub fn run(args: &RunArgs, host: &Host) -> Exit {
     let mut voice = Voice::new(args.json, args.quiet);
     let plan = match plan(args, host.seed_variable.as_deref()) {
         Ok(plan) => plan,
         Err(error) => {
-            voice.tell(error.render(voice.terminal));
+            voice.report(error.render(voice.terminal));
             return voice.end(error.exit());
         }
     };
@@ -48,7 +48,7 @@ pub fn run(args: &RunArgs, host: &Host) -> Exit {
         Ok(opened) => opened,
         Err(error) => {
             let error = PlanError::from(error);
-            voice.tell(error.render(voice.terminal));
+            voice.report(error.render(voice.terminal));
             return voice.end(error.exit());
         }
     };
@@ -78,7 +78,7 @@ pub fn run(args: &RunArgs, host: &Host) -> Exit {
 }
 
 /// Where files go, and for a sweep its progress. Both are tried before the first trial: results without a place would be
-/// held for nothing.
+/// run for nothing.
 fn open(plan: &RunPlan) -> Result<(Store, Option<SweepFile>), KeepError> {
     let (store, folder) = store(plan);
     let Some(path) = folder else {
@@ -106,7 +106,7 @@ fn store(plan: &RunPlan) -> (Store, Option<PathBuf>) {
     }
 }
 
-/// One trial to hold: the scenario's place in the plan, and the seed.
+/// One trial to run: the scenario's place in the plan, and the seed.
 #[derive(Clone, Debug)]
 struct Job {
     scenario: usize,
@@ -120,8 +120,8 @@ struct Job {
     verify: bool,
 }
 
-/// A trial that was held, and what went wrong around it.
-struct Held {
+/// A trial that was run, and what went wrong around it.
+struct Ran {
     ruled: Ruled,
     troubles: Vec<(Exit, String)>,
     /// To be drawn beside others.
@@ -210,11 +210,11 @@ impl Run<'_> {
                 );
             }
         }
-        self.tell(&tallies);
+        self.report(&tallies);
         self.exit
     }
 
-    /// Holds the trials of these seeds; true when it ended before all of them.
+    /// Runs the trials of these seeds; true when it ended before all of them.
     fn hold_jobs(
         &mut self,
         todo: &[(usize, Range<u64>)],
@@ -249,13 +249,13 @@ impl Run<'_> {
         let mut verified = 0;
         let mut compared: BTreeMap<String, Vec<RunRecord>> = BTreeMap::new();
         let work = |job: &Job| hold_one(runner, job, store, plan, &watchdog, (early, kept));
-        let each = |job: Job, held: Held| {
-            progress.lock().expect("progress does not panic").trial(&held.ruled);
-            let failed = held.ruled.came != Came::AsExpected;
-            let is_told = self.voice.json(&TrialLine::new(&job.loaded.scenario, &held.ruled));
-            let tally = Tally::of(&held.ruled);
-            // A noted trial is not held again, so nobody would ever get a line that is not out before.
-            if let Some(file) = file.as_deref_mut().filter(|_| is_told && !held.was_cut_off)
+        let each = |job: Job, ran: Ran| {
+            progress.lock().expect("progress does not panic").trial(&ran.ruled);
+            let failed = ran.ruled.came != Came::AsExpected;
+            let is_told = self.voice.json(&TrialLine::new(&job.loaded.scenario, &ran.ruled));
+            let tally = Tally::of(&ran.ruled);
+            // A noted trial is not run again, so nobody would ever get a line that is not out before.
+            if let Some(file) = file.as_deref_mut().filter(|_| is_told && !ran.was_cut_off)
                 && let Err(error) = file.note(&keys[job.scenario], job.seed, tally.clone())
             {
                 troubles.push((
@@ -264,13 +264,13 @@ impl Run<'_> {
                 ));
             }
             tallies[job.scenario].merge(tally);
-            troubles.extend(held.troubles);
-            verified += u64::from(held.verified);
-            if let (Some(word), Some(record)) = (&job.loaded.scenario.compare, held.compared) {
+            troubles.extend(ran.troubles);
+            verified += u64::from(ran.verified);
+            if let (Some(word), Some(record)) = (&job.loaded.scenario.compare, ran.compared) {
                 compared.entry(word.clone()).or_default().push(record);
             }
             // A trial that was cut off is not finished.
-            ended_early |= held.was_cut_off;
+            ended_early |= ran.was_cut_off;
             if failed && plan.fail_fast {
                 ended_early = true;
                 return ControlFlow::Break(());
@@ -291,7 +291,7 @@ impl Run<'_> {
         ended_early
     }
 
-    /// Holds those first failures of each signature again that have no files yet.
+    /// Runs those first failures of each signature again that have no files yet.
     fn keep_failures(&mut self, tallies: &[Tally]) {
         let mut wanted: BTreeMap<&str, Vec<(usize, u64)>> = BTreeMap::new();
         for (scenario, tally) in tallies.iter().enumerate() {
@@ -344,10 +344,10 @@ impl Run<'_> {
 
     fn trouble(&mut self, exit: Exit, text: &str) {
         self.exit = self.exit.or_worse(exit);
-        self.voice.tell(text);
+        self.voice.report(text);
     }
 
-    fn tell(&mut self, tallies: &[Tally]) {
+    fn report(&mut self, tallies: &[Tally]) {
         let plan = self.plan;
         let together = plan.scenarios.iter().zip(tallies);
         let standings: Vec<Standing<'_>> = together
@@ -371,7 +371,7 @@ impl Run<'_> {
                 self.voice.say(format!("warning: {name}: {untested}"));
             }
         }
-        let held: u64 = tallies.iter().map(|tally| tally.trials).sum();
+        let ran: u64 = tallies.iter().map(|tally| tally.trials).sum();
         if let Mode::For(_) = plan.mode {
             let rounds = tallies.iter().map(|tally| tally.trials);
             let (least, most) = (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0));
@@ -381,11 +381,11 @@ impl Run<'_> {
                 format!("{least} to {most}")
             };
             self.voice
-                .say(format!("of each scenario {of} seeds from its first on were held"));
-        } else if held < plan.trials() {
+                .say(format!("of each scenario {of} seeds from its first on were run"));
+        } else if ran < plan.trials() {
             self.voice.say(format!(
-                "{} not held: the first failure ended the run",
-                counted(plan.trials() - held, "trial")
+                "{} not run: the first failure ended the run",
+                counted(plan.trials() - ran, "trial")
             ));
         }
         if self.verified > 0 {
@@ -397,7 +397,7 @@ impl Run<'_> {
         let kept = self.kept.load(Ordering::Relaxed);
         if kept > plan.keep_at_most {
             self.voice.say(format!(
-                "files of {} are not kept (--keep-at-most {}): any of them can be held again by its seed",
+                "files of {} are not kept (--keep-at-most {}): any of them can be run again by its seed",
                 counted(kept - plan.keep_at_most, "more failing trial"),
                 plan.keep_at_most
             ));
@@ -440,20 +440,20 @@ fn hold_one(
     plan: &RunPlan,
     watchdog: &Watchdog,
     (early, kept): (&Mutex<Early>, &AtomicU64),
-) -> Held {
+) -> Ran {
     let watched = watchdog.watch(&job.loaded.scenario, job.seed, false);
     let wanted = Wanted {
         record: job.record,
         gauge: Some(&watched.gauge),
         ..Wanted::default()
     };
-    let (held, wall) = hold(runner, &job.loaded.scenario, job.seed, wanted);
+    let (ran, wall) = run_trial(runner, &job.loaded.scenario, job.seed, wanted);
     let was_cut_off = watched.gauge.reason().is_some();
     drop(watched);
-    let ruled = judge(job.seed, &held, wall);
+    let ruled = judge(job.seed, &ran, wall);
     // Where it was cut off depends on the machine: there is no second time like the first.
     let is_failure = ruled.came != Came::AsExpected && !was_cut_off;
-    let mut troubles = match &held {
+    let mut troubles = match &ran {
         Ok(outcome) if job.record => keep(job, outcome, store),
         Ok(outcome) if is_failure && (plan.mode != Mode::Sweep || early.lock().expect(WHOLE).is_first(job, &ruled)) => {
             match kept.fetch_add(1, Ordering::Relaxed) < plan.keep_at_most {
@@ -470,8 +470,8 @@ fn hold_one(
     if verified {
         troubles.extend(verify(job, &ruled, &plan.quirks));
     }
-    let compared = held.ok().and_then(|outcome| outcome.record).filter(|_| job.compared);
-    Held {
+    let compared = ran.ok().and_then(|outcome| outcome.record).filter(|_| job.compared);
+    Ran {
         ruled,
         troubles,
         compared,
@@ -502,7 +502,7 @@ fn verify(job: &Job, ruled: &Ruled, quirks: &[String]) -> Option<(Exit, String)>
     }
 }
 
-/// Holds a trial a second time, with its record, and keeps its files. `before` is the first time's outcome, if it is
+/// Runs a trial a second time, with its record, and keeps its files. `before` is the first time's outcome, if it is
 /// still there: the two must be the same.
 fn keep_again(
     runner: Runner,
@@ -513,7 +513,7 @@ fn keep_again(
 ) -> Vec<(Exit, String)> {
     // Until the files are there.
     let watched = watchdog.watch(&job.loaded.scenario, job.seed, true);
-    let (held, _) = hold(
+    let (ran, _) = run_trial(
         runner,
         &job.loaded.scenario,
         job.seed,
@@ -523,7 +523,7 @@ fn keep_again(
             ..Wanted::default()
         },
     );
-    let Ok(outcome) = held else {
+    let Ok(outcome) = ran else {
         return match before {
             Some(_) => vec![(
                 Exit::NotDeterministic,

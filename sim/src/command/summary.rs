@@ -172,7 +172,7 @@ pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) ->
     text
 }
 
-/// The command that holds a trial again.
+/// The command that runs a trial again.
 #[must_use]
 pub fn replay_command(path: &Path, seed: u64, quirks: &[String]) -> String {
     format!("trial replay {} --seed {seed}{}", quoted(path), quirk_flags(quirks))

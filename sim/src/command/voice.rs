@@ -31,7 +31,7 @@ impl Voice {
     /// Something that belongs to the result: a summary, a failure, a list.
     pub fn say(&mut self, text: impl AsRef<str>) {
         if self.json {
-            self.tell(text)
+            self.report(text)
         } else {
             self.print(text.as_ref())
         }
@@ -55,7 +55,7 @@ impl Voice {
     }
 
     /// Something that is wrong, on standard error.
-    pub fn tell(&mut self, text: impl AsRef<str>) {
+    pub fn report(&mut self, text: impl AsRef<str>) {
         self.flush();
         // Nobody is left to tell it to when standard error is gone.
         let _ = writeln!(io::stderr(), "{}", text.as_ref().trim_end_matches('\n'));
@@ -84,7 +84,7 @@ impl Voice {
         self.flush();
         match self.failed.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                self.tell(format!("error: standard output cannot be written: {error}"));
+                self.report(format!("error: standard output cannot be written: {error}"));
                 exit.or_worse(Exit::Internal)
             }
             _ => exit,

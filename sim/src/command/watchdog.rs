@@ -100,7 +100,7 @@ impl Watchdog {
                 }
             }
             // They begin one after the other.
-            let longest = state.running.first().map(Running::tell);
+            let longest = state.running.first().map(Running::describe);
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
             progress.tick(longest.as_deref());
         }
@@ -129,7 +129,7 @@ impl Drop for Patrol<'_> {
 
 impl Running {
     /// How far it is, in words.
-    fn tell(&self) -> String {
+    fn describe(&self) -> String {
         let (events, time) = self.gauge.read();
         let seconds = self.since.elapsed().as_secs_f64().max(1e-3);
         let share = time.as_secs_f64() / self.duration.as_secs_f64().max(1e-9) * 100.0;

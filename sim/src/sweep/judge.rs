@@ -101,8 +101,8 @@ impl From<Word> for Came {
 
 /// What is kept of a trial with this seed.
 #[must_use]
-pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled {
-    let judgement = match held {
+pub fn judge(seed: u64, ran: &Result<Outcome, Panic>, wall: Duration) -> Ruled {
+    let judgement = match ran {
         Ok(outcome) => outcome.judgement.clone(),
         Err(panic) => Judgement::error(format!("internal error at {}", panic.place), panic.message.clone()),
     };
@@ -129,7 +129,7 @@ pub fn judge(seed: u64, held: &Result<Outcome, Panic>, wall: Duration) -> Ruled 
         idle_faults: Vec::new(),
         untested: Vec::new(),
     };
-    match held {
+    match ran {
         Err(_) => ruled,
         Ok(outcome) => Ruled {
             allowed: allowed(outcome),

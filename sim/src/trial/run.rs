@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::own::{Keep, Trial};
 use super::own_checks::panic_finding;
 use super::trace_file::traced;
-use super::{Outcome, Own, Wanted, hold, on_fresh_thread, verdict};
+use super::{Outcome, Own, Wanted, on_fresh_thread, run_planned, verdict};
 use crate::faults::FaultPlan;
 use crate::history::At;
 use crate::nemesis;
@@ -117,12 +117,12 @@ impl Trial {
                 record: self.keep == Keep::Everything,
                 ..Wanted::default()
             };
-            let held = self.hold_seed(&scenario, *seed, wanted)?;
+            let ran = self.run_seed(&scenario, *seed, wanted)?;
             let kept = match self.keep {
-                Keep::Everything => self.keep_files(&scenario, &held).1,
+                Keep::Everything => self.keep_files(&scenario, &ran).1,
                 Keep::Failures | Keep::Nothing => Vec::new(),
             };
-            Ok((ruled(&held), kept))
+            Ok((ruled(&ran), kept))
         };
         in_order(threads, seeds.clone(), work, |seed, ran: Result<_, Panic>| {
             let (ruled, around) = ran.unwrap_or_else(|panic| (judge(seed, &Err(panic), Duration::ZERO), Vec::new()));
@@ -168,8 +168,8 @@ impl Trial {
             gauge: None,
         };
         let trace = self.folder().join(&scenario.name).join(format!(".{seed}.trace.part"));
-        let hold = || self.hold_seed(scenario, seed, wanted);
-        let outcome = if is_traced { traced(&trace, hold)? } else { hold()? };
+        let run = || self.run_seed(scenario, seed, wanted);
+        let outcome = if is_traced { traced(&trace, run)? } else { run()? };
         let ruled = ruled(&outcome);
         let (folder, troubles) = match self.keep {
             Keep::Nothing => (None, Vec::new()),
@@ -194,14 +194,14 @@ impl Trial {
     }
 
     /// Runs one trial. A panic that no program's process could be ended for is its outcome.
-    pub(super) fn hold_seed(&self, scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Result<Outcome, Panic> {
+    pub(super) fn run_seed(&self, scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Result<Outcome, Panic> {
         let plan = nemesis::plan(scenario, seed);
         let own = Own {
             programs: &self.programs,
             checks: Some(&self.checks),
         };
-        let held = on_fresh_thread(|| panics::catch(|| hold(scenario, own, seed, plan.clone(), wanted)));
-        held.or_else(|panic| match &panic.during {
+        let ran = on_fresh_thread(|| panics::catch(|| run_planned(scenario, own, seed, plan.clone(), wanted)));
+        ran.or_else(|panic| match &panic.during {
             Some(during) => Ok(Outcome::panicked(scenario, seed, plan, &panic, during)),
             None => Err(panic),
         })
@@ -237,7 +237,7 @@ impl Trial {
             record: true,
             ..Wanted::default()
         };
-        match self.hold_seed(scenario, seed, wanted) {
+        match self.run_seed(scenario, seed, wanted) {
             Ok(again) if again.digest == digest => self.keep_files(scenario, &again),
             Ok(again) => {
                 let (folder, mut troubles) = self.keep_files(scenario, &again);

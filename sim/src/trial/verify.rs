@@ -66,7 +66,7 @@ impl Trial {
             trace: true,
             ..Wanted::default()
         };
-        let ran = traced(path, || self.hold_seed(&scenario, seed, wanted));
+        let ran = traced(path, || self.run_seed(&scenario, seed, wanted));
         let outcome = ran.unwrap_or_else(|Panic { place, message, .. }| {
             panic!("seed {seed}: internal error of Trial at {place}: {message}")
         });

@@ -317,7 +317,7 @@ impl<'a, O: Observer> World<'a, O> {
 
     /// Programs or drivers run on and on at one instant.
     pub(super) fn never_waits(&mut self) {
-        self.end = Some(End::Limit("the programs do not come to rest".to_owned()));
+        self.end = Some(End::Limit("the programs never wait".to_owned()));
     }
 
     /// Does what programs asked for.

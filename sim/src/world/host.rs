@@ -28,7 +28,7 @@ use crate::sweep::During;
 const STEP: Duration = Duration::from_micros(1);
 /// What madsim adds to the time of a timer that it waits for.
 const ROUNDING: Duration = Duration::from_nanos(50);
-/// Programs that are not at rest after this long by madsim's clock never will be: one poll of a task takes 50 to 100 ns
+/// Programs that do not all wait after this long by madsim's clock never will: one poll of a task takes 50 to 100 ns
 /// of it, so that this is more than a million polls at one instant.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -127,7 +127,7 @@ impl Host {
     }
 
     /// Moves madsim's clock up to `now` and lets all programs run until each of them waits for the world. `woken` is
-    /// how many tasks are ready, about. False if they do not come to rest.
+    /// how many tasks are ready, about. False if they never all wait.
     ///
     /// The main future waits for a timer that lies a little ahead, which madsim fires only when nothing else is ready.
     /// Each run of a task moves madsim's clock too, so that many of them together can reach the timer: then the clock
@@ -140,17 +140,17 @@ impl Host {
         RUNNING.set(Some(now));
         self.shared.swap(station);
         let mut ahead = STEP * (woken + 1);
-        let mut is_at_rest = false;
-        while ahead < PATIENCE && !is_at_rest {
+        let mut all_wait = false;
+        while ahead < PATIENCE && !all_wait {
             let deadline = self.time.now_instant() + ahead;
             self.timer.as_mut().reset(deadline);
             (&mut self.timer).await;
-            is_at_rest = self.time.now_instant() == deadline + ROUNDING;
+            all_wait = self.time.now_instant() == deadline + ROUNDING;
             ahead *= 2;
         }
         self.shared.swap(station);
         RUNNING.set(None);
-        is_at_rest
+        all_wait
     }
 
     /// Lets the timers that programs have set ring, each at its own time, until `until`. True if a program that was woken

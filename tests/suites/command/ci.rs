@@ -34,13 +34,13 @@ fn the_shards_of_a_run_are_the_whole(place: &Place) {
     place.scenario("b", "loses/3", "");
     place.scenario("c", "may-lose/4", "expect = [\"lost-write\"]");
     for seeds in ["", "--seeds 10..33", "--seed 5"] {
-        let held = |shard: &str| {
+        let ran = |shard: &str| {
             trials(&place.trial(&format!(
                 "run scenarios --json {seeds} {shard} --keep-at-most 0 --out s"
             )))
         };
-        let mut whole = held("");
-        let mut parts: Vec<(String, u64)> = (1..=5).flat_map(|part| held(&format!("--shard {part}/5"))).collect();
+        let mut whole = ran("");
+        let mut parts: Vec<(String, u64)> = (1..=5).flat_map(|part| ran(&format!("--shard {part}/5"))).collect();
         whole.sort();
         parts.sort();
         assert_eq!(parts, whole, "{seeds}");
@@ -96,9 +96,9 @@ fn a_run_for_a_time_takes_further_seeds(place: &Place) {
     let said = place
         .trial("run scenarios --for 400ms --json --jobs 2 --keep-at-most 0")
         .ended(1);
-    let held = trials(&said);
+    let ran = trials(&said);
     let of = |name: &str| {
-        held.iter()
+        ran.iter()
             .filter(|(of, _)| of == name)
             .map(|(_, seed)| *seed)
             .collect::<Vec<_>>()
@@ -114,7 +114,7 @@ fn a_run_for_a_time_takes_further_seeds(place: &Place) {
         a.iter().copied().eq(7..7 + a.len() as u64) && b[0] == 40,
         "from the first seed on, none left out"
     );
-    assert!(said.err.contains("seeds from its first on were held"), "{}", said.err);
+    assert!(said.err.contains("seeds from its first on were run"), "{}", said.err);
     assert!(
         said.err.contains("trial replay scenarios/b.toml --seed 50"),
         "{}",
@@ -168,7 +168,7 @@ fn few_files_are_kept_of_many_failures(place: &Place) {
     let records = place.files().into_iter().filter(|file| file.ends_with("record.json"));
     assert_eq!(records.count(), 2);
     let told =
-        "files of 18 more failing trials are not kept (--keep-at-most 2): any of them can be held again by its seed";
+        "files of 18 more failing trials are not kept (--keep-at-most 2): any of them can be run again by its seed";
     assert!(said.out.contains(told), "{}", said.out);
 }
 

@@ -72,7 +72,7 @@ fn a_panic_is_an_internal_error_with_its_seed(place: &Place) {
     assert!(said.out.contains("seed 3 broke it"), "{}", said.out);
     assert!(
         said.out.contains("2 of 7 trials"),
-        "the other seeds are held: {}",
+        "the other seeds are run: {}",
         said.out
     );
     assert_eq!(said.last_line(), "trial replay scenarios/broken.toml --seed 3");

@@ -1,4 +1,4 @@
-//! Which seeds are held, and one held again.
+//! Which seeds are run, and one run again.
 
 use std::fs;
 use std::path::Path;
@@ -147,7 +147,7 @@ fn one_seed_with_two_runs_is_told(place: &Place) {
         .trial("replay scenarios/by-process.toml --seed 3 --verify")
         .ended(3);
     assert!(said.out.contains("not deterministic: digest"), "{}", said.out);
-    // A failing trial is held twice, the second time for its record.
+    // A failing trial is run twice, the second time for its record.
     place.trial("run scenarios/steady.toml --seeds 1..2").ended(1);
     let said = place.trial("run scenarios/by-call.toml --jobs 1").ended(3);
     assert!(
@@ -180,7 +180,7 @@ fn the_real_trace_is_of_the_trial_alone(place: &Place) {
     assert!(!followed.is_empty());
 }
 
-/// A second process holds the very same trial: nothing of the first one's address space, threads or clock is in it.
+/// A second process runs the very same trial: nothing of the first one's address space, threads or clock is in it.
 fn the_real_trial_is_the_same_in_two_processes(place: &Place) {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/durability/nemesis.toml");
     place.write(

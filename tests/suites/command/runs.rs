@@ -327,7 +327,7 @@ fn jobs_change_nothing(place: &Place) {
 }
 
 fn fail_fast_ends_at_the_first_failure_whatever_the_jobs(place: &Place) {
-    // Seed 12 fails at once, while the slow ones before it are still held.
+    // Seed 12 fails at once, while the slow ones before it are still run.
     place.scenario("a", "loses/12 slow/3", "seeds = \"1..100\"");
     place.scenario("b", "nothing", "seeds = \"1..100\"");
     let one = place.trial("run scenarios --fail-fast --jobs 1").ended(1);
@@ -335,7 +335,7 @@ fn fail_fast_ends_at_the_first_failure_whatever_the_jobs(place: &Place) {
     assert_eq!(one.lasting(), many.lasting());
     assert!(one.out.contains("1 of 12 trials"), "{}", one.out);
     assert!(
-        one.out.contains("186 trials not held: the first failure ended the run"),
+        one.out.contains("186 trials not run: the first failure ended the run"),
         "{}",
         one.out
     );

@@ -1,4 +1,4 @@
-//! Which scenarios and which trials of them are held.
+//! Which scenarios and which trials of them are run.
 
 use crate::Test;
 use crate::place::Place;

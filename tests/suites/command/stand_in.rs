@@ -13,7 +13,7 @@ use sim::trial::{Judgement, Outcome, Verdict, Wanted, Word};
 use sim::verdict::{Check, Finding, Findings, Ruling};
 
 /// An outcome that follows from the scenario's `teaches` line.
-pub fn hold(scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Outcome {
+pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Outcome {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let calls = CALLS.fetch_add(1, Ordering::SeqCst);
     let mut findings = Findings::default();

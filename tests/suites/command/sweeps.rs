@@ -58,7 +58,7 @@ fn a_sweep_leaves_files_of_failures_alone(place: &Place) {
     for seed in 0..3 {
         assert!(place.0.join(format!("kept/good/{seed}/lag.svg")).is_file());
     }
-    // A sweep that is complete is held again as a whole.
+    // A sweep that is complete is run again as a whole.
     let said = place.trial("run scenarios/bad.toml --seeds 0..4").ended(1);
     assert!(!said.out.contains("skipped"), "{}", said.out);
 }

@@ -2,7 +2,7 @@
 //! violation that follows from it.
 
 use super::script::{Contract, PLAIN, judge};
-use super::{BEGIN, LOOSE, ONE, Story, UNCLEAN, tell};
+use super::{BEGIN, LOOSE, ONE, Story, UNCLEAN, check_stories};
 use crate::verdict::{Check, Ruling};
 
 /// Broker 1 acks `b` alone and is replaced by broker 2.
@@ -266,7 +266,7 @@ const STORIES: &[Story<'_>] = &[
 
 #[test]
 fn what_the_contract_allows_is_no_violation() {
-    tell(STORIES);
+    check_stories(STORIES);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Histories of a system that breaks its word: the right checks must answer, and no others.
 
 use super::script::{Contract, PLAIN};
-use super::{LOOSE, ONE, Story, tell};
+use super::{LOOSE, ONE, Story, check_stories};
 use crate::verdict::Check;
 
 const STORIES: &[Story<'_>] = &[
@@ -724,7 +724,7 @@ const STORIES: &[Story<'_>] = &[
 
 #[test]
 fn every_broken_word_is_caught() {
-    tell(STORIES);
+    check_stories(STORIES);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Histories of a system that keeps its word: no check may say anything.
 
 use super::script::{Contract, PLAIN, steps, watch};
-use super::{Story, tell};
+use super::{Story, check_stories};
 
 #[test]
 fn good_histories_pass() {
-    tell(&[
+    check_stories(&[
         Story {
             name: "a quiet day",
             contract: PLAIN,

@@ -63,7 +63,7 @@ fn unfit_witnesses(judged: &Judged) -> impl Iterator<Item = String> {
 }
 
 /// Tells every story, and then which of them came out wrong.
-fn tell(stories: &[Story<'_>]) {
+fn check_stories(stories: &[Story<'_>]) {
     let mut wrong = Vec::new();
     for story in stories {
         let judged = judge(&format!("{BEGIN}{}", story.script), story.contract);

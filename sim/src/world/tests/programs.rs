@@ -150,7 +150,7 @@ fn a_program_that_never_waits_ends_the_trial() {
         .await;
     }));
     let report = stage.run().report;
-    assert_eq!(report.end, End::Limit("the programs do not come to rest".to_owned()));
+    assert_eq!(report.end, End::Limit("the programs never wait".to_owned()));
     assert_eq!(report.sim_time, SimTime::after(MS * 100));
 }
 

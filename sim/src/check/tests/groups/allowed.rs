@@ -146,7 +146,7 @@ fn what_the_contract_allows_is_no_violation() {
             "(key-moved)",
         ),
     ];
-    tell_all(&stories);
+    check_stories(&stories);
 }
 
 /// Everybody loses power, and the offsets topic all that it had.
@@ -234,7 +234,7 @@ fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
         .iter()
         .map(|(name, contract, script, finds)| (*name, *contract, &**script, *finds))
         .collect();
-    tell_scripts(&stories);
+    check_scripts(&stories);
 }
 
 /// Eight records more come into another partition, and w2, which has it, begins behind them.
@@ -298,5 +298,5 @@ fn an_overload_is_told_from_what_keeps_records_away() {
         .iter()
         .map(|(name, contract, script, finds)| (*name, *contract, &**script, *finds))
         .collect();
-    tell_scripts(&stories);
+    check_scripts(&stories);
 }

@@ -305,5 +305,5 @@ fn good_histories_pass() {
             "",
         ),
     ];
-    tell_all(&stories);
+    check_stories(&stories);
 }

@@ -7,7 +7,7 @@ mod good;
 use broker_core::config::{AutoOffsetReset, GroupProtocol};
 
 use super::script::{Contract, PLAIN, Program, WORK, Work, steps, watch};
-use super::{BEGIN, Story, tell};
+use super::{BEGIN, Story, check_stories};
 use crate::scenario::CommitMode;
 pub(super) use allowed::OVERLOAD;
 pub(super) use broken::BROKEN;
@@ -103,7 +103,7 @@ fn groups_have_settled_when_nothing_is_waited_for() {
         ("w2 owns 0", "orders/0 has 2 owners in group g"),
         ("kill 302\nstart 302", ""),
     ];
-    tell_waits(AFTER, &story);
+    check_waits(AFTER, &story);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_retry_topic_is_drained_by_who_reads_it_to_its_end_without_commits() {
         ("w1 moves r 1 0", "group g stands at 0 of 1 in retry/0"),
         ("w1 polls x@r0", ""),
     ];
-    tell_waits(none, &story);
+    check_waits(none, &story);
 }
 
 #[test]
@@ -194,11 +194,11 @@ fn a_group_that_gets_none_of_what_comes_in_is_idle() {
         script,
         finds,
     });
-    tell(&stories.collect::<Vec<_>>());
+    check_stories(&stories.collect::<Vec<_>>());
 }
 
 /// What happens next after [`ONE`], and what is waited for then.
-fn tell_waits(contract: Contract, story: &[(&str, &str)]) {
+fn check_waits(contract: Contract, story: &[(&str, &str)]) {
     let mut script = format!("{BEGIN}{ONE}\n");
     for (next, waits) in story {
         script.push_str(next);
@@ -212,11 +212,11 @@ fn tell_waits(contract: Contract, story: &[(&str, &str)]) {
 /// Name, contract, what happens after [`ONE`], and what is found.
 pub(super) type GroupStory = (&'static str, Contract, &'static str, &'static str);
 
-fn tell_all(stories: &[GroupStory]) {
-    tell_scripts(stories);
+fn check_group_stories(stories: &[GroupStory]) {
+    check_scripts(stories);
 }
 
-fn tell_scripts(stories: &[(&'static str, Contract, &str, &'static str)]) {
+fn check_scripts(stories: &[(&'static str, Contract, &str, &'static str)]) {
     let scripts: Vec<String> = stories.iter().map(|(_, _, script, _)| after_one(script)).collect();
     let stories = stories.iter().zip(&scripts);
     let stories: Vec<Story<'_>> = stories
@@ -227,5 +227,5 @@ fn tell_scripts(stories: &[(&'static str, Contract, &str, &'static str)]) {
             finds,
         })
         .collect();
-    tell(&stories);
+    check_stories(&stories);
 }
