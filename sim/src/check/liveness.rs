@@ -9,6 +9,7 @@ use super::groups::fate::Fate;
 use super::ledger::Committed;
 use super::model::Partition;
 use super::witness::{Evidence, Line, Notes};
+use crate::history::At;
 use crate::verdict::Check;
 
 /// Something that is still waited for.
@@ -19,6 +20,8 @@ pub(super) struct Wait {
     pub text: String,
     /// What it depends on: there the cause is looked for.
     pub on: On,
+    /// When it began, at the latest; at the beginning, if that is not known.
+    pub since: At,
 }
 
 /// What a wait depends on.
@@ -38,37 +41,55 @@ pub(super) enum On {
     Reader(usize),
 }
 
+impl Wait {
+    /// It may have begun at any time.
+    pub(super) fn new(check: Check, on: On, text: String) -> Wait {
+        Wait {
+            check,
+            text,
+            on,
+            since: At::default(),
+        }
+    }
+}
+
 impl Checks {
     /// What is still waited for, and by which check. Empty when the cluster has recovered and drained.
     pub(super) fn waits(&self) -> Vec<Wait> {
-        let wait = |check, on, text| Wait { check, text, on };
         let of_quorum = self.quorum.waits_for(&self.nodes);
         let mut waits: Vec<Wait> = of_quorum
-            .map(|text| wait(Check::L1, On::Quorum, text))
+            .map(|text| Wait::new(Check::L1, On::Quorum, text))
             .into_iter()
             .collect();
         for node in self.nodes.down() {
             let text = format!("{} is not running", self.nodes.named(node));
-            waits.push(wait(Check::L8, On::Node(node), text));
+            waits.push(Wait::new(Check::L8, On::Node(node), text));
         }
         for (place, partition) in self.model.partitions.iter().enumerate() {
             let found = self.partition_waits(partition).into_iter();
-            waits.extend(found.map(|(check, text)| wait(check, On::Partition(place), text)));
+            waits.extend(found.map(|(check, text, since)| Wait {
+                since,
+                ..Wait::new(check, On::Partition(place), text)
+            }));
         }
         if let Some(oldest) = self.sends.oldest_pending() {
             let text = format!("{} sends have not ended", self.sends.pending());
-            waits.push(wait(Check::L5, On::Send(oldest), text));
+            waits.push(Wait {
+                since: self.sends.sends[oldest].invoked,
+                ..Wait::new(Check::L5, On::Send(oldest), text)
+            });
         }
         let unheard = self.sends.unheard(&self.nodes);
-        waits.extend(unheard.map(|(text, send)| wait(Check::L5, On::Send(send), text)));
+        waits.extend(unheard.map(|(text, send)| Wait::new(Check::L5, On::Send(send), text)));
         self.consumer_waits(&mut waits);
         self.groups.waits(&self.nodes, &self.model, &self.reads, &mut waits);
         waits
     }
 
-    /// L2 and the replicas' half of L8.
-    fn partition_waits(&self, partition: &Partition) -> Vec<(Check, String)> {
+    /// L2 and the replicas' half of L8, and since when.
+    fn partition_waits(&self, partition: &Partition) -> Vec<(Check, String, At)> {
         let mut waits = Vec::new();
+        let ever = At::default();
         let label = &partition.label;
         let Some(state) = &partition.state else { return waits };
         let leader = state.leader.filter(|leader| {
@@ -76,7 +97,7 @@ impl Checks {
             partition.is_live(*leader, &self.nodes) && replica.leading.is_some() && replica.epoch == state.leader_epoch
         });
         let Some(leader) = leader else {
-            waits.push((Check::L2, format!("{label} has no leader that leads")));
+            waits.push((Check::L2, format!("{label} has no leader that leads"), ever));
             return waits;
         };
         let (end, high_watermark) = {
@@ -84,19 +105,25 @@ impl Checks {
             (leader.mirror.end(), leader.high_watermark)
         };
         if high_watermark < end {
+            let next = partition.append_of(high_watermark, self.now);
             waits.push((
                 Check::L2,
                 format!("the high watermark of {label} is {high_watermark} of {end}"),
+                next.map_or(ever, |append| append.at),
             ));
         }
         for slot in state.replicas.iter() {
             let node = self.nodes.named(partition.replicas[slot].node);
             if !partition.is_live(slot, &self.nodes) {
-                waits.push((Check::L8, format!("{node} has not taken up its replica of {label}")));
+                waits.push((
+                    Check::L8,
+                    format!("{node} has not taken up its replica of {label}"),
+                    ever,
+                ));
             } else if !partition.holds_all(slot) {
-                waits.push((Check::L8, format!("{node} lacks committed records of {label}")));
+                waits.push((Check::L8, format!("{node} lacks committed records of {label}"), ever));
             } else if !state.isr.contains(slot) {
-                waits.push((Check::L8, format!("{node} is not in sync for {label}")));
+                waits.push((Check::L8, format!("{node} is not in sync for {label}"), ever));
             }
         }
         waits
@@ -137,11 +164,11 @@ impl Checks {
                 .count();
             if done < *wanted {
                 let end = partition.ledger.end();
-                waits.push(Wait {
-                    check: Check::L8,
-                    text: format!("{done} of {wanted} consumers have read {} up to {end}", partition.label),
-                    on: On::Reader(place),
-                });
+                waits.push(Wait::new(
+                    Check::L8,
+                    On::Reader(place),
+                    format!("{done} of {wanted} consumers have read {} up to {end}", partition.label),
+                ));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What never came after the heal: L1, L2, L5, L7, L8, L9, and what takes their place when clients are to blame.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use broker_core::types::{GroupId, NodeId};
 
@@ -8,6 +9,10 @@ use super::groups::fate::Fate;
 use super::liveness::{On, Wait};
 use super::{Checks, Finish};
 use crate::verdict::{Check, Finding, Ruling};
+
+/// What began less than this before the end is no sign that anything is wrong: a healthy cluster commits in milliseconds,
+/// and a request that found its leader gone is answered within a few back-offs.
+const RECENT: Duration = Duration::from_secs(2);
 
 impl Checks {
     /// What never came after the heal: L1, L2, L5, L7, L8, L9, and what takes their place when the cluster is not to
@@ -18,6 +23,9 @@ impl Checks {
         }
         let mut waits = self.waits();
         waits.retain(|wait| !end.settled || wait.check == Check::L5);
+        if !end.settled && end.cut_off.is_none() && !self.set_recent_apart(&mut waits) {
+            return false;
+        }
         let mut is_explained = !waits.is_empty();
         if end.cut_off.is_none() {
             is_explained &= self.explain(&mut waits);
@@ -30,6 +38,23 @@ impl Checks {
             self.waited(wait, ruling.clone());
         }
         is_explained && waits.is_empty()
+    }
+
+    /// Takes out what began only just before the end: the cluster was given no time for it. False if there is nothing else,
+    /// so that nothing says why the trial did not settle.
+    fn set_recent_apart(&mut self, waits: &mut Vec<Wait>) -> bool {
+        let is_recent = |wait: &Wait| self.now.time.0.saturating_sub(wait.since.time.0) < RECENT.as_nanos() as u64;
+        let (recent, old): (Vec<Wait>, Vec<Wait>) =
+            waits.drain(..).partition(|wait| wait.since.step > 0 && is_recent(wait));
+        *waits = old;
+        if recent.is_empty() || !waits.is_empty() {
+            return true;
+        }
+        for wait in &recent {
+            let reason = "it began just before the end: raise `settle`".to_owned();
+            self.waited(wait, Ruling::Unknown(reason));
+        }
+        false
     }
 
     /// Takes out what is waited for in vain because of clients, and says so. False if some of them were only slow.

@@ -38,8 +38,8 @@ use clap::{CommandFactory, Parser};
 pub use crate::sweep::{Came, Panic, Ruled, judge};
 use args::{CommandLine, Verb};
 pub use exit::Exit;
-pub use trial::Runner;
 pub use line::TrialLine;
+pub use trial::Runner;
 
 /// Columns of the table of results: it is the same in a terminal, a log and a file.
 const TABLE_WIDTH: usize = 120;

@@ -10,7 +10,6 @@ use reports::record::RunRecord;
 
 use super::args::RunArgs;
 use super::exit::Exit;
-use super::trial::{Runner, run_trial};
 use super::identity::{self, Hash};
 use super::line::TrialLine;
 use super::plan::{Mode, PlanError, RunPlan, plan};
@@ -19,6 +18,7 @@ use super::publish::{self, Publish};
 use super::resume::SweepFile;
 use super::shard::Shard;
 use super::summary::{Standing, failures};
+use super::trial::{Runner, run_trial};
 use super::verify::Again;
 use super::voice::Voice;
 use super::wall;

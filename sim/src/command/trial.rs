@@ -14,7 +14,12 @@ pub type Runner = fn(&Scenario, u64, Wanted<'_>) -> Outcome;
 ///
 /// # Errors
 /// When it panics.
-pub fn run_trial(runner: Runner, scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> (Result<Outcome, Panic>, Duration) {
+pub fn run_trial(
+    runner: Runner,
+    scenario: &Scenario,
+    seed: u64,
+    wanted: Wanted<'_>,
+) -> (Result<Outcome, Panic>, Duration) {
     let stopwatch = Stopwatch::start();
     let ran = on_fresh_thread(|| panics::catch(|| runner(scenario, seed, wanted)));
     (ran, stopwatch.elapsed())

@@ -40,11 +40,11 @@ impl Groups {
             }
             let id = &workers.group;
             let Some(place) = self.named(id) else {
-                waits.push(Wait {
-                    check: Check::L7,
-                    text: format!("group {id} has no members"),
-                    on: On::Group(id.as_str().into(), None),
-                });
+                waits.push(Wait::new(
+                    Check::L7,
+                    On::Group(id.as_str().into(), None),
+                    format!("group {id} has no members"),
+                ));
                 continue;
             };
             let group = &self.list[place];
@@ -65,11 +65,11 @@ impl Groups {
             let is_stuck = !of_group.is_empty() && of_group.iter().all(|wait| wait.check != Check::L7);
             if !group.members.may_be_stable() && !is_stuck {
                 let state = group.members.state().map_or("in no known state", words::group_state);
-                waits.push(Wait {
-                    check: Check::L7,
-                    text: format!("group {id} is not stable ({state})"),
-                    on: On::Group(group.id.clone(), None),
-                });
+                waits.push(Wait::new(
+                    Check::L7,
+                    On::Group(group.id.clone(), None),
+                    format!("group {id} is not stable ({state})"),
+                ));
             }
         }
     }
@@ -103,11 +103,11 @@ fn partition_waits(
     let (id, label) = (&group.id, &partition.label);
     let count = group.owners.count(nodes, partition.id);
     if count != 1 {
-        waits.push(Wait {
-            check: Check::L7,
-            text: format!("{label} has {count} owners in group {id}"),
-            on: On::Group(id.clone(), Some(partition.id)),
-        });
+        waits.push(Wait::new(
+            Check::L7,
+            On::Group(id.clone(), Some(partition.id)),
+            format!("{label} has {count} owners in group {id}"),
+        ));
     }
     let committed = group.positions.last(partition.id);
     if committed.is_some_and(|position| partition.is_worked_off(position)) {
@@ -131,9 +131,9 @@ fn partition_waits(
         Some(position) => format!("stands at {position} of {end}"),
         None => format!("has no position, of {end}"),
     };
-    waits.push(Wait {
+    waits.push(Wait::new(
         check,
-        text: format!("group {id} {stands} in {label}"),
-        on: On::Group(id.clone(), Some(partition.id)),
-    });
+        On::Group(id.clone(), Some(partition.id)),
+        format!("group {id} {stands} in {label}"),
+    ));
 }

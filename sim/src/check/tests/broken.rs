@@ -618,6 +618,7 @@ const STORIES: &[Story<'_>] = &[
             1 appends b
             ok a@0
             heal
+            wait 5
             reset - 0
             unsettled",
         finds: "L1 L2 L5 L8",
@@ -631,6 +632,44 @@ const STORIES: &[Story<'_>] = &[
             heal
             unsettled",
         finds: "L2",
+    },
+    Story {
+        name: "a record stays uncommitted after the heal",
+        contract: PLAIN,
+        script: "
+            meta 1 leader 1
+            heal
+            send a
+            1 appends a
+            wait 5
+            reset - 0
+            unsettled",
+        finds: "L2 L5",
+    },
+    Story {
+        name: "a record was appended just before the end, and nothing else is left to do",
+        contract: PLAIN,
+        script: "
+            meta 1 leader 1
+            heal
+            send a
+            1 appends a
+            reset - 0
+            unsettled",
+        finds: "(L2?) (L5?)",
+    },
+    Story {
+        name: "a record was appended just before the end, and a replica stays out of sync",
+        contract: PLAIN,
+        script: "
+            meta 1 leader 1
+            isr 1,2
+            heal
+            send a
+            1 appends a
+            reset - 0
+            unsettled",
+        finds: "L8",
     },
     Story {
         name: "a replica stays out of sync after the heal",

@@ -146,7 +146,7 @@ fn what_the_contract_allows_is_no_violation() {
             "(key-moved)",
         ),
     ];
-    check_stories(&stories);
+    check_group_stories(&stories);
 }
 
 /// Everybody loses power, and the offsets topic all that it had.

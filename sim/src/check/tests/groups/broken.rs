@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn broken_histories_are_caught() {
-    check_stories(BROKEN);
+    check_group_stories(BROKEN);
 }
 
 /// Histories that break a word, and which.

@@ -305,5 +305,5 @@ fn good_histories_pass() {
             "",
         ),
     ];
-    check_stories(&stories);
+    check_group_stories(&stories);
 }
