@@ -1,6 +1,6 @@
 //! The two ends of a link.
 
-use super::{Entry, Surroundings, Target, target};
+use super::{Target, target};
 use crate::toml_file::reader::Table;
 
 /// Where messages come from and where they go.
@@ -25,18 +25,13 @@ impl Ends {
         format!("from = {}, to = {}", target::write(&self.from), target::write(&self.to))
     }
 
-    /// Both, with their paths below a fault.
-    pub(super) fn targets(&self, entry: &Entry) -> Vec<(String, &Target)> {
-        let name = entry.key.name;
-        vec![(format!("{name}.from"), &self.from), (format!("{name}.to"), &self.to)]
+    /// Both, with their paths below a fault of this name.
+    pub(super) fn targets(&self, name: &str) -> [(String, &Target); 2] {
+        [(format!("{name}.from"), &self.from), (format!("{name}.to"), &self.to)]
     }
 
-    /// Why no message can go from one to the other.
-    pub(super) fn never_meet(&self, scenario: &Surroundings) -> Option<String> {
-        if self.from == self.to && self.from != Target::All {
-            return Some("both ends are the same node".to_owned());
-        }
-        let mut ends = [&self.from, &self.to].into_iter();
-        ends.find_map(|end| scenario.too_few_replicas(end))
+    /// Whether both are the same node, so that no message goes from one to the other.
+    pub(super) fn are_one(&self) -> bool {
+        self.from == self.to && self.from != Target::All
     }
 }

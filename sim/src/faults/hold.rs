@@ -3,7 +3,7 @@
 use super::lasting::Filtering;
 use super::messages::{API, Between};
 use super::registry::kind;
-use super::{Applied, Entry, Fate, FaultKind, Filter, Messages, Passing, Primitives, Surroundings, Target};
+use super::{Applied, Ends, Entry, Fate, FaultKind, Filter, Messages, Passing, Primitives, Target};
 use crate::toml_file::keys::{Default::*, Section, Type, key};
 
 /// See [`Hold`].
@@ -50,12 +50,8 @@ impl FaultKind for Hold {
         format!("hold a {api:?} {kind} from {} to {}", name(&ends.from), name(&ends.to))
     }
 
-    fn targets(&self) -> Vec<(String, &Target)> {
-        self.0.ends.targets(&ENTRY)
-    }
-
-    fn never_fires(&self, scenario: &Surroundings) -> Option<String> {
-        self.0.ends.never_meet(scenario)
+    fn ends(&self) -> Option<&Ends> {
+        Some(&self.0.ends)
     }
 
     fn apply(&self, world: &mut dyn Primitives) -> Applied {

@@ -86,14 +86,19 @@ impl FaultKind for Link {
         format!("trouble between {} and {}", name(&self.ends.from), name(&self.ends.to))
     }
 
-    fn targets(&self) -> Vec<(String, &Target)> {
-        self.ends.targets(&ENTRY)
+    fn ends(&self) -> Option<&Ends> {
+        Some(&self.ends)
     }
 
     fn never_fires(&self, scenario: &Surroundings) -> Option<String> {
-        let is_calm = self.drop == 0.0 && self.delay.is_zero() && self.duplicate == 0.0;
-        let calm = is_calm.then(|| "it drops, delays and doubles nothing".to_owned());
-        self.ends.never_meet(scenario).or(calm)
+        if self.ends.are_one() {
+            return Some("both ends are the same node".to_owned());
+        }
+        if self.drop == 0.0 && self.delay.is_zero() && self.duplicate == 0.0 {
+            return Some("it drops, delays and doubles nothing".to_owned());
+        }
+        let mut ends = [&self.ends.from, &self.ends.to].into_iter();
+        ends.find_map(|end| scenario.too_few_replicas(end))
     }
 
     fn apply(&self, world: &mut dyn Primitives) -> Applied {

@@ -90,15 +90,31 @@ pub trait FaultKind: Same + Debug + Send + Sync {
     /// Its kind.
     fn entry(&self) -> &'static Entry;
 
+    /// The target that stands behind its key, if nothing else does.
+    fn target(&self) -> Option<&Target> {
+        None
+    }
+
+    /// The link on which it acts, if it acts on one.
+    fn ends(&self) -> Option<&Ends> {
+        None
+    }
+
     /// What stands behind its key in a scenario file, in one line.
-    fn write(&self) -> String;
+    fn write(&self) -> String {
+        let target = self.target().expect("whatever has more than a target writes it");
+        target::write(target)
+    }
 
     /// What it does, in words; `name` says who a target is: `kill broker 2`.
     fn text(&self, name: &dyn Fn(&Target) -> String) -> String;
 
     /// Every target that it names, with the path of its key below the fault.
     fn targets(&self) -> Vec<(String, &Target)> {
-        Vec::new()
+        let name = self.entry().key.name;
+        let one = self.target().map(|target| (name.to_owned(), target));
+        let ends = self.ends().map(|ends| ends.targets(name));
+        one.into_iter().chain(ends.into_iter().flatten()).collect()
     }
 
     // ---- how it is judged
@@ -110,6 +126,9 @@ pub trait FaultKind: Same + Debug + Send + Sync {
 
     /// Why it can never have an effect.
     fn never_fires(&self, scenario: &Surroundings) -> Option<String> {
+        if self.ends().is_some_and(Ends::are_one) {
+            return Some("both ends are the same node".to_owned());
+        }
         let targets = self.targets();
         targets.iter().find_map(|(_, target)| scenario.too_few_replicas(target))
     }

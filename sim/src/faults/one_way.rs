@@ -2,7 +2,7 @@
 
 use super::lasting::Cut;
 use super::registry::{kind, weight};
-use super::{Applied, Drawn, Ends, Entry, FaultKind, Primitives, Surroundings, Target, Victims};
+use super::{Applied, Drawn, Ends, Entry, FaultKind, Primitives, Target, Victims};
 use crate::toml_file::keys::{Default::*, Section, Type, key};
 
 /// See [`OneWay`].
@@ -51,12 +51,8 @@ impl FaultKind for OneWay {
         format!("cut {} off from {}", name(&self.0.to), name(&self.0.from))
     }
 
-    fn targets(&self) -> Vec<(String, &Target)> {
-        self.0.targets(&ENTRY)
-    }
-
-    fn never_fires(&self, scenario: &Surroundings) -> Option<String> {
-        self.0.never_meet(scenario)
+    fn ends(&self) -> Option<&Ends> {
+        Some(&self.0)
     }
 
     fn apply(&self, world: &mut dyn Primitives) -> Applied {

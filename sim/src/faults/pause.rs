@@ -36,16 +36,12 @@ impl FaultKind for Pause {
         &ENTRY
     }
 
-    fn write(&self) -> String {
-        target::write(&self.0)
-    }
-
     fn text(&self, name: &dyn Fn(&Target) -> String) -> String {
         format!("pause {}", name(&self.0))
     }
 
-    fn targets(&self) -> Vec<(String, &Target)> {
-        target::one(&ENTRY, &self.0)
+    fn target(&self) -> Option<&Target> {
+        Some(&self.0)
     }
 
     fn needs(&self) -> Option<&Target> {

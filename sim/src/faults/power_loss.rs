@@ -33,16 +33,12 @@ impl FaultKind for PowerLoss {
         &ENTRY
     }
 
-    fn write(&self) -> String {
-        target::write(&self.0)
-    }
-
     fn text(&self, name: &dyn Fn(&Target) -> String) -> String {
         format!("power loss of {}", name(&self.0))
     }
 
-    fn targets(&self) -> Vec<(String, &Target)> {
-        target::one(&ENTRY, &self.0)
+    fn target(&self) -> Option<&Target> {
+        Some(&self.0)
     }
 
     fn problems(&self, _: Duration, scenario: &Surroundings) -> Vec<Objection> {

@@ -32,16 +32,12 @@ impl FaultKind for Restart {
         &ENTRY
     }
 
-    fn write(&self) -> String {
-        target::write(&self.0)
-    }
-
     fn text(&self, name: &dyn Fn(&Target) -> String) -> String {
         format!("restart {}", name(&self.0))
     }
 
-    fn targets(&self) -> Vec<(String, &Target)> {
-        target::one(&ENTRY, &self.0)
+    fn target(&self) -> Option<&Target> {
+        Some(&self.0)
     }
 
     fn takes_no_time(&self) -> Option<(&'static str, &'static str)> {

@@ -3,9 +3,7 @@
 use core::time::Duration;
 
 use super::registry::{kind, weight};
-use super::{
-    Applied, Drawn, Entry, FaultKind, Lasting, Node, Objection, Primitives, Surroundings, Target, Victims, slowed,
-};
+use super::{Applied, Drawn, Entry, FaultKind, Objection, Primitives, Surroundings, Target, Victims, slowed};
 use crate::toml_file::keys::{Section, Type};
 
 /// See [`SlowDisk`].
@@ -72,23 +70,6 @@ impl FaultKind for SlowDisk {
         for node in &nodes {
             world.slow_disk(*node, self.1);
         }
-        Applied::Lasting(Box::new(Slow { nodes, factor: self.1 }))
-    }
-}
-
-struct Slow {
-    nodes: Vec<Node>,
-    factor: f64,
-}
-
-impl Lasting for Slow {
-    fn has_effect(&self, world: &dyn Primitives) -> bool {
-        self.nodes.iter().any(|node| world.is_alive(*node))
-    }
-
-    fn undo(self: Box<Self>, world: &mut dyn Primitives) {
-        for node in self.nodes {
-            world.end_slow_disk(node, self.factor);
-        }
+        slowed::lasting(nodes, self.1, |world, node, factor| world.end_slow_disk(node, factor))
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::registry::kind;
-use super::{Applied, Entry, FaultKind, Lasting, Node, Objection, Primitives, Surroundings, Target, slowed};
+use super::{Applied, Entry, FaultKind, Objection, Primitives, Surroundings, Target, slowed};
 use crate::toml_file::keys::{Section, Type};
 
 /// See [`SlowProgram`].
@@ -63,23 +63,8 @@ impl FaultKind for SlowProgram {
         for node in &nodes {
             world.slow_program(*node, self.1);
         }
-        Applied::Lasting(Box::new(Slow { nodes, factor: self.1 }))
-    }
-}
-
-struct Slow {
-    nodes: Vec<Node>,
-    factor: f64,
-}
-
-impl Lasting for Slow {
-    fn has_effect(&self, world: &dyn Primitives) -> bool {
-        self.nodes.iter().any(|node| world.is_alive(*node))
-    }
-
-    fn undo(self: Box<Self>, world: &mut dyn Primitives) {
-        for node in self.nodes {
-            world.end_slow_program(node, self.factor);
-        }
+        slowed::lasting(nodes, self.1, |world, node, factor| {
+            world.end_slow_program(node, factor)
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Faults that make something take a multiple of its time.
 
-use super::{Entry, Target, target};
+use super::{Applied, Entry, Lasting, Node, Primitives, Target, target};
 use crate::toml_file::keys::{Default::*, Key, Type, key};
 use crate::toml_file::reader::Value;
 use crate::toml_file::writer::float;
@@ -39,4 +39,30 @@ pub(super) fn path(entry: &Entry) -> String {
 /// Why a factor has no effect.
 pub(super) fn never_fires(factor: f64) -> Option<String> {
     (factor == 1.0).then(|| "a factor of 1 changes nothing".to_owned())
+}
+
+/// What makes something as fast as it was.
+type End = fn(&mut dyn Primitives, Node, f64);
+
+/// These nodes are slowed until `end`.
+pub(super) fn lasting(nodes: Vec<Node>, factor: f64, end: End) -> Applied {
+    Applied::Lasting(Box::new(Slowed { nodes, factor, end }))
+}
+
+struct Slowed {
+    nodes: Vec<Node>,
+    factor: f64,
+    end: End,
+}
+
+impl Lasting for Slowed {
+    fn has_effect(&self, world: &dyn Primitives) -> bool {
+        self.nodes.iter().any(|node| world.is_alive(*node))
+    }
+
+    fn undo(self: Box<Self>, world: &mut dyn Primitives) {
+        for node in self.nodes {
+            (self.end)(world, node, self.factor);
+        }
+    }
 }

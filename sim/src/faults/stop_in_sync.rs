@@ -29,16 +29,12 @@ impl FaultKind for StopInSync {
         &ENTRY
     }
 
-    fn write(&self) -> String {
-        target::write(&self.0)
-    }
-
     fn text(&self, name: &dyn Fn(&Target) -> String) -> String {
         format!("stop {} in sync", name(&self.0))
     }
 
-    fn targets(&self) -> Vec<(String, &Target)> {
-        target::one(&ENTRY, &self.0)
+    fn target(&self) -> Option<&Target> {
+        Some(&self.0)
     }
 
     fn problems(&self, _: Duration, _: &Surroundings) -> Vec<Objection> {

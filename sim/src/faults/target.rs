@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::Entry;
 use crate::toml_file::reader::Value;
 use crate::toml_file::writer::text;
 
@@ -140,11 +139,6 @@ pub fn pattern() -> String {
 /// A target as it stands in a file.
 pub(super) fn write(target: &Target) -> String {
     text(&target.to_string())
-}
-
-/// The only target of a fault, which stands behind its key.
-pub(super) fn one<'a>(entry: &Entry, target: &'a Target) -> Vec<(String, &'a Target)> {
-    vec![(entry.key.name.to_owned(), target)]
 }
 
 /// How many nodes these targets are, and those that are known before a fault begins. `everybody` is how many nodes there
