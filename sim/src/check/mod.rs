@@ -68,7 +68,7 @@ pub struct Checks {
     clients: Clients,
     findings: Findings,
     now: At,
-    /// When the environment last struck or let go of what it had struck.
+    /// When a fault last began or ended.
     quiet_since: At,
 }
 
@@ -107,7 +107,7 @@ pub struct Judged {
 
 impl Checks {
     /// The checks of a trial of `scenario`, whose nodes people call so. Which faults are planned makes no difference:
-    /// only what strikes counts.
+    /// only what befalls somebody counts.
     #[must_use]
     pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Checks {
         let readers = scenario

@@ -43,8 +43,8 @@ pub(super) type PowerLost = Option<u64>;
 #[derive(Default)]
 pub(super) struct Nodes {
     names: BTreeMap<NodeId, String>,
-    struck: BTreeMap<NodeId, Node>,
-    /// The faults that strike no single process, in the order of their beginnings: when, what, and when they ended.
+    affected: BTreeMap<NodeId, Node>,
+    /// The faults that befall no single process, in the order of their beginnings: when, what, and when they ended.
     faults: Vec<(At, String, Option<At>)>,
 }
 
@@ -91,7 +91,7 @@ impl Nodes {
 
     /// Since when the node is down, if it is.
     pub fn down_since(&self, node: NodeId) -> Option<At> {
-        let node = self.struck.get(&node).filter(|node| node.down)?;
+        let node = self.affected.get(&node).filter(|node| node.down)?;
         Some(node.struck_at)
     }
 
@@ -107,7 +107,7 @@ impl Nodes {
             Environment::Killed | Environment::Halted | Environment::Ended | Environment::Panicked { .. } => None,
             Environment::PowerLost { lost_bytes } => Some(*lost_bytes),
             Environment::Started => {
-                self.struck.entry(node).or_default().down = false;
+                self.affected.entry(node).or_default().down = false;
                 return None;
             }
             Environment::FaultBegan(name) => {
@@ -123,7 +123,7 @@ impl Nodes {
             }
             _ => return None,
         };
-        let node = self.struck.entry(node).or_default();
+        let node = self.affected.entry(node).or_default();
         node.crashes.push(power_lost);
         node.down = true;
         node.struck_at = at;
@@ -133,17 +133,17 @@ impl Nodes {
 
     /// Which run of the node's process this is.
     pub fn life(&self, node: NodeId) -> usize {
-        self.struck.get(&node).map_or(0, |node| node.crashes.len())
+        self.affected.get(&node).map_or(0, |node| node.crashes.len())
     }
 
     /// Whether its process runs.
     pub fn is_up(&self, node: NodeId) -> bool {
-        self.struck.get(&node).is_none_or(|node| !node.down)
+        self.affected.get(&node).is_none_or(|node| !node.down)
     }
 
     /// How each of its runs since number `life` ended.
     pub fn crashes_since(&self, node: NodeId, life: usize) -> &[PowerLost] {
-        self.struck
+        self.affected
             .get(&node)
             .and_then(|node| node.crashes.get(life..))
             .unwrap_or(&[])
@@ -151,7 +151,7 @@ impl Nodes {
 
     /// Every node that is down, and whose work is not done.
     pub fn down(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.struck
+        self.affected
             .iter()
             .filter(|(_, node)| node.down && !node.ended)
             .map(|(id, _)| *id)

@@ -5,10 +5,10 @@ use core::time::Duration;
 use super::primitives::Trouble;
 use super::registry::{kind, weight};
 use super::{
-    Applied, Draw, Drawn, Ends, Entry, Fault, FaultKind, Lasting, Node, Primitives, Surroundings, Target, Victims,
-    below,
+    Applied, Draw, Drawn, Ends, Entry, Fate, Fault, FaultKind, Filter, Lasting, Node, Passing, Primitives,
+    Surroundings, Target, Victims, below,
 };
-use crate::toml_file::keys::{Default::*, Section, Type, key};
+use crate::toml_file::keys::{Default::*, Rule, Section, Type, key};
 use crate::toml_file::reader;
 use crate::toml_file::writer::{duration, float};
 
@@ -17,12 +17,15 @@ pub const ENTRY: Entry = Entry {
     key: kind(
         "link",
         Type::Table(&SECTION),
-        "messages between two nodes are lost, late or doubled, both ways",
+        "messages between two nodes are lost or late, or wait, both ways",
     ),
-    examples: &["{ from = \"broker 1\", to = \"broker 2\", drop = 0.01, delay = \"5ms\", duplicate = 0.02 }"],
+    examples: &[
+        "{ from = \"broker 1\", to = \"broker 2\", drop = 0.01, delay = \"5ms\" }",
+        "{ from = \"client app/1\", to = \"broker 2\", stall = true }",
+    ],
     read,
     drawn: &[Drawn {
-        weight: weight("link", "1", "lose, delay and double messages between two nodes"),
+        weight: weight("link", "1", "lose and delay messages between two nodes"),
         of: Victims::Nodes,
         draw,
     }],
@@ -30,8 +33,16 @@ pub const ENTRY: Entry = Entry {
 
 const SECTION: Section = Section {
     name: "faults.link",
-    meaning: "messages between two nodes suffer, both ways",
-    rules: &[],
+    meaning: "messages between two nodes suffer, both ways, as far as TCP allows it",
+    rules: &[
+        Rule::Excludes("stall", &["drop", "delay"]),
+        Rule::Refused(&[(
+            "duplicate",
+            "TCP delivers nothing twice: a link has no `duplicate`",
+            "a retry doubles records by itself when its request times out while the first copy still waits: `hold` the request, \
+             or `stall` the link, for longer than `request.timeout.ms`",
+        )]),
+    ],
     keys: &[
         key("from", Type::Target, Required, "one end"),
         key("to", Type::Target, Required, "the other end"),
@@ -48,15 +59,16 @@ const SECTION: Section = Section {
             "added to the latency of each message",
         ),
         key(
-            "duplicate",
-            Type::Probability,
-            Value("0.0"),
-            "that a request is delivered twice",
+            "stall",
+            Type::Boolean,
+            Value("false"),
+            "nothing arrives until the fault ends, and then everything does, in the order of each connection; nothing is lost",
         ),
     ],
 };
 
-/// Messages between the two (both ways) suffer.
+/// Messages between the two (both ways) suffer, as far as TCP allows it: in each direction of a connection they keep
+/// their order, and none arrives twice.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Link {
     /// The two.
@@ -65,8 +77,8 @@ pub struct Link {
     pub drop: f64,
     /// Added to the latency of each message.
     pub delay: Duration,
-    /// Probability that a request is delivered twice.
-    pub duplicate: f64,
+    /// Nothing arrives until the fault ends.
+    pub stall: bool,
 }
 
 impl FaultKind for Link {
@@ -75,15 +87,20 @@ impl FaultKind for Link {
     }
 
     fn write(&self) -> String {
-        let (drop, delay, duplicate) = (float(self.drop), duration(self.delay), float(self.duplicate));
-        format!(
-            "{{ {}, drop = {drop}, delay = {delay}, duplicate = {duplicate} }}",
-            self.ends.write()
-        )
+        let ends = self.ends.write();
+        match self.stall {
+            true => format!("{{ {ends}, stall = true }}"),
+            false => format!(
+                "{{ {ends}, drop = {}, delay = {} }}",
+                float(self.drop),
+                duration(self.delay)
+            ),
+        }
     }
 
     fn text(&self, name: &dyn Fn(&Target) -> String) -> String {
-        format!("trouble between {} and {}", name(&self.ends.from), name(&self.ends.to))
+        let what = if self.stall { "stall" } else { "trouble" };
+        format!("{what} between {} and {}", name(&self.ends.from), name(&self.ends.to))
     }
 
     fn ends(&self) -> Option<&Ends> {
@@ -94,8 +111,8 @@ impl FaultKind for Link {
         if self.ends.are_one() {
             return Some("both ends are the same node".to_owned());
         }
-        if self.drop == 0.0 && self.delay.is_zero() && self.duplicate == 0.0 {
-            return Some("it drops, delays and doubles nothing".to_owned());
+        if self.drop == 0.0 && self.delay.is_zero() && !self.stall {
+            return Some("it drops, delays and stalls nothing".to_owned());
         }
         let mut ends = [&self.ends.from, &self.ends.to].into_iter();
         ends.find_map(|end| scenario.too_few_replicas(end))
@@ -107,10 +124,12 @@ impl FaultKind for Link {
         // Where both ends mean many nodes, a link is named from either end.
         pairs.sort_unstable();
         pairs.dedup();
+        if self.stall {
+            world.filter(Box::new(Stalled(pairs.clone())));
+        }
         let trouble = Trouble {
             drop: self.drop,
             delay: self.delay.as_nanos() as u64,
-            duplicate: self.duplicate,
         };
         for (from, to) in &pairs {
             world.trouble(*from, *to, trouble);
@@ -128,8 +147,21 @@ impl Lasting for Troubled {
     }
 
     fn undo(self: Box<Self>, world: &mut dyn Primitives) {
+        world.end_filters();
         for (from, to) in self.0 {
             world.relieve(from, to);
+        }
+    }
+}
+
+/// Holds every message between these.
+struct Stalled(Vec<(Node, Node)>);
+
+impl Filter for Stalled {
+    fn pass(&mut self, message: &mut Passing<'_>) -> Fate {
+        match !message.is_held && self.0.contains(&(message.from, message.to)) {
+            true => Fate::Held,
+            false => Fate::Sent,
         }
     }
 }
@@ -137,15 +169,24 @@ impl Lasting for Troubled {
 fn read(value: &reader::Value<'_>) -> Option<Fault> {
     let table = value.table()?;
     let ends = Ends::read(&table);
-    let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number());
-    let (drop, duplicate) = (chance("drop"), chance("duplicate"));
+    let drop = table.get("drop");
     let delay = table.get("delay");
+    let stall = table.get("stall");
+    if let Some(stall) = stall.as_ref().filter(|_| drop.is_some() || delay.is_some()) {
+        stall.problem(
+            "what stalls is neither lost nor late: `stall` excludes `drop` and `delay`",
+            "write a `[[faults]]` for each",
+        );
+        return None;
+    }
+    let drop = drop.map_or(Some(0.0), |value| value.number());
     let delay = delay.map_or(Some(Duration::ZERO), |value| value.duration());
+    let stall = stall.map_or(Some(false), |value| value.boolean());
     let link = Link {
         ends: ends?,
         drop: drop?,
         delay: delay?,
-        duplicate: duplicate?,
+        stall: stall?,
     };
     Some(link.into())
 }
@@ -156,7 +197,7 @@ fn draw(draw: &Draw<'_>) -> Option<Fault> {
         ends: Ends { from, to },
         drop: draw.degree * 0.2,
         delay: Duration::from_micros(below(draw.other, 50_000)),
-        duplicate: (1.0 - draw.degree) * 0.2,
+        stall: false,
     };
     Some(link.into())
 }

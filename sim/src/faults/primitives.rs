@@ -110,8 +110,6 @@ pub struct Trouble {
     pub drop: f64,
     /// Added latency in nanoseconds.
     pub delay: u64,
-    /// Probability that a request arrives twice.
-    pub duplicate: f64,
 }
 
 /// Looks at messages that are about to be sent.

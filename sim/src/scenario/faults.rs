@@ -11,7 +11,7 @@ pub fn fault(table: &Table<'_>) -> Option<PlannedFault> {
     let given = table.given(&NAMES);
     let kind = match given.as_slice() {
         [(kind, _)] => *kind,
-        // Whoever mistyped the key of the fault is told that already.
+        // A mistyped key of a fault is a problem already.
         [] if table.has_unknown_key => return None,
         [] => {
             let hint = format!("add one of {}", NAMES.join(", "));

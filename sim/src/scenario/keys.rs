@@ -237,6 +237,10 @@ mod tests {
                     Rule::ExactlyOne(keys) | Rule::AtLeastOne(keys) => keys.to_vec(),
                     Rule::Excludes(key, others) => [&[*key], *others].concat(),
                     Rule::Belongs { key, to, .. } => vec![*key, *to],
+                    Rule::Refused(keys) => {
+                        assert!(keys.iter().all(|(key, ..)| section.key(key).is_none()), "{keys:?}");
+                        continue;
+                    }
                     Rule::Planned(keys) => {
                         let known: Vec<&str> = keys.iter().filter(|key| section.key(key).is_some()).copied().collect();
                         assert!(known.is_empty(), "{known:?} are there");

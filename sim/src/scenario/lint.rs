@@ -64,9 +64,9 @@ impl<'a> Lint<'a> {
                 "add `teaches = \"…\"`, one sentence",
             );
         }
-        let struck = !scenario.faults.is_empty() || scenario.nemesis.is_some();
+        let has_faults = !scenario.faults.is_empty() || scenario.nemesis.is_some();
         // Workers can do wrong on the best of days.
-        let calm = !struck && scenario.quirks.is_empty() && scenario.workers.is_empty();
+        let calm = !has_faults && scenario.quirks.is_empty() && scenario.workers.is_empty();
         if matches!(scenario.expect, Expectation::Finds(_)) && calm {
             self.add(
                 "expect",

@@ -135,7 +135,7 @@ fn add_rule(schema: &mut Value, section: &Section, rule: Rule) {
     let each = |keys: &[&str]| keys.iter().map(|key| json!({ "required": [key] })).collect::<Value>();
     match rule {
         // They are among no properties, and so refused.
-        Rule::Planned(_) => {}
+        Rule::Planned(_) | Rule::Refused(_) => {}
         Rule::ExactlyOne(keys) => schema["oneOf"] = each(keys),
         Rule::AtLeastOne(keys) => schema["anyOf"] = each(keys),
         Rule::Excludes(key, others) => {

@@ -481,6 +481,8 @@ fn messages_about_faults() {
         "at = \"1s\"\npartition = [\"broker 1\", \"broker 2\"]",
         "at = \"1s\"\nslow_disk = { target = \"broker 1\", factor = 0.5 }",
         "at = \"1s\"\nlink = { from = \"broker 1\", to = \"broker 2\", drop = 2 }",
+        "at = \"1s\"\nlink = { from = \"broker 1\", to = \"broker 2\", duplicate = 0.1 }",
+        "at = \"1s\"\nlink = { from = \"broker 1\", to = \"broker 2\", stall = true, delay = \"5ms\" }",
         "at = \"1s\"\nhold = { from = \"broker 1\", to = \"broker 2\", api = \"Fecth\" }",
         "at = \"1s\"\nhold = { from = \"broker 1\", to = \"broker 2\", api = \"Sausage\", response = 1 }",
     ]

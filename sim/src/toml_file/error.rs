@@ -1,4 +1,4 @@
-//! What can be wrong with a scenario file, and how a person is told.
+//! What can be wrong with a scenario file, and how a person reads of it.
 
 use core::ops::Range;
 use std::borrow::Cow;

@@ -157,6 +157,8 @@ pub enum Rule {
     Excludes(&'static str, &'static [&'static str]),
     /// None of these is modelled yet: whoever writes one has read of what is to come, and mistyped nothing.
     Planned(&'static [&'static str]),
+    /// None of these is possible: key, why, and the way out.
+    Refused(&'static [(&'static str, &'static str, &'static str)]),
     /// A key that is only given with certain words of another.
     Belongs {
         /// The key.

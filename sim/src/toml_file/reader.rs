@@ -227,6 +227,12 @@ fn unknown_key(name: &str, span: Range<usize>, section: &'static Section) -> Pro
         format!("`{}`", section.name)
     };
     let known = section.keys.iter().map(|key| key.name);
+    for rule in section.rules {
+        let Rule::Refused(keys) = rule else { continue };
+        if let Some((_, message, hint)) = keys.iter().find(|(key, ..)| *key == name) {
+            return Problem::new(span, *message).hint(*hint);
+        }
+    }
     let is_planned = |rule: &Rule| matches!(rule, Rule::Planned(keys) if keys.contains(&name));
     if section.rules.iter().any(is_planned) {
         let problem = Problem::new(

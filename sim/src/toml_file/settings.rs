@@ -135,7 +135,7 @@ pub fn section(kind: Kind) -> SettingsSection {
     }
 }
 
-/// A scenario's consumers begin at the first record unless told otherwise: what they missed could not be judged.
+/// A scenario's consumers begin at the first record unless the file says otherwise: what they missed could not be judged.
 #[must_use]
 pub fn consumer_defaults() -> ConsumerConfig {
     ConsumerConfig {

@@ -87,14 +87,14 @@ impl<O: Observer> World<'_, O> {
         self.observer.fact(self.at(), node, event);
     }
 
-    /// Adds a blow of the environment to the history of a node.
+    /// Adds to the history what the environment did to a node.
     pub(super) fn note(&mut self, index: usize, what: Environment) {
         let node = &self.nodes[index];
         let (process, incarnation) = (node.id, node.incarnation);
         self.write(process, incarnation, what);
     }
 
-    /// Adds a blow of the environment to the history that strikes no single node.
+    /// Adds to the history what the environment did to no single node.
     pub(super) fn note_everywhere(&mut self, what: Environment) {
         self.write(NOWHERE, 0, what);
     }

@@ -11,7 +11,7 @@ use crate::faults::{Fault, Target};
 use crate::history::Observer;
 
 impl<O: Observer> World<'_, O> {
-    /// The nodes that a target means now; none if it cannot be told.
+    /// The nodes that a target means now; none if nobody knows.
     pub(super) fn resolve(&self, target: &Target) -> Vec<usize> {
         let node = |id| vec![self.place(id)];
         match target {

@@ -94,11 +94,29 @@ impl<O: Observer> World<'_, O> {
             self.break_silently(connection);
             return;
         }
+        let state = &mut self.network.connections[connection as usize];
+        if state.held[towards as usize] {
+            state.condition = Condition::Broken;
+            state.reason = CloseReason::Peer;
+            self.faults.filters.close_behind(connection, towards);
+            return;
+        }
+        let arrival = self.end_of_stream(connection, towards);
+        self.break_connection(connection, arrival, CloseReason::Peer);
+    }
+
+    /// What a fault held of a stream is on its way now, and with it the end of the stream.
+    pub(super) fn close_held(&mut self, connection: Connection, towards: Direction) {
+        let arrival = self.end_of_stream(connection, towards);
+        self.queue.push(arrival, Happening::Closed(connection));
+    }
+
+    /// When the end of a stream arrives that its sender closes now: behind all that was sent.
+    fn end_of_stream(&mut self, connection: Connection, towards: Direction) -> u64 {
         let (from, to) = self.network.ends(connection, towards);
         let departs = self.nodes[from].busy_until.max(self.now);
         let arrival = departs + self.network.latency(from, to);
-        let arrival = self.network.in_order(connection, towards, arrival);
-        self.break_connection(connection, arrival, CloseReason::Peer);
+        self.network.in_order(connection, towards, arrival)
     }
 
     pub(super) fn send_response(&mut self, from: usize, to: ReplyTo, body: Response) {
@@ -158,9 +176,6 @@ impl<O: Observer> World<'_, O> {
             return;
         }
         let departs = message.departs;
-        if harm.twice && direction == Direction::ToServer {
-            self.fly(message.clone(), departs, harm.delay);
-        }
         self.fly(message, departs, harm.delay);
     }
 

@@ -126,9 +126,9 @@ impl Stage {
                 };
                 self.fact(CONSUMER, reset);
             }
-            "kill" => self.strike(rest, Environment::Killed),
-            "power" => self.strike(rest, Environment::PowerLost { lost_bytes: 100 }),
-            "start" => self.strike(rest, Environment::Started),
+            "kill" => self.environment(rest, Environment::Killed),
+            "power" => self.environment(rest, Environment::PowerLost { lost_bytes: 100 }),
+            "start" => self.environment(rest, Environment::Started),
             "unsettled" | "cut" => {}
             "wait" => self.steps.push(Step::Wait(number(rest[0]) as u64)),
             "heal" => self.entry(NodeId(0), What::Environment(Environment::Healed)),
@@ -455,9 +455,9 @@ impl Stage {
         self.fact(node, recovered);
     }
 
-    fn strike(&mut self, words: &[&str], blow: Environment) {
+    fn environment(&mut self, words: &[&str], event: Environment) {
         for name in words {
-            self.entry(node(name), What::Environment(blow.clone()));
+            self.entry(node(name), What::Environment(event.clone()));
         }
     }
 

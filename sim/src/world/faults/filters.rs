@@ -12,11 +12,13 @@ pub(in crate::world) struct Filters {
 }
 
 /// One direction of a connection that a fault holds.
-struct Stream {
+pub(super) struct Stream {
     fault: usize,
-    connection: Connection,
-    direction: Direction,
-    messages: Vec<Message>,
+    pub(super) connection: Connection,
+    pub(super) direction: Direction,
+    pub(super) messages: Vec<Message>,
+    /// Whether its sender has closed the connection behind them.
+    pub(super) is_closed: bool,
 }
 
 /// What becomes of a message, and by which fault.
@@ -65,29 +67,35 @@ impl Filters {
             connection: message.connection,
             direction: message.body.direction(),
             messages: vec![message],
+            is_closed: false,
         });
     }
 
     /// Holds a message behind one that is held. Returns the fault.
     pub(in crate::world) fn hold_behind(&mut self, message: Message) -> usize {
-        let (connection, direction) = (message.connection, message.body.direction());
-        let mut streams = self.streams.iter_mut();
-        let stream = streams.find(|stream| stream.connection == connection && stream.direction == direction);
-        let stream = stream.expect("a fault holds the stream");
+        let stream = self.stream(message.connection, message.body.direction());
         stream.messages.push(message);
         stream.fault
     }
 
-    /// Ends the filters of a fault, and gives back what it held, in order.
-    pub(super) fn end(&mut self, fault: usize) -> Vec<(Connection, Direction, Vec<Message>)> {
+    /// The sender of a stream that is held closes its connection: the receiver learns of it behind the last message.
+    pub(in crate::world) fn close_behind(&mut self, connection: Connection, direction: Direction) {
+        self.stream(connection, direction).is_closed = true;
+    }
+
+    fn stream(&mut self, connection: Connection, direction: Direction) -> &mut Stream {
+        let mut streams = self.streams.iter_mut();
+        let stream = streams.find(|stream| stream.connection == connection && stream.direction == direction);
+        stream.expect("a fault holds the stream")
+    }
+
+    /// Ends the filters of a fault, and gives back what it held.
+    pub(super) fn end(&mut self, fault: usize) -> Vec<Stream> {
         self.filters.retain(|(of, _)| *of != fault);
-        let (ended, others) = std::mem::take(&mut self.streams)
-            .into_iter()
-            .partition(|stream| stream.fault == fault);
+        let streams = std::mem::take(&mut self.streams).into_iter();
+        let (ended, others) = streams.partition(|stream| stream.fault == fault);
         self.streams = others;
-        let ended: Vec<Stream> = ended;
-        let held = |stream: Stream| (stream.connection, stream.direction, stream.messages);
-        ended.into_iter().map(held).collect()
+        ended
     }
 }
 

@@ -133,10 +133,14 @@ impl<O: Observer> Primitives for Acting<'_, World<'_, O>> {
     }
 
     fn end_filters(&mut self) {
-        for (connection, direction, messages) in self.world.faults.filters.end(self.fault) {
+        for stream in self.world.faults.filters.end(self.fault) {
+            let (connection, direction) = (stream.connection, stream.direction);
             self.world.network.connections[connection as usize].held[direction as usize] = false;
-            for message in messages {
+            for message in stream.messages {
                 self.world.fly(message, self.world.now, 0);
+            }
+            if stream.is_closed {
+                self.world.close_held(connection, direction);
             }
         }
     }

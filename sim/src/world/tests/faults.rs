@@ -54,12 +54,12 @@ fn a_partition_is_silent_and_ends_with_new_connections() {
     );
     assert_eq!(play.marks(2, MS * 750, MS * 760), ["closed"]);
     assert_eq!(play.report.faults[0].name, "partition broker 1 | broker 2");
-    let told: Vec<&str> = play.marks(0, Duration::ZERO, S);
+    let history: Vec<&str> = play.marks(0, Duration::ZERO, S);
     let expected = [
         "FaultBegan(\"partition broker 1 | broker 2\")",
         "FaultEnded(\"partition broker 1 | broker 2\")",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(history, expected);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_lost_message_breaks_its_connection_and_both_ends_learn_of_it() {
         ends: ends(1, 2),
         drop,
         delay: Duration::ZERO,
-        duplicate: 0.0,
+        stall: false,
     };
     let play = Stage::new(asks_every_100_ms)
         .fault(MS * 350, Some(MS * 450), link(1.0))
@@ -120,26 +120,60 @@ fn a_lost_message_breaks_its_connection_and_both_ends_learn_of_it() {
 }
 
 #[test]
-fn a_link_delays_and_duplicates() {
+fn a_link_delays() {
     let link = Link {
         ends: ends(2, 1),
         drop: 0.0,
         delay: MS * 30,
-        duplicate: 1.0,
+        stall: false,
     };
     let play = Stage::new(asks_every_100_ms)
         .fault(MS * 350, Some(MS * 450), link)
         .run();
-    let marks = play.marks(2, MS * 400, MS * 500);
-    assert_eq!(marks, ["request 4 from 1", "request 4 from 1"]);
-    let expected = ["sends 4 to 2", "response 4 from 2", "response 4 from 2"];
-    assert_eq!(play.marks(1, MS * 400, MS * 490), expected);
+    assert_eq!(play.marks(2, MS * 400, MS * 500), ["request 4 from 1"]);
+    assert_eq!(play.marks(1, MS * 400, MS * 490), ["sends 4 to 2", "response 4 from 2"]);
     let there = play.micros((1, "sends 4 to 2"), (2, "request 4 from 1"));
     let back = play.micros((2, "request 4 from 1"), (1, "response 4 from 2"));
     assert!(
         (there - 31_000.0).abs() < 1.0 && (back - 31_000.0).abs() < 1.0,
         "{there} {back}"
     );
+}
+
+fn stall() -> Link {
+    Link {
+        ends: ends(2, 1),
+        drop: 0.0,
+        delay: Duration::ZERO,
+        stall: true,
+    }
+}
+
+#[test]
+fn what_stalls_arrives_in_order_when_it_ends_and_nothing_is_lost() {
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 650), stall())
+        .run();
+    assert_eq!(answered(&play), (1..=15).collect::<Vec<_>>());
+    for late in [4, 5, 6] {
+        assert_eq!(play.time(2, &format!("request {late} from 1")) / 1_000_000, 651);
+    }
+    assert!(play.report.faults[0].fired);
+    assert_eq!(play.report.faults[0].name, "stall between broker 2 and broker 1");
+    let others = Stage::new(|node, _| match node {
+        1 => vec![(MS * 400, Act::Ask(3, 1, 1))],
+        _ => Vec::new(),
+    });
+    let play = others.fault(MS * 350, Some(MS * 650), stall()).run();
+    assert_eq!(play.time(3, "request 1 from 1") / 1_000_000, 401, "another link");
+}
+
+#[test]
+fn the_end_of_a_connection_comes_behind_what_stalls() {
+    let stage = Stage::new(asks_every_100_ms).fault(MS * 350, Some(MS * 650), stall());
+    let play = stage.fault(MS * 550, None, Kill(Target::Broker(1))).run();
+    let marks = play.marks(2, MS * 400, S);
+    assert_eq!(marks, ["request 4 from 1", "request 5 from 1", "closed"]);
 }
 
 fn hold(response: bool) -> Fault {
@@ -241,7 +275,7 @@ fn a_fault_that_changes_nothing_does_not_fire() {
         ends: ends(1, 2),
         drop: 0.5,
         delay: Duration::ZERO,
-        duplicate: 0.0,
+        stall: false,
     };
     let faults: [fn() -> Fault; 5] = [
         || Partition(vec![vec![Target::Broker(1)]]).into(),

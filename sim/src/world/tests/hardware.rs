@@ -156,12 +156,12 @@ fn a_process_killed_while_paused_starts_running_and_can_be_paused_again() {
         .seen
         .iter()
         .filter(|seen| seen.node == 2 && !seen.what.starts_with("request"));
-    let blows: Vec<(u64, &str)> = environment
+    let events: Vec<(u64, &str)> = environment
         .map(|seen| (seen.time / 1_000_000, seen.what.as_str()))
         .filter(|(_, what)| *what != "closed")
         .collect();
     assert_eq!(
-        blows,
+        events,
         [(100, "Paused"), (200, "Killed"), (700, "Paused"), (800, "Resumed")]
     );
     assert!(!play.marks(2, MS * 310, MS * 690).is_empty(), "the new process runs");

@@ -181,7 +181,7 @@ impl Machine for Puppet {
     }
 }
 
-/// What was seen: marks of puppets and blows of the environment, in order.
+/// What was seen: marks of puppets and what the environment did, in order.
 #[derive(Clone, PartialEq, Debug)]
 struct Seen {
     /// Nanoseconds.
