@@ -148,3 +148,106 @@ impl<O: Observer> World<'_, O> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::station::Station;
+
+    /// Waits for a time or for news, whatever it is given.
+    struct Waits(Pause);
+
+    impl Step for Waits {
+        fn step(&mut self, _: &mut Station) -> Pause {
+            self.0
+        }
+    }
+
+    /// One driver that has taken its first step, and waits for this.
+    fn one(pause: Pause) -> Drivers {
+        let mut drivers = Drivers::new(2);
+        drivers.start(1, Box::new(Waits(pause)));
+        let (program, running) = drivers.next().expect("it takes a first step");
+        running.is_due = false;
+        running.pause = pause;
+        assert_eq!(program, 1);
+        assert!(drivers.next().is_none());
+        drivers
+    }
+
+    #[test]
+    fn a_driver_is_ready_once_for_what_it_waits_for() {
+        let later = SimTime(5);
+        let news = Pause::for_news();
+        let both = Pause {
+            until: Some(later),
+            news: true,
+        };
+        // What it waits for, what happens, and whether it takes a step then.
+        type Act = fn(&mut Drivers);
+        let rows: [(&str, Pause, Act, bool); 9] = [
+            (
+                "its time",
+                Pause::until(later),
+                |drivers| assert!(drivers.ring(1, SimTime(5))),
+                true,
+            ),
+            (
+                "another time",
+                Pause::until(later),
+                |drivers| assert!(!drivers.ring(1, SimTime(4))),
+                false,
+            ),
+            (
+                "news, but it waits for a time",
+                Pause::until(later),
+                |drivers| drivers.news(1),
+                false,
+            ),
+            ("news", news, |drivers| drivers.news(1), true),
+            ("news for all", both, Drivers::news_for_all, true),
+            ("news of another", news, |drivers| drivers.news(0), false),
+            ("news, but it has ended", Pause::END, |drivers| drivers.news(1), false),
+            (
+                "news, but it is still",
+                news,
+                |drivers| {
+                    drivers.pause(1);
+                    drivers.news(1);
+                },
+                false,
+            ),
+            (
+                "news, but it was killed",
+                news,
+                |drivers| {
+                    drivers.news(1);
+                    drivers.kill(1);
+                },
+                false,
+            ),
+        ];
+        for (name, pause, act, is_ready) in rows {
+            let mut drivers = one(pause);
+            act(&mut drivers);
+            check_ready(&mut drivers, is_ready, name);
+        }
+    }
+
+    /// It is ready once, or not at all.
+    fn check_ready(drivers: &mut Drivers, is_ready: bool, name: &str) {
+        let next = drivers.next().map(|(_, running)| running.is_due = false);
+        assert_eq!(next.is_some(), is_ready, "{name}");
+        assert!(drivers.next().is_none(), "{name}: twice");
+    }
+
+    #[test]
+    fn what_happens_while_it_is_still_is_not_lost() {
+        let mut drivers = one(Pause::until(SimTime(5)));
+        drivers.pause(1);
+        assert!(drivers.ring(1, SimTime(5)));
+        assert!(drivers.next().is_none());
+        drivers.resume(1);
+        assert!(drivers.next().is_some());
+    }
+}
