@@ -29,5 +29,6 @@ pub mod quorum;
 pub mod random;
 pub mod replica;
 pub mod replicated;
+pub mod topic_pattern;
 pub mod trace;
 pub mod types;

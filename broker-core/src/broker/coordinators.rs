@@ -1,5 +1,6 @@
 //! Coordinators in the hall: what they know of topics, who coordinates a group, and the topic that holds it all.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::{BrokerConfig, TopicConfig};
@@ -7,6 +8,7 @@ use crate::controller::image::ClusterImage;
 use crate::group::{GroupCoordinator, Topics};
 use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{CreateTopicsRequest, ErrorCode, FindCoordinatorRequest, FindCoordinatorResponse, NewTopic};
+use crate::topic_pattern::TopicPattern;
 use crate::types::{NodeId, TopicId, TopicName};
 
 /// How long the creation of a topic waits for its answer.
@@ -20,6 +22,11 @@ impl Topics for ClusterImage {
 
     fn name(&self, id: TopicId) -> Option<TopicName> {
         Some(self.topics.get(&id)?.name.clone())
+    }
+
+    fn matching(&self, pattern: &TopicPattern) -> Vec<TopicName> {
+        let names = self.topic_ids.keys();
+        names.filter(|name| pattern.matches(name)).cloned().collect()
     }
 }
 

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::client::network::{Backoff, Network};
 use crate::machine::{Channel, Context, Instant};
 use crate::protocol::{ErrorCode, MetadataRequest, MetadataResponse, MetadataTopic};
+use crate::topic_pattern::TopicPattern;
 use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, TopicId, TopicName, TopicPartition};
 
 /// What is known of the cluster, merged from answers of brokers that may be behind one another: a partition's leader
@@ -19,17 +20,36 @@ pub(super) struct Metadata {
     bootstrap: Vec<NodeId>,
     brokers: Vec<NodeId>,
     topics: BTreeMap<TopicName, Wanted>,
+    /// All topics are asked for, and those that match are kept.
+    pattern: Option<Pattern>,
     leaders: BTreeMap<TopicPartition, LeaderIdAndEpoch>,
 
     max_age: Duration,
     backoff: Backoff,
     stale: bool,
     is_asked: bool,
+    /// The request that is out, or was the latest, is about all topics.
+    is_of_all: bool,
     expires: Instant,
     /// Nothing is asked before.
     allowed_at: Instant,
     /// Answers and failures in a row that brought nothing new.
     fruitless: u32,
+}
+
+/// The topics of a subscription by pattern.
+struct Pattern {
+    pattern: TopicPattern,
+    /// Whether those of the cluster itself are among them.
+    has_internal: bool,
+    /// An answer has told which topics there are.
+    is_answered: bool,
+}
+
+impl Pattern {
+    fn matches(&self, topic: &TopicName) -> bool {
+        (self.has_internal || &*topic.0 != TopicName::CONSUMER_OFFSETS) && self.pattern.matches(topic)
+    }
 }
 
 /// A topic that is asked for.
@@ -54,11 +74,13 @@ impl Metadata {
             bootstrap,
             brokers: Vec::new(),
             topics: BTreeMap::new(),
+            pattern: None,
             leaders: BTreeMap::new(),
             max_age,
             backoff,
             stale: false,
             is_asked: false,
+            is_of_all: false,
             expires: Instant(0),
             allowed_at: Instant(0),
             fruitless: 0,
@@ -74,9 +96,32 @@ impl Metadata {
         }
     }
 
-    /// Forgets all topics but those that `keep` names.
+    /// Adds all topics that match the pattern, now and later, or no longer those of an earlier one. The cluster's own topics
+    /// are among them only if `has_internal`.
+    pub fn want_matching(&mut self, pattern: Option<TopicPattern>, has_internal: bool) {
+        self.pattern = pattern.map(|pattern| Pattern {
+            pattern,
+            has_internal,
+            is_answered: false,
+        });
+        if self.pattern.is_some() {
+            self.stale = true;
+            self.allowed_at = Instant(0);
+        }
+    }
+
+    /// The topics that match the pattern, in order; `None` before a broker has told of them.
+    pub fn matching(&self) -> Option<Vec<TopicName>> {
+        let pattern = self.pattern.as_ref().filter(|pattern| pattern.is_answered)?;
+        let names = self.topics.keys().filter(|name| pattern.matches(name));
+        Some(names.cloned().collect())
+    }
+
+    /// Forgets all topics but those that `keep` names and those that match the pattern.
     pub fn retain(&mut self, keep: impl Fn(&TopicName) -> bool) {
-        self.topics.retain(|name, _| keep(name));
+        let pattern = &self.pattern;
+        let matches = |name: &TopicName| pattern.as_ref().is_some_and(|pattern| pattern.matches(name));
+        self.topics.retain(|name, _| keep(name) || matches(name));
         let topics = &self.topics;
         self.leaders.retain(|partition, _| {
             topics
@@ -120,7 +165,7 @@ impl Metadata {
 
     /// When a request is due; `None` while one is out or there is nothing to ask.
     pub fn refresh_at(&self) -> Option<Instant> {
-        if self.is_asked || self.topics.is_empty() {
+        if self.is_asked || self.topics.is_empty() && self.pattern.is_none() {
             return None;
         }
         Some(if self.stale {
@@ -156,9 +201,12 @@ impl Metadata {
         }
         self.stale = false;
         self.is_asked = true;
-        MetadataRequest {
-            topics: Some(self.topics.keys().cloned().collect()),
-        }
+        let topics = match self.pattern {
+            Some(_) => None,
+            None => Some(self.topics.keys().cloned().collect()),
+        };
+        self.is_of_all = topics.is_none();
+        MetadataRequest { topics }
     }
 
     /// The request was lost.
@@ -176,6 +224,14 @@ impl Metadata {
             self.brokers = answer.brokers;
         }
         let mut changed = false;
+        if let Some(pattern) = self.pattern.as_mut().filter(|_| self.is_of_all) {
+            changed |= !core::mem::replace(&mut pattern.is_answered, true);
+            for topic in answer.topics.iter().filter(|topic| topic.id.is_some()) {
+                if pattern.matches(&topic.name) {
+                    self.topics.entry(topic.name.clone()).or_default();
+                }
+            }
+        }
         for topic in answer.topics {
             changed |= self.update_topic(topic);
         }

@@ -10,6 +10,7 @@ use crate::config::{BrokerConfig, Quirks};
 use crate::machine::{ConnectionId, Context, Instant, Now, Outbox, Output, ReplyTo, RequestId};
 use crate::protocol::{Request, Response};
 use crate::random::Random;
+use crate::topic_pattern::TopicPattern;
 use crate::trace::Event;
 use crate::types::{GroupId, NodeId, TopicId, TopicName};
 
@@ -44,6 +45,10 @@ impl Topics for Catalogue {
             .iter()
             .find(|(_, (other, _))| *other == id)
             .map(|(name, _)| name.clone())
+    }
+
+    fn matching(&self, pattern: &TopicPattern) -> Vec<TopicName> {
+        self.0.keys().filter(|name| pattern.matches(name)).cloned().collect()
     }
 }
 

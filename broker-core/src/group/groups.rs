@@ -362,6 +362,10 @@ impl Topics for NoTopics {
     fn name(&self, _id: crate::types::TopicId) -> Option<crate::types::TopicName> {
         None
     }
+
+    fn matching(&self, _pattern: &crate::topic_pattern::TopicPattern) -> Vec<crate::types::TopicName> {
+        Vec::new()
+    }
 }
 
 fn refused_heartbeat(

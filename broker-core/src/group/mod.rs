@@ -33,6 +33,9 @@ pub use records::{
     StoredConsumerMember, StoredCurrentAssignment,
 };
 
+use alloc::vec::Vec;
+
+use crate::topic_pattern::TopicPattern;
 use crate::types::{TopicId, TopicName};
 
 /// What a coordinator must know of the cluster's topics.
@@ -42,4 +45,7 @@ pub trait Topics {
 
     /// The name of the topic of this id.
     fn name(&self, id: TopicId) -> Option<TopicName>;
+
+    /// The names of the topics that match a pattern, in order.
+    fn matching(&self, pattern: &TopicPattern) -> Vec<TopicName>;
 }

@@ -131,6 +131,8 @@ pub struct StoredConsumerMember {
     pub rebalance_timeout: Duration,
     /// What it subscribes to, in order.
     pub subscribed_topics: Vec<TopicName>,
+    /// The pattern of the topics that it subscribes to besides.
+    pub subscribed_topic_regex: Option<String>,
     /// The assignor that it asks for.
     pub server_assignor: Option<AssignorName>,
     /// What the classic protocol knows of it, if it speaks that.
@@ -279,6 +281,7 @@ mod tests {
             instance,
             rebalance_timeout: Duration::from_millis(300_001),
             subscribed_topics: [TopicName::from("t")].into(),
+            subscribed_topic_regex: Some("u.*".into()),
             classic: Some(StoredClassicProtocol {
                 session_timeout: Duration::from_secs(45),
                 protocols: [(AssignorName::from("sticky"), [3, 4].into())].into(),

@@ -77,6 +77,10 @@ impl Arbitrary<'_> {
         TopicName::from(self.one_of(&["orders", "payments", "", TopicName::CONSUMER_OFFSETS]))
     }
 
+    fn pattern(&mut self) -> String {
+        self.one_of(&["orders|payments", "p.*", "", "("]).into()
+    }
+
     fn partition(&mut self) -> TopicPartition {
         let first = TopicPartition::FIRST_TOPIC_ID.0;
         let topic = TopicId(self.one_of(&[first, first, first + 1, first + 2, 1, u64::MAX]));
@@ -311,6 +315,7 @@ impl Arbitrary<'_> {
                 instance: self.instance(),
                 rebalance_timeout: self.some(Self::duration),
                 subscribed_topics: self.some(|draw| draw.list(Self::topic)),
+                subscribed_topic_regex: self.some(Self::pattern),
                 server_assignor: self.some(Self::assignor),
                 owned: self.some(|draw| draw.list(Self::partition)),
             }

@@ -155,6 +155,9 @@ pub struct ConsumerGroupHeartbeatRequest {
     pub rebalance_timeout: Option<Duration>,
     /// What it subscribes to; none if unchanged.
     pub subscribed_topics: Option<Vec<TopicName>>,
+    /// The pattern of the topics that it subscribes to besides ([`TopicPattern`](crate::topic_pattern::TopicPattern)); empty for none
+    /// any more, none if unchanged.
+    pub subscribed_topic_regex: Option<String>,
     /// The server-side assignor that it wants; none for the group's default or if unchanged.
     pub server_assignor: Option<AssignorName>,
     /// The partitions that it owns; none if unchanged.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use broker_core::client::consumer::{Consumer, Rebalance};
 use broker_core::machine::Now;
 use broker_core::protocol::{ErrorCode, OffsetAndMetadata};
+use broker_core::topic_pattern::InvalidPattern;
 use broker_core::types::{self, Offset, TopicName};
 
 use super::clock::Clock;
@@ -104,6 +105,17 @@ impl ConsumerClient {
         let topics = topics.iter().map(|topic| TopicName::from(*topic)).collect();
         self.shared.lock().clients[self.client].consuming.by_hand.clear();
         self.with(|consumer, now| consumer.subscribe(now, topics));
+    }
+
+    /// Shares the partitions of the topics whose whole names match a regular expression (RE2): `consumer.subscribe_pattern("orders-.*")`.
+    /// Classic members find topics that come later with their next metadata (`metadata.max.age.ms`); in the consumer protocol the
+    /// coordinator looks for them, and a text that is no pattern ends the membership (`PollError::Group`).
+    ///
+    /// # Errors
+    /// When a classic member's pattern is none.
+    pub fn subscribe_pattern(&mut self, pattern: &str) -> Result<(), InvalidPattern> {
+        self.shared.lock().clients[self.client].consuming.by_hand.clear();
+        self.with(|consumer, now| consumer.subscribe_pattern(now, pattern))
     }
 
     /// Reads these partitions from now on, and no others: `consumer.assign([("orders", 0)])`.

@@ -48,6 +48,7 @@ mod workers;
 pub use broker_core::config::{AcksSetting, AutoOffsetReset, ConsumerConfig, GroupProtocol, ProducerConfig};
 pub use broker_core::protocol::Header;
 pub use broker_core::random::Random;
+pub use broker_core::topic_pattern::InvalidPattern;
 pub use broker_core::types::{Offset, PartitionIndex, Timestamp, TopicName};
 
 pub use cast::MOST_CLIENTS;

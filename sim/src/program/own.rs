@@ -89,6 +89,7 @@ impl OwnProgram {
             count: self.instances.count,
             group,
             topics,
+            pattern: None,
             program: WorkerProgram::Plain,
             commit: CommitMode::After,
             processing: Duration::ZERO,

@@ -273,6 +273,8 @@ pub struct WorkerGroup {
     pub group: String,
     /// What they subscribe to. A retry topic is added by itself.
     pub topics: Vec<String>,
+    /// The regular expression that they subscribe by: then `topics` are those of the scenario that match.
+    pub pattern: Option<String>,
     /// What they do with a record.
     pub program: WorkerProgram,
     /// When the position behind a record is committed.

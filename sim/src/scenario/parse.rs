@@ -95,6 +95,7 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
         Vec::new()
     };
     let cluster = cluster(top.get("cluster").and_then(|value| value.table()).as_ref());
+    let topics: Vec<Topic> = topics.iter().filter_map(|table| topic(table, &cluster)).collect();
     Scenario {
         name: name.to_owned(),
         teaches: top
@@ -106,10 +107,13 @@ fn read(name: &str, top: &Table<'_>) -> Scenario {
         duration,
         settle,
         seeds: top.get("seeds").and_then(|value| seeds(&value)).unwrap_or(0..3),
-        topics: topics.iter().filter_map(|table| topic(table, &cluster)).collect(),
         producers: tables("producers").iter().filter_map(producer).collect(),
         consumers: tables("consumers").iter().filter_map(consumer).collect(),
-        workers: tables("workers").iter().filter_map(workers::worker).collect(),
+        workers: tables("workers")
+            .iter()
+            .filter_map(|table| workers::worker(table, &topics))
+            .collect(),
+        topics,
         services: tables("services").iter().filter_map(workers::service).collect(),
         faults: tables("faults").iter().filter_map(faults::fault).collect(),
         nemesis: top

@@ -3,24 +3,26 @@
 use core::time::Duration;
 
 use broker_core::config::{ConsumerConfig, ProducerConfig};
+use broker_core::topic_pattern::TopicPattern;
 
-use super::{Backpressure, CommitMode, KeyStrategy, Service, WorkerGroup, WorkerProgram};
+use super::{Backpressure, CommitMode, KeyStrategy, Service, Topic, WorkerGroup, WorkerProgram};
 use crate::toml_file::reader::{Table, Value};
 use crate::toml_file::settings::{self, consumer_defaults};
 
-/// Reads one `[[workers]]`.
-pub fn worker(table: &Table<'_>) -> Option<WorkerGroup> {
+/// Reads one `[[workers]]` of a scenario with these topics.
+pub fn worker(table: &Table<'_>, existing: &[Topic]) -> Option<WorkerGroup> {
     let text = |name: &str| table.get(name).and_then(|value| value.text()).map(str::to_owned);
     let duration = |name: &str| table.get(name).and_then(|value| value.duration());
     let chance = |name: &str| table.get(name).map_or(Some(0.0), |value| value.number());
     let name = table.required("name").and_then(|value| value.text());
-    let topics = table.required("topics").and_then(|value| value.list());
-    let topics = topics.map(|list| {
-        list.iter()
-            .filter_map(|topic| topic.text())
-            .map(str::to_owned)
-            .collect()
-    });
+    let pattern = table.get("pattern");
+    let topics = match &pattern {
+        Some(pattern) => matching(table, pattern, existing),
+        None => table
+            .required("topics")
+            .and_then(|value| value.list())
+            .map(|list| list.iter().filter_map(Value::text).map(str::to_owned).collect()),
+    };
     let program = program(table);
     let commit = commit(table);
     let (failure, poison) = (chance("failure"), chance("poison"));
@@ -28,6 +30,7 @@ pub fn worker(table: &Table<'_>) -> Option<WorkerGroup> {
         count: table.get("count").and_then(|value| value.count()).unwrap_or(1),
         group: text("group").or(name.map(str::to_owned)).unwrap_or_default(),
         topics: topics?,
+        pattern: text("pattern"),
         program: program?,
         commit: commit?,
         processing: duration("processing").unwrap_or_default(),
@@ -42,6 +45,28 @@ pub fn worker(table: &Table<'_>) -> Option<WorkerGroup> {
         name: name?.to_owned(),
     };
     Some(group)
+}
+
+/// The topics that a pattern matches.
+fn matching(table: &Table<'_>, pattern: &Value<'_>, existing: &[Topic]) -> Option<Vec<String>> {
+    if table.get("topics").is_some() {
+        pattern.problem("`topics` and `pattern` exclude each other", "keep one of the two");
+        return None;
+    }
+    match TopicPattern::new(pattern.text()?) {
+        Ok(pattern) => {
+            let names = existing.iter().map(|topic| &topic.name);
+            let matching = names.filter(|name| pattern.matches(&name.as_str().into()));
+            Some(matching.cloned().collect())
+        }
+        Err(error) => {
+            pattern.problem(
+                format!("no regular expression: {error}"),
+                "RE2's syntax, as in `orders-.*` or `(orders|payments)-eu`",
+            );
+            None
+        }
+    }
 }
 
 fn program(table: &Table<'_>) -> Option<WorkerProgram> {

@@ -170,7 +170,10 @@ impl File {
         self.put("name", text(&group.name));
         self.put("count", group.count);
         self.put("group", text(&group.group));
-        self.put("topics", list(group.topics.iter().map(|topic| text(topic))));
+        match &group.pattern {
+            Some(pattern) => self.put("pattern", text(pattern)),
+            None => self.put("topics", list(group.topics.iter().map(|topic| text(topic)))),
+        }
         self.worker_program(&group.program);
         let commit = match group.commit {
             CommitMode::Before => "before",

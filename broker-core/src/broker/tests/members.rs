@@ -110,6 +110,7 @@ impl Cluster {
             instance: None,
             rebalance_timeout: joins.then_some(SESSION),
             subscribed_topics: joins.then(|| [TopicName::from("orders")].into()),
+            subscribed_topic_regex: None,
             server_assignor: None,
             owned: Some(owned.to_vec()),
         };

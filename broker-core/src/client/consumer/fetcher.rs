@@ -214,6 +214,7 @@ impl Consumer {
             }
             self.follow_leader(index);
         }
+        self.follow_pattern();
         self.target_changed();
     }
 

@@ -271,6 +271,7 @@ impl ClassicGroup {
                 instance: member.instance.clone(),
                 rebalance_timeout: member.rebalance_timeout,
                 subscribed_topics,
+                subscribed_topic_regex: None,
                 server_assignor: None,
                 classic: Some(StoredClassicProtocol {
                     session_timeout: member.session_timeout,

@@ -90,6 +90,7 @@ impl ConsumerGroup {
                 instance: request.instance.clone(),
                 rebalance_timeout: request.rebalance_timeout,
                 subscribed_topics: topics.into_iter().collect(),
+                subscribed_topic_regex: None,
                 server_assignor: None,
                 classic: Some(StoredClassicProtocol {
                     session_timeout: request.session_timeout,

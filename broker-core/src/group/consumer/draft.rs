@@ -117,7 +117,7 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
 
     /// A static member comes back under another id, and goes on where its former self stood.
     pub(super) fn replace(&mut self, old: &MemberId, new: &MemberId) {
-        let Member { wishes, current } = self.group.members[old].clone();
+        let Member { wishes, current, .. } = self.group.members[old].clone();
         let target = self.group.targets.get(old).cloned().unwrap_or_default();
         self.remove(old, RemovalCause::Replaced);
         self.set_wishes(new, wishes);
@@ -143,13 +143,11 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         if self.group.epoch <= self.group.target_epoch {
             return;
         }
-        let ids: BTreeMap<&TopicName, TopicId> = self.group.topics.iter().map(|(name, id, _)| (name, *id)).collect();
         let subscriber = |(id, member): (&MemberId, &Member)| {
-            let topics = member
-                .wishes
-                .subscribed_topics
-                .iter()
-                .filter_map(|name| ids.get(name).copied());
+            let topics = self.group.topics.iter();
+            let topics = topics
+                .filter(|(name, ..)| member.subscribes_to(name))
+                .map(|(_, id, _)| *id);
             let subscriber = Subscriber {
                 instance: member.wishes.instance.clone(),
                 topics: topics.collect(),

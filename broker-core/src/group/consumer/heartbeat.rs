@@ -63,7 +63,7 @@ impl ConsumerGroup {
         draft.state_member(&request.member);
 
         let current = draft.group.members[&request.member].current.clone();
-        let full = request.rebalance_timeout.is_some() && request.subscribed_topics.is_some();
+        let full = request.rebalance_timeout.is_some() && names_topics(request);
         let sorted = |owned: &Vec<TopicPartition>| BTreeSet::from_iter(owned.iter().copied());
         let told = !joins && current.assigned == before && !(full && request.owned.is_some());
         let agrees = request
@@ -155,6 +155,9 @@ impl Draft<'_, '_, '_, '_> {
         if let Some(topics) = &request.subscribed_topics {
             wishes.subscribed_topics = BTreeSet::from_iter(topics.iter().cloned()).into_iter().collect();
         }
+        if let Some(regex) = &request.subscribed_topic_regex {
+            wishes.subscribed_topic_regex = Some(regex.clone()).filter(|regex| !regex.is_empty());
+        }
         if let Some(assignor) = &request.server_assignor {
             wishes.server_assignor = Some(assignor.clone());
         }
@@ -166,7 +169,10 @@ impl Draft<'_, '_, '_, '_> {
     /// target assignment.
     pub(super) fn take_wishes(&mut self, id: &MemberId, wishes: StoredConsumerMember) {
         let before = self.group.members.get(id).map(|member| &member.wishes);
-        let subscribes_anew = before.is_none_or(|before| before.subscribed_topics != wishes.subscribed_topics);
+        let subscribes_anew = before.is_none_or(|before| {
+            before.subscribed_topics != wishes.subscribed_topics
+                || before.subscribed_topic_regex != wishes.subscribed_topic_regex
+        });
         if before != Some(&wishes) {
             self.set_wishes(id, wishes);
         }
@@ -176,12 +182,17 @@ impl Draft<'_, '_, '_, '_> {
     }
 }
 
+/// Whether it says what the member subscribes to.
+fn names_topics(request: &ConsumerGroupHeartbeatRequest) -> bool {
+    request.subscribed_topics.is_some() || request.subscribed_topic_regex.is_some()
+}
+
 /// Refuses what makes no sense in itself.
 fn check(request: &ConsumerGroupHeartbeatRequest) -> Result<(), ErrorCode> {
     let epoch = request.member_epoch;
     let incomplete_join = epoch == GroupEpoch::ZERO
         && (request.rebalance_timeout.is_none()
-            || request.subscribed_topics.is_none()
+            || !names_topics(request)
             || request.owned.as_ref().is_some_and(|owned| !owned.is_empty()));
     let nameless_return = epoch == GroupEpoch::LEAVE_STATIC && request.instance.is_none();
     if request.group.0.is_empty()
@@ -198,6 +209,10 @@ fn check(request: &ConsumerGroupHeartbeatRequest) -> Result<(), ErrorCode> {
         .is_some_and(|name| !assignor::supported(name))
     {
         return Err(ErrorCode::UnsupportedAssignor);
+    }
+    let regex = request.subscribed_topic_regex.as_ref();
+    if regex.is_some_and(|regex| TopicPattern::new(regex).is_err()) {
+        return Err(ErrorCode::InvalidRegularExpression);
     }
     Ok(())
 }

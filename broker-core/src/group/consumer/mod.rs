@@ -7,6 +7,7 @@
 //! While a group moves from the classic protocol to this one or back, members of both are in it (`classic`, `migration`).
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -18,6 +19,7 @@ use super::{GroupRecord, Topics};
 use crate::config::BrokerConfig;
 use crate::machine::Instant;
 use crate::protocol::{ErrorCode, OffsetCommitRequest, OffsetFetchRequest};
+use crate::topic_pattern::TopicPattern;
 use crate::trace::{Event, GroupState, RemovalCause};
 use crate::types::{
     AssignorName, GroupEpoch, GroupId, GroupInstanceId, MemberId, PartitionIndex, Timestamp, TopicId, TopicName,
@@ -52,6 +54,8 @@ pub(super) struct ConsumerGroup {
 #[derive(Clone)]
 struct Member {
     wishes: StoredConsumerMember,
+    /// The pattern among its wishes, if it has one.
+    pattern: Option<TopicPattern>,
     current: StoredCurrentAssignment,
 }
 
@@ -69,6 +73,7 @@ const NO_WISHES: StoredConsumerMember = StoredConsumerMember {
     instance: None,
     rebalance_timeout: Duration::ZERO,
     subscribed_topics: Vec::new(),
+    subscribed_topic_regex: None,
     server_assignor: None,
     classic: None,
 };
@@ -98,11 +103,12 @@ impl ConsumerGroup {
                 value: Some(wishes),
                 ..
             } => {
-                let newcomer = || Member {
-                    wishes: wishes.clone(),
-                    current: NEWCOMER,
-                };
-                self.members.entry(member.clone()).or_insert_with(newcomer).wishes = wishes.clone();
+                let member = self.members.entry(member.clone()).or_insert_with(Member::unknown);
+                if member.wishes.subscribed_topic_regex != wishes.subscribed_topic_regex {
+                    let pattern = wishes.subscribed_topic_regex.as_deref();
+                    member.pattern = pattern.and_then(|pattern| TopicPattern::new(pattern).ok());
+                }
+                member.wishes = wishes.clone();
             }
             GroupRecord::ConsumerMember {
                 member, value: None, ..
@@ -129,11 +135,10 @@ impl ConsumerGroup {
                 ..
             } => {
                 // A compacted log may have it before the member's wishes.
-                let unknown = || Member {
-                    wishes: NO_WISHES,
-                    current: NEWCOMER,
-                };
-                self.members.entry(member.clone()).or_insert_with(unknown).current = current.clone();
+                self.members
+                    .entry(member.clone())
+                    .or_insert_with(Member::unknown)
+                    .current = current.clone();
                 self.own(member, &[&current.assigned[..], &current.revoking[..]].concat());
             }
             GroupRecord::CurrentAssignment {
@@ -247,13 +252,26 @@ impl ConsumerGroup {
 
     /// The topics that the members subscribe to and that exist.
     fn subscribed_topics(&self, topics: &dyn Topics) -> Vec<(TopicName, TopicId, u32)> {
-        let names: BTreeSet<&TopicName> = self
-            .members
-            .values()
-            .flat_map(|member| &member.wishes.subscribed_topics)
-            .collect();
+        let members = self.members.values();
+        let mut names: BTreeSet<&TopicName> = members.flat_map(|member| &member.wishes.subscribed_topics).collect();
+        let matching = self.matching_topics(topics);
+        names.extend(&matching);
         let known = |name: &TopicName| topics.topic(name).map(|(id, count)| (name.clone(), id, count));
         names.into_iter().filter_map(known).collect()
+    }
+
+    /// The topics that match the members' patterns. Kafka looks for them in the background, and for those of changed metadata
+    /// every ten seconds at most; here they are there at once.
+    fn matching_topics(&self, topics: &dyn Topics) -> Vec<TopicName> {
+        let patterns = self.members.values().filter_map(|member| {
+            let pattern = member.pattern.as_ref()?;
+            Some((member.wishes.subscribed_topic_regex.as_ref()?, pattern))
+        });
+        let patterns: BTreeMap<&String, &TopicPattern> = patterns.collect();
+        patterns
+            .into_values()
+            .flat_map(|pattern| topics.matching(pattern))
+            .collect()
     }
 
     /// See [`Groups::validate_commit`](super::Groups::validate_commit).
@@ -289,12 +307,27 @@ impl ConsumerGroup {
 
     /// See [`Groups::unused_since`](super::Groups::unused_since); `topic` is the partition's, if it exists.
     pub(super) fn unused_since(&self, topic: Option<&TopicName>, committed: Timestamp) -> Option<Timestamp> {
-        let subscribes = |member: &Member| topic.is_some_and(|topic| member.wishes.subscribed_topics.contains(topic));
+        let subscribes = |member: &Member| topic.is_some_and(|topic| member.subscribes_to(topic));
         (!self.members.values().any(subscribes)).then_some(committed)
     }
 }
 
 impl Member {
+    /// A member of which nothing is known yet.
+    fn unknown() -> Member {
+        Member {
+            wishes: NO_WISHES,
+            pattern: None,
+            current: NEWCOMER,
+        }
+    }
+
+    /// Whether it subscribes to a topic, by its name or by a pattern.
+    fn subscribes_to(&self, topic: &TopicName) -> bool {
+        self.wishes.subscribed_topics.contains(topic)
+            || self.pattern.as_ref().is_some_and(|pattern| pattern.matches(topic))
+    }
+
     /// A classic member brings its own; for the others the coordinator decides.
     fn session_timeout(&self, config: &BrokerConfig) -> Duration {
         let own = self.wishes.classic.as_ref().map(|classic| classic.session_timeout);

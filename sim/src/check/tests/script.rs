@@ -368,6 +368,7 @@ fn workers(work: Work, name: &str, group: &str) -> WorkerGroup {
         count: 2,
         group: group.to_owned(),
         topics: vec!["orders".to_owned()],
+        pattern: None,
         program,
         commit: work.commit,
         processing: ms,

@@ -36,8 +36,15 @@ const POLL: Duration = Duration::from_millis(500);
 /// With what its last poll failed of.
 pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) -> Result<(), PollError> {
     let mut consumer = env.consumer(group.consumer_of(number));
-    let topics: Vec<&str> = group.subscription().collect();
-    consumer.subscribe(&topics);
+    match &group.pattern {
+        Some(pattern) => consumer
+            .subscribe_pattern(pattern)
+            .expect("a scenario's patterns were looked at when it was read"),
+        None => {
+            let topics: Vec<&str> = group.subscription().collect();
+            consumer.subscribe(&topics);
+        }
+    }
     let hands = Hands::new(Arc::clone(&group), env);
     let ended = match (&group.program, group.commit) {
         (WorkerProgram::Plain, CommitMode::AsyncPool { tasks }) => pool::run(hands, &mut consumer, tasks).await,

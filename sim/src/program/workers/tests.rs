@@ -41,12 +41,16 @@ fn history(worker: &str) -> Vec<Entry> {
 }
 
 fn held(worker: &str) -> Scribe {
+    held_with(&format!("topics = [\"orders\"]\n{worker}"))
+}
+
+fn held_with(worker: &str) -> Scribe {
     let text = format!(
         "duration = \"20s\"\nsettle = \"20s\"\n[cluster]\nbrokers = 1\nconfig = {{ \"offsets.topic.num.partitions\" = 1, \
          \"group.initial.rebalance.delay.ms\" = 0 }}\n[[topics]]\nname = \"orders\"\npartitions = 2\n[[topics]]\n\
          name = \"retry\"\n[[topics]]\nname = \"dead\"\n[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 20\n\
          keys = {{ distribution = \"uniform\", count = 40 }}\nconfig = {{ \"metadata.max.age.ms\" = 1000 }}\n[[services]]\nname = \"ledger\"\nfailure = 0.2\n\
-         ambiguous = 0.5\n[[workers]]\nname = \"billing\"\ntopics = [\"orders\"]\n{worker}"
+         ambiguous = 0.5\n[[workers]]\nname = \"billing\"\n{worker}"
     );
     let scenario = parse("test", "test.toml", &text).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let scenario = scenario.scenario;
@@ -391,6 +395,24 @@ fn more_partitions_are_read_too() {
             [0, 1, 2, 3, 4, 5],
             "{protocol}"
         );
+    }
+}
+
+#[test]
+fn a_pattern_stands_for_the_topics_that_match() {
+    for protocol in ["classic", "consumer"] {
+        let processed = |subscription: &str| {
+            let lines = format!("{subscription}\nconsumer = {{ \"group.protocol\" = \"{protocol}\" }}\n");
+            let history = held_with(&lines).history;
+            let uids: BTreeSet<_> = ends(&history)
+                .iter()
+                .filter_map(|(_, processing, _)| processing.uid)
+                .collect();
+            uids.len()
+        };
+        let by_name = processed("topics = [\"orders\"]");
+        assert!(by_name > 300, "{by_name}");
+        assert_eq!(processed("pattern = \"ord[a-f]+rs\""), by_name, "{protocol}");
     }
 }
 

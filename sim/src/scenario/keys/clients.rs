@@ -295,6 +295,7 @@ pub const WORKER: Section = Section {
     name: "workers",
     meaning: "a group of equal application programs that share the partitions of some topics",
     rules: &[
+        Rule::ExactlyOne(&["topics", "pattern"]),
         belongs("attempts", "program", &["retry-topic", "blocking-retry"], &[]),
         belongs("backoff", "program", &["retry-topic", "blocking-retry"], &[]),
         belongs(
@@ -321,8 +322,14 @@ pub const WORKER: Section = Section {
         key(
             "topics",
             NonEmpty(&String),
-            Required,
+            Words("none: it or `pattern` must be given"),
             "what they subscribe to; a retry topic is added by itself",
+        ),
+        key(
+            "pattern",
+            String,
+            Words("none: it or `topics` must be given"),
+            "a regular expression (RE2) over whole names of topics that they subscribe to, instead of `topics`: `orders-.*`",
         ),
         key(
             "program",

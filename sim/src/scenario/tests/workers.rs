@@ -48,6 +48,25 @@ fn what_a_worker_leaves_out_has_defaults() {
 }
 
 #[test]
+fn a_pattern_names_the_topics_that_it_matches() {
+    let text = worker("").replace("topics = [\"orders\"]", "pattern = \"(re|or).*\"");
+    let group = read(&text).workers.remove(0);
+    assert_eq!(group.topics, ["orders", "retry"]);
+    assert_eq!(group.pattern.as_deref(), Some("(re|or).*"));
+
+    let lines = [
+        "pattern = \"orders-.*\"",
+        "pattern = \"orders-(\"",
+        "pattern = \"orders\"\ntopics = [\"orders\"]",
+        "pattern = \".*\"\nconsumer = { \"group.protocol\" = \"consumer\" }",
+        "pattern = \".*\"\nprogram = \"aggregator\"\noutput_topic = \"dead\"",
+        "pattern = \"orders\"\nprogram = \"retry-topic\"\nretry_topic = \"retry\"\ndead_letter_topic = \"dead\"",
+    ];
+    let by_pattern = |text: &str| refused(&text.replace("topics = [\"orders\"]\npattern", "pattern"));
+    insta::assert_snapshot!("patterns", all(&lines, by_pattern));
+}
+
+#[test]
 fn a_list_may_be_a_list_or_text_with_commas() {
     for list in ["[\"sticky\", \"range\"]", "\"sticky, range\"", "\"sticky,range\""] {
         let text = worker(&format!("consumer = {{ \"partition.assignment.strategy\" = {list} }}"));

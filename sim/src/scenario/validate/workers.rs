@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use broker_core::config::{ConsumerConfig, GroupProtocol};
+use broker_core::topic_pattern::TopicPattern;
+use broker_core::types::TopicName;
 
 use super::Judge;
 use crate::nearest::nearest;
@@ -69,14 +71,17 @@ impl Judge<'_> {
     }
 
     fn worker_topics(&mut self, path: &str, group: &WorkerGroup) {
-        if group.topics.is_empty() {
+        if let Some(pattern) = &group.pattern {
+            self.worker_pattern(&format!("{path}.pattern"), group, pattern);
+        } else if group.topics.is_empty() {
             self.add(
                 &format!("{path}.topics"),
                 "the workers subscribe to nothing",
                 "name at least one topic",
             );
         }
-        for (place, topic) in group.topics.iter().enumerate() {
+        let named = group.topics.iter().filter(|_| group.pattern.is_none());
+        for (place, topic) in named.enumerate() {
             self.topic_exists(&format!("{path}.topics.{place}"), topic);
             if group.topics[..place].contains(topic) {
                 self.add(
@@ -99,7 +104,8 @@ impl Judge<'_> {
             WorkerProgram::Aggregator { output_topic } => vec![("output_topic", output_topic)],
             WorkerProgram::Plain | WorkerProgram::Batch { .. } => Vec::new(),
         };
-        let mut taken: Vec<(&str, &str)> = group.topics.iter().map(|topic| ("topics", topic.as_str())).collect();
+        let how = if group.pattern.is_some() { "pattern" } else { "topics" };
+        let mut taken: Vec<(&str, &str)> = group.topics.iter().map(|topic| (how, topic.as_str())).collect();
         for (key, topic) in outputs {
             self.topic_exists(&format!("{path}.{key}"), topic);
             if let Some((other, _)) = taken.iter().find(|(_, other)| *other == topic) {
@@ -110,6 +116,35 @@ impl Judge<'_> {
                 );
             }
             taken.push((key, topic));
+        }
+    }
+
+    fn worker_pattern(&mut self, path: &str, group: &WorkerGroup, pattern: &str) {
+        if group.topics.is_empty() {
+            let names = self.scenario.topics.iter().map(|topic| format!("`{}`", topic.name));
+            self.add(
+                path,
+                "the pattern matches no topic of the scenario",
+                format!(
+                    "it must match whole names, which are {}",
+                    names.collect::<Vec<_>>().join(", ")
+                ),
+            );
+        }
+        let matches = |topic: &str| TopicPattern::new(pattern).is_ok_and(|pattern| pattern.matches(&topic.into()));
+        if group.consumer.group_protocol == GroupProtocol::Consumer && matches(TopicName::CONSUMER_OFFSETS) {
+            self.add(
+                path,
+                "the pattern matches `__consumer_offsets` too, which a coordinator of the consumer protocol does not leave out",
+                "a pattern that begins with a name, as `orders.*`",
+            );
+        }
+        if let WorkerProgram::RetryTopic { retry_topic, .. } = &group.program {
+            self.add(
+                path,
+                format!("a subscription by pattern has no place for the retry topic `{retry_topic}`"),
+                "name the topics with `topics`",
+            );
         }
     }
 

@@ -220,6 +220,10 @@ impl Consumer {
         if classic.step != Step::Unjoined || !membership.is_idle() {
             return;
         }
+        // First it must know what its pattern matches.
+        if membership.pattern.is_some() && self.metadata.matching().is_none() {
+            return;
+        }
         if classic.retry_at > now {
             let at = classic.retry_at;
             return self.wake_at(at);

@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -44,6 +45,7 @@ pub(super) struct Heartbeating {
 
 struct Told {
     topics: Vec<TopicName>,
+    pattern: Option<String>,
     owned: BTreeSet<TopicPartition>,
 }
 
@@ -163,6 +165,7 @@ impl Consumer {
         let is_settled = self.membership.as_ref().is_some_and(|m| m.is_idle() && !m.is_dirty);
         let Some(Membership {
             topics,
+            pattern,
             protocol: Protocol::Consumer(member),
             ..
         }) = &mut self.membership
@@ -174,6 +177,8 @@ impl Consumer {
         };
         let is_full = member.told.is_none();
         let tells_topics = member.told.as_ref().is_none_or(|told| told.topics != *topics);
+        let told_pattern = member.told.as_ref().and_then(|told| told.pattern.as_ref());
+        let tells_pattern = told_pattern != pattern.as_ref();
         let tells_owned =
             member.told.as_ref().is_none_or(|told| told.owned != owned) || member.must_acknowledge && is_settled;
         if tells_owned && is_settled {
@@ -187,11 +192,13 @@ impl Consumer {
             instance,
             rebalance_timeout: is_full.then(|| millis(self.config.max_poll_interval_ms)),
             subscribed_topics: tells_topics.then(|| topics.clone()),
+            subscribed_topic_regex: tells_pattern.then(|| pattern.clone().unwrap_or_default()),
             server_assignor: assignor.filter(|_| is_full),
             owned: tells_owned.then(|| owned.iter().copied().collect()),
         };
         member.told = Some(Told {
             topics: topics.clone(),
+            pattern: pattern.clone(),
             owned,
         });
         member.is_out = true;
@@ -284,6 +291,7 @@ impl Consumer {
             instance,
             rebalance_timeout: None,
             subscribed_topics: None,
+            subscribed_topic_regex: None,
             server_assignor: None,
             owned: None,
         };

@@ -6,12 +6,14 @@
 //! go on.
 
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::{GroupProtocol, millis};
 use crate::machine::{Instant, Now};
 use crate::protocol::ErrorCode;
+use crate::topic_pattern::{InvalidPattern, TopicPattern};
 use crate::trace::Event;
 use crate::types::{GroupEpoch, GroupInstanceId, MemberId, PartitionIndex, TopicName, TopicPartition};
 
@@ -30,8 +32,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A consumer's part in its group.
 pub(super) struct Membership {
-    /// What it subscribes to, in order, each once.
+    /// What it subscribes to, in order, each once; of a classic member with a pattern what matches.
     topics: Vec<TopicName>,
+    /// The pattern that it subscribes by.
+    pattern: Option<String>,
     protocol: Protocol,
     standing: Standing,
     /// What the application must hear, oldest first. It may be hearing the first.
@@ -113,6 +117,30 @@ impl Consumer {
     /// up; what was owned by an earlier subscription is handed over in good order. Topics that do not exist yet are
     /// waited for.
     pub fn subscribe(&mut self, now: Now, topics: Vec<TopicName>) {
+        self.metadata.want_matching(None, false);
+        let topics: BTreeSet<TopicName> = topics.into_iter().collect();
+        self.begin_subscription(now, topics.into_iter().collect(), None);
+    }
+
+    /// Shares the partitions of the topics whose whole names match a regular expression. A classic member looks for them
+    /// itself in each metadata answer, and leaves the cluster's own out; in the consumer protocol the coordinator does
+    /// (KIP-848), and refuses what is no pattern (INVALID_REGULAR_EXPRESSION, as [`ConsumerNotice::GroupFailed`]).
+    ///
+    /// # Errors
+    /// When a classic member's pattern is none.
+    pub fn subscribe_pattern(&mut self, now: Now, pattern: &str) -> Result<(), InvalidPattern> {
+        let is_looked_for_by_coordinator = self.config.group_protocol == GroupProtocol::Consumer;
+        let compiled = match TopicPattern::new(pattern) {
+            Ok(compiled) => Some(compiled),
+            Err(_) if is_looked_for_by_coordinator => None,
+            Err(error) => return Err(error),
+        };
+        self.metadata.want_matching(compiled, is_looked_for_by_coordinator);
+        self.begin_subscription(now, Vec::new(), Some(pattern.into()));
+        Ok(())
+    }
+
+    fn begin_subscription(&mut self, now: Now, topics: Vec<TopicName>, pattern: Option<String>) {
         let now = self.note(now);
         if self.closing != Closing::Open {
             return;
@@ -122,11 +150,10 @@ impl Consumer {
                 .push_back(ConsumerNotice::GroupFailed(ErrorCode::InvalidGroupId));
             return;
         };
-        let topics: BTreeSet<TopicName> = topics.into_iter().collect();
-        let topics = topics.into_iter().collect();
         match &mut self.membership {
             Some(membership) if membership.standing != Standing::Failed => {
                 membership.topics = topics;
+                membership.pattern = pattern;
                 match &mut membership.protocol {
                     Protocol::Classic(classic) => classic.rejoin(),
                     Protocol::Consumer(heartbeating) => heartbeating.heartbeat_soon(),
@@ -143,6 +170,7 @@ impl Consumer {
                 let told = self.membership.take().map(|old| old.told);
                 self.membership = Some(Membership {
                     topics,
+                    pattern,
                     protocol,
                     standing: Standing::Active,
                     told: told.unwrap_or_default(),
@@ -353,6 +381,7 @@ impl Consumer {
         let owned = self.owned();
         self.released(&owned);
         self.membership = None;
+        self.metadata.want_matching(None, false);
         self.assigned.clear();
         self.index_assigned();
     }
@@ -669,6 +698,24 @@ impl Consumer {
     pub(super) fn target_changed(&mut self) {
         if let Some(membership) = &mut self.membership {
             membership.is_dirty = true;
+        }
+    }
+
+    /// Metadata may tell of more topics that match a classic member's pattern: then it joins again for them.
+    pub(super) fn follow_pattern(&mut self) {
+        let Some(membership) = self
+            .membership
+            .as_mut()
+            .filter(|membership| membership.pattern.is_some())
+        else {
+            return;
+        };
+        if let Protocol::Classic(classic) = &mut membership.protocol
+            && let Some(topics) = self.metadata.matching()
+            && topics != membership.topics
+        {
+            membership.topics = topics;
+            classic.rejoin();
         }
     }
 

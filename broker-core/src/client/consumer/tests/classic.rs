@@ -487,7 +487,7 @@ fn a_leader_waits_for_the_metadata_of_topics_that_others_subscribe_to() {
         other => panic!("{other:?}"),
     }
     assert!(bench.requests().is_empty());
-    let mut answer = bench.metadata();
+    let mut answer = bench.metadata(false);
     answer.topics.push(MetadataTopic {
         name: "u".into(),
         id: None,
@@ -596,6 +596,45 @@ fn another_subscription_is_another_join() {
     let sent = bench.next(ApiKey::JoinGroup, ms(0));
     let subscription = Subscription::decode(&join(&sent).protocols[0].1).unwrap();
     assert_eq!(subscription.topics, ["t".into(), "u".into()]);
+}
+
+#[test]
+fn a_pattern_is_matched_against_the_topics_that_there_are() {
+    let config = ConsumerConfig {
+        metadata_max_age_ms: 1_000,
+        ..config()
+    };
+    let mut bench = Bench::with(config, 1);
+    bench.others = vec!["other".into(), TopicName::CONSUMER_OFFSETS.into()];
+    let joined = |bench: &mut Bench| -> Vec<Vec<TopicName>> {
+        let asked = bench.coordinator.asked.drain(..);
+        let topics = asked.filter_map(|request| match request {
+            Request::JoinGroup(request) => Some(Subscription::decode(&request.protocols[0].1).unwrap().topics),
+            _ => None,
+        });
+        topics.collect()
+    };
+    bench.consumer.subscribe_pattern(bench.now(), "t|later.*|__.*").unwrap();
+    bench.settle();
+    let t: Vec<TopicName> = vec!["t".into()];
+    let twice = [t.clone(), t];
+    assert_eq!(
+        joined(&mut bench),
+        twice,
+        "without an id and with it; not the cluster's own topic"
+    );
+    assert_eq!(bench.poll(), [assigned(0..1)]);
+
+    // Another topic that matches comes with the next metadata.
+    bench.others.push("later-1".into());
+    bench.pass(ms(1_000));
+    bench.settle();
+    assert_eq!(bench.poll()[0], revoked(0..1), "an eager member joins with nothing");
+    assert_eq!(joined(&mut bench), [["later-1".into(), "t".into()]]);
+    assert_eq!(bench.consumer.assignment().len(), 2);
+
+    let refused = bench.consumer.subscribe_pattern(bench.now(), "(").unwrap_err();
+    assert_eq!(refused.to_string(), "unclosed group");
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn a_topic_that_metadata_does_not_know_is_waited_for() {
     bench.settle();
     bench.pass(ms(1_000));
     let sent = bench.next(ApiKey::Metadata, ms(2_000));
-    let mut answer = bench.metadata();
+    let mut answer = bench.metadata(false);
     let mut other = answer.topics[0].clone();
     (other.name, other.id) = ("u".into(), Some(TopicId(101)));
     answer.topics.push(other);
@@ -217,6 +217,35 @@ fn a_new_coordinator_is_told_everything() {
         (GroupEpoch(1), Some(ids([0])))
     );
     assert!(request.subscribed_topics.is_some() && request.rebalance_timeout.is_some());
+}
+
+#[test]
+fn a_pattern_is_the_coordinators_to_match() {
+    let mut bench = Bench::with(config(), 1);
+    bench.coordinator.target = ids([0]);
+    bench.consumer.subscribe_pattern(bench.now(), "t.*").unwrap();
+    bench.settle();
+    assert_eq!(bench.poll(), [assigned([0])], "it knows the topic by metadata of all");
+    let wanted = |bench: &mut Bench| {
+        let heartbeats = bench.coordinator.heartbeats().into_iter();
+        let wanted = heartbeats.map(|sent| (sent.subscribed_topics, sent.subscribed_topic_regex));
+        wanted.filter(|wanted| *wanted != (None, None)).collect::<Vec<_>>()
+    };
+    assert_eq!(wanted(&mut bench), [(Some(vec![]), Some("t.*".into()))]);
+    bench.pass(ms(6_000));
+    bench.settle();
+    assert_eq!(wanted(&mut bench), [], "nothing has changed");
+
+    bench.consumer.subscribe(bench.now(), vec!["t".into()]);
+    bench.settle();
+    assert_eq!(wanted(&mut bench), [(Some(vec!["t".into()]), Some("".into()))]);
+
+    // What is no pattern only the coordinator can say.
+    bench.coordinator.fails = Some((ApiKey::ConsumerGroupHeartbeat, ErrorCode::InvalidRegularExpression));
+    bench.consumer.subscribe_pattern(bench.now(), "(").unwrap();
+    bench.settle();
+    let failed = ConsumerNotice::GroupFailed(ErrorCode::InvalidRegularExpression);
+    assert!(bench.notices().contains(&failed));
 }
 
 #[test]

@@ -140,6 +140,8 @@ struct Bench {
     peers: Peers,
     logs: Vec<Log>,
     coordinator: groups::Coordinator,
+    /// Topics besides `t`, of one partition each.
+    others: Vec<TopicName>,
 }
 
 impl Bench {
@@ -169,6 +171,7 @@ impl Bench {
             peers: Peers::default(),
             logs: vec![log; partitions],
             coordinator: groups::Coordinator::default(),
+            others: Vec::new(),
         }
     }
 
@@ -235,7 +238,7 @@ impl Bench {
     fn serve(&mut self, sent: &Sent) -> Response {
         let log = |partition: &TopicPartition| &self.logs[partition.partition.0 as usize];
         match &sent.body {
-            Request::Metadata(_) => self.metadata().into(),
+            Request::Metadata(request) => self.metadata(request.topics.is_none()).into(),
             Request::Fetch(request) => {
                 let partitions = request.partitions.iter().map(|p| log(&p.partition).read(sent.to, p));
                 FetchResponse {
@@ -308,7 +311,7 @@ impl Bench {
         }
     }
 
-    fn metadata(&self) -> MetadataResponse {
+    fn metadata(&self, of_all: bool) -> MetadataResponse {
         let partition = |(index, log): (usize, &Log)| MetadataPartition {
             index: PartitionIndex(index as i32),
             error: log.leader.map_or(ErrorCode::LeaderNotAvailable, |_| ErrorCode::None),
@@ -317,14 +320,22 @@ impl Bench {
             replicas: vec![NodeId(1), NodeId(2)],
             isr: vec![NodeId(1), NodeId(2)],
         };
+        let topic = MetadataTopic {
+            name: "t".into(),
+            id: Some(TOPIC),
+            error: ErrorCode::None,
+            partitions: self.logs.iter().enumerate().map(partition).collect(),
+        };
+        let other = |(index, name): (usize, &TopicName)| MetadataTopic {
+            name: name.clone(),
+            id: Some(TopicId(TOPIC.0 + 1 + index as u64)),
+            error: ErrorCode::None,
+            partitions: vec![partition((0, &self.logs[0]))],
+        };
+        let others = self.others.iter().enumerate().filter(|_| of_all).map(other);
         MetadataResponse {
             brokers: vec![NodeId(1), NodeId(2)],
-            topics: vec![MetadataTopic {
-                name: "t".into(),
-                id: Some(TOPIC),
-                error: ErrorCode::None,
-                partitions: self.logs.iter().enumerate().map(partition).collect(),
-            }],
+            topics: [topic].into_iter().chain(others).collect(),
         }
     }
 

@@ -319,7 +319,7 @@ fn a_topic_that_does_not_exist_yet_is_waited_for() {
     bench.assign();
     for _ in 0..5 {
         let asked = bench.request();
-        let mut answer = bench.metadata();
+        let mut answer = bench.metadata(false);
         answer.topics[0].id = None;
         answer.topics[0].error = ErrorCode::UnknownTopicOrPartition;
         answer.topics[0].partitions.clear();
@@ -335,7 +335,7 @@ fn a_topic_that_was_created_again_is_another_log() {
     let (mut bench, _held) = reader(AutoOffsetReset::Earliest);
     bench.lose(1);
     let asked = bench.request();
-    let mut answer = bench.metadata();
+    let mut answer = bench.metadata(false);
     answer.topics[0].id = Some(TopicId(101));
     bench.respond(&asked, answer.into());
     assert_eq!(bench.consumer.position(tp(0)), None);

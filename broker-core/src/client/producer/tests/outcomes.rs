@@ -61,7 +61,8 @@ fn row(error: ErrorCode) -> (Outcome, Outcome, bool) {
         | E::FencedMemberEpoch
         | E::UnreleasedInstanceId
         | E::UnsupportedAssignor
-        | E::StaleMemberEpoch => (O::Fail, O::Fail, false),
+        | E::StaleMemberEpoch
+        | E::InvalidRegularExpression => (O::Fail, O::Fail, false),
         E::UnknownServerError
         | E::OffsetOutOfRange
         | E::BrokerNotAvailable

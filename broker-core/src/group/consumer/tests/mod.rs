@@ -65,6 +65,7 @@ impl Crew {
             instance: name.starts_with('s').then(|| GroupInstanceId::from(&name[..2])),
             rebalance_timeout: None,
             subscribed_topics: None,
+            subscribed_topic_regex: None,
             server_assignor: None,
             owned: None,
         }

@@ -43,6 +43,7 @@ fn heartbeat(crew: &Crew, text: &str) -> ConsumerGroupHeartbeatRequest {
             ("assignor", name) => request.server_assignor = Some(AssignorName::from(name)),
             ("timeout", "none") => request.rebalance_timeout = None,
             ("topics", "none") => request.subscribed_topics = None,
+            ("regex", pattern) => request.subscribed_topic_regex = Some(pattern.into()),
             ("group", "none") => request.group = GroupId::from(""),
             _ => panic!("what is {word}?"),
         }
@@ -51,7 +52,7 @@ fn heartbeat(crew: &Crew, text: &str) -> ConsumerGroupHeartbeatRequest {
 }
 
 /// Rows of Kafka's group coordinator for the consumer protocol. Not here: an assignor that fails
-/// (UNKNOWN_SERVER_ERROR), because these cannot; regular expressions; DescribeGroups.
+/// (UNKNOWN_SERVER_ERROR), because these cannot; DescribeGroups.
 #[test]
 fn heartbeats() {
     use ErrorCode as E;
@@ -97,6 +98,10 @@ fn heartbeats() {
         ("member=x epoch=join timeout=none", E::InvalidRequest),
         ("member=x epoch=join topics=none", E::InvalidRequest),
         ("member=x epoch=join owned=t0", E::InvalidRequest),
+        ("member=x epoch=join topics=none regex=u.*", E::None),
+        ("member=a regex=t|u", E::None),
+        ("member=a regex=(", E::InvalidRegularExpression),
+        ("member=x epoch=join regex=*", E::InvalidRegularExpression),
     ] {
         let mut crew = crew();
         let request = heartbeat(&crew, text);

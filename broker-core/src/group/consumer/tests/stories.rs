@@ -261,6 +261,43 @@ fn subscriptions_change() {
 }
 
 #[test]
+fn a_member_subscribes_to_what_matches_its_pattern() {
+    let mut crew = Crew::new();
+    let pattern = |crew: &Crew, name, regex: &str| ConsumerGroupHeartbeatRequest {
+        subscribed_topics: None,
+        subscribed_topic_regex: Some(regex.into()),
+        ..crew.join_request(name, "")
+    };
+    let request = pattern(&crew, "a", "u|later-.*");
+    crew.send("a", request);
+    crew.join("b", "t");
+    crew.settle();
+    assert_eq!(
+        (crew.owned("a"), crew.owned("b")),
+        ("u0 u1".into(), "t0 t1 t2 t3".into())
+    );
+
+    // The next coordinator knows it from the log, and a topic comes that matches.
+    crew.bench.failover();
+    let topic = (TopicName::from("later-1"), (TopicId(102), 1));
+    crew.bench.topics.0.insert(topic.0, topic.1);
+    crew.settle();
+    assert_eq!(crew.members["a"].owned.len(), 3);
+    assert!(crew.members["a"].owned.contains(&TopicPartition::new(TopicId(102), 0)));
+
+    // Another pattern is another subscription, and none is the end of it.
+    for (regex, owned) in [("t", "t2 t3"), ("", "")] {
+        let request = ConsumerGroupHeartbeatRequest {
+            subscribed_topic_regex: Some(regex.into()),
+            ..crew.request("a")
+        };
+        crew.send("a", request);
+        crew.settle();
+        assert_eq!(crew.owned("a"), owned, "{regex}");
+    }
+}
+
+#[test]
 fn topics_grow_come_and_go() {
     let mut crew = Crew::new();
     crew.join("a", "t later");

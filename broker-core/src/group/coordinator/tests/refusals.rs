@@ -148,6 +148,7 @@ fn every_request(group: &str) -> [Request; 7] {
             instance,
             rebalance_timeout: None,
             subscribed_topics: None,
+            subscribed_topic_regex: None,
             server_assignor: None,
             owned: None,
         }
