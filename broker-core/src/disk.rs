@@ -21,7 +21,7 @@ use core::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::types::{Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::types::{Offset, PartitionIndex, TopicPartition};
 
 /// Bytes that are written whole or not at all.
 pub const SECTOR: u64 = 512;
@@ -84,12 +84,9 @@ impl FromStr for FileName {
         let partition = if folder == "__cluster_metadata-0" {
             TopicPartition::CLUSTER_METADATA
         } else {
-            let (topic, index) = folder
-                .strip_prefix('t')
-                .and_then(|rest| rest.split_once('-'))
-                .ok_or(UnknownFile)?;
+            let (topic, index) = folder.rsplit_once('-').ok_or(UnknownFile)?;
             TopicPartition {
-                topic: TopicId(topic.parse().map_err(|_| UnknownFile)?),
+                topic: topic.parse().map_err(|_| UnknownFile)?,
                 partition: PartitionIndex(index.parse().map_err(|_| UnknownFile)?),
             }
         };
@@ -176,6 +173,7 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
+    use crate::types::TopicId;
 
     #[test]
     fn paths_read_back() {
@@ -188,7 +186,7 @@ mod tests {
                     partition,
                     base_offset: Offset(42),
                 },
-                "t100-3/00000000000000000042.log",
+                "AAAAAAAAAAAAAAAAAAAAZA-3/00000000000000000042.log",
             ),
             (
                 FileName::Segment {
@@ -204,9 +202,9 @@ mod tests {
         for path in [
             "",
             "x",
-            "t1-0/1.log",
-            "t-0/00000000000000000042.log",
-            "t1-0/0000000000000000004x.log",
+            "AAAAAAAAAAAAAAAAAAAAZA-0/1.log",
+            "-0/00000000000000000042.log",
+            "AAAAAAAAAAAAAAAAAAAAZA-0/0000000000000000004x.log",
         ] {
             assert_eq!(path.parse::<FileName>(), Err(UnknownFile), "{path}");
         }

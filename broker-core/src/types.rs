@@ -55,10 +55,6 @@ number! {
     NodeId(u32)
 }
 number! {
-    /// Names a topic for its whole life; a topic that is deleted and created again gets another id (KIP-516).
-    TopicId(u64)
-}
-number! {
     /// Counts the assignments of a group: the generation of the classic protocol; the group, target assignment and
     /// member epochs of the consumer protocol (KIP-848).
     GroupEpoch(i32)
@@ -157,6 +153,10 @@ impl fmt::Debug for Sequence {
     }
 }
 
+mod topic_id;
+
+pub use topic_id::{NoTopicId, TopicId};
+
 /// A partition of a topic, by id. Small and `Copy`: names are resolved once, at the edge.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TopicPartition {
@@ -169,12 +169,9 @@ pub struct TopicPartition {
 impl TopicPartition {
     /// The one partition of the metadata log, `__cluster_metadata-0`; its topic id is reserved (KIP-595).
     pub const CLUSTER_METADATA: TopicPartition = TopicPartition {
-        topic: TopicId(1),
+        topic: TopicId::CLUSTER_METADATA,
         partition: PartitionIndex(0),
     };
-    /// The first topic id that the controller hands out.
-    pub const FIRST_TOPIC_ID: TopicId = TopicId(100);
-
     /// Partition `partition` of `topic`.
     pub fn new(topic: TopicId, partition: i32) -> TopicPartition {
         TopicPartition {
@@ -189,7 +186,7 @@ impl fmt::Display for TopicPartition {
         if *self == TopicPartition::CLUSTER_METADATA {
             return f.write_str("__cluster_metadata-0");
         }
-        write!(f, "t{}-{}", self.topic, self.partition)
+        write!(f, "{}-{}", self.topic, self.partition)
     }
 }
 

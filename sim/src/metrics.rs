@@ -3,11 +3,12 @@
 //! [`Metrics`] watches as an [`Observer`]. Each event costs a count or one look-up, and memory is bounded by
 //! [`Metrics::MAX_BUCKETS`], however long the run: when the buckets run out, each two become one of twice the width.
 
+use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::trace::{Event, ReplicaRole};
-use broker_core::types::{NodeId, Offset, TopicId, TopicName, TopicPartition};
+use broker_core::types::{NodeId, Offset, PartitionIndex, TopicId, TopicName, TopicPartition};
 use reports::record::{FaultBand, GroupSeries, LagSeries, Throughput};
 
 use crate::history::{At, Entry, Environment, Observer, PolledRecord, SimTime, Uid, What};
@@ -127,11 +128,17 @@ impl Metrics {
             .sort_by(|a, b| a.from.total_cmp(&b.from).then_with(|| a.name.cmp(&b.name)));
         let buckets = end.0.div_ceil(self.clock.width) as usize;
         let bucket_seconds = self.clock.width as f64 / 1e9;
-        let lag = self.positions.iter().map(|((group, partition), position)| LagSeries {
-            consumer: self.groups[*group].clone(),
-            partition: self.partition_name(*partition),
-            records: progress::lag(self.committed.get(partition), position, buckets),
-        });
+        let positions = self.positions.iter();
+        let named = positions
+            .map(|((group, partition), position)| ((*group, self.partition_name(*partition)), (partition, position)));
+        let by_name: BTreeMap<_, _> = named.collect();
+        let lag = by_name
+            .into_iter()
+            .map(|((group, name), (partition, position))| LagSeries {
+                consumer: self.groups[group].clone(),
+                partition: name.to_string(),
+                records: progress::lag(self.committed.get(partition), position, buckets),
+            });
         let lag: Vec<LagSeries> = lag.collect();
         let gathered = core::mem::take(&mut self.consumer_groups);
         let (partition, owner) = (|id| self.partition_name(id), |node| self.program_name(node));
@@ -165,6 +172,19 @@ impl Metrics {
             },
             faults: self.bands,
         }
+    }
+}
+
+/// What people call a partition, in the order in which they expect it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct PartitionName {
+    topic: String,
+    index: PartitionIndex,
+}
+
+impl fmt::Display for PartitionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.index)
     }
 }
 
@@ -375,10 +395,11 @@ impl Metrics {
         }
     }
 
-    fn partition_name(&self, partition: TopicPartition) -> String {
-        match self.topics.get(&partition.topic) {
-            Some(topic) => format!("{topic}/{}", partition.partition),
-            None => partition.to_string(),
+    fn partition_name(&self, partition: TopicPartition) -> PartitionName {
+        let topic = self.topics.get(&partition.topic);
+        PartitionName {
+            topic: topic.map_or_else(|| partition.topic.to_string(), ToString::to_string),
+            index: partition.partition,
         }
     }
 

@@ -14,9 +14,11 @@ use crate::machine::{CloseReason, ConnectionId, Input, Instant, Machine, Now, Ou
 use crate::protocol::Request;
 use crate::protocol::arbitrary::Arbitrary;
 use crate::random::Random;
-use crate::types::{NodeId, Offset, PartitionIndex, TopicName};
+use crate::types::{NodeId, Offset, PartitionIndex, TopicId, TopicName};
 
 const STEPS: usize = 400;
+/// The topics that answers know.
+const TOPICS: [TopicId; 2] = [TopicId(100), TopicId(101)];
 const START: u64 = 1_000_000_000_000;
 
 /// A client, and all that it has asked so far.
@@ -64,10 +66,10 @@ impl<M: Machine> Client<M> {
                 let back = random.below(4).min(random.below(4)) as usize;
                 let (over, id, request) = self.asked[latest.saturating_sub(back)].clone();
                 let about = match random.chance(0.05) {
-                    true => Arbitrary(random).request(false),
+                    true => Arbitrary(random, &TOPICS).request(false),
                     false => request,
                 };
-                let body = Arbitrary(random).response(&about);
+                let body = Arbitrary(random, &TOPICS).response(&about);
                 let connection = match random.chance(0.05) {
                     true => self.any_connection(random),
                     false => over,
@@ -85,7 +87,7 @@ impl<M: Machine> Client<M> {
                     connection: ConnectionId::Inbound(1),
                     id: RequestId(1),
                 };
-                let body = Arbitrary(random).request(true);
+                let body = Arbitrary(random, &TOPICS).request(true);
                 self.handle(Input::Request { reply_to, body });
             }
             8 => {

@@ -21,10 +21,6 @@ const MAX_PARTITIONS: u32 = 10_000;
 pub(super) fn create_topics(view: &View<'_>, rng: &mut Random, request: &CreateTopicsRequest) -> Decision {
     let mut records = Vec::new();
     let mut topics = Vec::new();
-    let mut next_id = match view.image.topics.last_key_value() {
-        Some((last, _)) => TopicId(last.0 + 1),
-        None => TopicPartition::FIRST_TOPIC_ID,
-    };
     let mut seen = BTreeSet::new();
     for topic in &request.topics {
         let placed = match seen.insert(&topic.name) {
@@ -38,17 +34,17 @@ pub(super) fn create_topics(view: &View<'_>, rng: &mut Random, request: &CreateT
                 continue;
             }
         };
+        let id = TopicId::random(rng);
         records.push(MetadataRecord::Topic {
             name: topic.name.clone(),
-            id: next_id,
+            id,
             config: topic.config.clone(),
         });
         for (index, replicas) in placed.into_iter().enumerate() {
             let state = new_partition(view, replicas);
-            records.push(state.to_record(TopicPartition::new(next_id, index as i32)));
+            records.push(state.to_record(TopicPartition::new(id, index as i32)));
         }
-        topics.push((topic.name.clone(), ErrorCode::None, Some(next_id)));
-        next_id = TopicId(next_id.0 + 1);
+        topics.push((topic.name.clone(), ErrorCode::None, Some(id)));
     }
     Decision {
         records,

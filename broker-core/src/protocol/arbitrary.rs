@@ -17,8 +17,8 @@ use crate::types::{
     TopicName, TopicPartition,
 };
 
-/// Draws messages from a stream of randomness. Names and ids are few, so that they meet.
-pub struct Arbitrary<'a>(pub &'a mut Random);
+/// Draws messages from a stream of randomness. Names and ids are few, so that they meet; the topics' ids are given.
+pub struct Arbitrary<'a>(pub &'a mut Random, pub &'a [TopicId]);
 
 impl Arbitrary<'_> {
     fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
@@ -82,8 +82,16 @@ impl Arbitrary<'_> {
     }
 
     fn partition(&mut self) -> TopicPartition {
-        let first = TopicPartition::FIRST_TOPIC_ID.0;
-        let topic = TopicId(self.one_of(&[first, first, first + 1, first + 2, 1, u64::MAX]));
+        let others = [
+            TopicId(102),
+            TopicId::ZERO,
+            TopicId::CLUSTER_METADATA,
+            TopicId(u128::MAX),
+        ];
+        let topic = match self.0.chance(0.6) {
+            true => self.one_of(self.1),
+            false => self.one_of(&others),
+        };
         TopicPartition::new(topic, self.one_of(&[0, 0, 0, 1, 2, -1, i32::MAX]))
     }
 

@@ -363,7 +363,7 @@ fn read_checkpoint(bytes: &Bytes) -> BTreeMap<TopicPartition, Offset> {
     let text = core::str::from_utf8(bytes).unwrap_or_default();
     let line = |line: &str| {
         let mut words = line.split(' ');
-        let topic = TopicId(words.next()?.parse().ok()?);
+        let topic = words.next()?.parse().ok()?;
         let partition = PartitionIndex(words.next()?.parse().ok()?);
         let offset = Offset(words.next()?.parse().ok()?);
         Some((TopicPartition { topic, partition }, offset))

@@ -7,8 +7,8 @@ use broker_core::trace::Event;
 use broker_core::types::{GroupEpoch, GroupId, MemberId, NodeId, TopicPartition};
 use reports::record::{GroupSeries, GroupTotals, OwnerBand, PartitionLag};
 
-use super::Counts;
 use super::progress::{Position, Progress, Steps, lag};
+use super::{Counts, PartitionName};
 use crate::history::{ProcessOutcome, SimTime};
 
 /// At most so many rebalances of a group, and so many bands of owners, are kept. With more bands the shortest go.
@@ -168,7 +168,7 @@ impl Groups {
         buckets: usize,
         bucket_seconds: f64,
         committed: &BTreeMap<TopicPartition, Progress>,
-        name: impl Fn(TopicPartition) -> String,
+        name: impl Fn(TopicPartition) -> PartitionName,
         owner: impl Fn(NodeId) -> String,
     ) -> Vec<GroupSeries> {
         let series = |(id, mut group): (GroupId, Gathered)| {
@@ -186,13 +186,17 @@ impl Groups {
             }
             group
                 .owned
-                .sort_by_key(|owned| (owned.from, owned.partition, owned.node));
-            let lags = group.committed.iter().map(|(partition, position)| PartitionLag {
-                partition: name(*partition),
+                .sort_by_key(|owned| (owned.from, name(owned.partition), owned.node));
+            let named = group.committed.iter();
+            let named: BTreeMap<_, _> = named
+                .map(|(partition, position)| (name(*partition), (partition, position)))
+                .collect();
+            let lags = named.into_iter().map(|(name, (partition, position))| PartitionLag {
+                partition: name.to_string(),
                 records: lag(committed.get(partition), position, buckets),
             });
             let bands = group.owned.iter().map(|owned| OwnerBand {
-                partition: name(owned.partition),
+                partition: name(owned.partition).to_string(),
                 owner: owner(owned.node),
                 from: owned.from.seconds(),
                 to: owned.to.seconds(),

@@ -215,10 +215,10 @@ fn a_consumer_that_never_gets_a_record_is_behind_from_where_it_began() {
     assert_eq!(
         lags(&series),
         [
-            ("audit", "t100-0", &[0, 0, 5][..]),
-            ("readers", "t100-0", &[4, 4, 9][..]),
-            ("readers", "t100-1", &[1, 1, 1][..]),
-            ("readers", "t100-2", &[0, 0, 0][..]),
+            ("audit", "AAAAAAAAAAAAAAAAAAAAZA/0", &[0, 0, 5][..]),
+            ("readers", "AAAAAAAAAAAAAAAAAAAAZA/0", &[4, 4, 9][..]),
+            ("readers", "AAAAAAAAAAAAAAAAAAAAZA/1", &[1, 1, 1][..]),
+            ("readers", "AAAAAAAAAAAAAAAAAAAAZA/2", &[0, 0, 0][..]),
         ]
     );
 }
@@ -266,7 +266,7 @@ fn records_that_close_a_trial_count_nowhere() {
     let series = feed.finish(3000);
     assert_eq!(series.throughput.produced, [0.0, 0.0, 0.0]);
     assert_eq!(series.throughput.committed, [3.0, 2.0, 0.0]);
-    assert_eq!(lags(&series), [("readers", "t100-0", &[3, 5, 2][..])]);
+    assert_eq!(lags(&series), [("readers", "AAAAAAAAAAAAAAAAAAAAZA/0", &[3, 5, 2][..])]);
 }
 
 #[test]

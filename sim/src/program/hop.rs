@@ -25,8 +25,8 @@ const DEAD_LETTER: &[u8] = b"trial.dead-letter";
 /// The headers that tell of `hop`.
 #[must_use]
 pub fn headers(hop: &Hop) -> Vec<Header> {
-    let mut from = BytesMut::with_capacity(20);
-    from.put_u64(hop.from.0.topic.0);
+    let mut from = BytesMut::with_capacity(28);
+    from.put_u128(hop.from.0.topic.0);
     from.put_i32(hop.from.0.partition.0);
     from.put_i64(hop.from.1.0);
     let mut headers = vec![
@@ -55,9 +55,9 @@ pub fn read(headers: &[Header]) -> Option<Hop> {
     };
     let number = |key: &[u8]| Some(u64::from_be_bytes(value(key)?[..].try_into().ok()?));
     let from = value(FROM)?;
-    let (topic, rest) = from.split_at_checked(8)?;
+    let (topic, rest) = from.split_at_checked(16)?;
     let (partition, offset) = rest.split_at_checked(4)?;
-    let topic = TopicId(u64::from_be_bytes(topic.try_into().ok()?));
+    let topic = TopicId(u128::from_be_bytes(topic.try_into().ok()?));
     let partition = i32::from_be_bytes(partition.try_into().ok()?);
     Some(Hop {
         origin: Uid(number(ORIGIN)?),

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::protocol::arbitrary::Arbitrary;
-use crate::protocol::{CreateTopicsRequest, NewTopic};
+use crate::protocol::{CreateTopicsRequest, MetadataRequest, NewTopic};
+use crate::types::TopicId;
 
 const DEDICATED: [Roles; 3] = [Roles::Controller, Roles::Broker, Roles::Broker];
 
@@ -47,7 +48,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 /// The cluster with something in it to ask about.
-fn cluster(roles: [Roles; 3], seed: u64) -> Cluster {
+fn cluster(roles: [Roles; 3], seed: u64) -> (Cluster, Vec<TopicId>) {
     let config = BrokerConfig {
         offsets_topic_num_partitions: 1,
         offsets_topic_replication_factor: 2,
@@ -64,11 +65,16 @@ fn cluster(roles: [Roles; 3], seed: u64) -> Cluster {
     let topics = [topic].into();
     cluster.ask(2, CreateTopicsRequest { topics });
     cluster.find(2, "workers", None);
-    cluster
+    let Response::Metadata(known) = cluster.ask(2, MetadataRequest { topics: None }) else {
+        panic!("another answer")
+    };
+    let ids: Vec<TopicId> = known.topics.iter().filter_map(|topic| topic.id).collect();
+    assert_eq!(ids.len(), 2, "orders and the offsets topic");
+    (cluster, ids)
 }
 
 fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<(), TestCaseError> {
-    let mut cluster = cluster(roles, seed);
+    let (mut cluster, topics) = cluster(roles, seed);
     let mut waiting = BTreeMap::new();
     for act in acts {
         match act {
@@ -78,7 +84,7 @@ fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<()
                 from,
                 seed,
             } => {
-                let body = Arbitrary(&mut Random::new(seed, "request")).request(whose == Whose::Anybodys);
+                let body = Arbitrary(&mut Random::new(seed, "request"), &topics).request(whose == Whose::Anybodys);
                 if from == CLIENT.0 {
                     let is_read = body.is_answered();
                     let may_wait = whose == Whose::Anybodys && matches!(body, Request::InitProducerId(_));

@@ -5,7 +5,7 @@ use crate::protocol::{
     Acks, AllocateProducerIdsRequest, BatchBuilder, CreatePartitionsRequest, InitProducerIdRequest, MetadataRequest,
     ProduceRequest,
 };
-use crate::types::{BrokerEpoch, Timestamp};
+use crate::types::{BrokerEpoch, Timestamp, TopicId};
 
 /// A controller, and two brokers.
 fn dedicated() -> Cluster {
@@ -28,7 +28,7 @@ fn produce(acks: Acks) -> ProduceRequest {
     ProduceRequest {
         acks,
         timeout: SECOND,
-        partitions: [(TopicPartition::new(TopicPartition::FIRST_TOPIC_ID, 0), builder.build())].into(),
+        partitions: [(TopicPartition::new(TopicId(100), 0), builder.build())].into(),
     }
 }
 

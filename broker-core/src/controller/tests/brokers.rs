@@ -176,8 +176,8 @@ fn an_unclean_election_happens_only_where_the_topic_allows_it() {
     silent(&mut cell, &[]);
     silent(&mut cell, &[2]);
     for index in 0..2 {
-        let clean = cell.state(TopicPartition::new(FIRST_TOPIC, index));
-        let unclean = cell.state(TopicPartition::new(TopicId(FIRST_TOPIC.0 + 1), index));
+        let clean = cell.state(TopicPartition::new(cell.topic("clean"), index));
+        let unclean = cell.state(TopicPartition::new(cell.topic("unclean"), index));
         assert_eq!((clean.0, clean.1), (None, [1].into()));
         assert_eq!(
             (unclean.0, unclean.1),

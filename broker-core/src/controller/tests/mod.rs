@@ -249,6 +249,11 @@ impl Cell {
     }
 
     /// Leader, ISR, leader epoch and partition epoch.
+    /// The id of a topic that was created.
+    fn topic(&self, name: &str) -> TopicId {
+        self.committed.topic_ids[&TopicName::from(name)]
+    }
+
     fn state(&self, partition: TopicPartition) -> (Option<u32>, Vec<u32>, i32, i32) {
         let state = self.partition(partition);
         let isr = state.isr.iter().map(|node| node.0).collect();
@@ -266,4 +271,3 @@ fn nodes(ids: &[u32]) -> Vec<NodeId> {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const FIRST_TOPIC: TopicId = TopicPartition::FIRST_TOPIC_ID;

@@ -205,7 +205,7 @@ fn equal_images_have_equal_digests_and_different_ones_differ() {
     assert_eq!(one.committed.digest(), same.committed.digest());
     assert_ne!(one.committed.digest(), other.committed.digest());
     let mut changed = one.committed.clone();
-    let topic = changed.topics.get_mut(&FIRST_TOPIC).expect("a topic");
+    let topic = changed.topics.get_mut(&one.topic("orders")).expect("a topic");
     topic.partitions[2].isr.pop();
     assert_ne!(one.committed.digest(), changed.digest());
 }

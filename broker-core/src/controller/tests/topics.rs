@@ -45,8 +45,13 @@ fn topics_are_created_or_refused() {
             "{name}"
         );
     }
-    let ids: Vec<u64> = cell.committed.topics.keys().map(|id| id.0).collect();
-    assert_eq!(ids, [100, 101, 102, 103]);
+    let mut ids: Vec<_> = cell.committed.topic_ids.values().copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids, cell.committed.topics.keys().copied().collect::<Vec<_>>());
+    assert_eq!(ids.len(), 4, "each has an id of its own");
+    let is_reserved = |id: &TopicId| [TopicId::ZERO, TopicId::CLUSTER_METADATA].contains(id);
+    assert!(!ids.iter().any(is_reserved), "{ids:?}");
     let all = TopicPartition::new(cell.committed.topic_ids[&TopicName::from("all")], 0);
     let state = cell.partition(all);
     assert_eq!(state.replicas[2], NodeId(1), "the fenced one comes last");
@@ -68,16 +73,12 @@ fn one_request_creates_each_topic_by_itself() {
     let Response::CreateTopics(response) = cell.ask(CreateTopicsRequest { topics: topics.into() }) else {
         panic!("another answer")
     };
-    let errors: Vec<_> = response
-        .topics
-        .iter()
-        .map(|(_, error, id)| (*error, id.map(|id| id.0)))
-        .collect();
+    let errors: Vec<_> = response.topics.iter().map(|(_, error, id)| (*error, *id)).collect();
     let expected = [
-        (ErrorCode::None, Some(100)),
+        (ErrorCode::None, Some(cell.topic("a"))),
         (ErrorCode::InvalidPartitions, None),
         (ErrorCode::InvalidRequest, None),
-        (ErrorCode::None, Some(101)),
+        (ErrorCode::None, Some(cell.topic("c"))),
     ];
     assert_eq!(errors, expected);
     let decision = cell.decisions.last().expect("a decision");
@@ -147,7 +148,7 @@ fn topics_grow_or_stay() {
     let mut cell = Cell::active();
     cell.join(&[1, 2, 3]);
     cell.create("orders", 2, 2, TopicConfig::default());
-    let before = cell.committed.topics[&FIRST_TOPIC].clone();
+    let before = cell.committed.topics[&cell.topic("orders")].clone();
     for (name, count, error, partitions) in [
         ("absent", 4, ErrorCode::UnknownTopicOrPartition, 2),
         ("orders", 0, ErrorCode::InvalidPartitions, 2),
@@ -165,10 +166,10 @@ fn topics_grow_or_stay() {
             panic!("another answer")
         };
         assert_eq!(response.error, error, "{name} to {count}");
-        let topic = &cell.committed.topics[&FIRST_TOPIC];
+        let topic = &cell.committed.topics[&cell.topic("orders")];
         assert_eq!(topic.partitions.len(), partitions, "{name} to {count}");
     }
-    let after = &cell.committed.topics[&FIRST_TOPIC];
+    let after = &cell.committed.topics[&cell.topic("orders")];
     assert_eq!(after.partitions[..2], before.partitions, "what was there stays");
     let mut leaders: Vec<_> = after.partitions[2..].iter().map(|state| state.leader).collect();
     leaders.sort_unstable();

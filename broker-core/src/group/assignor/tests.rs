@@ -90,7 +90,7 @@ fn groups() -> impl Strategy<Value = (Members, BTreeMap<TopicId, u32>)> {
             let topics = counts
                 .iter()
                 .enumerate()
-                .map(|(at, &count)| (TopicId(at as u64), count))
+                .map(|(at, &count)| (TopicId(at as u128), count))
                 .collect();
             let members = members
                 .into_iter()
@@ -102,11 +102,11 @@ fn groups() -> impl Strategy<Value = (Members, BTreeMap<TopicId, u32>)> {
                             .as_ref()
                             .unwrap_or(&subscribed)
                             .iter()
-                            .map(|&at| TopicId(at as u64))
+                            .map(|&at| TopicId(at as u128))
                             .collect(),
                         target: target
                             .into_iter()
-                            .map(|(id, at)| TopicPartition::new(TopicId(id), at))
+                            .map(|(id, at)| TopicPartition::new(TopicId(id.into()), at))
                             .collect(),
                     };
                     (MemberId::from(&*format!("m{at}")), subscriber)

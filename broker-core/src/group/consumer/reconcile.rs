@@ -96,7 +96,7 @@ mod tests {
 
     /// Partitions of the topics 1 and 2.
     fn partitions(first: &[i32], second: &[i32]) -> Vec<TopicPartition> {
-        let of = |topic: u64, all: &[i32]| -> Vec<TopicPartition> {
+        let of = |topic: u128, all: &[i32]| -> Vec<TopicPartition> {
             all.iter()
                 .map(|&index| TopicPartition::new(TopicId(topic), index))
                 .collect()

@@ -6,14 +6,14 @@ use broker_core::protocol::{Acks, BatchBuilder, ErrorCode, RecordBatch};
 use broker_core::trace::{Event, QuorumRole, ReplicaRole, ResetCause, TruncationCause};
 use broker_core::types::{
     BrokerEpoch, GroupEpoch, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch,
-    ProducerId, Sequence, Timestamp, TopicPartition,
+    ProducerId, Sequence, Timestamp, TopicId, TopicPartition,
 };
 
 use super::script::{Contract, Step};
 use crate::history::{Environment, PolledRecord, SentRecord, Uid, What, fingerprint};
 
 pub(super) const ORDERS: TopicPartition = TopicPartition {
-    topic: TopicPartition::FIRST_TOPIC_ID,
+    topic: TopicId(100),
     partition: PartitionIndex(0),
 };
 const PRODUCER: NodeId = NodeId(101);

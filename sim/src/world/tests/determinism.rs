@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::scenario::Limits;
+use broker_core::types::TopicId;
 
 /// Servers that talk, write and die, with load on them that nobody answers.
 fn busy() -> Stage {
@@ -101,8 +102,10 @@ fn a_trace_tells_every_event_with_the_names_of_people() {
         assert!(lines.iter().any(|line| line.contains(words)), "{words}");
     }
     // A story is for people: no structs, no options, no ids where there are names.
-    let strange = [" { ", "Some(", "None", "NodeId", "TopicPartition", "t100-", "t0-"];
-    let is_strange = |line: &&&str| strange.iter().any(|word| line.contains(word));
+    let strange = [" { ", "Some(", "None", "NodeId", "TopicPartition"];
+    let is_id = |word: &str| word.get(..22).is_some_and(|start| start.parse::<TopicId>().is_ok());
+    let is_strange =
+        |line: &&&str| strange.iter().any(|word| line.contains(word)) || line.split([' ', '=', '/']).any(is_id);
     let told: Vec<&&str> = lines.iter().filter(is_strange).take(5).collect();
     assert!(told.is_empty(), "{told:#?}");
 }

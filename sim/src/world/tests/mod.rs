@@ -84,7 +84,7 @@ impl Puppet {
     /// States a fact about `peer` with a number.
     fn mark(&mut self, kind: u64, peer: u32, number: u64) {
         self.out.trace(Event::Flushed {
-            partition: TopicPartition::new(TopicId(kind), peer as i32),
+            partition: TopicPartition::new(TopicId(kind.into()), peer as i32),
             end: Offset(number as i64),
         });
     }
@@ -92,7 +92,7 @@ impl Puppet {
     fn act(&mut self, act: Act) {
         match act {
             Act::Ask(to, number, entries) => {
-                let partition = TopicPartition::new(TopicId(number), 0);
+                let partition = TopicPartition::new(TopicId(number.into()), 0);
                 let body = ListOffsetsRequest {
                     isolation: IsolationLevel::ReadUncommitted,
                     partitions: vec![(partition, None, OffsetSpec::Latest); entries],
@@ -111,7 +111,7 @@ impl Puppet {
 
     fn answer(&mut self, to: ReplyTo, number: u64) {
         let answer = ListOffsetsPartitionResponse {
-            partition: TopicPartition::new(TopicId(number), 0),
+            partition: TopicPartition::new(TopicId(number.into()), 0),
             error: ErrorCode::None,
             offset: Some(Offset(number as i64)),
             timestamp: Timestamp::NONE,
@@ -131,7 +131,7 @@ impl Machine for Puppet {
                 reply_to,
                 body: Request::ListOffsets(body),
             } => {
-                let number = body.partitions[0].0.topic.0;
+                let number = body.partitions[0].0.topic.0 as u64;
                 if let (PUT_OFF, Some((after, _))) = (number, self.script.front_mut()) {
                     *after += MS * 300;
                 }
@@ -144,7 +144,7 @@ impl Machine for Puppet {
                 ..
             } => {
                 let (from, _) = self.out.peer(connection).expect("puppets close no connections");
-                self.mark(RESPONSE, from.0, body.partitions[0].partition.topic.0);
+                self.mark(RESPONSE, from.0, body.partitions[0].partition.topic.0 as u64);
             }
             Input::Closed { connection, .. } => match self.out.closed(connection) {
                 Some((peer, _)) => self.mark(UNREACHABLE, peer.0, 0),
@@ -205,7 +205,7 @@ impl Observer for Witness {
             return;
         };
         let (peer, number) = (partition.partition, end);
-        let what = match partition.topic.0 {
+        let what = match partition.topic.0 as u64 {
             SENT => format!("sends {number} to {peer}"),
             REQUEST => format!("request {number} from {peer}"),
             RESPONSE => format!("response {number} from {peer}"),

@@ -328,7 +328,7 @@ impl Bench {
         };
         let other = |(index, name): (usize, &TopicName)| MetadataTopic {
             name: name.clone(),
-            id: Some(TopicId(TOPIC.0 + 1 + index as u64)),
+            id: Some(TopicId(TOPIC.0 + 1 + index as u128)),
             error: ErrorCode::None,
             partitions: vec![partition((0, &self.logs[0]))],
         };

@@ -13,7 +13,7 @@ fn a_newcomer_waits_until_partitions_are_released() {
     assert_eq!(
         crew.bench.told(),
         [
-            "member at 1 has [t100-0, t100-1, t100-2, t100-3] and gives []",
+            "member at 1 has [AAAAAAAAAAAAAAAAAAAAZA-0, AAAAAAAAAAAAAAAAAAAAZA-1, AAAAAAAAAAAAAAAAAAAAZA-2, AAAAAAAAAAAAAAAAAAAAZA-3] and gives []",
             "Stable 1 of 1"
         ]
     );
@@ -35,7 +35,9 @@ fn a_newcomer_waits_until_partitions_are_released() {
     );
     assert_eq!(
         crew.bench.told(),
-        ["member at 1 has [t100-0, t100-1] and gives [t100-2, t100-3]"]
+        [
+            "member at 1 has [AAAAAAAAAAAAAAAAAAAAZA-0, AAAAAAAAAAAAAAAAAAAAZA-1] and gives [AAAAAAAAAAAAAAAAAAAAZA-2, AAAAAAAAAAAAAAAAAAAAZA-3]"
+        ]
     );
     // It has not said that it has released them.
     assert_eq!(crew.beat("a").assignment, None);
@@ -50,8 +52,8 @@ fn a_newcomer_waits_until_partitions_are_released() {
     assert_eq!(
         crew.bench.told(),
         [
-            "member at 2 has [t100-0, t100-1] and gives []",
-            "member at 2 has [t100-2, t100-3] and gives []",
+            "member at 2 has [AAAAAAAAAAAAAAAAAAAAZA-0, AAAAAAAAAAAAAAAAAAAAZA-1] and gives []",
+            "member at 2 has [AAAAAAAAAAAAAAAAAAAAZA-2, AAAAAAAAAAAAAAAAAAAAZA-3] and gives []",
             "Stable 2 of 2"
         ]
     );
@@ -192,7 +194,7 @@ fn a_static_member_goes_and_comes_back() {
         crew.bench.told(),
         [
             "removed: Replaced",
-            "member at 2 has [t100-2, t100-3] and gives []",
+            "member at 2 has [AAAAAAAAAAAAAAAAAAAAZA-2, AAAAAAAAAAAAAAAAAAAAZA-3] and gives []",
             "Stable 2 of 2"
         ]
     );

@@ -102,7 +102,7 @@ fn a_log_with_a_strange_record_halts_the_node() {
         let Err(HaltReason::CorruptState(why)) = desk.pump() else {
             panic!("{row}: it took the record");
         };
-        assert!(why.starts_with("1 of t100-0: "), "{row}: {why}");
+        assert!(why.starts_with("1 of AAAAAAAAAAAAAAAAAAAAZA-0: "), "{row}: {why}");
     }
 }
 

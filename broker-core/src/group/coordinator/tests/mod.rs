@@ -55,13 +55,14 @@ struct Known;
 
 impl Topics for Known {
     fn topic(&self, name: &TopicName) -> Option<(TopicId, u32)> {
-        let id = name.0.strip_prefix("topic-")?.parse().ok()?;
-        self.name(TopicId(id)).map(|_| (TopicId(id), 4))
+        let id = TopicId(name.0.strip_prefix("topic-")?.parse().ok()?);
+        self.name(id).map(|_| (id, 4))
     }
 
     fn name(&self, id: TopicId) -> Option<TopicName> {
-        let name = alloc::format!("topic-{id}");
-        (101..=102).contains(&id.0).then(|| TopicName::from(name.as_str()))
+        let number = id.0;
+        let name = alloc::format!("topic-{number}");
+        (101..=102).contains(&number).then(|| TopicName::from(name.as_str()))
     }
 
     fn matching(&self, _pattern: &crate::topic_pattern::TopicPattern) -> Vec<TopicName> {
