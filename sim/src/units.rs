@@ -160,6 +160,12 @@ pub fn duration_pattern() -> String {
     format!(r"^\s*({NUMBER}\s*({})\s*)+$", time_units())
 }
 
+/// The same of lengths of time that may go back.
+#[must_use]
+pub fn signed_duration_pattern() -> String {
+    duration_pattern().replacen(r"^\s*", r"^\s*-?\s*", 1)
+}
+
 /// The same of [`nanoseconds`]: one number and its unit.
 #[must_use]
 pub fn nanoseconds_pattern() -> String {
@@ -198,6 +204,20 @@ pub fn show_duration(duration: Duration) -> String {
         }
     }
     text
+}
+
+/// A number with its sign, as people write it: `-5,000`.
+#[must_use]
+pub fn show_signed(number: i64) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", show_count(number.unsigned_abs()))
+}
+
+/// A length of time that may go back, in nanoseconds: `-1m30s`.
+#[must_use]
+pub fn show_signed_duration(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    format!("{sign}{}", show_duration(Duration::from_nanos(nanos.unsigned_abs())))
 }
 
 /// A whole number with commas between thousands.

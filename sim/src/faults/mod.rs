@@ -48,7 +48,7 @@ pub use api::APIS;
 pub use draw::{Draw, below};
 pub use ends::Ends;
 pub use messages::Messages;
-pub use primitives::{Fate, Filter, Node, Passing, Primitives, Trouble};
+pub use primitives::{Drift, Fate, Filter, Node, Passing, Primitives, Trouble};
 pub use surroundings::{Objection, Programs, Surroundings, TopicShape};
 pub use target::Target;
 

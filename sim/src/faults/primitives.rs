@@ -60,6 +60,14 @@ pub trait Primitives {
     /// They do no more.
     fn relieve(&mut self, from: Node, to: Node);
 
+    // ---- clocks
+
+    /// The wall clock jumps by so many nanoseconds, forward or back. All nodes of a program have the clocks of the first of
+    /// them, and those of the others do nothing by themselves.
+    fn jump_wall_clock(&mut self, node: Node, nanos: i64);
+    /// The clocks gain so many parts per million more than they did.
+    fn drift_clocks(&mut self, node: Node, drift: Drift);
+
     // ---- messages
 
     /// Has every message pass this, until [`Primitives::end_filters`].
@@ -110,6 +118,15 @@ pub struct Trouble {
     pub drop: f64,
     /// Added latency in nanoseconds.
     pub delay: u64,
+}
+
+/// What clocks gain, in parts per million.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Drift {
+    /// The wall clock, which says what time it is.
+    pub wall: i64,
+    /// The monotonic clock, by which timeouts go.
+    pub monotonic: i64,
 }
 
 /// Looks at messages that are about to be sent.

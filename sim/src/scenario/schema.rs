@@ -12,7 +12,7 @@ use crate::faults::{APIS, target};
 use crate::toml_file::kafka_keys::{Accepted, names, unmodelled};
 use crate::toml_file::keys::{Default, Key, Rule, Section, Settings, Type};
 use crate::toml_file::settings;
-use crate::units::{bytes_pattern, duration_pattern, nanoseconds_pattern};
+use crate::units::{bytes_pattern, duration_pattern, nanoseconds_pattern, signed_duration_pattern};
 use crate::verdict::Check;
 
 /// The schema of a scenario file.
@@ -88,10 +88,12 @@ fn of_type(takes: Type) -> Value {
         Type::Boolean => json!({ "type": "boolean" }),
         Type::Whole(least, u64::MAX) => json!({ "type": "integer", "minimum": least }),
         Type::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Type::Signed(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Type::Number(least, f64::MAX) => json!({ "type": "number", "minimum": least }),
         Type::Number(least, most) => json!({ "type": "number", "minimum": least, "maximum": most }),
         Type::Probability => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Type::Duration => json!({ "type": "string", "pattern": duration_pattern() }),
+        Type::SignedDuration => json!({ "type": "string", "pattern": signed_duration_pattern() }),
         Type::PositiveDuration => {
             let pattern = duration_pattern();
             let pattern = pattern.trim_start_matches('^');

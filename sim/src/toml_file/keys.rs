@@ -5,7 +5,7 @@ use core::fmt::{self, Display};
 use core::time::Duration;
 
 use crate::toml_file::kafka_keys::Kind;
-use crate::units::show_count;
+use crate::units::{show_count, show_signed};
 
 /// One key. Without a type it does not compile:
 ///
@@ -85,6 +85,8 @@ pub enum Type {
     Boolean,
     /// A whole number, at least the first and at most the second.
     Whole(u64, u64),
+    /// A whole number that may be negative, at least the first and at most the second.
+    Signed(i64, i64),
     /// A number, at least the first and at most the second.
     Number(f64, f64),
     /// A number from 0 to 1.
@@ -93,6 +95,8 @@ pub enum Type {
     Duration,
     /// A length of time above zero.
     PositiveDuration,
+    /// A length of time, forward or back: `-30s`.
+    SignedDuration,
     /// A length of time that may be a fraction of a nanosecond, at most a second.
     Nanoseconds,
     /// A number of bytes, at least the first and at most the second, or a size with its unit: `64KiB`.
@@ -187,6 +191,15 @@ impl Type {
         self.find(|one| match one {
             Type::Whole(least, most) | Type::Bytes(least, most) => Some((least, most)),
             Type::Bandwidth => Some((1, u64::MAX)),
+            _ => None,
+        })
+    }
+
+    /// The least and the most of a whole number that may be negative.
+    #[must_use]
+    pub fn signed(self) -> Option<(i64, i64)> {
+        self.find(|one| match one {
+            Type::Signed(least, most) => Some((least, most)),
             _ => None,
         })
     }
@@ -289,11 +302,16 @@ impl Display for Type {
                 let (least, most) = (show_count(least), show_count(most));
                 write!(f, "whole number, {least} to {most}")
             }
+            Type::Signed(least, most) => {
+                let [least, most] = [least, most].map(show_signed);
+                write!(f, "whole number, {least} to {most}")
+            }
             Type::Number(least, f64::MAX) => write!(f, "number of at least {least}"),
             Type::Number(least, most) => write!(f, "number, {least} to {}", show_count(most as u64)),
             Type::Probability => f.write_str("probability, 0 to 1"),
             Type::Duration => f.write_str("duration"),
             Type::PositiveDuration => f.write_str("duration above zero"),
+            Type::SignedDuration => f.write_str("duration, with `-` before it if it goes back"),
             Type::Nanoseconds => f.write_str("duration of at most a second"),
             Type::Bytes(least, u64::MAX) => write!(f, "bytes, at least {}", show_count(least)),
             Type::Bytes(least, most) => write!(f, "bytes, {} to {}", show_count(least), show_count(most)),
@@ -329,6 +347,7 @@ mod tests {
         for (of, words) in [
             (Type::Whole(1, u64::MAX), "whole number of at least 1"),
             (Type::Whole(1, 10_000), "whole number, 1 to 10,000"),
+            (Type::Signed(-5_000, 10_000), "whole number, -5,000 to 10,000"),
             (Type::Number(0.0, f64::MAX), "number of at least 0"),
             (Type::Bytes(8, 1_024), "bytes, 8 to 1,024"),
             (Type::List(&Type::Check), "list of checks"),

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::units::show_duration;
+use crate::units::{show_duration, show_signed_duration};
 
 /// A string.
 #[must_use]
@@ -14,6 +14,12 @@ pub fn text(text: &str) -> String {
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     format!("\"{}\"", show_duration(duration))
+}
+
+/// A length of time that may go back, in nanoseconds.
+#[must_use]
+pub fn signed_duration(nanos: i64) -> String {
+    format!("\"{}\"", show_signed_duration(nanos))
 }
 
 /// A number, with a point or an exponent, so that it is a float for every reader of TOML.

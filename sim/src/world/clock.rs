@@ -72,7 +72,6 @@ impl NodeClocks {
 }
 
 /// What faults do to them. The time is that of the change; nothing may be asked about earlier times afterwards.
-#[cfg_attr(not(test), expect(dead_code, reason = "no fault changes clocks yet"))]
 impl NodeClocks {
     /// The wall clock jumps by so many nanoseconds, forward or back.
     pub(crate) fn jump_wall(&mut self, nanos: i64) {

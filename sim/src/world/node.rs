@@ -10,6 +10,7 @@ use broker_core::types::NodeId;
 use super::clock::NodeClocks;
 use super::disk::Disk;
 use super::network::Connection;
+use crate::faults::Drift;
 use crate::program::station::ClientMachine;
 use crate::scenario::Hardware;
 
@@ -33,6 +34,8 @@ pub(super) struct Node {
     /// How many faults make its program stand still, but not its libraries.
     pub(super) held_programs: u32,
     pub(super) clocks: NodeClocks,
+    /// What faults have the clocks gain.
+    pub(super) clock_drift: Drift,
     /// The machine of a server; that of a client is with its program.
     pub(super) machine: Option<Box<dyn Machine>>,
 
@@ -109,6 +112,7 @@ impl Node {
             kept_still: 0,
             held_programs: 0,
             clocks,
+            clock_drift: Drift::default(),
             machine: None,
             busy_until: 0,
             inbox: VecDeque::new(),

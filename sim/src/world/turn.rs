@@ -173,7 +173,6 @@ impl<O: Observer> World<'_, O> {
     }
 
     /// A fault changes the clocks of a node, and of all nodes of the same program.
-    #[expect(dead_code, reason = "no fault changes clocks yet")]
     pub(super) fn change_clocks(&mut self, index: usize, change: impl Fn(&mut NodeClocks, SimTime)) {
         let indices = match self.nodes[index].kind {
             Kind::Server => index..index + 1,

@@ -187,6 +187,22 @@ impl<'a> Value<'a> {
         converted
     }
 
+    /// A whole number within the bounds of its type, which may be negative.
+    #[must_use]
+    pub fn signed(&self) -> Option<i64> {
+        let (least, most) = self.of_type(Type::signed);
+        let DeValue::Integer(integer) = self.value else {
+            return self.wrong("a whole number", "digits without quotes");
+        };
+        let parsed = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
+        let number = parsed.filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            let hint = format!("{} to {}", units::show_signed(least), units::show_signed(most));
+            self.problem(format!("`{}` cannot be {integer}", self.name()), hint);
+        }
+        number
+    }
+
     /// A number within the bounds of its type, whole or not; never NaN.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
@@ -218,6 +234,20 @@ impl<'a> Value<'a> {
     pub fn duration(&self) -> Option<Duration> {
         let least = self.of_type(Type::shortest);
         let text = self.unit_text("s")?;
+        self.duration_of(text, least)
+    }
+
+    /// A duration such as `"30s"`, or `"-30s"` if it goes back, in nanoseconds.
+    #[must_use]
+    pub fn signed_duration(&self) -> Option<i64> {
+        let text = self.unit_text("s")?;
+        let length = text.trim_start().strip_prefix('-');
+        let duration = self.duration_of(length.unwrap_or(text), Duration::ZERO)?;
+        let nanos = i64::try_from(duration.as_nanos()).ok()?;
+        Some(if length.is_some() { -nanos } else { nanos })
+    }
+
+    fn duration_of(&self, text: &str, least: Duration) -> Option<Duration> {
         match units::duration(text) {
             Ok(duration) if duration > LONGEST => {
                 self.problem(

@@ -2,7 +2,7 @@
 
 use broker_core::machine::Input;
 
-use crate::faults::{Filter, Node, Primitives, Target, Trouble};
+use crate::faults::{Drift, Filter, Node, Primitives, Target, Trouble};
 use crate::history::{Environment, Observer};
 use crate::world::engine::World;
 use crate::world::node::State;
@@ -11,6 +11,13 @@ use crate::world::node::State;
 pub(super) struct Acting<'w, W> {
     pub(super) world: &'w mut W,
     pub(super) fault: usize,
+}
+
+impl<O: Observer> Acting<'_, World<'_, O>> {
+    /// Whether a node's clocks are its own: a server, or the first node of a program.
+    fn has_clocks(&self, node: Node) -> bool {
+        node < self.world.roles.len() || self.world.headed_by(node).is_some()
+    }
 }
 
 impl<O: Observer> Primitives for Acting<'_, World<'_, O>> {
@@ -124,6 +131,33 @@ impl<O: Observer> Primitives for Acting<'_, World<'_, O>> {
 
     fn relieve(&mut self, from: Node, to: Node) {
         self.world.network.relieve(from, to, self.fault);
+    }
+
+    // ---- clocks
+
+    fn jump_wall_clock(&mut self, node: Node, nanos: i64) {
+        if nanos != 0 && self.has_clocks(node) {
+            self.world.change_clocks(node, |clocks, _| clocks.jump_wall(nanos));
+        }
+    }
+
+    fn drift_clocks(&mut self, node: Node, drift: Drift) {
+        if !self.has_clocks(node) {
+            return;
+        }
+        let sum = &mut self.world.nodes[node].clock_drift;
+        sum.wall += drift.wall;
+        sum.monotonic += drift.monotonic;
+        // Many faults together cannot stop a clock.
+        let [wall, monotonic] = [sum.wall, sum.monotonic].map(|ppm| ppm.clamp(-999_999, 1_000_000_000));
+        if drift.wall != 0 {
+            self.world
+                .change_clocks(node, |clocks, now| clocks.drift_wall(now, wall));
+        }
+        if drift.monotonic != 0 {
+            self.world
+                .change_clocks(node, |clocks, now| clocks.drift_monotonic(now, monotonic));
+        }
     }
 
     // ---- messages
