@@ -1,31 +1,28 @@
 //! Every kind of fault, a line for each, and the tables that follow from them.
 
-use super::{
-    Drawn, Entry, Victims, create_partitions, drop, hold, kill, link, omit_topic, one_way, partition, pause,
-    power_loss, restart, rolling_restart, service_down, slow_disk, slow_program, stop, stop_in_sync, stuck_poll,
-};
+use super::{Drawn, Entry, Victims};
 use crate::toml_file::keys::{Default, Key, Rule, Section, Type, key};
 
 /// Every kind.
-pub const REGISTRY: [&Entry; 18] = [
-    &kill::ENTRY,
-    &power_loss::ENTRY,
-    &restart::ENTRY,
-    &pause::ENTRY,
-    &partition::ENTRY,
-    &one_way::ENTRY,
-    &slow_disk::ENTRY,
-    &link::ENTRY,
-    &hold::ENTRY,
-    &drop::ENTRY,
-    &stop::ENTRY,
-    &stop_in_sync::ENTRY,
-    &rolling_restart::ENTRY,
-    &slow_program::ENTRY,
-    &stuck_poll::ENTRY,
-    &service_down::ENTRY,
-    &create_partitions::ENTRY,
-    &omit_topic::ENTRY,
+pub const REGISTRY: &[&Entry] = &[
+    &super::kill::ENTRY,
+    &super::power_loss::ENTRY,
+    &super::restart::ENTRY,
+    &super::pause::ENTRY,
+    &super::partition::ENTRY,
+    &super::one_way::ENTRY,
+    &super::slow_disk::ENTRY,
+    &super::link::ENTRY,
+    &super::hold::ENTRY,
+    &super::drop::ENTRY,
+    &super::stop::ENTRY,
+    &super::stop_in_sync::ENTRY,
+    &super::rolling_restart::ENTRY,
+    &super::slow_program::ENTRY,
+    &super::stuck_poll::ENTRY,
+    &super::service_down::ENTRY,
+    &super::create_partitions::ENTRY,
+    &super::omit_topic::ENTRY,
 ];
 
 /// The keys that say what a fault does.
@@ -95,7 +92,7 @@ pub const WEIGHT_COUNT: usize = {
 
 /// Everything that the nemesis can draw: faults of nodes in the order of the registry, then those of workers.
 pub const DRAWN: [&Drawn; WEIGHT_COUNT] = {
-    let mut drawn = [&kill::ENTRY.drawn[0]; WEIGHT_COUNT];
+    let mut drawn = [&REGISTRY[0].drawn[0]; WEIGHT_COUNT];
     let mut count = 0;
     let victims = [Victims::Nodes, Victims::Workers];
     let mut turn = 0;
