@@ -16,6 +16,7 @@ mod slowed;
 mod surroundings;
 pub mod target;
 
+pub mod clock;
 pub mod create_partitions;
 pub mod drop;
 pub mod hold;

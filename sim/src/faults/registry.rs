@@ -23,6 +23,7 @@ pub const REGISTRY: &[&Entry] = &[
     &super::service_down::ENTRY,
     &super::create_partitions::ENTRY,
     &super::omit_topic::ENTRY,
+    &super::clock::ENTRY,
 ];
 
 /// The keys that say what a fault does.
@@ -43,9 +44,6 @@ pub const FAULT: Section = Section {
     rules: &[
         Rule::ExactlyOne(&NAMES),
         Rule::Planned(&[
-            "clock_skew",
-            "clock_jump",
-            "clock_drift",
             "disk_full",
             "disk_error",
             "stuck_disk",

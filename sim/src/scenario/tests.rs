@@ -306,7 +306,7 @@ fn settings_of_kafka_that_are_not_modelled() {
         client("producers", "\"request.timeout.ms\" = 3000000000, \"delivery.timeout.ms\" = 3000000000000"),
         client("workers", "\"group.protocol\" = \"consumer\", \"session.timeout.ms\" = 6000, \"heartbeat.interval.ms\" = 100, \"partition.assignment.strategy\" = \"range\""),
         client("workers", "\"group.remote.assignor\" = \"range\", \"group.instance.id\" = \"\""),
-        "[[faults]]\nat = \"1s\"\nclock_skew = { target = \"broker 1\", by = \"60s\" }".to_owned(),
+        "[[faults]]\nat = \"1s\"\nwipe = { target = \"broker 1\" }".to_owned(),
     ];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     insta::assert_snapshot!("not_modelled", refused_below_topic(&lines));
@@ -483,6 +483,8 @@ fn messages_about_faults() {
         "at = \"1s\"\nlink = { from = \"broker 1\", to = \"broker 2\", drop = 2 }",
         "at = \"1s\"\nlink = { from = \"broker 1\", to = \"broker 2\", duplicate = 0.1 }",
         "at = \"1s\"\nlink = { from = \"broker 1\", to = \"broker 2\", stall = true, delay = \"5ms\" }",
+        "at = \"1s\"\nclock = { target = \"broker 1\" }",
+        "at = \"1s\"\nclock = { target = \"broker 1\", jump = \"-5\", drift = -600_000, monotonic_drift = 0.5 }",
         "at = \"1s\"\nhold = { from = \"broker 1\", to = \"broker 2\", api = \"Fecth\" }",
         "at = \"1s\"\nhold = { from = \"broker 1\", to = \"broker 2\", api = \"Sausage\", response = 1 }",
     ]

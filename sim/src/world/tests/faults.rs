@@ -3,12 +3,13 @@
 use broker_core::protocol::ApiKey;
 
 use super::*;
+use crate::faults::clock::Clock;
 use crate::faults::hold::Hold;
 use crate::faults::link::Link;
 use crate::faults::one_way::OneWay;
 use crate::faults::stop::Stop;
 use crate::faults::stop_in_sync::StopInSync;
-use crate::faults::{Ends, Messages};
+use crate::faults::{Drift, Ends, Messages};
 
 /// Between two brokers.
 fn ends(from: u32, to: u32) -> Ends {
@@ -389,4 +390,39 @@ fn a_stop_in_sync_waits_and_lasts_as_long_as_planned() {
     assert_eq!(second.name, "stop broker 3 in sync");
     assert!(second.from >= first.to, "{first:?} {second:?}");
     assert_eq!(second.to.0 - second.from.0, (MS * 300).as_nanos() as u64);
+}
+
+/// Two faults of the monotonic clock of broker 1, which asks by it: together it goes three times as fast.
+#[test]
+fn clocks_drift_as_long_as_faults_last_and_what_they_gained_stays() {
+    let fast = || Clock {
+        target: Target::Broker(1),
+        jump: -5_000_000_000,
+        drift: Drift {
+            wall: 0,
+            monotonic: 1_000_000,
+        },
+    };
+    let play = Stage::new(asks_every_100_ms)
+        .fault(MS * 350, Some(MS * 650), fast())
+        .fault(MS * 450, Some(MS * 550), fast())
+        .run();
+    let asked = |number: u32| play.time(1, &format!("sends {number} to 2")) as f64 / 1e6;
+    // The clock shows 550 at 450, 850 at 550, 1,050 at 650.
+    for (number, time) in [
+        (3, 300.0),
+        (4, 375.0),
+        (6, 467.0),
+        (8, 533.0),
+        (10, 625.0),
+        (12, 800.0),
+        (15, 1_100.0),
+    ] {
+        assert!((asked(number) - time).abs() < 1.0, "{number}: {}", asked(number));
+    }
+    assert!(play.report.faults.iter().all(|fault| fault.fired));
+    assert_eq!(
+        play.report.faults[0].name,
+        "wrong clock of broker 1: jump by -5s, monotonic drift of 1,000,000 ppm"
+    );
 }
