@@ -12,6 +12,7 @@ mod lanes;
 mod paint;
 mod raster;
 mod scene;
+mod sheet;
 mod svg;
 mod text;
 mod throughput;

@@ -180,6 +180,18 @@ const NONE: u8 = 0;
 const SOME: u8 = 1;
 
 impl GroupRecord {
+    /// The records that remove a member of a group of the consumer protocol.
+    pub(super) fn member_tombstones(group: &GroupId, member: &MemberId) -> [GroupRecord; 3] {
+        let names = || (group.clone(), member.clone());
+        let ((group, member), value) = (names(), None);
+        let current = GroupRecord::CurrentAssignment { group, member, value };
+        let ((group, member), value) = (names(), None);
+        let target = GroupRecord::TargetAssignment { group, member, value };
+        let ((group, member), value) = (names(), None);
+        let wishes = GroupRecord::ConsumerMember { group, member, value };
+        [current, target, wishes]
+    }
+
     /// The group that it is about.
     #[must_use]
     pub fn group(&self) -> &GroupId {

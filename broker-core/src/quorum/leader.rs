@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::role::majority;
+use super::majority::majority;
 use crate::machine::{Instant, ReplyTo};
 use crate::types::{NodeId, Offset};
 

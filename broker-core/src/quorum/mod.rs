@@ -12,6 +12,7 @@ mod election;
 mod fetch;
 mod leader;
 mod leader_change;
+mod majority;
 mod role;
 mod serve;
 mod stored;

@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use core::cmp::Ordering;
 
 use super::leader::LeaderState;
+use super::majority::majority;
 use crate::machine::Instant;
 use crate::trace::QuorumRole;
 use crate::types::{NodeId, Offset};
@@ -88,11 +89,6 @@ impl Ballot {
     pub fn is_lost(&self, voters: usize) -> bool {
         voters - self.rejected.len() < majority(voters)
     }
-}
-
-/// More than half of `voters`.
-pub(super) fn majority(voters: usize) -> usize {
-    voters / 2 + 1
 }
 
 impl Role {

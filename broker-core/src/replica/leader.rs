@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::machine::Instant;
 use crate::protocol::ErrorCode;
-use crate::replica::partition::{PartitionState, View};
+use crate::replica::state::{PartitionState, View};
 use crate::types::{BrokerEpoch, NodeId, Offset};
 
 /// A leader's view of one epoch of its partition.

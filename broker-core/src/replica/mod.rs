@@ -20,6 +20,7 @@ mod leader;
 mod partition;
 mod produce;
 mod purgatory;
+mod state;
 #[cfg(test)]
 mod stories;
 
@@ -42,11 +43,12 @@ use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPa
 use coordinated::CoordinatorRead;
 use fetcher::Fetcher;
 use isr::AlterPartitions;
-use partition::{Moved, Partition, Transition, View};
+use partition::{Moved, Partition, Transition};
 use purgatory::{AppendQueue, Parked, ParkedFetch, ParkedId, ParkedProduce, ReadingFetch, came_over};
+use state::View;
 
 pub use coordinated::ReplicaFact;
-pub use partition::PartitionState;
+pub use state::PartitionState;
 
 /// All partitions of one broker.
 ///

@@ -3,45 +3,16 @@
 //! Driven by [`Replicas`](super::Replicas), which knows all partitions and parks requests. Every method says in its
 //! result what moved, so that the caller can complete what waited for it.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use crate::config::TopicConfig;
 use crate::log::{AppendOutcome, DiskProgress, Log};
 use crate::machine::Context;
 use crate::protocol::{ErrorCode, FetchPartition, RecordBatch};
 use crate::replica::leader::{FollowerFetch, Leader};
+use crate::replica::state::{PartitionState, View};
 use crate::trace::{Event, ReplicaRole, TruncationCause};
-use crate::types::{
-    BrokerEpoch, EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, PartitionEpoch, TopicPartition,
-};
-
-/// A partition's state as the controller committed it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PartitionState {
-    /// Its replicas, the preferred leader first.
-    pub replicas: Vec<NodeId>,
-    /// Those in sync.
-    pub isr: Vec<NodeId>,
-    /// Its leader, if it has one.
-    pub leader: Option<NodeId>,
-    /// The leader's epoch.
-    pub leader_epoch: LeaderEpoch,
-    /// Counts the changes of this state.
-    pub partition_epoch: PartitionEpoch,
-}
-
-/// What decides about ISRs besides the partition itself.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct View<'a> {
-    /// This broker.
-    pub id: NodeId,
-    /// `replica.lag.time.max.ms`.
-    pub lag_time_max: Duration,
-    /// Registered brokers that are not fenced, with their registrations.
-    pub unfenced: &'a BTreeMap<NodeId, BrokerEpoch>,
-}
+use crate::types::{EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, PartitionEpoch, TopicPartition};
 
 /// One partition on one broker.
 ///

@@ -1,8 +1,8 @@
 //! The lag of several runs side by side.
 
-use super::frame::{INK, QUIET, SMALL};
 use super::lag::HOT;
 use super::scene::{Anchor, Colour, HEIGHT, Mark, Scene, Text, WIDTH};
+use super::sheet::{INK, QUIET, SMALL};
 use super::{text, ticks};
 use crate::numbers::{counted, thousands};
 use crate::record::RunRecord;

@@ -1,8 +1,8 @@
 //! What befell the cluster, named above the plot: faults as bands, the heal and violations as lines.
 
-use super::frame::{BAD, BOTTOM, GOOD, LEFT, LEGEND, RIGHT, SMALL, Timeline};
 use super::lanes::{self, Room};
 use super::scene::{Colour, Scene, Text};
+use super::sheet::{BAD, BOTTOM, GOOD, LEFT, LEGEND, RIGHT, SMALL, Timeline};
 use super::text;
 use crate::numbers::{counted, thousands};
 use crate::record::RunRecord;

@@ -1,38 +1,16 @@
 //! What all plots of one run share: heading, axes, faults, footer; and where on the sheet a value stands.
 
 use super::events::Events;
-use super::scene::{Anchor, Colour, HEIGHT, Point, Scene, Text, WIDTH};
+use super::scene::{Anchor, Colour, HEIGHT, Point, Scene, Text};
+use super::sheet::{BAD, BOTTOM, GOOD, INK, LEFT, LEGEND, LEGEND_END, MARGIN, QUIET, RIGHT, SMALL, Timeline};
 use super::{text, ticks};
 use crate::numbers::{counted, thousands};
 use crate::record::RunRecord;
 use crate::verdict::Word;
 
-/// Text that matters.
-pub const INK: Colour = Colour::hex(0x1f_2937);
-/// Text that explains.
-pub const QUIET: Colour = Colour::hex(0x5b_6472);
-/// All went well.
-pub const GOOD: Colour = Colour::hex(0x11_7733);
-/// The contract was broken.
-pub const BAD: Colour = Colour::hex(0xb0_0020);
 const TOLERATED: Colour = Colour::hex(0xb2_6a00);
 const GRID: Colour = Colour::hex(0xe3_e6ea);
 const AXIS: Colour = Colour::hex(0x9a_a1ab);
-
-/// The plot's left side, behind the labels of the axis.
-pub const LEFT: f64 = 104.0;
-/// The plot's right side.
-pub const RIGHT: f64 = 944.0;
-/// The plot's lower side.
-pub const BOTTOM: f64 = HEIGHT - 74.0;
-/// The legend's left side.
-pub const LEGEND: f64 = RIGHT + 28.0;
-/// The legend's right side.
-pub const LEGEND_END: f64 = WIDTH - MARGIN;
-const MARGIN: f64 = 28.0;
-
-/// The size of labels, legends and the footer.
-pub const SMALL: f64 = 12.0;
 const AXIS_TEXT: f64 = 13.0;
 
 /// The values' side of a plot.
@@ -49,28 +27,6 @@ pub struct Values<'a> {
     pub empty: Option<&'a str>,
     /// In place of an axis of values: the names of rows, from above. Empty with an axis of values.
     pub rows: &'a [String],
-}
-
-/// The time axis.
-#[derive(Clone, Copy)]
-pub struct Timeline {
-    seconds: f64,
-}
-
-impl Timeline {
-    /// The whole run. One that ended at once still gets an axis of a second.
-    pub fn of(record: &RunRecord) -> Timeline {
-        let buckets = record.throughput.produced.len() as f64 * record.bucket_seconds;
-        let seconds = record.sim_seconds.max(buckets);
-        Timeline {
-            seconds: if seconds > 0.0 { seconds } else { 1.0 },
-        }
-    }
-
-    /// Where a time stands; what lies beyond the run stands at its end.
-    pub fn x(self, seconds: f64) -> f64 {
-        LEFT + (RIGHT - LEFT) * (seconds / self.seconds).min(1.0)
-    }
 }
 
 /// The painted frame of a plot.
@@ -160,7 +116,7 @@ impl Frame {
     fn time_axis(&self, scene: &mut Scene) {
         scene.line(vec![(LEFT, BOTTOM), (RIGHT, BOTTOM)], AXIS, 1.5);
         let baseline = BOTTOM + 20.0;
-        for (time, label) in ticks::times(self.timeline.seconds) {
+        for (time, label) in ticks::times(self.timeline.seconds()) {
             let x = self.timeline.x(time);
             scene.line(vec![(x, BOTTOM), (x, BOTTOM + 5.0)], AXIS, 1.0);
             scene.text(Text::new((x, baseline), AXIS_TEXT, QUIET, label).anchored(Anchor::Middle));

@@ -1,8 +1,9 @@
 //! Consumer groups: their lag, who owned what, and what they did.
 
-use super::frame::{BOTTOM, Frame, INK, LEGEND, LEGEND_END, QUIET, SMALL, Values, title};
+use super::frame::{Frame, Values, title};
 use super::lag::{self, Words};
 use super::scene::{Colour, Mark, Point, Scene, Text};
+use super::sheet::{BOTTOM, INK, LEGEND, LEGEND_END, QUIET, SMALL};
 use super::text;
 use super::throughput::{CUT, mean_while_active};
 use super::ticks;

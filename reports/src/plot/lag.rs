@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::frame::{Frame, INK, LEFT, LEGEND, LEGEND_END, QUIET, RIGHT, Values, title};
+use super::frame::{Frame, Values, title};
 use super::scene::{Anchor, Colour, Mark, Scene, Text};
+use super::sheet::{INK, LEFT, LEGEND, LEGEND_END, QUIET, RIGHT};
 use super::{groups, text};
 use crate::numbers::thousands;
 use crate::record::{LagSeries, RunRecord};

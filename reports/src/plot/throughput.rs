@@ -1,7 +1,8 @@
 //! Records a second: produced, committed and consumed.
 
-use super::frame::{Frame, INK, LEGEND, QUIET, SMALL, Values, title};
+use super::frame::{Frame, Values, title};
 use super::scene::{Colour, Scene, Text};
+use super::sheet::{INK, LEGEND, QUIET, SMALL};
 use super::ticks;
 use crate::numbers::rate;
 use crate::record::RunRecord;

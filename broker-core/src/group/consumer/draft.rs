@@ -2,7 +2,6 @@
 
 use alloc::borrow::Cow;
 
-use super::migration::member_tombstones;
 use super::reconcile::Reconciliation;
 use super::*;
 use crate::group::assignor::{self, Subscriber};
@@ -89,7 +88,7 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
 
     /// The member is none any more, and its partitions are free.
     pub(super) fn remove(&mut self, member: &MemberId, cause: RemovalCause) {
-        for tombstone in member_tombstones(&self.turn.group.clone(), member) {
+        for tombstone in GroupRecord::member_tombstones(&self.turn.group.clone(), member) {
             self.record(tombstone);
         }
         self.turn.stop(Timer::Session(member.clone()));

@@ -148,7 +148,7 @@ impl Draft<'_, '_, '_, '_> {
         let members: Vec<MemberId> = self.group.members.keys().cloned().collect();
         let group = self.turn.group.clone();
         for member in members {
-            for tombstone in member_tombstones(&group, &member) {
+            for tombstone in GroupRecord::member_tombstones(&group, &member) {
                 self.turn.record(tombstone);
             }
             for timer in [
@@ -186,16 +186,4 @@ impl ConsumerGroup {
         }
         common.into_iter().next()
     }
-}
-
-/// The records that make a member be gone.
-pub(super) fn member_tombstones(group: &GroupId, member: &MemberId) -> [GroupRecord; 3] {
-    let names = || (group.clone(), member.clone());
-    let ((group, member), value) = (names(), None);
-    let current = GroupRecord::CurrentAssignment { group, member, value };
-    let ((group, member), value) = (names(), None);
-    let target = GroupRecord::TargetAssignment { group, member, value };
-    let ((group, member), value) = (names(), None);
-    let wishes = GroupRecord::ConsumerMember { group, member, value };
-    [current, target, wishes]
 }

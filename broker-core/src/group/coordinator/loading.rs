@@ -4,10 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
-use super::shard::Shard;
+use super::shard::{Loading, Shard};
 use super::{Cluster, Settings};
 use crate::group::GroupRecord;
-use crate::machine::{Context, HaltReason, Instant};
+use crate::machine::{Context, HaltReason};
 use crate::protocol::{Compacted, RecordBatch};
 use crate::trace::Event;
 use crate::types::Offset;
@@ -18,19 +18,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long the quirk `group-load-partial-state` puts off the reading: trials have short logs, and the defect needs a
 /// long one to show.
 const LONG_LOAD: Duration = Duration::from_secs(5);
-
-/// A log that is being read.
-pub(super) struct Loading {
-    /// Everything below is read.
-    next: Offset,
-    /// The log's end when leadership began.
-    until: Offset,
-    read: Compacted,
-    /// When to read on, if the last read failed.
-    pub retry_at: Option<Instant>,
-    /// The quirk `group-load-partial-state`: it answers already.
-    pub answers: bool,
-}
 
 impl Shard {
     /// Begins to read the log, from `start` to its end.

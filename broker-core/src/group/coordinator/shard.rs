@@ -4,15 +4,14 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::loading::Loading;
 use super::{Cluster, Settings, answers};
 use crate::config::millis;
 use crate::group::offsets::Offsets;
 use crate::group::{Decision, GroupRecord, Groups};
 use crate::machine::{ConnectionId, Context, Instant, ReplyTo, earliest};
 use crate::protocol::{
-    BatchBuilder, ErrorCode, HeartbeatResponse, OffsetAndMetadata, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetFetchRequest, OffsetFetchResponse, Request, Response,
+    BatchBuilder, Compacted, ErrorCode, HeartbeatResponse, OffsetAndMetadata, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, Request, Response,
 };
 use crate::replicated::Replies;
 use crate::trace::Event;
@@ -35,6 +34,19 @@ pub(super) struct Shard {
     next_expiry_check: Instant,
     /// Groups are not told the time before: what they decided last could not be appended.
     paused_until: Option<Instant>,
+}
+
+/// A log that is being read.
+pub(super) struct Loading {
+    /// Everything below is read.
+    pub(super) next: Offset,
+    /// The log's end when leadership began.
+    pub(super) until: Offset,
+    pub(super) read: Compacted,
+    /// When to read on, if the last read failed.
+    pub(super) retry_at: Option<Instant>,
+    /// The quirk `group-load-partial-state`: it answers already.
+    pub(super) answers: bool,
 }
 
 struct Reply {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::disk::Entry;
 use crate::protocol::VoteRequest;
-use crate::quorum::role::majority;
+use crate::quorum::majority::majority;
 use crate::quorum::stored::ElectionState;
 use crate::trace::{Event, QuorumRole};
 use crate::types::{LeaderEpoch, NodeId, Offset};
