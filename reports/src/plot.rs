@@ -11,6 +11,7 @@ mod lag;
 mod lanes;
 mod paint;
 mod raster;
+mod rebalances;
 mod scene;
 mod sheet;
 mod svg;

@@ -2,16 +2,14 @@
 
 use super::frame::{Frame, Values, title};
 use super::lag::{self, Words};
-use super::scene::{Colour, Mark, Point, Scene, Text};
-use super::sheet::{BOTTOM, INK, LEGEND, LEGEND_END, QUIET, SMALL};
-use super::text;
+use super::scene::{Colour, Point, Scene, Text};
+use super::sheet::{INK, LEGEND, LEGEND_END, QUIET, SMALL};
 use super::throughput::{CUT, mean_while_active};
 use super::ticks;
+use super::{rebalances, text};
 use crate::numbers::{counted, decimal, rate, thousands};
 use crate::record::{GroupSeries, LagSeries, OwnerBand, RunRecord};
 
-/// A group got another generation.
-const REBALANCE: Colour = Colour::hex(0x7a_3db8);
 const PROCESSED: (Colour, f64) = (Colour::hex(0x1b_6ca8), 2.4);
 const RETRIED: (Colour, f64) = (Colour::hex(0xe0_7b14), 2.0);
 const DEAD: (Colour, f64) = (Colour::hex(0xb0_0020), 2.0);
@@ -32,8 +30,6 @@ const OWNERS: [Colour; 12] = [
 ];
 /// So many owners are named in the legend.
 const NAMED: usize = 16;
-/// With more rebalances than this none gets a flag.
-const FLAGS: usize = 40;
 
 /// The lag of each group's committed positions.
 pub fn lag_scene(record: &RunRecord) -> Scene {
@@ -53,7 +49,7 @@ pub fn lag_scene(record: &RunRecord) -> Scene {
         nobody: "no group committed a position: there is no lag to show",
         no_lag: "no group was behind at the end of any bucket",
     };
-    lag::scene_of(record, &series, &words, &rebalances(record))
+    lag::scene_of(record, &series, &words, &rebalances::of(record))
 }
 
 /// Who owned which partition when: a row a partition, a colour a program.
@@ -96,8 +92,8 @@ pub fn assignment_scene(record: &RunRecord) -> Scene {
             paint_band(&mut scene, &frame, row, band, owner, beside_until(group, band));
         }
     }
-    let times = rebalances(record);
-    mark(&mut scene, &frame, &times);
+    let times = rebalances::of(record);
+    rebalances::mark(&mut scene, &frame, &times);
     let mut y = frame.legend_top();
     for (place, owner) in owners.iter().take(NAMED).enumerate() {
         swatch(&mut scene, (LEGEND, y - 11.0), (LEGEND + 22.0, y + 2.0), place);
@@ -115,7 +111,7 @@ pub fn assignment_scene(record: &RunRecord) -> Scene {
         scene.text(Text::new((LEGEND, y), 13.0, QUIET, said));
         y += 21.0;
     }
-    explain(&mut scene, y - 21.0, &times);
+    rebalances::explain(&mut scene, y - 21.0, &times);
     scene
 }
 
@@ -164,8 +160,8 @@ pub fn processing_scene(record: &RunRecord) -> Scene {
         ..Scene::default()
     };
     let frame = Frame::paint(&mut scene, record, &values);
-    let times = rebalances(record);
-    mark(&mut scene, &frame, &times);
+    let times = rebalances::of(record);
+    rebalances::mark(&mut scene, &frame, &times);
     let mut y = frame.legend_top();
     for (name, rates, total, (colour, width)) in &series {
         if *total > 0 {
@@ -189,7 +185,7 @@ pub fn processing_scene(record: &RunRecord) -> Scene {
         scene.text(Text::new((LEGEND, y - 14.0), SMALL, QUIET, CUT));
         y += 18.0;
     }
-    explain(&mut scene, y - 36.0, &times);
+    rebalances::explain(&mut scene, y - 36.0, &times);
     scene
 }
 
@@ -220,42 +216,6 @@ fn swatch(scene: &mut Scene, (left, upper): Point, (right, lower): Point, owner:
         let bottom = lower - height * (2 * stripe) as f64;
         scene.rect((left, bottom - height), (right, bottom), INK.alpha(0.6));
     }
-}
-
-/// Draws the times of rebalances; many of them are drawn lightly.
-pub(super) fn mark(scene: &mut Scene, frame: &Frame, times: &[f64]) {
-    let alpha = if times.len() > FLAGS { 0.15 } else { 0.45 };
-    for time in times {
-        let (x, _) = frame.at(*time, 0.0);
-        scene.rect((x - 0.75, frame.top), (x + 0.75, BOTTOM), REBALANCE.alpha(alpha));
-        if times.len() <= FLAGS {
-            flag(scene, (x, frame.top + 9.0));
-        }
-    }
-}
-
-/// A triangle that stands on its tip.
-fn flag(scene: &mut Scene, (x, y): Point) {
-    scene.marks.push(Mark::Area {
-        points: vec![(x - 5.0, y - 9.0), (x + 5.0, y - 9.0), (x, y)],
-        colour: REBALANCE,
-    });
-}
-
-/// Says below the legend what the marks are.
-pub(super) fn explain(scene: &mut Scene, below: f64, times: &[f64]) {
-    if times.is_empty() {
-        return;
-    }
-    let y = below + 34.0;
-    scene.rect(
-        (LEGEND + 10.25, y - 8.0),
-        (LEGEND + 11.75, y + 3.0),
-        REBALANCE.alpha(0.6),
-    );
-    flag(scene, (LEGEND + 11.0, y - 6.0));
-    let said = counted(times.len() as u64, "rebalance");
-    scene.text(Text::new((LEGEND + 32.0, y), SMALL, QUIET, said));
 }
 
 /// As long as somebody else owns the partition too, the later owner's band takes the lower half of the row only.
@@ -307,14 +267,4 @@ fn owners(record: &RunRecord) -> Vec<&str> {
 fn by_number(name: &str) -> (String, u64) {
     let (of, number) = name.rsplit_once('/').unwrap_or((name, ""));
     (of.to_owned(), number.parse().unwrap_or(0))
-}
-
-fn rebalances(record: &RunRecord) -> Vec<f64> {
-    let mut times: Vec<f64> = record
-        .groups
-        .iter()
-        .flat_map(|group| group.rebalances.clone())
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::frame::{Frame, Values, title};
 use super::scene::{Anchor, Colour, Mark, Scene, Text};
 use super::sheet::{INK, LEFT, LEGEND, LEGEND_END, QUIET, RIGHT};
-use super::{groups, text};
+use super::{rebalances, text};
 use crate::numbers::thousands;
 use crate::record::{LagSeries, RunRecord};
 
@@ -80,7 +80,7 @@ pub(super) fn scene_of(record: &RunRecord, lag: &[LagSeries], words: &Words, reb
         ..Scene::default()
     };
     let frame = Frame::paint(&mut scene, record, &values);
-    groups::mark(&mut scene, &frame, rebalances);
+    rebalances::mark(&mut scene, &frame, rebalances);
     if max > 0 {
         band(&mut scene, &frame, record, &ranked.rest);
         // The worst is painted last, over all others.
@@ -98,7 +98,7 @@ pub(super) fn scene_of(record: &RunRecord, lag: &[LagSeries], words: &Words, reb
         point_out(&mut scene, &frame, record, hot);
     }
     let below = legend(&mut scene, &frame, &ranked);
-    groups::explain(&mut scene, below, rebalances);
+    rebalances::explain(&mut scene, below, rebalances);
     scene
 }
 

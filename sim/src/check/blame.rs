@@ -9,7 +9,8 @@ use broker_core::types::{LeaderEpoch, Offset};
 
 use super::ledger::Commit;
 use super::mirror::Batch;
-use super::model::{Nodes, Partition};
+use super::model::Partition;
+use super::nodes::Nodes;
 use crate::history::{At, SimTime};
 use crate::verdict::Ruling;
 

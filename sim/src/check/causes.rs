@@ -4,8 +4,8 @@
 use broker_core::protocol::Acks;
 use broker_core::types::{NodeId, Offset};
 
-use super::judge::acks_name;
-use super::model::{Nodes, Partition};
+use super::model::Partition;
+use super::nodes::Nodes;
 use super::sends::{Send, Sends};
 use super::witness::{Line, Note, Noted};
 use crate::history::At;
@@ -151,4 +151,13 @@ impl Lost<'_> {
 
 fn line(at: At, text: String) -> Line {
     Line { at, text }
+}
+
+/// `acks` as it stands in a configuration.
+pub(super) fn acks_name(acks: Acks) -> &'static str {
+    match acks {
+        Acks::None => "0",
+        Acks::Leader => "1",
+        Acks::All => "all",
+    }
 }

@@ -7,7 +7,9 @@ use broker_core::protocol::ErrorCode;
 use broker_core::types::{NodeId, TopicPartition};
 
 use super::flow::BUSY;
-use super::model::{Model, Named, Nodes, Scene};
+use super::model::{Model, Scene};
+use super::nodes::{Named, Nodes};
+use super::send_counts::{Bad, SendCounts};
 use super::sends::Sends;
 use super::witness::{Line, shown};
 use crate::history::{At, ConsumerFailure, PolledRecord, SimTime};
@@ -23,63 +25,6 @@ pub(super) struct Clients {
     /// Since the heal: how many records each consumer got of each partition, and when the last.
     read: BTreeMap<NodeId, BTreeMap<TopicPartition, (u64, SimTime)>>,
     healed: Option<SimTime>,
-}
-
-/// The sends of one client, without those that close a trial.
-#[derive(Clone, Copy, Default)]
-pub(super) struct SendCounts {
-    pub ok: u64,
-    pub failed: u64,
-    /// Those of a process that died apart.
-    pub unknown: u64,
-    pub bad: Option<Bad>,
-}
-
-/// The sends of one client that did not end well.
-#[derive(Clone, Copy)]
-pub(super) struct Bad {
-    /// When the first of them ended.
-    first: At,
-    /// When the last did.
-    last: At,
-    /// How the last did.
-    error: ErrorCode,
-    /// The place of the topic that they went to; none if there are several.
-    topic: Option<u32>,
-}
-
-impl SendCounts {
-    /// Adds those of another run of the same client.
-    pub fn add(&mut self, other: &SendCounts) {
-        self.ok += other.ok;
-        self.failed += other.failed;
-        self.unknown += other.unknown;
-        self.bad = match (self.bad, other.bad) {
-            (Some(one), Some(other)) => Some(one.and(other)),
-            (one, other) => one.or(other),
-        };
-    }
-
-    pub fn ended_badly(&mut self, at: At, error: ErrorCode, topic: u32) {
-        let one = Bad {
-            first: at,
-            last: at,
-            error,
-            topic: Some(topic),
-        };
-        self.bad = Some(self.bad.map_or(one, |bad| bad.and(one)));
-    }
-}
-
-impl Bad {
-    fn and(self, other: Bad) -> Bad {
-        let last = if other.last >= self.last { other } else { self };
-        Bad {
-            first: self.first.min(other.first),
-            topic: self.topic.filter(|topic| other.topic == Some(*topic)),
-            ..last
-        }
-    }
 }
 
 impl Clients {
@@ -173,7 +118,7 @@ impl Clients {
 
 /// thrown-out or dead-worker.
 fn gave_up(name: &Named<'_>, at: At, failure: &ConsumerFailure, model: &Model) -> Finding {
-    let label = |partition: TopicPartition| super::groups::label(model, partition);
+    let label = |partition: TopicPartition| model.label(partition);
     let (check, shape, said) = match failure {
         ConsumerFailure::NoPosition(partition) => (
             Check::ThrownOut,

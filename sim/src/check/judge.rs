@@ -8,10 +8,11 @@ use broker_core::types::Offset;
 use reports::record::Totals;
 
 use super::blame::{self, Clause};
-use super::causes::Lost;
+use super::causes::{Lost, acks_name};
 use super::groups::contract::Contracts;
 use super::ledger::{Commit, Committed};
-use super::model::{Model, Nodes, Partition};
+use super::model::{Model, Partition};
+use super::nodes::Nodes;
 use super::reads::{Reads, Strange, name};
 use super::sends::{Outcome, Send, Sends};
 use super::witness::{Evidence, Line, shown};
@@ -575,13 +576,5 @@ fn why(ruling: &Ruling) -> &str {
         Ruling::Violation => "no clause of the contract allows it",
         Ruling::Allowed(clause) => clause,
         Ruling::Unknown(reason) => reason,
-    }
-}
-
-pub(super) fn acks_name(acks: Acks) -> &'static str {
-    match acks {
-        Acks::None => "0",
-        Acks::Leader => "1",
-        Acks::All => "all",
     }
 }

@@ -8,7 +8,7 @@ use broker_core::protocol::RecordBatch;
 use broker_core::types::{LeaderEpoch, Offset};
 
 use super::mirror::{Batch, count_below};
-use super::model::ReplicaSet;
+use super::replica_set::ReplicaSet;
 use super::witness::Note;
 use crate::history::{At, Uid, fingerprint};
 use crate::mark;

@@ -1,6 +1,5 @@
 //! What the checks know about the cluster: nodes, partitions, replicas, and the controller's committed state.
 
-use core::fmt;
 use std::collections::BTreeMap;
 
 use broker_core::protocol::RecordBatch;
@@ -10,8 +9,10 @@ use broker_core::types::{
 
 use super::ledger::Ledger;
 use super::mirror::Mirror;
+use super::nodes::{Named, Nodes};
+use super::replica_set::ReplicaSet;
 use super::witness::{Evidence, Notes};
-use crate::history::{At, Environment};
+use crate::history::At;
 use crate::scenario::Scenario;
 use crate::verdict::{Check, Finding, Findings, Ruling};
 
@@ -34,168 +35,6 @@ pub(super) struct Scene<'a> {
     pub nodes: &'a Nodes,
     /// Where findings go.
     pub findings: &'a mut Findings,
-}
-
-/// Bytes that the power loss took which ended a process; none if only the process ended.
-pub(super) type PowerLost = Option<u64>;
-
-/// The nodes by their names, and what the environment did to them.
-#[derive(Default)]
-pub(super) struct Nodes {
-    names: BTreeMap<NodeId, String>,
-    affected: BTreeMap<NodeId, Node>,
-    /// The faults that befall no single process, in the order of their beginnings: when, what, and when they ended.
-    faults: Vec<(At, String, Option<At>)>,
-}
-
-/// A node as people call it: `broker 3`, `billing/1`.
-#[derive(Clone, Copy)]
-pub(super) struct Named<'a> {
-    node: NodeId,
-    name: Option<&'a String>,
-}
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
-            Some(name) => f.write_str(name),
-            None => write!(f, "node {}", self.node),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Node {
-    crashes: Vec<PowerLost>,
-    down: bool,
-    struck_at: At,
-    /// Its program came to its end: nobody waits for it.
-    ended: bool,
-}
-
-impl Nodes {
-    /// Nodes that people call so.
-    pub fn new(names: &BTreeMap<NodeId, String>) -> Nodes {
-        Nodes {
-            names: names.clone(),
-            ..Nodes::default()
-        }
-    }
-
-    /// The newest fault that began by `until` and had not ended by `from`.
-    pub fn newest_fault(&self, from: At, until: At) -> Option<(At, &str)> {
-        let mut faults = self.faults.iter().rev();
-        let found = faults.find(|(began, _, ended)| *began <= until && ended.is_none_or(|ended| ended >= from))?;
-        Some((found.0, &found.1))
-    }
-
-    /// Since when the node is down, if it is.
-    pub fn down_since(&self, node: NodeId) -> Option<At> {
-        let node = self.affected.get(&node).filter(|node| node.down)?;
-        Some(node.struck_at)
-    }
-
-    /// A node as people call it.
-    pub fn named(&self, node: NodeId) -> Named<'_> {
-        let name = self.names.get(&node);
-        Named { node, name }
-    }
-
-    /// Takes a line of the environment; returns how a process ended, if one did.
-    pub fn environment_changed(&mut self, at: At, node: NodeId, what: &Environment) -> Option<PowerLost> {
-        let power_lost = match what {
-            Environment::Killed | Environment::Halted | Environment::Ended | Environment::Panicked { .. } => None,
-            Environment::PowerLost { lost_bytes } => Some(*lost_bytes),
-            Environment::Started => {
-                self.affected.entry(node).or_default().down = false;
-                return None;
-            }
-            Environment::FaultBegan(name) => {
-                self.faults.push((at, name.clone(), None));
-                return None;
-            }
-            Environment::FaultEnded(name) => {
-                let mut faults = self.faults.iter_mut().rev();
-                if let Some(fault) = faults.find(|(_, began, ended)| began == name && ended.is_none()) {
-                    fault.2 = Some(at);
-                }
-                return None;
-            }
-            _ => return None,
-        };
-        let node = self.affected.entry(node).or_default();
-        node.crashes.push(power_lost);
-        node.down = true;
-        node.struck_at = at;
-        node.ended = *what == Environment::Ended;
-        Some(power_lost)
-    }
-
-    /// Which run of the node's process this is.
-    pub fn life(&self, node: NodeId) -> usize {
-        self.affected.get(&node).map_or(0, |node| node.crashes.len())
-    }
-
-    /// Whether its process runs.
-    pub fn is_up(&self, node: NodeId) -> bool {
-        self.affected.get(&node).is_none_or(|node| !node.down)
-    }
-
-    /// How each of its runs since number `life` ended.
-    pub fn crashes_since(&self, node: NodeId, life: usize) -> &[PowerLost] {
-        self.affected
-            .get(&node)
-            .and_then(|node| node.crashes.get(life..))
-            .unwrap_or(&[])
-    }
-
-    /// Every node that is down, and whose work is not done.
-    pub fn down(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.affected
-            .iter()
-            .filter(|(_, node)| node.down && !node.ended)
-            .map(|(id, _)| *id)
-    }
-}
-
-/// Some replicas of one partition, by their place in [`Partition::replicas`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct ReplicaSet(u64);
-
-impl ReplicaSet {
-    /// Adds one.
-    pub fn insert(&mut self, slot: usize) {
-        assert!(
-            slot < 64,
-            "a partition has at most 64 replicas over its life, not {slot}"
-        );
-        self.0 |= 1 << slot;
-    }
-
-    /// Whether it is among them.
-    pub fn contains(self, slot: usize) -> bool {
-        slot < 64 && self.0 & 1 << slot != 0
-    }
-
-    /// How many.
-    pub fn len(self) -> u32 {
-        self.0.count_ones()
-    }
-
-    /// Those that are not among `others`.
-    pub fn without(self, others: ReplicaSet) -> ReplicaSet {
-        ReplicaSet(self.0 & !others.0)
-    }
-
-    /// All, in order of their places.
-    pub fn iter(self) -> impl Iterator<Item = usize> {
-        let mut rest = self.0;
-        core::iter::from_fn(move || {
-            let slot = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-            rest &= rest - 1;
-            Some(slot)
-        })
-    }
 }
 
 /// One partition.
@@ -440,6 +279,12 @@ pub(super) struct Model {
 }
 
 impl Model {
+    /// A partition as people call it.
+    pub fn label(&self, partition: TopicPartition) -> String {
+        self.find(partition)
+            .map_or_else(|| partition.to_string(), |partition| partition.label.clone())
+    }
+
     /// What `scenario` says before anything has happened.
     pub fn new(scenario: &Scenario) -> Model {
         let topics = scenario.topics.iter().map(|topic| Topic {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker_core::types::{GroupId, NodeId};
 
 use super::groups::fate::Fate;
-use super::liveness::{On, Wait};
+use super::wait::{On, Wait};
 use super::{Checks, Finish};
 use crate::verdict::{Check, Finding, Ruling};
 

@@ -320,7 +320,7 @@ impl Quorum {
     }
 
     /// L1: why there is no single controller, or `None` if there is.
-    pub fn waits_for(&self, nodes: &super::model::Nodes) -> Option<String> {
+    pub fn waits_for(&self, nodes: &super::nodes::Nodes) -> Option<String> {
         let up = self
             .nodes
             .iter()

@@ -7,8 +7,8 @@ use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::{NodeId, Offset, TopicName};
 use bytes::Bytes;
 
-use super::clients::SendCounts;
-use super::model::{Named, Nodes};
+use super::nodes::{Named, Nodes};
+use super::send_counts::SendCounts;
 use super::uids::UidIndex;
 use crate::history::{At, Entry, SendPromise, SentRecord, Uid};
 use crate::scenario::{ProducerGroup, Scenario};

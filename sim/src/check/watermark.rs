@@ -6,7 +6,8 @@ use broker_core::types::{LeaderEpoch, NodeId, Offset};
 
 use super::ledger::Commit;
 use super::mirror::count_below;
-use super::model::{LeaderAck, Partition, Replica, ReplicaSet, Scene};
+use super::model::{LeaderAck, Partition, Replica, Scene};
+use super::replica_set::ReplicaSet;
 use super::witness::Noted;
 use crate::verdict::Check;
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use broker_core::trace::{ReplicaRole, TruncationCause};
 use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 
-use super::model::Nodes;
+use super::nodes::Nodes;
 use crate::history::At;
 use crate::verdict::Check;
 use crate::words;

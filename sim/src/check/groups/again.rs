@@ -2,7 +2,7 @@
 
 use broker_core::types::{NodeId, TopicPartition};
 
-use crate::check::model::Nodes;
+use crate::check::nodes::Nodes;
 use crate::check::witness::{Line, Note, Noted, Notes, OfGroup};
 use crate::history::At;
 

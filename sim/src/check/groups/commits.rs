@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 
+use super::Group;
 use super::coordinator::Session;
-use super::{Group, label};
 use crate::check::mirror::{Batch, count_below};
 use crate::check::model::{Model, Scene};
 use crate::check::witness::{Evidence, Line};
@@ -129,7 +129,7 @@ impl Positions {
     /// The commits of a partition until then, the newest first, as lines.
     pub fn lines(&self, model: &Model, partition: TopicPartition, until: At) -> impl Iterator<Item = Line> {
         let taken = self.taken.get(&partition).map_or(&[][..], |taken| taken);
-        let label = label(model, partition);
+        let label = model.label(partition);
         let committed = taken.iter().rev().filter(move |taken| taken.at <= until);
         committed.filter_map(move |taken| {
             let position = taken.position?;
@@ -145,7 +145,7 @@ impl Positions {
         let taken = self.taken.get(&partition).map_or(&[][..], |taken| taken);
         let mut before = taken.iter().rev().filter(|taken| taken.at <= until);
         let newest = before.next()?;
-        let label = label(model, partition);
+        let label = model.label(partition);
         let text = match newest.position {
             None => return self.line(model, partition, until),
             Some(position) if position <= offset => {
@@ -239,7 +239,7 @@ pub(super) fn check_told(
             let text = format!(
                 "{node} told group {id} {} for {}, where {} is committed",
                 shown(position),
-                label(model, partition),
+                model.label(partition),
                 shown(truths.first().copied().flatten())
             );
             let lines = group.positions.lines(model, partition, scene_at);
@@ -269,7 +269,7 @@ pub(super) fn check_acked(scene: &mut Scene<'_>, model: &Model, group: &Group, o
         let (id, node, scene_at) = (&group.id, scene.name(), scene.at);
         let shape = "a commit was answered ok before it was committed";
         scene.violation(Check::LostCommittedOffset, shape, &group.notes, || {
-            let label = label(model, *partition);
+            let label = model.label(*partition);
             let text = format!("{node} was told that position {offset} of {label} is stored for group {id}, but no coordinator has it in its committed log");
             let lines = group.positions.lines(model, *partition, scene_at);
             Evidence::from(text).on(*partition).and(lines.take(3))
@@ -298,7 +298,7 @@ pub(super) fn expired(
         let shape = "a position expired before its time";
         scene.rule(Check::G5, ruling, shape, &group.notes, || {
             let (age, kept) = (show_duration(age), show_duration(retention));
-            let label = label(model, partition);
+            let label = model.label(partition);
             let text =
                 format!("group {id} lost its position in {label} {age} after its commit, but it is kept for {kept}");
             Evidence::from(text).on(partition).and(lines)
@@ -307,7 +307,7 @@ pub(super) fn expired(
         scene.violation(Check::G5, "a position expired that was in use", &group.notes, || {
             let text = format!(
                 "group {id} lost its position in {} while a member owned that",
-                label(model, partition)
+                model.label(partition)
             );
             Evidence::from(text).on(partition).and(lines)
         });

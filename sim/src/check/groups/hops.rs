@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
+use super::Groups;
 use super::contract::{copies_late, may_skip};
 use super::processing::{Ends, Lane};
-use super::{Groups, label};
-use crate::check::model::{Model, Nodes, Scene};
+use crate::check::model::{Model, Scene};
+use crate::check::nodes::Nodes;
 use crate::check::reads::name;
 use crate::check::sends::{Outcome, Sends};
 use crate::check::witness::{Evidence, Line, Notes};
@@ -186,7 +187,7 @@ impl Groups {
             let text = format!(
                 "group {} committed a position behind {} offset {offset} before the copy of that record, uid {}, was acknowledged",
                 group.id,
-                label(model, from),
+                model.label(from),
                 uid.0
             );
             let committed = group.positions.line(model, from, at);
@@ -376,7 +377,7 @@ impl Groups {
                 copy.uid.0,
                 copy.hop.origin.0,
                 nodes.named(copy.by.0),
-                label(model, from),
+                model.label(from),
                 evidence.text
             );
             evidence.on(from).and([copy.line(nodes)])

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::hops::Root;
-use super::{label, losses};
+use super::losses;
 use crate::check::model::{Model, Scene};
 use crate::check::sends::Send;
 use crate::check::witness::{Evidence, Notes};
@@ -87,9 +87,9 @@ impl Keys {
         scene.rule(Check::RetryKeyOrder, ruling, shape, notes, || {
             let (uid, at) = (
                 root.uid.0,
-                format!("{} offset {}", label(model, root.place.0), root.place.1),
+                format!("{} offset {}", model.label(root.place.0), root.place.1),
             );
-            let later = format!("{} offset {}", label(model, later.0), later.1);
+            let later = format!("{} offset {}", model.label(later.0), later.1);
             Evidence::from(format!(
                 "{node} processed uid {uid} of {at} after a later record of its key, {later}"
             ))

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker_core::trace::{GroupState, RemovalCause};
 use broker_core::types::{GroupEpoch, GroupInstanceId, MemberId, TopicPartition};
 
+use super::Group;
 use super::commits::Commit;
 use super::coordinator::Session;
-use super::{Group, label};
 use crate::check::model::{Model, Scene};
 use crate::check::witness::Evidence;
 use crate::history::At;
@@ -227,7 +227,7 @@ pub(super) fn member_changed(
             let shape = "a partition was handed out before its owner had released it";
             scene.violation(Check::G4, shape, notes, || {
                 let (new_owner, old) = (of_members.name(nodes, stated.member), of_members.name(nodes, other));
-                let (epoch, label) = (stated.epoch, label(model, *new));
+                let (epoch, label) = (stated.epoch, model.label(*new));
                 let text = format!("group {id} gave {label} to {new_owner} in epoch {epoch} while {old} still held it");
                 Evidence::from(text).on(*new)
             });
@@ -282,14 +282,14 @@ pub(super) fn check_stable(scene: &mut Scene<'_>, model: &Model, group: &mut Gro
                 format!(
                     "group {id} became stable in epoch {epoch} ({}) with {} at {} and {}",
                     at.time,
-                    label(model, *partition),
+                    model.label(*partition),
                     group.of_members.name(nodes, other),
                     group.of_members.name(nodes, owner)
                 )
             });
         } else if partition.partition.0 != next && !members.is_classic {
             scene.violation(Check::G2, "a partition is assigned to nobody", &group.notes, || {
-                let missing = label(model, TopicPartition::new(partition.topic, next));
+                let missing = model.label(TopicPartition::new(partition.topic, next));
                 format!(
                     "group {id} became stable in epoch {epoch} ({}) without {missing}",
                     at.time
@@ -319,7 +319,7 @@ pub(super) fn check_committer(
         of_members,
         ..
     } = group;
-    let (nodes, at) = (scene.nodes, label(model, commit.partition));
+    let (nodes, at) = (scene.nodes, model.label(commit.partition));
     if !positions.was_asked(commit) {
         let offset = commit.offset;
         let shape = "a position was taken that nobody had asked for";

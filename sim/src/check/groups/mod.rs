@@ -45,7 +45,8 @@ use broker_core::trace::{Event, ResetCause};
 use broker_core::types::{GroupId, MemberId, NodeId, Offset, TopicPartition};
 use reports::record::GroupTotals;
 
-use super::model::{Model, Nodes, Scene};
+use super::model::{Model, Scene};
+use super::nodes::Nodes;
 use super::sends::Sends;
 use super::witness::{Noted, Notes, OfGroup};
 use crate::history::{Entry, ProcessOutcome, Processing, SimTime, What};
@@ -291,7 +292,7 @@ impl Groups {
                 let retention = self.coordinators.retention;
                 let (group, session) = self.stated(scene, id);
                 commits::expired(scene, model, group, session, *partition, retention);
-                let (label, kept) = (label(model, *partition), show_duration(retention));
+                let (label, kept) = (model.label(*partition), show_duration(retention));
                 let words = format!("the position of group {id} in {label} expired, unused for {kept}");
                 group.note(scene, OfGroup::Expired, &[*partition], words);
             }
@@ -365,7 +366,7 @@ impl Groups {
         let mut group = self.of_node.get(&scene.node).map(|place| &mut self.list[*place]);
         positions::check(scene, model, group.as_deref_mut(), &moved, &answers);
         if let Some(group) = group {
-            let (node, label) = (scene.name(), label(model, *partition));
+            let (node, label) = (scene.name(), model.label(*partition));
             let words = match cause {
                 ResetCause::NoPosition => format!("{node} began at {to} of {label}, since it knew of no position"),
                 ResetCause::OutOfRange => {
@@ -432,7 +433,7 @@ impl Groups {
                 if let Some(place) = self.of_node.get(&entry.process) {
                     let group = &mut self.list[*place];
                     group.lanes.moved(*partition, *to, true);
-                    let (node, label) = (scene.name(), label(model, *partition));
+                    let (node, label) = (scene.name(), model.label(*partition));
                     let words = format!("the program of {node} moved its position in {label} to {to}");
                     group.note(scene, OfGroup::Sought, &[*partition], words);
                 }
@@ -499,7 +500,7 @@ impl Groups {
         if !error.is_ok() {
             let positions = offsets
                 .iter()
-                .map(|(partition, offset)| format!("{} {offset}", label(model, *partition)));
+                .map(|(partition, offset)| format!("{} {offset}", model.label(*partition)));
             let positions = positions.collect::<Vec<_>>().join(", ");
             let words = format!("a commit of {} was not taken ({error:?}): {positions}", scene.name());
             let partitions: Vec<TopicPartition> = offsets.iter().map(|(partition, _)| *partition).collect();
@@ -590,7 +591,7 @@ fn labels(model: &Model, partitions: &[TopicPartition]) -> String {
     if partitions.is_empty() {
         return "no partitions".to_owned();
     }
-    let named = partitions.iter().take(8).map(|partition| label(model, *partition));
+    let named = partitions.iter().take(8).map(|partition| model.label(*partition));
     let named = named.collect::<Vec<_>>().join(", ");
     match partitions.len().saturating_sub(8) {
         0 => named,
@@ -601,11 +602,4 @@ fn labels(model: &Model, partitions: &[TopicPartition]) -> String {
 /// The beginning of a long name, for people.
 fn short(name: &str) -> &str {
     name.char_indices().nth(24).map_or(name, |(end, _)| &name[..end])
-}
-
-/// A partition's name for people.
-pub(super) fn label(model: &Model, partition: TopicPartition) -> String {
-    model
-        .find(partition)
-        .map_or_else(|| partition.to_string(), |partition| partition.label.clone())
 }

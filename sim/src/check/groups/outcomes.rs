@@ -8,7 +8,7 @@ use super::contract::{copies_late, may_skip};
 use super::hops::{Copied, copy_topics};
 use super::losses;
 use super::processing::Ends;
-use super::{Group, Groups, label};
+use super::{Group, Groups};
 use crate::check::model::{Model, Scene};
 use crate::check::sends::Sends;
 use crate::check::witness::Evidence;
@@ -123,7 +123,7 @@ fn check_outcome(
     };
     let (at, nodes) = (scene.at, scene.nodes);
     scene.rule(Check::TerminalOutcome, ruling, shape, &group.notes, || {
-        let label = label(model, partition);
+        let label = model.label(partition);
         let text = format!(
             "uid {} at {label} offset {offset}, below the committed position of group {}, {what}",
             uid.0, group.id

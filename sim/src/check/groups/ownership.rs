@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use broker_core::types::{GroupEpoch, MemberId, NodeId, TopicPartition};
 
-use super::{Group, label};
-use crate::check::model::{Model, Nodes, Scene};
+use super::Group;
+use crate::check::model::{Model, Scene};
+use crate::check::nodes::Nodes;
 use crate::check::witness::Evidence;
 use crate::history::{At, PolledRecord};
 use crate::verdict::{Check, Ruling};
@@ -89,7 +90,7 @@ pub(super) fn assigned(
     for partition in partitions {
         lanes.owner_changed(*partition);
         if !members.was_given(member, epoch, *partition) {
-            let (node, at) = (scene.name(), label(model, *partition));
+            let (node, at) = (scene.name(), model.label(*partition));
             let shape = "a member owns what no coordinator gave it";
             scene.violation(Check::G2, shape, notes, || {
                 let text =
@@ -116,7 +117,7 @@ pub(super) fn assigned(
             let (node, since) = (scene.name(), other.since.time);
             let rival = scene.nodes.named(other.node);
             scene.rule(Check::OverlappingOwners, ruling, shape, notes, || {
-                let label = label(model, *partition);
+                let label = model.label(*partition);
                 let text = format!("{node} owns {label} of group {id}, which {rival} has owned since {since}");
                 Evidence::from(text).on(*partition)
             });
@@ -140,7 +141,7 @@ pub(super) fn check_polled(scene: &mut Scene<'_>, model: &Model, group: &Group, 
         let (id, node) = (&group.id, scene.name());
         let shape = "a member got records of a partition that it does not own";
         scene.violation(Check::OverlappingOwners, shape, &group.notes, || {
-            let (count, label) = (of_one.len(), label(model, partition));
+            let (count, label) = (of_one.len(), model.label(partition));
             let text = format!("{node} of group {id} got {count} records of {label}, which it does not own");
             Evidence::from(text).on(partition)
         });

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use broker_core::trace::ResetCause;
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
+use super::Group;
 use super::commits::{Answer, shown};
-use super::{Group, label};
 use crate::check::mirror::count_below;
 use crate::check::model::{Model, Partition, Scene};
 use crate::check::witness::{Evidence, Notes};
@@ -79,7 +79,7 @@ pub(super) fn check(
                 let text = format!(
                     "{node} moved from {} of {} to {} ({}), {why}",
                     shown(moved.from),
-                    label(model, moved.partition),
+                    model.label(moved.partition),
                     moved.to,
                     cause_name(moved.cause)
                 );

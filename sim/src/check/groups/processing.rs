@@ -7,8 +7,9 @@ use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::again::{Again, Cause};
 use super::contract::{copies_late, may_skip};
-use super::{Group, label, losses};
-use crate::check::model::{Model, Nodes, Partition, Scene};
+use super::{Group, losses};
+use crate::check::model::{Model, Partition, Scene};
+use crate::check::nodes::Nodes;
 use crate::check::reads::name;
 use crate::check::witness::{Evidence, Line};
 use crate::history::{At, ProcessOutcome, Processing, Uid};
@@ -325,7 +326,7 @@ pub(super) fn begun(
     let (now, names) = (scene.at, scene.nodes);
     let again = Again::new(notes, partition, (by, ended));
     let what = || {
-        let (name, label, by) = (name(uid), label(model, partition), names.named(by));
+        let (name, label, by) = (name(uid), model.label(partition), names.named(by));
         let by = if again.by == scene_node { "it" } else { &*by.to_string() };
         let text = format!(
             "{node} of group {id} works again on {name} at {label} offset {offset}, on which {by} had ended; {}",
@@ -397,7 +398,7 @@ pub(super) fn position_passed(
     let shape = "a committed position passed records that nobody had processed";
     scene.rule(Check::SkippedProcessing, ruling, shape, notes, || {
         let Undone { at, count, first } = undone;
-        let label = label(model, partition);
+        let label = model.label(partition);
         let text = format!(
             "group {id} committed position {position} of {label}, when {count} records from offset {first} on had no end (asked for at {})",
             at.time

@@ -4,9 +4,10 @@ use broker_core::config::AutoOffsetReset;
 use broker_core::types::{GroupId, TopicPartition};
 
 use super::{Group, Groups};
-use crate::check::liveness::{On, Wait};
-use crate::check::model::{Model, Nodes, Partition, Scene};
+use crate::check::model::{Model, Partition, Scene};
+use crate::check::nodes::Nodes;
 use crate::check::reads::Reads;
+use crate::check::wait::{On, Wait};
 use crate::check::witness::Evidence;
 use crate::history::At;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};
