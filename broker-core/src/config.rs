@@ -87,6 +87,8 @@ config! {
         controller_quorum_retry_backoff_ms: u64 = 20, "controller.quorum.retry.backoff.ms";
         /// How often an idle active controller writes a no-op record, so that followers see progress.
         metadata_max_idle_interval_ms: u64 = 500, "metadata.max.idle.interval.ms";
+        /// A connection that a peer has opened is closed without use for so long.
+        connections_max_idle_ms: u64 = 600_000, "connections.max.idle.ms";
         /// The largest record batch that is accepted: the default of topics.
         message_max_bytes: u32 = 1_048_588, "message.max.bytes";
         /// `acks=all` is refused while the ISR is smaller: the default of topics.
@@ -221,6 +223,8 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest such pause.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+        /// A connection without use for so long is closed.
+        connections_max_idle_ms: u64 = 540_000, "connections.max.idle.ms";
     }
 }
 
@@ -313,6 +317,8 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest such pause.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+        /// A connection without use for so long is closed.
+        connections_max_idle_ms: u64 = 540_000, "connections.max.idle.ms";
     }
 }
 

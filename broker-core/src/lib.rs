@@ -22,6 +22,7 @@ pub mod controller;
 pub mod digest;
 pub mod disk;
 pub mod group;
+mod idle;
 pub mod log;
 pub mod machine;
 pub mod protocol;

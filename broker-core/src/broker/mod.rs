@@ -7,9 +7,9 @@
 mod boot;
 mod coordinators;
 mod forwarding;
+mod inbound;
 mod lifecycle;
 mod metadata;
-mod muted;
 mod producer_ids;
 mod shutdown;
 #[cfg(test)]
@@ -23,11 +23,11 @@ use bytes::Bytes;
 use crate::broker::boot::{Boot, Disk};
 use crate::broker::coordinators::OffsetsTopic;
 use crate::broker::forwarding::Forwarding;
+use crate::broker::inbound::Inbound;
 use crate::broker::lifecycle::Lifecycle;
-use crate::broker::muted::Muted;
 use crate::broker::producer_ids::ProducerIds;
 use crate::broker::shutdown::Shutdown;
-use crate::config::{BrokerConfig, Quirks};
+use crate::config::{BrokerConfig, Quirks, millis};
 use crate::controller::Controller;
 use crate::controller::image::ClusterImage;
 use crate::controller::records::MetadataRecord;
@@ -176,7 +176,7 @@ struct Running {
     image: ClusterImage,
     applied: Offset,
     broker: Option<BrokerRole>,
-    muted: Muted,
+    inbound: Inbound,
     /// Once it is asked to end.
     shutdown: Option<Shutdown>,
 }
@@ -224,7 +224,7 @@ impl Running {
                 follows_metadata: false,
                 forwarding: Forwarding::new(&identity.config),
             }),
-            muted: Muted::default(),
+            inbound: Inbound::new(millis(identity.config.connections_max_idle_ms)),
             shutdown: None,
         };
         running.follow_up(ctx)?;
@@ -251,14 +251,7 @@ impl Running {
                     self.on_disconnected(ctx, channel, peer);
                 }
             }
-            Input::Closed { connection, .. } => {
-                self.muted.forget(connection);
-                if let Some(broker) = &mut self.broker {
-                    broker.replicas.on_closed(connection);
-                    broker.groups.on_closed(connection);
-                    broker.forwarding.on_closed(connection);
-                }
-            }
+            Input::Closed { connection, .. } => self.on_inbound_closed(connection),
             Input::Disk { op, file, result } => self.on_disk(ctx, op, file, &result)?,
             Input::Wake => self.on_wake(ctx)?,
             Input::Stop => self.begin_shutdown(ctx, identity),
@@ -435,6 +428,7 @@ impl Running {
             }
             broker.forwarding.on_wake(ctx);
         }
+        self.close_idle(ctx);
         Ok(())
     }
 
@@ -449,6 +443,7 @@ impl Running {
             broker.and_then(|broker| broker.producer_ids.deadline()),
             broker.and_then(|broker| broker.forwarding.deadline()),
             self.shutdown.as_ref().and_then(Shutdown::deadline),
+            self.inbound.deadline(),
         ])
     }
 

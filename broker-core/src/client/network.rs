@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::idle::IdleCheck;
 use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{ErrorCode, Request, Response};
 use crate::random::Random;
@@ -40,7 +41,7 @@ pub(super) type Peer = (NodeId, Channel);
 /// A connection is made by its first request. It is lost when the host says so, and it is closed when a request has waited
 /// for too long (`request.timeout.ms`, unless the request has a time of its own); every request on it is lost with it, and
 /// none is sent until the back-off has passed. What was sent over it may still arrive, even after its repetition over the
-/// next connection.
+/// next connection. One without use for `connections.max.idle.ms` is closed, too.
 pub(super) struct Network<K> {
     request_timeout: Duration,
     reconnect: Backoff,
@@ -48,6 +49,7 @@ pub(super) struct Network<K> {
     connections: BTreeMap<Peer, Connection<K>>,
     /// Some request had a time of its own: the oldest request of a connection need not be the first to expire.
     is_uneven: bool,
+    idle: IdleCheck,
 }
 
 struct Connection<K> {
@@ -59,6 +61,8 @@ struct Connection<K> {
     retry_at: Instant,
     /// It is to be closed.
     is_given_up: bool,
+    /// When a request or an answer last passed it, while it is open.
+    used_at: Option<Instant>,
 }
 
 struct InFlight<K> {
@@ -78,13 +82,14 @@ pub(super) struct Lost<K> {
 }
 
 impl<K> Network<K> {
-    pub fn new(request_timeout: Duration, reconnect: Backoff, max_in_flight: usize) -> Network<K> {
+    pub fn new(request_timeout: Duration, max_idle: Duration, reconnect: Backoff, max_in_flight: usize) -> Network<K> {
         Network {
             request_timeout,
             reconnect,
             max_in_flight,
             connections: BTreeMap::new(),
             is_uneven: false,
+            idle: IdleCheck::new(max_idle),
         }
     }
 
@@ -95,16 +100,24 @@ impl<K> Network<K> {
 
     /// Sends a request that may wait for its answer for `timeout`.
     pub fn request_within(&mut self, cx: &mut Context<'_>, timeout: Duration, to: Peer, body: Request, what: K) {
-        let (node, channel) = to;
-        let id = cx.out.request(channel, node, body);
+        let id = self.send(cx, to, body);
         let expires = cx.now + timeout;
         self.is_uneven |= timeout != self.request_timeout;
         self.connection(to).in_flight.push_back(InFlight { id, expires, what });
     }
 
-    /// What the answered request was for; `None` if nobody waits for the answer any more.
-    pub fn answered(&mut self, from: Peer, id: RequestId) -> Option<K> {
+    /// Sends a request that nobody answers.
+    pub fn send(&mut self, cx: &mut Context<'_>, to: Peer, body: Request) -> RequestId {
+        let (node, channel) = to;
+        self.connection(to).used_at = Some(cx.now);
+        self.idle.used(cx.now);
+        cx.out.request(channel, node, body)
+    }
+
+    /// What the request was for that is answered at `now`; `None` if nobody waits for the answer any more.
+    pub fn answered(&mut self, now: Instant, from: Peer, id: RequestId) -> Option<K> {
         let connection = self.connections.get_mut(&from)?;
+        connection.used_at = Some(now);
         let at = connection.in_flight.iter().position(|request| request.id == id)?;
         connection.failures = 0;
         connection.in_flight.remove(at).map(|request| request.what)
@@ -127,11 +140,23 @@ impl<K> Network<K> {
         self.connections.values().any(|connection| connection.is_given_up)
     }
 
-    /// The next connection that is closed: it was given up, or a request has waited for too long.
+    /// The next connection that is closed: it was given up, a request has waited for too long, or it was idle.
     pub fn expire(&mut self, cx: &mut Context<'_>) -> Option<Lost<K>> {
         let now = cx.now;
         let is_over = |c: &Connection<K>| c.is_given_up || self.expiry(c).is_some_and(|at| at <= now);
-        let (peer, connection) = self.connections.iter().find(|(_, c)| is_over(c))?;
+        let Some((peer, connection)) = self.connections.iter().find(|(_, c)| is_over(c)) else {
+            let used = self
+                .connections
+                .iter()
+                .filter_map(|(peer, c)| Some((*peer, c.used_at?)));
+            let peer = self.idle.next(now, used)?;
+            cx.out.disconnect(peer.1, peer.0);
+            // The pause before the next one is the same as after a failure, but nothing has failed.
+            let failures = self.connection(peer).failures;
+            let lost = self.lose(cx, peer, ErrorCode::NetworkException);
+            self.connection(peer).failures = failures;
+            return Some(lost);
+        };
         let (peer, error) = match connection.is_given_up {
             true => (*peer, ErrorCode::NetworkException),
             false => (*peer, ErrorCode::RequestTimedOut),
@@ -140,9 +165,10 @@ impl<K> Network<K> {
         Some(self.lose(cx, peer, error))
     }
 
-    /// When the next request times out.
+    /// When the next request times out, or a connection may have been idle for too long.
     pub fn deadline(&self) -> Option<Instant> {
-        self.connections.values().filter_map(|c| self.expiry(c)).min()
+        let timeouts = self.connections.values().filter_map(|c| self.expiry(c));
+        timeouts.chain(self.idle.deadline()).min()
     }
 
     /// When the first request of a connection times out.
@@ -188,6 +214,7 @@ impl<K> Network<K> {
         let connection = self.connection(peer);
         let requests: Vec<K> = connection.in_flight.drain(..).map(|request| request.what).collect();
         connection.is_given_up = false;
+        connection.used_at = None;
         // A loss during the pause does not prolong it.
         if connection.retry_at <= cx.now {
             connection.retry_at = cx.now + reconnect.after(connection.failures, cx.rng);
@@ -202,6 +229,7 @@ impl<K> Network<K> {
             failures: 0,
             retry_at: Instant(0),
             is_given_up: false,
+            used_at: None,
         })
     }
 }
@@ -212,4 +240,59 @@ pub(super) enum Reply {
     Answer(Response),
     /// The connection was lost before there was one.
     Lost(ErrorCode),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{ConnectionId, Now, Outbox, Output};
+    use crate::protocol::MetadataRequest;
+
+    #[test]
+    fn an_idle_connection_is_closed_and_the_next_request_opens_another() {
+        let seconds = Duration::from_secs;
+        let reconnect = Backoff {
+            initial: Duration::from_millis(50),
+            max: seconds(1),
+        };
+        let mut network: Network<u32> = Network::new(seconds(30), seconds(540), reconnect, 5);
+        let (mut rng, mut out) = (Random::new(1, "network"), Outbox::default());
+        let peer = (NodeId(1), Channel::Client);
+        let start = Instant(1_000_000_000);
+        let mut ask = |network: &mut Network<u32>, out: &mut Outbox, now: Instant| {
+            let mut cx = Context::new(Now::at(now), &mut rng, out);
+            let body = MetadataRequest { topics: None };
+            network.request(&mut cx, peer, body.into(), 7);
+            let mut opened = None;
+            loop {
+                match cx.out.poll() {
+                    Some(Output::Open { connection, .. }) => opened = Some(connection),
+                    Some(Output::Request { id, .. }) => return (opened, id),
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        let (opened, id) = ask(&mut network, &mut out, start);
+        assert_eq!(opened, Some(ConnectionId::Outbound(1)));
+        assert_eq!(network.answered(start + seconds(1), peer, id), Some(7));
+        assert_eq!(network.deadline(), Some(start + seconds(540)));
+        let mut rng = Random::new(2, "network");
+        let mut expire = |network: &mut Network<u32>, out: &mut Outbox, now: Instant| {
+            let lost = network.expire(&mut Context::new(Now::at(now), &mut rng, out));
+            lost.map(|lost| (lost.peer, lost.error, lost.requests))
+        };
+        assert_eq!(expire(&mut network, &mut out, start + seconds(540)), None);
+        assert_eq!(
+            network.deadline(),
+            Some(start + seconds(541)),
+            "it was used a second later"
+        );
+        let lost = expire(&mut network, &mut out, start + seconds(541));
+        assert_eq!(lost, Some((peer, ErrorCode::NetworkException, Vec::new())));
+        assert!(matches!(out.poll(), Some(Output::Close { .. })));
+        assert_eq!(expire(&mut network, &mut out, start + seconds(541)), None);
+        assert_eq!(network.deadline(), None);
+        let (opened, _) = ask(&mut network, &mut out, start + seconds(600));
+        assert_eq!(opened, Some(ConnectionId::Outbound(2)));
+    }
 }

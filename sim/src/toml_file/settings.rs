@@ -203,6 +203,7 @@ const AT_LEAST: &[(&str, i64)] = &[
     ("max.poll.records", 1),
     ("max.partition.fetch.bytes", 1),
     ("metadata.max.age.ms", 1),
+    ("connections.max.idle.ms", 1),
     ("offsets.topic.num.partitions", 1),
     ("offsets.topic.replication.factor", 1),
     ("offsets.commit.timeout.ms", 1),

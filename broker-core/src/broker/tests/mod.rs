@@ -2,9 +2,9 @@
 
 mod any_request;
 mod groups;
+mod inbound;
 mod log_dir;
 mod members;
-mod muted;
 mod producer_ids;
 mod random;
 mod roles;

@@ -195,7 +195,12 @@ impl Consumer {
             term: 0,
         });
         Consumer {
-            network: Network::new(millis(config.request_timeout_ms), reconnect, MAX_IN_FLIGHT),
+            network: Network::new(
+                millis(config.request_timeout_ms),
+                millis(config.connections_max_idle_ms),
+                reconnect,
+                MAX_IN_FLIGHT,
+            ),
             metadata: Metadata::new(bootstrap, millis(config.metadata_max_age_ms), retry_backoff),
             config,
             quirks: Quirks::default(),
@@ -451,7 +456,7 @@ impl Machine for Consumer {
         match input {
             Input::Response { connection, id, body } => {
                 if let Some(peer) = self.out.peer(connection)
-                    && let Some(asked) = self.network.answered(peer, id)
+                    && let Some(asked) = self.network.answered(now, peer, id)
                 {
                     self.replied(now, asked, Reply::Answer(body));
                 }

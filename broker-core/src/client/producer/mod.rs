@@ -165,7 +165,12 @@ impl Producer {
             idempotent,
         };
         Producer {
-            network: Network::new(millis(config.request_timeout_ms), reconnect, max_in_flight),
+            network: Network::new(
+                millis(config.request_timeout_ms),
+                millis(config.connections_max_idle_ms),
+                reconnect,
+                max_in_flight,
+            ),
             metadata: Metadata::new(bootstrap, millis(config.metadata_max_age_ms), retry_backoff),
             identity: idempotent.then(|| Identity::new(retry_backoff)),
             topics: Topics::default(),
@@ -301,7 +306,7 @@ impl Machine for Producer {
         match input {
             Input::Response { connection, id, body } => {
                 if let Some(peer) = self.out.peer(connection)
-                    && let Some(asked) = self.network.answered(peer, id)
+                    && let Some(asked) = self.network.answered(now, peer, id)
                 {
                     self.replied(now, asked, Reply::Answer(body));
                 }

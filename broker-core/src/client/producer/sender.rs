@@ -259,7 +259,8 @@ impl Producer {
         }
         if acks == Acks::None {
             // Nobody answers: the send is over with the request.
-            self.out.request(Channel::Client, node, request.into());
+            let to = (node, Channel::Client);
+            self.network.send(&mut context!(self, now), to, request.into());
             for (index, position) in batches {
                 if let Some(batch) = self.accumulator.take_in_flight(index, position) {
                     self.complete(index, batch, None);

@@ -163,7 +163,11 @@ fn when_all_brokers_are_away_the_bootstrap_ones_are_asked() {
 
 #[test]
 fn least_loaded_prefers_brokers_that_answer() {
-    let mut bench = Bench::warm(config(), 1);
+    let config = ProducerConfig {
+        connections_max_idle_ms: crate::config::NEVER,
+        ..config()
+    };
+    let mut bench = Bench::warm(config, 1);
     bench.lose(1);
     bench.settle();
     for _ in 0..8 {

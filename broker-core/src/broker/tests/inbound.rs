@@ -1,4 +1,4 @@
-//! One request of a connection at a time.
+//! Connections that peers have opened: one request of each at a time, and none without use.
 
 use super::*;
 use crate::protocol::{
@@ -182,4 +182,30 @@ fn an_error_that_nobody_would_read_ends_the_connection() {
     cluster.send_over(105, follower, produce(orders, Acks::Leader));
     cluster.pass(SECOND / 20);
     assert_eq!(cluster.hung_up, [(follower, ConnectionId::Inbound(104))]);
+}
+
+#[test]
+fn a_connection_without_use_is_closed() {
+    let config = BrokerConfig {
+        connections_max_idle_ms: 5_000,
+        ..BrokerConfig::default()
+    };
+    let mut cluster = Cluster::with(config, Quirks::default(), 1);
+    let metadata = |cluster: &mut Cluster, connection| {
+        let id = cluster.send_over(connection, 1, MetadataRequest { topics: None });
+        assert!(cluster.wait(id, SECOND).is_some());
+    };
+    let closed = |cluster: &Cluster, connection| cluster.hung_up.contains(&(1, ConnectionId::Inbound(connection)));
+    metadata(&mut cluster, 101);
+    metadata(&mut cluster, 102);
+    cluster.pass(4 * SECOND);
+    metadata(&mut cluster, 102);
+    assert!(!closed(&cluster, 101));
+    cluster.pass(2 * SECOND);
+    assert!(closed(&cluster, 101) && !closed(&cluster, 102));
+    cluster.pass(4 * SECOND);
+    assert!(closed(&cluster, 102));
+    // What comes afterwards over another is answered as ever, and the nodes have gone on with each other.
+    metadata(&mut cluster, 103);
+    cluster.create_topic("orders");
 }
