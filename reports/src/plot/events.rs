@@ -1,4 +1,4 @@
-//! What befell the cluster, named above the plot: faults as bands, the heal and violations as lines.
+//! What affected the cluster, named above the plot: faults as bands, the heal and violations as lines.
 
 use super::lanes::{self, Room};
 use super::scene::{Colour, Scene, Text};

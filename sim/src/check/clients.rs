@@ -1,4 +1,4 @@
-//! What befalls clients for good: thrown-out and dead-worker, failed-sends.
+//! What affects clients for good: thrown-out and dead-worker, failed-sends.
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -112,7 +112,7 @@ pub struct Judged {
 
 impl Checks {
     /// The checks of a trial of `scenario`, whose nodes people call so. Which faults are planned makes no difference:
-    /// only what befalls somebody counts.
+    /// only what affects somebody counts.
     #[must_use]
     pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Checks {
         let readers = scenario
@@ -198,7 +198,7 @@ impl Checks {
         }
     }
 
-    /// Something befell a node, or came to its end.
+    /// Something affected a node, or came to its end.
     fn environment_changed(&mut self, at: At, node: NodeId, event: &Environment) {
         let is_relief = match event {
             Environment::Started => self.nodes.down_since(node).is_none(),

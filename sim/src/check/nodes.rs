@@ -15,7 +15,7 @@ pub(super) type PowerLost = Option<u64>;
 pub(super) struct Nodes {
     names: BTreeMap<NodeId, String>,
     affected: BTreeMap<NodeId, Node>,
-    /// The faults that befall no single process, in the order of their beginnings: when, what, and when they ended.
+    /// The faults that affect no single process, in the order of their beginnings: when, what, and when they ended.
     faults: Vec<(At, String, Option<At>)>,
 }
 

@@ -73,7 +73,7 @@ pub struct Drawn {
     pub weight: Key,
     /// Of whom it is a fault.
     pub of: Victims,
-    /// The fault of these draws, if there is somebody whom it may befall.
+    /// The fault of these draws, if there is somebody whom it may affect.
     pub draw: fn(&Draw<'_>) -> Option<Fault>,
 }
 
@@ -171,7 +171,7 @@ pub trait FaultKind: Same + Debug + Send + Sync {
         None
     }
 
-    /// Whether the history has its beginning and its end, if it lasts. Otherwise what befalls the processes says it.
+    /// Whether the history has its beginning and its end, if it lasts. Otherwise what affects the processes says it.
     fn is_in_history(&self) -> bool {
         true
     }

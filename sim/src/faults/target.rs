@@ -1,4 +1,4 @@
-//! Whom a fault befalls: how targets are written and read.
+//! Whom a fault affects: how targets are written and read.
 
 use core::fmt;
 

@@ -242,13 +242,13 @@ impl Role {
     }
 
     /// The library that a new process has from the beginning, and the promise of its sends if it is a producer.
-    pub(crate) fn machine(&self, birth: ClientBirth) -> Option<(ClientMachine, Option<SendPromise>)> {
+    pub(crate) fn machine(&self, new: NewClient) -> Option<(ClientMachine, Option<SendPromise>)> {
         let opened = match self {
-            Role::Load { group, .. } => birth.producer(&group.config),
-            Role::Probe { config, .. } => birth.producer(config),
-            Role::Reader { group, .. } => birth.consumer(group.config.clone()),
+            Role::Load { group, .. } => new.producer(&group.config),
+            Role::Probe { config, .. } => new.producer(config),
+            Role::Reader { group, .. } => new.consumer(group.config.clone()),
             Role::Admin { topics } => {
-                let machine = Admin::new(topics.clone(), birth.bootstrap);
+                let machine = Admin::new(topics.clone(), new.bootstrap);
                 (ClientMachine::Admin(Box::new(machine)), None)
             }
             Role::Worker { .. } | Role::Own { .. } => return None,
@@ -282,7 +282,7 @@ impl Role {
 }
 
 /// What every library is made with. A library comes with the promise of its sends if it is a producer.
-pub(crate) struct ClientBirth {
+pub(crate) struct NewClient {
     /// The brokers that it knows at first.
     pub(crate) bootstrap: Vec<NodeId>,
     /// The defects that it has.
@@ -290,7 +290,7 @@ pub(crate) struct ClientBirth {
     pub(crate) random: Random,
 }
 
-impl ClientBirth {
+impl NewClient {
     pub(super) fn producer(self, config: &ProducerConfig) -> (ClientMachine, Option<SendPromise>) {
         let machine = Producer::new(config.clone(), self.bootstrap, self.random).with_quirks(self.quirks);
         (

@@ -9,7 +9,7 @@ use broker_core::config::{ConsumerConfig, ProducerConfig};
 use broker_core::random::Random;
 use broker_core::types::Timestamp;
 
-use super::cast::{Cast, ClientBirth};
+use super::cast::{Cast, NewClient};
 use super::clock::Clock;
 use super::consumer::ConsumerClient;
 use super::guard::Guarded;
@@ -61,7 +61,7 @@ impl Env {
     /// When the program has as many clients as it may have ([`super::MOST_CLIENTS`]).
     #[must_use]
     pub fn producer(&self, config: ProducerConfig) -> ProducerClient {
-        let client = self.open(|birth| birth.producer(&config));
+        let client = self.open(|new| new.producer(&config));
         ProducerClient::new(self.shared.clone(), client, &config)
     }
 
@@ -73,7 +73,7 @@ impl Env {
     #[must_use]
     pub fn consumer(&self, config: ConsumerConfig) -> ConsumerClient {
         let group = config.group_id.as_deref().map(Into::into);
-        let client = self.open(|birth| birth.consumer(config));
+        let client = self.open(|new| new.consumer(config));
         self.shared.lock().clients[client].consuming.group = group;
         ConsumerClient::new(self.shared.clone(), client)
     }
@@ -177,7 +177,7 @@ impl Env {
     }
 
     /// Starts a library on the next free endpoint.
-    fn open(&self, machine: impl FnOnce(ClientBirth) -> (ClientMachine, Option<SendPromise>)) -> usize {
+    fn open(&self, machine: impl FnOnce(NewClient) -> (ClientMachine, Option<SendPromise>)) -> usize {
         let mut station = self.shared.lock();
         let running = &mut station.programs[self.program];
         let client = running.endpoints.start + running.opened;
@@ -189,7 +189,7 @@ impl Env {
         );
         running.opened += 1;
         let label = format!("client {} run {}", self.cast.endpoints[client].name, self.incarnation);
-        let (machine, promise) = machine(station.birth(Random::new(self.seed, &label)));
+        let (machine, promise) = machine(station.new_client(Random::new(self.seed, &label)));
         station.open(client, machine, promise);
         client
     }

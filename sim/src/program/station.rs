@@ -29,7 +29,7 @@ pub(crate) use self::running::{Running, ServiceState};
 use self::sends::Sends;
 use self::timers::Unwatched;
 use super::admin::Admin;
-use super::cast::ClientBirth;
+use super::cast::NewClient;
 use super::driver::LagProbe;
 use crate::history::{At, Entry, SendPromise, SimTime, What};
 use crate::scenario::Scenario;
@@ -257,8 +257,8 @@ impl Station {
     }
 
     /// What a new library is made with.
-    pub(crate) fn birth(&self, random: Random) -> ClientBirth {
-        ClientBirth {
+    pub(crate) fn new_client(&self, random: Random) -> NewClient {
+        NewClient {
             bootstrap: (1..=self.brokers).map(NodeId).collect(),
             quirks: self.quirks,
             random,

@@ -35,7 +35,7 @@ pub fn parse(name: &str, path: &str, text: &str) -> Result<Parsed, ScenarioError
     parse_with(name, path, text, &[])
 }
 
-/// The same for a stage on which programs of a user play too, by name and number of instances: faults may befall them.
+/// The same for a stage on which programs of a user play too, by name and number of instances: faults may affect them.
 ///
 /// # Errors
 /// [`ScenarioError::Invalid`] with everything that is wrong.

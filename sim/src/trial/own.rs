@@ -69,7 +69,7 @@ impl Trial {
         Trial::on(Stage::Read(Box::new(scenario)))
     }
 
-    /// A trial on the stage of a scenario file's text. Its faults may befall the user's programs by name
+    /// A trial on the stage of a scenario file's text. Its faults may affect the user's programs by name
     /// (`client billing/1`).
     #[must_use]
     pub fn from_toml(text: &str) -> Trial {

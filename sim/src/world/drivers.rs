@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::chronicle::Kind;
 use super::engine::{Happening, World};
+use super::record::Kind;
 use crate::history::{Observer, SimTime};
 use crate::program::driver::{Pause, Step};
 

@@ -11,7 +11,6 @@ use broker_core::machine::Input;
 use broker_core::random::Random;
 use broker_core::types::NodeId;
 
-use super::chronicle;
 use super::clock::NodeClocks;
 use super::cluster::Cluster;
 use super::disk::SyncPoint;
@@ -21,7 +20,8 @@ use super::host::{self, Host};
 use super::network::{Connection, Message, Network};
 use super::node::{Costs, Kind, Node};
 use super::queue::Queue;
-use super::{End, Midwife, Report, Setup, server_name, servers};
+use super::record;
+use super::{End, NodeFactory, Report, Setup, server_name, servers};
 use crate::gauge::{self, Gauge};
 use crate::history::{Observer, SimTime};
 use crate::program::station::{Client, Running, Shared, SleeperId, Station};
@@ -33,9 +33,9 @@ use crate::sweep::{During, Panic};
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs a world with servers of any kind.
-pub(super) fn hold<O: Observer>(setup: Setup<'_>, cast: Cast, midwife: Midwife, observer: O) -> (Report, O) {
+pub(super) fn run<O: Observer>(setup: Setup<'_>, cast: Cast, node_factory: NodeFactory, observer: O) -> (Report, O) {
     host::block_on(setup.seed, async move {
-        let mut world = World::new(&setup, cast, midwife, observer);
+        let mut world = World::new(&setup, cast, node_factory, observer);
         let end = world.run().await;
         world.host.end(&mut world.station).await;
         world.finish(end)
@@ -62,7 +62,7 @@ pub(super) struct World<'a, O> {
     pub(super) costs: Costs,
     pub(super) cluster: Cluster,
     pub(super) faults: Faults<'a>,
-    pub(super) midwife: Midwife,
+    pub(super) node_factory: NodeFactory,
     pub(super) cast: Arc<Cast>,
     /// What programs and the world share; programs have it while they run.
     pub(super) station: Box<Station>,
@@ -132,7 +132,7 @@ pub(super) struct DiskDone {
 }
 
 impl<'a, O: Observer> World<'a, O> {
-    fn new(setup: &Setup<'a>, cast: Cast, midwife: Midwife, observer: O) -> World<'a, O> {
+    fn new(setup: &Setup<'a>, cast: Cast, node_factory: NodeFactory, observer: O) -> World<'a, O> {
         let (scenario, seed) = (setup.scenario, setup.seed);
         let servers = servers(&scenario.cluster);
         let cast = Arc::new(cast);
@@ -170,7 +170,7 @@ impl<'a, O: Observer> World<'a, O> {
             costs: Costs::new(&scenario.cluster.hardware),
             cluster: Cluster::default(),
             faults: Faults::new(setup.plan),
-            midwife,
+            node_factory,
             host: Host::new(Shared::new(), Arc::clone(&cast), seed),
             drivers: Drivers::new(cast.members.len()),
             has_own_programs: cast
@@ -285,7 +285,7 @@ impl<'a, O: Observer> World<'a, O> {
             && self.host.run_timers(&mut self.station, SimTime(next)).await
         {
             self.now = self.station.at.time.0;
-            self.count(chronicle::Kind::Timer, chronicle::NOWHERE, |_| {});
+            self.count(record::Kind::Timer, record::NOWHERE, |_| {});
             self.run_programs().await;
         }
     }
@@ -349,7 +349,7 @@ impl<'a, O: Observer> World<'a, O> {
     fn ring(&mut self, sleeper: SleeperId) {
         if self.station.ring(sleeper) {
             self.woken += self.station.take_woken();
-            self.count(chronicle::Kind::Ring, chronicle::NOWHERE, |_| {});
+            self.count(record::Kind::Ring, record::NOWHERE, |_| {});
         }
     }
 

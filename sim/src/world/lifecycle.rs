@@ -2,7 +2,7 @@
 
 use broker_core::random::Random;
 
-use super::Birth;
+use super::NewNode;
 use super::engine::World;
 use super::node::{Kind, State};
 use crate::history::{Environment, Observer, SimTime};
@@ -20,13 +20,13 @@ impl<O: Observer> World<'_, O> {
         let now = node.clocks.at(SimTime(self.now));
         match node.kind {
             Kind::Server => {
-                let birth = Birth {
+                let new = NewNode {
                     now,
                     id,
                     roles: self.roles[index],
                     random: Random::new(self.seed, &format!("node {id} run {incarnation}")),
                 };
-                self.nodes[index].machine = Some((self.midwife)(birth));
+                self.nodes[index].machine = Some((self.node_factory)(new));
             }
             Kind::Client(place) => self.start_client(place, incarnation),
         }
@@ -48,7 +48,7 @@ impl<O: Observer> World<'_, O> {
             return;
         };
         self.station.programs[program].start();
-        if let Some((machine, promise)) = member.role.machine(self.station.birth(random)) {
+        if let Some((machine, promise)) = member.role.machine(self.station.new_client(random)) {
             self.station.open(place, machine, promise);
         }
         let random = member.random(self.seed, incarnation);

@@ -6,9 +6,8 @@
 //!
 //! The rooms: `engine` the loop · `turn` one input and its consequences · `traffic` messages on their way ·
 //! `lifecycle` start, death, pause · `faults`, `target` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
-//! `host` the executor of programs · `drivers` the steps of Trial's own clients · `chronicle` digest, history and trace · `queue`, `rope` the tools.
+//! `host` the executor of programs · `drivers` the steps of Trial's own clients · `record` digest, history and trace · `queue`, `rope` the tools.
 
-mod chronicle;
 pub(crate) mod clock;
 mod cluster;
 mod disk;
@@ -21,6 +20,7 @@ mod network;
 mod node;
 mod pingpong;
 mod queue;
+mod record;
 mod rope;
 mod target;
 #[cfg(test)]
@@ -113,8 +113,8 @@ pub fn run<O: Observer>(setup: Setup<'_>, observer: O) -> (Report, O) {
 /// The same, with programs of a user besides those of the scenario.
 pub(crate) fn run_with<O: Observer>(setup: Setup<'_>, own: &[OwnProgram], observer: O) -> (Report, O) {
     let cast = cast(setup.scenario, own);
-    let midwife = brokers(setup.scenario);
-    engine::hold(setup, cast, midwife, observer)
+    let node_factory = brokers(setup.scenario);
+    engine::run(setup, cast, node_factory, observer)
 }
 
 /// What people call each node of `scenario`: `broker 1`, `controller 1`, `<group>/<number>`; further clients of one
@@ -135,7 +135,7 @@ pub(crate) fn names_with(scenario: &Scenario, own: &[OwnProgram]) -> BTreeMap<No
 }
 
 /// A server's process begins.
-pub(crate) struct Birth {
+pub(crate) struct NewNode {
     /// By the clocks of its node.
     pub(crate) now: Now,
     pub(crate) id: NodeId,
@@ -145,15 +145,15 @@ pub(crate) struct Birth {
 }
 
 /// Makes the machines of servers.
-pub(crate) type Midwife = Box<dyn Fn(Birth) -> Box<dyn Machine>>;
+pub(crate) type NodeFactory = Box<dyn Fn(NewNode) -> Box<dyn Machine>>;
 
 /// Makes the brokers and controllers of a scenario.
-fn brokers(scenario: &Scenario) -> Midwife {
+fn brokers(scenario: &Scenario) -> NodeFactory {
     let voters = voters(&scenario.cluster);
     let config = scenario.cluster.config.clone();
     let quirks = scenario.quirk_set;
-    Box::new(move |birth: Birth| {
-        let Birth { now, id, roles, random } = birth;
+    Box::new(move |new: NewNode| {
+        let NewNode { now, id, roles, random } = new;
         let broker = Broker::new(now, id, roles, voters.clone(), config.clone(), quirks, random);
         Box::new(broker)
     })

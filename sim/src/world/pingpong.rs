@@ -8,7 +8,7 @@ use broker_core::protocol::{EndQuorumEpochRequest, EndQuorumEpochResponse, Error
 use broker_core::trace::Event;
 use broker_core::types::{LeaderEpoch, NodeId};
 
-use super::{Birth, End, Setup, engine};
+use super::{End, NewNode, Setup, engine};
 use crate::history::{At, Entry, Observer};
 use crate::program::cast;
 use crate::scenario::{Bounds, Cluster, Expectation, Hardware, Limits, Network, Scenario};
@@ -27,8 +27,8 @@ pub fn ping_pong(messages: u64) -> u64 {
         trace: false,
         gauge: None,
     };
-    let birth = |birth: Birth| -> Box<dyn Machine> { Box::new(Ping::new(birth.id)) };
-    let (report, NobodyLooks) = engine::hold(setup, cast(&scenario, &[]), Box::new(birth), NobodyLooks);
+    let factory = |new: NewNode| -> Box<dyn Machine> { Box::new(Ping::new(new.id)) };
+    let (report, NobodyLooks) = engine::run(setup, cast(&scenario, &[]), Box::new(factory), NobodyLooks);
     assert!(matches!(report.end, End::Limit(_)), "{:?}", report.end);
     report.messages
 }

@@ -1,4 +1,4 @@
-//! Whom faults befall: targets become nodes when a fault begins, and faults get names that people read.
+//! Whom faults affect: targets become nodes when a fault begins, and faults get names that people read.
 
 use std::cell::{Cell, RefCell};
 

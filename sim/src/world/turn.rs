@@ -6,10 +6,10 @@ use std::ops::Range;
 use broker_core::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use broker_core::machine::{HaltReason, Input, Output};
 
-use super::chronicle;
 use super::clock::NodeClocks;
 use super::engine::{DiskDone, Happening, World};
 use super::node::{Kind, Node, PerByte, State, Taken};
+use super::record;
 use crate::history::{Environment, Observer, SimTime};
 
 impl<O: Observer> World<'_, O> {
@@ -104,11 +104,11 @@ impl<O: Observer> World<'_, O> {
                 .is_some_and(|deadline| deadline <= now.monotonic);
             if !is_due {
                 // The alarm was set for a deadline that has moved since.
-                self.put_to_rest(index, machine);
+                self.put_back(index, machine);
                 return;
             }
         }
-        self.count(chronicle::Kind::Input, id, |digest| input.hash(digest));
+        self.count(record::Kind::Input, id, |digest| input.hash(digest));
         self.say_input(id, &input);
         if matches!(input, Input::Request { .. } | Input::Response { .. }) {
             self.messages += 1;
@@ -149,14 +149,14 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
         }
-        self.put_to_rest(index, machine);
+        self.put_back(index, machine);
         if let Kind::Client(place) = self.nodes[index].kind {
             self.after_client_turn(place);
         }
     }
 
     /// Puts a machine back and sees that an alarm rings at its deadline.
-    fn put_to_rest(&mut self, index: usize, mut machine: Taken) {
+    fn put_back(&mut self, index: usize, mut machine: Taken) {
         let deadline = machine.as_machine().deadline();
         self.put_machine(index, machine);
         let node = &mut self.nodes[index];

@@ -5,7 +5,7 @@ use crate::protocol::ErrorCode;
 /// Whether `error` as an answer says that this attempt is in no log and never will be.
 ///
 /// NOT_LEADER_OR_FOLLOWER is not among them: a leader that resigns while it waits for replicas answers with it after
-/// the append. An unknown server error and a storage error can strike in the middle of one.
+/// the append. An unknown server error and a storage error can happen in the middle of one.
 pub(super) fn excludes_append(error: ErrorCode) -> bool {
     use ErrorCode as E;
     matches!(

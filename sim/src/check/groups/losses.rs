@@ -31,7 +31,7 @@ impl OffsetsLog {
     }
 }
 
-/// The ruling on what befalls the record at an offset because another one, or the same, stood there before a loss.
+/// The ruling on what affects the record at an offset because another one, or the same, stood there before a loss.
 pub(super) fn at(model: &Model, partition: TopicPartition, offset: Offset) -> Ruling {
     let versions = model
         .find(partition)
@@ -42,7 +42,7 @@ pub(super) fn at(model: &Model, partition: TopicPartition, offset: Offset) -> Ru
     })
 }
 
-/// The ruling on what befalls a group because a record that it sent is gone.
+/// The ruling on what affects a group because a record that it sent is gone.
 pub(super) fn of_send(model: &Model, sends: &Sends, uid: Uid) -> Ruling {
     let Some(send) = sends.find(uid).filter(|send| send.place.is_none()) else {
         return Ruling::Violation;

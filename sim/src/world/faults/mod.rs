@@ -1,4 +1,4 @@
-//! The fault plan: whom a fault befalls is decided when it begins, and all is undone when it ends.
+//! The fault plan: whom a fault affects is decided when it begins, and all is undone when it ends.
 
 mod filters;
 mod primitives;
@@ -6,9 +6,9 @@ mod primitives;
 use std::time::Duration;
 
 use super::FiredFault;
-use super::chronicle::{Kind, NOWHERE};
 use super::engine::{Happening, World, fold};
 use super::queue::Queue;
+use super::record::{Kind, NOWHERE};
 use crate::faults::{Applied, Fault, FaultPlan, Lasting, PlannedFault, Target};
 use crate::history::{Environment, Observer, SimTime};
 use filters::Filters;

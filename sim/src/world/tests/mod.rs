@@ -328,8 +328,8 @@ impl Stage {
     }
 
     fn run_traced(&self, trace: bool) -> Play {
-        let (midwife, alive) = self.puppets();
-        self.run_with(trace, midwife, alive)
+        let (node_factory, alive) = self.puppets();
+        self.run_with(trace, node_factory, alive)
     }
 
     /// With brokers instead of puppets.
@@ -337,28 +337,28 @@ impl Stage {
         self.run_with(trace, brokers(&self.scenario), Rc::new(()))
     }
 
-    fn puppets(&self) -> (Midwife, Rc<()>) {
+    fn puppets(&self) -> (NodeFactory, Rc<()>) {
         let alive = Rc::new(());
         let (script, counted) = (Rc::clone(&self.script), Rc::clone(&alive));
         let runs = RefCell::new(std::collections::BTreeMap::new());
-        let birth = move |birth: Birth| -> Box<dyn Machine> {
+        let factory = move |new: NewNode| -> Box<dyn Machine> {
             let run: u32 = {
                 let mut runs = runs.borrow_mut();
-                let run = runs.entry(birth.id).or_insert(0);
+                let run = runs.entry(new.id).or_insert(0);
                 *run += 1;
                 *run - 1
             };
             Box::new(Puppet {
-                born: birth.now.monotonic,
-                script: script(birth.id.0, run).into(),
+                born: new.now.monotonic,
+                script: script(new.id.0, run).into(),
                 out: Outbox::default(),
                 _alive: Rc::clone(&counted),
             })
         };
-        (Box::new(birth), alive)
+        (Box::new(factory), alive)
     }
 
-    fn run_with(&self, trace: bool, midwife: Midwife, alive: Rc<()>) -> Play {
+    fn run_with(&self, trace: bool, node_factory: NodeFactory, alive: Rc<()>) -> Play {
         let mut own = Vec::new();
         for (name, (library, main)) in ["custom", "second", "third"].into_iter().zip(&self.programs) {
             let (library, main) = (library.clone(), Arc::clone(main));
@@ -377,7 +377,7 @@ impl Stage {
             settles_at: self.settles_at.as_nanos() as u64,
             ..Witness::default()
         };
-        let (report, witness) = engine::hold(setup, cast, midwife, witness);
+        let (report, witness) = engine::run(setup, cast, node_factory, witness);
         Play {
             report,
             seen: witness.seen,
