@@ -1,6 +1,6 @@
 //! `clock`: the clocks of a node are wrong.
 
-use super::registry::{kind, weight};
+use super::kind_keys::{kind, weight};
 use super::{Applied, Draw, Drawn, Drift, Entry, Fault, FaultKind, Lasting, Node, Primitives, Target, Victims, below};
 use super::{Surroundings, target};
 use crate::toml_file::keys::{Default::*, Key, Rule, Section, Type, key};

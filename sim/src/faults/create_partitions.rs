@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::registry::kind;
+use super::kind_keys::kind;
 use super::{Applied, Entry, Fault, FaultKind, Objection, Primitives, Surroundings, Target};
 use crate::toml_file::keys::{Default::*, Section, Type, key};
 use crate::toml_file::reader::Value;

@@ -1,8 +1,8 @@
 //! `hold`: one message waits, and all behind it.
 
+use super::kind_keys::kind;
 use super::lasting::Filtering;
 use super::messages::{API, Between};
-use super::registry::kind;
 use super::{Applied, Ends, Entry, Fate, FaultKind, Filter, Messages, Passing, Primitives, Target};
 use crate::toml_file::keys::{Default::*, Section, Type, key};
 

@@ -1,7 +1,7 @@
 //! `kill`: a process ends.
 
+use super::kind_keys::{kind, weight};
 use super::lasting::KeptDown;
-use super::registry::{kind, weight};
 use super::{Applied, Drawn, Entry, FaultKind, Primitives, Target, Victims, target};
 use crate::toml_file::keys::Type;
 

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use super::kind_keys::{kind, weight};
 use super::primitives::Trouble;
-use super::registry::{kind, weight};
 use super::{
     Applied, Draw, Drawn, Ends, Entry, Fate, Fault, FaultKind, Filter, Lasting, Node, Passing, Primitives,
     Surroundings, Target, Victims, below,

@@ -8,6 +8,7 @@
 mod api;
 mod draw;
 mod ends;
+mod kind_keys;
 mod lasting;
 mod messages;
 mod primitives;

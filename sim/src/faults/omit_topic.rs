@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use broker_core::protocol::{ErrorCode, Response};
 
+use super::kind_keys::kind;
 use super::lasting::Filtering;
-use super::registry::kind;
 use super::{
     Applied, Entry, Fate, Fault, FaultKind, Filter, Node, Objection, Passing, Primitives, Surroundings, Target, target,
 };

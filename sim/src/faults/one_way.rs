@@ -1,7 +1,7 @@
 //! `one_way`: one direction between two nodes is cut.
 
+use super::kind_keys::{kind, weight};
 use super::lasting::Cut;
-use super::registry::{kind, weight};
 use super::{Applied, Drawn, Ends, Entry, FaultKind, Primitives, Target, Victims};
 use crate::toml_file::keys::{Default::*, Section, Type, key};
 

@@ -1,7 +1,7 @@
 //! `partition`: groups of nodes cannot reach each other.
 
+use super::kind_keys::{kind, weight};
 use super::lasting::Cut;
-use super::registry::{kind, weight};
 use super::{
     Applied, Draw, Drawn, Entry, Fault, FaultKind, Node, Primitives, Surroundings, Target, Victims, below, target,
 };

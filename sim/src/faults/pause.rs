@@ -1,6 +1,6 @@
 //! `pause`: a process stands still.
 
-use super::registry::{kind, weight};
+use super::kind_keys::{kind, weight};
 use super::{Applied, Drawn, Entry, FaultKind, Lasting, Node, Primitives, Target, Victims, target};
 use crate::toml_file::keys::Type;
 

@@ -130,15 +130,3 @@ const WEIGHT_KEYS: [Key; WEIGHT_COUNT] = {
     }
     keys
 };
-
-/// The key of a weight.
-#[must_use]
-pub const fn weight(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    key(name, Type::Whole(0, 1_000_000), Default::Value(default), meaning)
-}
-
-/// The key of a kind: a fault has one of them, so that none has a default.
-#[must_use]
-pub const fn kind(name: &'static str, takes: Type, meaning: &'static str) -> Key {
-    key(name, takes, Default::Words("none"), meaning)
-}

@@ -1,6 +1,6 @@
 //! `restart`: a process is killed and starts at once.
 
-use super::registry::{kind, weight};
+use super::kind_keys::{kind, weight};
 use super::{Applied, Drawn, Entry, FaultKind, Primitives, Target, Victims, target};
 use crate::toml_file::keys::Type;
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::registry::kind;
+use super::kind_keys::kind;
 use super::stop::Stop;
 use super::stop_in_sync::StopInSync;
 use super::{Applied, Entry, Fault, FaultKind, Objection, PlannedFault, Primitives, Surroundings, Target};

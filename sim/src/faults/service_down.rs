@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::registry::kind;
+use super::kind_keys::kind;
 use super::{Applied, Entry, FaultKind, Lasting, Objection, Primitives, Surroundings, Target};
 use crate::toml_file::keys::Type;
 use crate::toml_file::writer::text;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::registry::{kind, weight};
+use super::kind_keys::{kind, weight};
 use super::{Applied, Drawn, Entry, FaultKind, Objection, Primitives, Surroundings, Target, Victims, slowed};
 use crate::toml_file::keys::{Section, Type};
 

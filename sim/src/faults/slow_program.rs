@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::registry::kind;
+use super::kind_keys::kind;
 use super::{Applied, Entry, FaultKind, Objection, Primitives, Surroundings, Target, slowed};
 use crate::toml_file::keys::{Section, Type};
 

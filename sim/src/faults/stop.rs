@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use super::kind_keys::{kind, weight};
 use super::lasting::KeptDown;
-use super::registry::{kind, weight};
 use super::{Applied, Drawn, Entry, FaultKind, Objection, Primitives, Surroundings, Target, Victims, target};
 use crate::toml_file::keys::Type;
 

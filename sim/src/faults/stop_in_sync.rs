@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::registry::kind;
+use super::kind_keys::kind;
 use super::stop::stop;
 use super::{Applied, Entry, FaultKind, Objection, Primitives, Surroundings, Target, target};
 use crate::toml_file::keys::Type;
