@@ -6,7 +6,7 @@
 //! after a disk write may leave only once the write has been handed to the file. When
 //! [`Machine::deadline`] passes it hands in [`Input::Wake`]. Asking for the deadline changes nothing.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::protocol::{Request, Response};
 use crate::random::Random;
 use crate::trace::Event;
-use crate::types::{NodeId, Timestamp};
+use crate::types::{Endpoint, Listener, NodeId, Timestamp};
 
 /// A point in time on one node's monotonic clock: nanoseconds since a moment that means nothing to other nodes. It never
 /// runs backwards and never jumps, so that timeouts, sessions and back-offs are measured by it (Kafka
@@ -111,6 +111,17 @@ pub enum Channel {
     Forwarding,
 }
 
+impl Channel {
+    /// What the peer listens for at the endpoint that such a connection goes to.
+    #[must_use]
+    pub fn listener(self) -> Listener {
+        match self {
+            Channel::Client | Channel::Coordinator | Channel::Fetcher => Listener::Broker,
+            Channel::Raft | Channel::Heartbeat | Channel::AlterPartition | Channel::Forwarding => Listener::Controller,
+        }
+    }
+}
+
 /// Why a connection is gone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum CloseReason {
@@ -136,6 +147,16 @@ pub struct ReplyTo {
 /// What a host tells a machine.
 #[derive(Clone, Debug, Hash)]
 pub enum Input {
+    /// A peer has opened a connection. It comes before everything that comes over it; nobody says so of connections that
+    /// the machine has opened itself.
+    Opened {
+        /// Its name from now on.
+        connection: ConnectionId,
+        /// Where the peer calls from.
+        peer: Endpoint,
+        /// Which of the machine's listeners accepted it.
+        listener: Listener,
+    },
     /// A peer asks.
     Request {
         /// Where the answer goes.
@@ -186,6 +207,8 @@ pub enum Output {
         connection: ConnectionId,
         /// The peer.
         to: NodeId,
+        /// Where it listens; none if the machine has not learned that, and the host refuses the connection.
+        endpoint: Option<Endpoint>,
     },
     /// Close a connection. What was sent over it may still arrive; no answer comes back.
     Close {
@@ -284,6 +307,8 @@ pub struct Outbox {
     requests: u64,
     operations: u64,
     connections: Connections,
+    /// Where nodes listen, as far as the machine has learned.
+    addresses: BTreeMap<(NodeId, Listener), Endpoint>,
 }
 
 /// At most one open connection to each peer for each purpose, in the order in which they were opened.
@@ -327,11 +352,21 @@ impl Outbox {
         id
     }
 
+    /// A node listens there: the connections that are opened from now on go there.
+    pub fn learn(&mut self, node: NodeId, listener: Listener, endpoint: Endpoint) {
+        self.addresses.insert((node, listener), endpoint);
+    }
+
     fn open(&mut self, channel: Channel, to: NodeId) -> u64 {
         self.connections.opened += 1;
         let number = self.connections.opened;
         let connection = ConnectionId::Outbound(number);
-        self.queue.push_back(Output::Open { connection, to });
+        let endpoint = self.addresses.get(&(to, channel.listener())).copied();
+        self.queue.push_back(Output::Open {
+            connection,
+            to,
+            endpoint,
+        });
         self.connections.open.push(Open {
             number,
             peer: to,
@@ -427,15 +462,19 @@ impl Outbox {
 /// For tests: to whom the connections go that a machine has opened.
 #[cfg(test)]
 #[derive(Default)]
-pub(crate) struct Peers(alloc::collections::BTreeMap<ConnectionId, NodeId>);
+pub(crate) struct Peers(BTreeMap<ConnectionId, (NodeId, Option<Endpoint>)>);
 
 #[cfg(test)]
 impl Peers {
     /// Takes the outputs that are about connections alone; gives back the others.
     pub(crate) fn follow(&mut self, output: Output) -> Option<Output> {
         match output {
-            Output::Open { connection, to } => {
-                self.0.insert(connection, to);
+            Output::Open {
+                connection,
+                to,
+                endpoint,
+            } => {
+                self.0.insert(connection, (to, endpoint));
                 None
             }
             Output::Close { .. } => None,
@@ -445,13 +484,18 @@ impl Peers {
 
     /// The peer at the other end.
     pub(crate) fn of(&self, connection: ConnectionId) -> NodeId {
-        self.0[&connection]
+        self.0[&connection].0
+    }
+
+    /// Where the connection goes; none if the machine did not know.
+    pub(crate) fn endpoint(&self, connection: ConnectionId) -> Option<Endpoint> {
+        self.0[&connection].1
     }
 
     /// The loss of all connections to `peer` that were ever opened, for each that is still open.
     pub(crate) fn lost(&self, peer: NodeId) -> Vec<Input> {
-        let to_peer = self.0.iter().filter(|(_, to)| **to == peer);
-        let closed = |(connection, _): (&ConnectionId, &NodeId)| Input::Closed {
+        let to_peer = self.0.iter().filter(|(_, (to, _))| *to == peer);
+        let closed = |(connection, _): (&ConnectionId, &(NodeId, Option<Endpoint>))| Input::Closed {
             connection: *connection,
             reason: CloseReason::Lost,
         };
@@ -472,11 +516,38 @@ mod tests {
         let mut opened = Vec::new();
         loop {
             match out.poll() {
-                Some(Output::Open { connection, to }) if to == PEER => opened.push(connection),
+                Some(Output::Open { connection, to, .. }) if to == PEER => opened.push(connection),
                 Some(Output::Request { connection, .. }) => return (opened, connection),
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_connection_goes_to_where_its_purpose_is_listened_for() {
+        let mut out = Outbox::default();
+        let brokers = Endpoint::of(PEER, Listener::Broker);
+        let endpoint_of = |out: &mut Outbox, channel| {
+            out.request(channel, PEER, MetadataRequest { topics: None }.into());
+            match out.poll() {
+                Some(Output::Open { endpoint, .. }) => out.poll().and(endpoint),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(endpoint_of(&mut out, Channel::Client), None, "nobody has said where");
+        out.learn(PEER, Listener::Broker, brokers);
+        assert_eq!(endpoint_of(&mut out, Channel::Fetcher), Some(brokers));
+        assert_eq!(
+            endpoint_of(&mut out, Channel::Raft),
+            None,
+            "its controller listens elsewhere"
+        );
+        let moved = Endpoint {
+            port: 19_093,
+            ..brokers
+        };
+        out.learn(PEER, Listener::Controller, moved);
+        assert_eq!(endpoint_of(&mut out, Channel::Forwarding), Some(moved));
     }
 
     #[test]

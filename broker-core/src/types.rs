@@ -55,6 +55,10 @@ number! {
     NodeId(u32)
 }
 number! {
+    /// Names a computer of the network. It has nothing to do with the ids of the nodes that run on it.
+    Host(u32)
+}
+number! {
     /// Counts the assignments of a group: the generation of the classic protocol; the group, target assignment and
     /// member epochs of the consumer protocol (KIP-848).
     GroupEpoch(i32)
@@ -153,8 +157,10 @@ impl fmt::Debug for Sequence {
     }
 }
 
+mod endpoint;
 mod topic_id;
 
+pub use endpoint::{Endpoint, Listener, Listeners};
 pub use topic_id::{NoTopicId, TopicId};
 
 /// A partition of a topic, by id. Small and `Copy`: names are resolved once, at the edge.

@@ -9,6 +9,7 @@
 //! neither.
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod check;
 #[cfg(feature = "command")]
 pub mod command;

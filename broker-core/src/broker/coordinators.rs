@@ -9,7 +9,7 @@ use crate::group::{GroupCoordinator, Topics};
 use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{CreateTopicsRequest, ErrorCode, FindCoordinatorRequest, FindCoordinatorResponse, NewTopic};
 use crate::topic_pattern::TopicPattern;
-use crate::types::{NodeId, TopicId, TopicName};
+use crate::types::{Listener, NodeId, TopicId, TopicName};
 
 /// How long the creation of a topic waits for its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,9 +35,12 @@ pub(super) fn find_coordinator(
     image: &ClusterImage,
     groups: &GroupCoordinator,
     request: &FindCoordinatorRequest,
+    listener: Listener,
 ) -> FindCoordinatorResponse {
     let state = groups.partition_of(&request.group).and_then(|at| image.partition(at));
+    let endpoint = |node: &NodeId| image.brokers.get(node)?.listeners.endpoint(listener);
     let coordinator = state.and_then(|state| state.leader);
+    let coordinator = coordinator.and_then(|node| Some((node, endpoint(&node)?)));
     let error = match coordinator {
         _ if request.group.0.is_empty() => ErrorCode::InvalidGroupId,
         Some(_) => ErrorCode::None,

@@ -9,7 +9,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
-use super::{Identity, Running};
+use super::Running;
 use crate::idle::IdleCheck;
 use crate::machine::{ConnectionId, Context, Instant, ReplyTo, RequestId};
 use crate::protocol::Request;
@@ -93,26 +93,26 @@ impl Inbound {
 
 impl Running {
     /// Takes a request that has come over a connection: now, or once the one before it is answered.
-    pub(super) fn read(&mut self, ctx: &mut Context<'_>, identity: &Identity, reply_to: ReplyTo, request: Request) {
+    pub(super) fn read(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
         let ReplyTo { connection, id, .. } = reply_to;
         let Some(request) = self.inbound.take(ctx.now, reply_to, request) else {
             return;
         };
         let is_answered = request.is_answered();
-        self.on_request(ctx, identity, reply_to, request);
+        self.on_request(ctx, reply_to, request);
         if is_answered && !ctx.out.has_answered(connection, id) {
             self.inbound.mute(connection, id);
         }
     }
 
     /// Goes on with the connections whose requests have been answered; false if nothing waits on them.
-    pub(super) fn read_on(&mut self, ctx: &mut Context<'_>, identity: &Identity) -> bool {
+    pub(super) fn read_on(&mut self, ctx: &mut Context<'_>) -> bool {
         let mut has_read = false;
         while let Some((connection, id)) = ctx.out.next_answered() {
             // The first one may wait for its answer again, and the others behind it.
             for (reply_to, request) in self.inbound.answered(ctx.now, connection, id) {
                 has_read = true;
-                self.read(ctx, identity, reply_to, request);
+                self.read(ctx, reply_to, request);
             }
         }
         has_read
@@ -129,6 +129,7 @@ impl Running {
     /// Nobody waits any more for answers over a connection that a peer had opened.
     pub(super) fn on_inbound_closed(&mut self, connection: ConnectionId) {
         self.inbound.forget(connection);
+        self.accepted.remove(&connection);
         if let Some(broker) = &mut self.broker {
             broker.replicas.on_closed(connection);
             broker.groups.on_closed(connection);

@@ -8,7 +8,7 @@ use crate::config::millis;
 use crate::controller::image::BrokerImage;
 use crate::machine::{Channel, Context, Instant, RequestId};
 use crate::protocol::{BrokerHeartbeatRequest, BrokerRegistrationRequest, Response};
-use crate::types::{BrokerEpoch, NodeId, Offset};
+use crate::types::{BrokerEpoch, Listener, Listeners, NodeId, Offset};
 
 /// The pause between heartbeats while the broker is not yet unfenced for the first time.
 const STARTING_INTERVAL: Duration = Duration::from_millis(10);
@@ -22,6 +22,7 @@ pub(super) struct Lifecycle {
     incarnation: u64,
     interval: Duration,
     request_timeout: Duration,
+    listeners: Listeners,
     broker_epoch: Option<BrokerEpoch>,
     /// It has been unfenced since it started.
     has_started: bool,
@@ -43,11 +44,18 @@ enum ControlledShutdown {
     Granted,
 }
 
+/// What a broker says of itself: controllers are found by other means (`advertised.listeners`).
+fn advertised(listeners: &Listeners) -> Listeners {
+    let of_broker = listeners.0.iter().filter(|(listener, _)| *listener == Listener::Broker);
+    Listeners(of_broker.copied().collect())
+}
+
 impl Lifecycle {
     pub fn new(identity: &Identity) -> Lifecycle {
         Lifecycle {
             id: identity.id,
             incarnation: identity.incarnation,
+            listeners: advertised(&identity.listeners),
             interval: millis(identity.config.broker_heartbeat_interval_ms),
             request_timeout: millis(identity.config.broker_session_timeout_ms),
             broker_epoch: None,
@@ -97,6 +105,7 @@ impl Lifecycle {
             None => BrokerRegistrationRequest {
                 broker: self.id,
                 incarnation: self.incarnation,
+                listeners: self.listeners.clone(),
             }
             .into(),
             Some(broker_epoch) => BrokerHeartbeatRequest {

@@ -7,17 +7,18 @@ use crate::controller::records::MetadataRecord;
 use crate::machine::Context;
 use crate::protocol::{ErrorCode, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic};
 use crate::trace::Event;
-use crate::types::{Offset, PartitionIndex, TopicId, TopicName};
+use crate::types::{Listener, Offset, PartitionIndex, TopicId, TopicName};
 
 /// Answers a client by what this broker knows, which may be old.
-pub(super) fn describe(image: &ClusterImage, request: &MetadataRequest) -> MetadataResponse {
+pub(super) fn describe(image: &ClusterImage, request: &MetadataRequest, listener: Listener) -> MetadataResponse {
     let live = image.brokers.iter().filter(|(_, broker)| !broker.fenced);
+    let live = live.filter_map(|(id, broker)| Some((*id, broker.listeners.endpoint(listener)?)));
     let topics: Vec<MetadataTopic> = match &request.topics {
         Some(names) => names.iter().map(|name| by_name(image, name)).collect(),
         None => image.topics.iter().map(|(id, topic)| described(*id, topic)).collect(),
     };
     MetadataResponse {
-        brokers: live.map(|(id, _)| *id).collect(),
+        brokers: live.collect(),
         topics,
     }
 }
@@ -52,6 +53,15 @@ fn described(id: TopicId, topic: &TopicImage) -> MetadataTopic {
         id: Some(id),
         error: ErrorCode::None,
         partitions: topic.partitions.iter().enumerate().map(describe).collect(),
+    }
+}
+
+/// Learns from a committed record where a broker listens.
+pub(super) fn learn(ctx: &mut Context<'_>, record: &MetadataRecord) {
+    if let MetadataRecord::RegisterBroker { broker, listeners, .. } = record {
+        for (listener, endpoint) in &listeners.0 {
+            ctx.out.learn(*broker, *listener, *endpoint);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod shutdown;
 mod tests;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -43,7 +44,7 @@ use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
 use crate::trace::Event;
-use crate::types::{NodeId, Offset, PartitionEpoch, TopicPartition};
+use crate::types::{Endpoint, Listener, Listeners, NodeId, Offset, PartitionEpoch, TopicPartition};
 
 /// Which parts a node plays (`process.roles`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -56,11 +57,26 @@ pub enum Roles {
     Combined,
 }
 
-/// What a node is told at its start.
+/// One server of a cluster, and how it finds the others: those that it does not know yet say in their registrations where
+/// they listen.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its `node.id`.
+    pub id: NodeId,
+    /// Its `process.roles`.
+    pub roles: Roles,
+    /// Where it listens (`listeners`).
+    pub listeners: Listeners,
+    /// The voters of the metadata quorum, and where each listens as a controller (`controller.quorum.voters`).
+    pub voters: Vec<(NodeId, Endpoint)>,
+}
+
+/// What a node knows from its start.
 struct Identity {
     id: NodeId,
     roles: Roles,
     voters: Vec<NodeId>,
+    listeners: Listeners,
     config: BrokerConfig,
     quirks: Quirks,
     /// Names this run of the process.
@@ -89,24 +105,20 @@ enum State {
 impl Broker {
     /// A node that starts at `now` with whatever its disk holds: its first output asks for the list of files.
     #[must_use]
-    pub fn new(
-        now: Now,
-        id: NodeId,
-        roles: Roles,
-        voters: Vec<NodeId>,
-        config: BrokerConfig,
-        quirks: Quirks,
-        mut rng: Random,
-    ) -> Broker {
+    pub fn new(now: Now, server: Server, config: BrokerConfig, quirks: Quirks, mut rng: Random) -> Broker {
         let mut out = Outbox::default();
+        for (voter, endpoint) in &server.voters {
+            out.learn(*voter, Listener::Controller, *endpoint);
+        }
         let incarnation = rng.next_u64();
         let mut ctx = Context::new(now, &mut rng, &mut out);
         let boot = Boot::begin(&mut ctx);
         Broker {
             identity: Identity {
-                id,
-                roles,
-                voters,
+                id: server.id,
+                roles: server.roles,
+                voters: server.voters.into_iter().map(|(voter, _)| voter).collect(),
+                listeners: server.listeners,
                 config,
                 quirks,
                 incarnation,
@@ -177,6 +189,8 @@ struct Running {
     applied: Offset,
     broker: Option<BrokerRole>,
     inbound: Inbound,
+    /// The connections that peers have opened, and the listener of each.
+    accepted: BTreeMap<ConnectionId, Listener>,
     /// Once it is asked to end.
     shutdown: Option<Shutdown>,
 }
@@ -225,6 +239,7 @@ impl Running {
                 forwarding: Forwarding::new(&identity.config),
             }),
             inbound: Inbound::new(millis(identity.config.connections_max_idle_ms)),
+            accepted: BTreeMap::new(),
             shutdown: None,
         };
         running.follow_up(ctx)?;
@@ -236,7 +251,12 @@ impl Running {
 
     fn handle(&mut self, ctx: &mut Context<'_>, identity: &Identity, input: Input) -> Result<(), HaltReason> {
         match input {
-            Input::Request { reply_to, body } => self.read(ctx, identity, reply_to, body),
+            Input::Opened {
+                connection, listener, ..
+            } => {
+                self.accepted.insert(connection, listener);
+            }
+            Input::Request { reply_to, body } => self.read(ctx, reply_to, body),
             Input::Response { connection, id, body } => {
                 // Nobody waits for answers over a connection that was closed.
                 if let Some((from, channel)) = ctx.out.peer(connection) {
@@ -258,14 +278,14 @@ impl Running {
         }
         self.notice_timeouts(ctx);
         self.follow_up(ctx)?;
-        while self.read_on(ctx, identity) {
+        while self.read_on(ctx) {
             self.follow_up(ctx)?;
         }
         self.notice_timeouts(ctx);
         self.continue_shutdown(ctx)
     }
 
-    fn on_request(&mut self, ctx: &mut Context<'_>, identity: &Identity, reply_to: ReplyTo, request: Request) {
+    fn on_request(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
         match request {
             Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) => {
                 self.quorum.on_request(ctx, reply_to, request);
@@ -274,7 +294,7 @@ impl Running {
                 self.quorum.on_request(ctx, reply_to, body.into());
             }
             Request::CreateTopics(_) | Request::CreatePartitions(_)
-                if self.should_forward(identity, reply_to)
+                if self.should_forward(reply_to)
                     && let Some(broker) = &mut self.broker =>
             {
                 broker.forwarding.forward(ctx, self.quorum.leader(), reply_to, request);
@@ -291,7 +311,11 @@ impl Running {
                     .respond(reply_to, request.error_response(ErrorCode::NotController)),
             },
             request => match &mut self.broker {
-                Some(broker) => broker.on_client_request(ctx, &self.image, self.quorum.leader(), reply_to, request),
+                Some(broker) => {
+                    let listener = accepted_by(&self.accepted, reply_to);
+                    let controller = self.quorum.leader();
+                    broker.on_client_request(ctx, (&self.image, controller), listener, reply_to, request);
+                }
                 // The process is about to end, and its connections with it.
                 None if self.shutdown.is_some() => {}
                 None => refuse_client(ctx, reply_to, &request),
@@ -299,12 +323,11 @@ impl Running {
         }
     }
 
-    /// A client's request for the controller is passed on, unless this node may be the controller itself. What a node
-    /// of the cluster has passed on stays here, so that two nodes that take each other for the controller do not send
-    /// it to and fro.
-    fn should_forward(&self, identity: &Identity, reply_to: ReplyTo) -> bool {
-        let from_cluster = identity.voters.contains(&reply_to.node) || self.image.brokers.contains_key(&reply_to.node);
-        self.broker.is_some() && !self.quorum.is_leader() && !from_cluster
+    /// A request for the controller that came to the broker is passed on, unless this node is the controller itself. What
+    /// came to the controller stays here, so that two nodes that take each other for the active one do not send it to and
+    /// fro.
+    fn should_forward(&self, reply_to: ReplyTo) -> bool {
+        accepted_by(&self.accepted, reply_to) == Listener::Broker && !self.quorum.is_leader()
     }
 
     fn on_response(
@@ -478,6 +501,7 @@ impl Running {
                 continue;
             }
             self.image.replay(*offset, &record);
+            metadata::learn(ctx, &record);
             metadata::trace(ctx, &self.image, *offset, &record);
             changed.push(record);
         }
@@ -499,8 +523,8 @@ impl BrokerRole {
     fn on_client_request(
         &mut self,
         ctx: &mut Context<'_>,
-        image: &ClusterImage,
-        controller: Option<NodeId>,
+        (image, controller): (&ClusterImage, Option<NodeId>),
+        listener: Listener,
         reply_to: ReplyTo,
         request: Request,
     ) {
@@ -509,7 +533,9 @@ impl BrokerRole {
             Request::Fetch(body) => self.replicas.on_fetch(ctx, reply_to, body),
             Request::ListOffsets(body) => self.replicas.on_list_offsets(ctx, reply_to, &body),
             Request::OffsetForLeaderEpoch(body) => self.replicas.on_offset_for_leader_epoch(ctx, reply_to, &body),
-            Request::Metadata(body) => ctx.out.respond(reply_to, metadata::describe(image, &body).into()),
+            Request::Metadata(body) => ctx
+                .out
+                .respond(reply_to, metadata::describe(image, &body, listener).into()),
             Request::InitProducerId(_) => {
                 self.producer_ids.on_request(ctx, reply_to);
                 self.producer_ids.drive(ctx, controller, self.lifecycle.broker_epoch());
@@ -518,7 +544,7 @@ impl BrokerRole {
                 if image.topic(&self.offsets_topic.name).is_none() {
                     self.offsets_topic.create(ctx, controller);
                 }
-                let found = coordinators::find_coordinator(image, &self.groups, &body);
+                let found = coordinators::find_coordinator(image, &self.groups, &body, listener);
                 ctx.out.respond(reply_to, found.into());
             }
             Request::JoinGroup(_)
@@ -598,6 +624,12 @@ impl BrokerRole {
         };
         self.replicas.apply(ctx, partition, &topic.config, state);
     }
+}
+
+/// Which listener a request came over. The host says so before the first one; a broker's, should it not have.
+fn accepted_by(accepted: &BTreeMap<ConnectionId, Listener>, reply_to: ReplyTo) -> Listener {
+    let listener = accepted.get(&reply_to.connection);
+    listener.copied().unwrap_or(Listener::Broker)
 }
 
 /// Whether a record gives the cluster a topic or a topic a partition.

@@ -112,7 +112,7 @@ fn produce(seed: u64) {
         enable_idempotence: random.chance(0.7),
         ..ProducerConfig::default()
     };
-    let producer = Producer::new(config, vec![NodeId(1), NodeId(2)], Random::new(seed, "producer"));
+    let producer = Producer::new(config, crate::client::two_brokers(), Random::new(seed, "producer"));
     let mut client = Client::new(producer);
     for _ in 0..STEPS {
         if random.chance(0.2) {
@@ -144,7 +144,7 @@ fn consume(seed: u64, protocol: Option<GroupProtocol>) {
         group_protocol: protocol.unwrap_or(GroupProtocol::Classic),
         ..ConsumerConfig::default()
     };
-    let consumer = Consumer::new(config, vec![NodeId(1), NodeId(2)], Random::new(seed, "consumer"));
+    let consumer = Consumer::new(config, crate::client::two_brokers(), Random::new(seed, "consumer"));
     let mut client = Client::new(consumer);
     let topic = TopicName::from("orders");
     match protocol {

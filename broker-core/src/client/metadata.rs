@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::client::network::{Backoff, Network};
-use crate::machine::{Channel, Context, Instant};
+use crate::machine::{Channel, Context, Instant, Outbox};
 use crate::protocol::{ErrorCode, MetadataRequest, MetadataResponse, MetadataTopic};
 use crate::topic_pattern::TopicPattern;
-use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, TopicId, TopicName, TopicPartition};
+use crate::types::{Endpoint, LeaderEpoch, LeaderIdAndEpoch, Listener, NodeId, TopicId, TopicName, TopicPartition};
 
 /// What is known of the cluster, merged from answers of brokers that may be behind one another: a partition's leader
 /// is replaced only by one of the same or a later leader epoch (KIP-320).
@@ -68,10 +68,19 @@ pub(super) struct Topic {
     pub partitions: u32,
 }
 
+/// Learns where brokers listen.
+fn learn(out: &mut Outbox, brokers: Vec<(NodeId, Endpoint)>) -> Vec<NodeId> {
+    let learned = brokers.into_iter().map(|(node, endpoint)| {
+        out.learn(node, Listener::Broker, endpoint);
+        node
+    });
+    learned.collect()
+}
+
 impl Metadata {
-    pub fn new(bootstrap: Vec<NodeId>, max_age: Duration, backoff: Backoff) -> Metadata {
+    pub fn new(out: &mut Outbox, bootstrap: Vec<(NodeId, Endpoint)>, max_age: Duration, backoff: Backoff) -> Metadata {
         Metadata {
-            bootstrap,
+            bootstrap: learn(out, bootstrap),
             brokers: Vec::new(),
             topics: BTreeMap::new(),
             pattern: None,
@@ -221,7 +230,7 @@ impl Metadata {
         self.is_asked = false;
         self.expires = cx.now + self.max_age;
         if !answer.brokers.is_empty() {
-            self.brokers = answer.brokers;
+            self.brokers = learn(cx.out, answer.brokers);
         }
         let mut changed = false;
         if let Some(pattern) = self.pattern.as_mut().filter(|_| self.is_of_all) {

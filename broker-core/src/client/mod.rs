@@ -12,3 +12,12 @@ pub mod producer;
 
 pub use consumer::Consumer;
 pub use producer::Producer;
+
+/// For tests: the brokers 1 and 2, and where they listen.
+#[cfg(test)]
+fn two_brokers() -> alloc::vec::Vec<(crate::types::NodeId, crate::types::Endpoint)> {
+    use crate::types::{Endpoint, Listener, NodeId};
+
+    let at = |node| (node, Endpoint::of(node, Listener::Broker));
+    [NodeId(1), NodeId(2)].map(at).into()
+}

@@ -45,6 +45,7 @@ pub(super) fn register(
         broker: request.broker,
         incarnation: request.incarnation,
         broker_epoch,
+        listeners: request.listeners.clone(),
     }];
     records.extend(without_broker(view, request.broker));
     answer(records, ErrorCode::None, broker_epoch)

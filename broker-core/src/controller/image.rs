@@ -7,7 +7,7 @@ use crate::config::TopicConfig;
 use crate::controller::records::MetadataRecord;
 use crate::digest::digest_of;
 use crate::types::{
-    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerId, TopicId, TopicName, TopicPartition,
+    BrokerEpoch, LeaderEpoch, Listeners, NodeId, Offset, PartitionEpoch, ProducerId, TopicId, TopicName, TopicPartition,
 };
 
 /// Brokers, topics and partitions. Brokers and the controller replay the same records into it.
@@ -30,6 +30,8 @@ pub struct BrokerImage {
     pub broker_epoch: BrokerEpoch,
     /// The run of its process.
     pub incarnation: u64,
+    /// Where it listens.
+    pub listeners: Listeners,
     /// It may not lead or join ISRs.
     pub fenced: bool,
 }
@@ -86,11 +88,13 @@ impl ClusterImage {
                 broker,
                 incarnation,
                 broker_epoch,
+                listeners,
             } => {
                 assert_eq!(broker_epoch.0, offset.0, "a registration is named by its offset");
                 let registered = BrokerImage {
                     broker_epoch: *broker_epoch,
                     incarnation: *incarnation,
+                    listeners: listeners.clone(),
                     fenced: true,
                 };
                 self.brokers.insert(*broker, registered);

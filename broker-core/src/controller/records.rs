@@ -8,7 +8,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TopicConfig;
-use crate::types::{BrokerEpoch, LeaderEpoch, NodeId, PartitionEpoch, ProducerId, TopicId, TopicName, TopicPartition};
+use crate::types::{
+    BrokerEpoch, LeaderEpoch, Listeners, NodeId, PartitionEpoch, ProducerId, TopicId, TopicName, TopicPartition,
+};
 
 /// A change of the cluster's state (Kafka's `metadata/src/main/resources/common/metadata`).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub enum MetadataRecord {
         incarnation: u64,
         /// The registration: the offset of this record.
         broker_epoch: BrokerEpoch,
+        /// Where it listens.
+        listeners: Listeners,
     },
     /// A broker was fenced or unfenced.
     BrokerRegistrationChange {
@@ -90,6 +94,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::types::{Endpoint, Host, Listener};
 
     #[test]
     fn records_read_back() {
@@ -99,6 +104,16 @@ mod tests {
                 broker: NodeId(1),
                 incarnation: u64::MAX,
                 broker_epoch: BrokerEpoch(i64::MAX),
+                listeners: Listeners(
+                    [(
+                        Listener::Broker,
+                        Endpoint {
+                            host: Host(3),
+                            port: 9092,
+                        },
+                    )]
+                    .into(),
+                ),
             },
             MetadataRecord::BrokerRegistrationChange {
                 broker: NodeId(1),

@@ -12,9 +12,9 @@ use super::*;
 use crate::config::TopicConfig;
 use crate::random::Random;
 use crate::types::{
-    AssignorName, BrokerEpoch, EpochEndOffset, GroupEpoch, GroupId, GroupInstanceId, LeaderEpoch, LeaderIdAndEpoch,
-    MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
-    TopicName, TopicPartition,
+    AssignorName, BrokerEpoch, Endpoint, EpochEndOffset, GroupEpoch, GroupId, GroupInstanceId, Host, LeaderEpoch,
+    LeaderIdAndEpoch, Listener, Listeners, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch,
+    ProducerId, Sequence, Timestamp, TopicId, TopicName, TopicPartition,
 };
 
 /// Draws messages from a stream of randomness. Names and ids are few, so that they meet; the topics' ids are given.
@@ -63,6 +63,17 @@ impl Arbitrary<'_> {
 
     fn node(&mut self) -> NodeId {
         NodeId(self.one_of(&[0, 1, 2, 3, 4, 9]))
+    }
+
+    fn listener(&mut self) -> Listener {
+        self.one_of(&[Listener::Broker, Listener::Broker, Listener::Controller])
+    }
+
+    fn endpoint(&mut self) -> Endpoint {
+        Endpoint {
+            host: Host(self.one_of(&[0, 1, 2, 3, 4, 9])),
+            port: self.one_of(&[0, 9092, 9092, 9093, u16::MAX]),
+        }
     }
 
     fn offset(&mut self) -> Offset {
@@ -359,6 +370,7 @@ impl Arbitrary<'_> {
             15 => BrokerRegistrationRequest {
                 broker: NodeId(self.one_of(&[0, 4, 9])),
                 incarnation: self.0.below(3),
+                listeners: Listeners(self.list(|draw| (draw.listener(), draw.endpoint()))),
             }
             .into(),
             16 => BrokerHeartbeatRequest {
@@ -452,7 +464,7 @@ impl Arbitrary<'_> {
                 OffsetForLeaderEpochResponse { partitions }.into()
             }
             Request::Metadata(_) => MetadataResponse {
-                brokers: self.list(Self::node),
+                brokers: self.list(|draw| (draw.node(), draw.endpoint())),
                 topics: self.list(|draw| MetadataTopic {
                     name: draw.topic(),
                     id: draw.some(|draw| draw.partition().topic),
@@ -476,7 +488,7 @@ impl Arbitrary<'_> {
             .into(),
             Request::FindCoordinator(_) => FindCoordinatorResponse {
                 error: self.error(),
-                coordinator: self.some(Self::node),
+                coordinator: self.some(|draw| (draw.node(), draw.endpoint())),
             }
             .into(),
             Request::JoinGroup(_) => JoinGroupResponse {

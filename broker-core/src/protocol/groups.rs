@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::protocol::ErrorCode;
 use crate::types::{
-    AssignorName, GroupEpoch, GroupId, GroupInstanceId, LeaderEpoch, MemberId, NodeId, Offset, TopicName,
+    AssignorName, Endpoint, GroupEpoch, GroupId, GroupInstanceId, LeaderEpoch, MemberId, NodeId, Offset, TopicName,
     TopicPartition,
 };
 
@@ -24,8 +24,8 @@ pub struct FindCoordinatorRequest {
 pub struct FindCoordinatorResponse {
     /// Success, or COORDINATOR_NOT_AVAILABLE while the offsets topic or its partition's leader is missing.
     pub error: ErrorCode,
-    /// The coordinator, on success.
-    pub coordinator: Option<NodeId>,
+    /// The coordinator, on success, and its endpoint of the listener that the request came over.
+    pub coordinator: Option<(NodeId, Endpoint)>,
 }
 
 /// A member joins a group of the classic protocol.

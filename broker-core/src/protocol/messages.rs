@@ -13,8 +13,8 @@ use crate::protocol::groups::{
 };
 use crate::protocol::{ErrorCode, RecordBatch};
 use crate::types::{
-    BrokerEpoch, EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, PartitionEpoch, PartitionIndex,
-    ProducerEpoch, ProducerId, Timestamp, TopicId, TopicName, TopicPartition,
+    BrokerEpoch, Endpoint, EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, Listeners, NodeId, Offset, PartitionEpoch,
+    PartitionIndex, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicName, TopicPartition,
 };
 
 macro_rules! api {
@@ -329,8 +329,8 @@ pub struct MetadataRequest {
 /// The answer to a [`MetadataRequest`], as far as the answering broker knows.
 #[derive(Clone, Debug, Hash)]
 pub struct MetadataResponse {
-    /// Live brokers.
-    pub brokers: Vec<NodeId>,
+    /// Live brokers, each with its endpoint of the listener that the request came over.
+    pub brokers: Vec<(NodeId, Endpoint)>,
     /// Topics by name.
     pub topics: Vec<MetadataTopic>,
 }
@@ -437,6 +437,8 @@ pub struct BrokerRegistrationRequest {
     pub broker: NodeId,
     /// Names this run of the broker's process, drawn at its start.
     pub incarnation: u64,
+    /// Where it listens for clients and other brokers.
+    pub listeners: Listeners,
 }
 
 /// The answer to a [`BrokerRegistrationRequest`].

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output, RequestId};
 use broker_core::protocol::{CreatePartitionsRequest, CreateTopicsRequest, ErrorCode, NewTopic, Request, Response};
-use broker_core::types::{NodeId, TopicName};
+use broker_core::types::{Endpoint, Listener, NodeId, TopicName};
 
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,15 +28,19 @@ pub(crate) struct Admin {
 
 impl Admin {
     /// An admin that asks with its first wake.
-    pub(crate) fn new(topics: Vec<NewTopic>, brokers: Vec<NodeId>) -> Admin {
+    pub(crate) fn new(topics: Vec<NewTopic>, bootstrap: Vec<(NodeId, Endpoint)>) -> Admin {
+        let mut out = Outbox::default();
+        for (broker, endpoint) in &bootstrap {
+            out.learn(*broker, Listener::Broker, *endpoint);
+        }
         Admin {
             missing: topics,
             growing: VecDeque::new(),
-            brokers,
+            brokers: bootstrap.into_iter().map(|(broker, _)| broker).collect(),
             turn: 0,
             asked: None,
             deadline: Some(Instant(0)),
-            out: Outbox::default(),
+            out,
         }
     }
 
@@ -134,6 +138,7 @@ mod tests {
     use broker_core::types::{Timestamp, TopicId};
 
     use super::*;
+    use crate::address;
 
     const START: Instant = Instant(1_000_000_000);
 
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn it_asks_until_all_topics_are_there() {
-        let mut admin = Admin::new(vec![topic("a"), topic("b")], vec![NodeId(1), NodeId(2)]);
+        let mut admin = Admin::new(vec![topic("a"), topic("b")], address::bootstrap([NodeId(1), NodeId(2)]));
         assert!(admin.deadline() <= Some(START));
         admin.handle(at(START), Input::Wake);
         let (to, connection, id, topics) = asked(&mut admin);

@@ -21,6 +21,7 @@ use super::own::{Main, OwnProgram};
 use super::partition::TopicPartition;
 use super::station::{ClientMachine, Shared, Station};
 use super::workers;
+use crate::address::Bootstrap;
 use crate::history::{SendPromise, SimTime};
 use crate::scenario::{ConsumerGroup, ProducerGroup, Scenario, WorkerGroup};
 
@@ -284,7 +285,7 @@ impl Role {
 /// What every library is made with. A library comes with the promise of its sends if it is a producer.
 pub(crate) struct NewClient {
     /// The brokers that it knows at first.
-    pub(crate) bootstrap: Vec<NodeId>,
+    pub(crate) bootstrap: Bootstrap,
     /// The defects that it has.
     pub(crate) quirks: Quirks,
     pub(crate) random: Random,

@@ -20,7 +20,7 @@ use broker_core::config::Quirks;
 use broker_core::machine::{Machine, Now};
 use broker_core::protocol::ErrorCode;
 use broker_core::random::Random;
-use broker_core::types::NodeId;
+use broker_core::types::{Endpoint, NodeId};
 use bytes::BytesMut;
 
 use self::consuming::Consuming;
@@ -31,6 +31,7 @@ use self::timers::Unwatched;
 use super::admin::Admin;
 use super::cast::NewClient;
 use super::driver::LagProbe;
+use crate::address;
 use crate::history::{At, Entry, SendPromise, SimTime, What};
 use crate::scenario::Scenario;
 use crate::sweep::Panic;
@@ -256,10 +257,15 @@ impl Station {
         self.clients[index].incarnation = incarnation;
     }
 
+    /// What a client knows of the cluster at first.
+    pub(crate) fn bootstrap(&self) -> Vec<(NodeId, Endpoint)> {
+        address::bootstrap((1..=self.brokers).map(NodeId))
+    }
+
     /// What a new library is made with.
     pub(crate) fn new_client(&self, random: Random) -> NewClient {
         NewClient {
-            bootstrap: (1..=self.brokers).map(NodeId).collect(),
+            bootstrap: self.bootstrap(),
             quirks: self.quirks,
             random,
         }

@@ -3,7 +3,7 @@
 use broker_core::disk::{DiskReply, FileName};
 use broker_core::machine::{CloseReason, ConnectionId, HaltReason, Input};
 use broker_core::protocol::{ErrorCode, Request, Response};
-use broker_core::types::{NodeId, Offset, TopicPartition};
+use broker_core::types::{Listener, NodeId, Offset, TopicPartition};
 
 use super::{Words, epoch_of, listed, span};
 
@@ -26,6 +26,15 @@ impl Words<'_> {
                     id.0,
                     self.response(body)
                 )
+            }
+            Input::Opened {
+                connection, listener, ..
+            } => {
+                let listener = match listener {
+                    Listener::Broker => "broker",
+                    Listener::Controller => "controller",
+                };
+                format!("{} opened a connection to the {listener}", self.peer(at, *connection))
             }
             Input::Closed { connection, reason } => {
                 let peer = self.peer(at, *connection);

@@ -1,5 +1,6 @@
 //! The world and its loop.
 
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use broker_core::digest::DigestHasher;
 use broker_core::disk::{DiskError, DiskReply, FileName, OpId};
 use broker_core::machine::Input;
 use broker_core::random::Random;
-use broker_core::types::NodeId;
+use broker_core::types::{Endpoint, Listener, NodeId};
 
 use super::clock::NodeClocks;
 use super::cluster::Cluster;
@@ -22,6 +23,7 @@ use super::node::{Costs, Kind, Node};
 use super::queue::Queue;
 use super::record;
 use super::{End, NodeFactory, Report, Setup, server_name, servers};
+use crate::address;
 use crate::gauge::{self, Gauge};
 use crate::history::{Observer, SimTime};
 use crate::program::station::{Client, Running, Shared, SleeperId, Station};
@@ -55,9 +57,10 @@ pub(super) struct World<'a, O> {
     /// Servers first, then the clients.
     pub(super) nodes: Vec<Node>,
     pub(super) roles: Vec<Roles>,
-    /// Place of node id n in `nodes`, for the three ranges of ids.
-    pub(super) brokers: u32,
-    pub(super) controllers: u32,
+    /// The place of each node in `nodes`.
+    pub(super) places: BTreeMap<NodeId, usize>,
+    /// The node that listens at each endpoint, by its place, and for what.
+    pub(super) addresses: BTreeMap<Endpoint, (usize, Listener)>,
     pub(super) network: Network,
     pub(super) costs: Costs,
     pub(super) cluster: Cluster,
@@ -150,6 +153,14 @@ impl<'a, O: Observer> World<'a, O> {
         }
         let programs = cast.members.iter().map(|member| Running::new(member.endpoints.clone()));
         let station = Box::new(Station::new(clients, programs.collect(), scenario));
+        let places = nodes.iter().enumerate().map(|(place, node)| (node.id, place));
+        let places = places.collect();
+        let mut addresses = BTreeMap::new();
+        for (place, (id, roles)) in servers.iter().enumerate() {
+            for (listener, endpoint) in address::listeners(*id, *roles).0 {
+                addresses.insert(endpoint, (place, listener));
+            }
+        }
         World {
             scenario,
             seed,
@@ -165,8 +176,8 @@ impl<'a, O: Observer> World<'a, O> {
             ),
             nodes,
             roles: servers.iter().map(|(_, roles)| *roles).collect(),
-            brokers: scenario.cluster.brokers,
-            controllers: scenario.cluster.dedicated_controllers,
+            places,
+            addresses,
             costs: Costs::new(&scenario.cluster.hardware),
             cluster: Cluster::default(),
             faults: Faults::new(setup.plan),

@@ -30,11 +30,12 @@ mod turn;
 
 use std::collections::BTreeMap;
 
-use broker_core::broker::{Broker, Roles};
+use broker_core::broker::{Broker, Roles, Server};
 use broker_core::machine::{Machine, Now};
 use broker_core::random::Random;
-use broker_core::types::NodeId;
+use broker_core::types::{Listener, NodeId};
 
+use crate::address;
 use crate::faults::FaultPlan;
 use crate::gauge::Gauge;
 use crate::history::{Observer, SimTime};
@@ -149,12 +150,19 @@ pub(crate) type NodeFactory = Box<dyn Fn(NewNode) -> Box<dyn Machine>>;
 
 /// Makes the brokers and controllers of a scenario.
 fn brokers(scenario: &Scenario) -> NodeFactory {
-    let voters = voters(&scenario.cluster);
+    let voter = |voter| (voter, address::endpoint(voter, Listener::Controller));
+    let voters: Vec<_> = voters(&scenario.cluster).into_iter().map(voter).collect();
     let config = scenario.cluster.config.clone();
     let quirks = scenario.quirk_set;
     Box::new(move |new: NewNode| {
         let NewNode { now, id, roles, random } = new;
-        let broker = Broker::new(now, id, roles, voters.clone(), config.clone(), quirks, random);
+        let server = Server {
+            id,
+            roles,
+            listeners: address::listeners(id, roles),
+            voters: voters.clone(),
+        };
+        let broker = Broker::new(now, server, config.clone(), quirks, random);
         Box::new(broker)
     })
 }

@@ -7,7 +7,7 @@
 use broker_core::machine::{CloseReason, ConnectionId, RequestId};
 use broker_core::protocol::{ApiKey, Request, Response};
 use broker_core::random::Random;
-use broker_core::types::NodeId;
+use broker_core::types::{Listener, NodeId};
 
 use crate::faults::Trouble;
 use crate::scenario;
@@ -87,6 +87,10 @@ pub(super) enum Condition {
 pub(super) struct ConnectionState {
     pub(super) client: usize,
     pub(super) server: usize,
+    /// The server's listener that it goes to.
+    pub(super) listener: Listener,
+    /// Whether the server's process has it: it is notified of it with the first message.
+    pub(super) is_accepted: bool,
     /// Which run of the client's process made it.
     pub(super) client_incarnation: u32,
     /// Which run of the server's process accepted it; [`NOBODY`] before the first message arrived.
@@ -237,11 +241,18 @@ impl Network {
     // ---- connections
 
     /// A new connection of this run of `client`, which calls it `number`.
-    pub(super) fn open(&mut self, client: (usize, u32), number: u64, server: usize) -> Connection {
+    pub(super) fn open(
+        &mut self,
+        client: (usize, u32),
+        number: u64,
+        (server, listener): (usize, Listener),
+    ) -> Connection {
         let connection = self.connections.len() as Connection;
         self.connections.push(ConnectionState {
             client: client.0,
             server,
+            listener,
+            is_accepted: false,
             client_incarnation: client.1,
             server_incarnation: NOBODY,
             condition: Condition::Open,

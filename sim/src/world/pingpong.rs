@@ -6,9 +6,10 @@ use broker_core::config::BrokerConfig;
 use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output};
 use broker_core::protocol::{EndQuorumEpochRequest, EndQuorumEpochResponse, ErrorCode};
 use broker_core::trace::Event;
-use broker_core::types::{LeaderEpoch, NodeId};
+use broker_core::types::{LeaderEpoch, Listener, NodeId};
 
 use super::{End, NewNode, Setup, engine};
+use crate::address;
 use crate::history::{At, Entry, Observer};
 use crate::program::cast;
 use crate::scenario::{Bounds, Cluster, Expectation, Hardware, Limits, Network, Scenario};
@@ -82,6 +83,9 @@ pub(crate) fn bare_scenario(brokers: u32) -> Scenario {
     }
 }
 
+/// The node that serves nothing.
+const PEER: NodeId = NodeId(2);
+
 /// Answers every request, and answers every answer with the next request. Node 1 serves.
 struct Ping {
     out: Outbox,
@@ -90,10 +94,9 @@ struct Ping {
 
 impl Ping {
     fn new(id: NodeId) -> Ping {
-        let mut ping = Ping {
-            out: Outbox::default(),
-            round: 0,
-        };
+        let mut out = Outbox::default();
+        out.learn(PEER, Listener::Broker, address::endpoint(PEER, Listener::Broker));
+        let mut ping = Ping { out, round: 0 };
         if id == NodeId(1) {
             ping.serve();
         }
@@ -107,7 +110,7 @@ impl Ping {
             epoch: LeaderEpoch(self.round),
             preferred_successors: Vec::new(),
         };
-        self.out.request(Channel::Raft, NodeId(2), body.into());
+        self.out.request(Channel::Client, PEER, body.into());
     }
 }
 

@@ -2,11 +2,12 @@
 
 use broker_core::machine::{CloseReason, ConnectionId, Input, ReplyTo, RequestId};
 use broker_core::protocol::{Request, Response};
-use broker_core::types::NodeId;
+use broker_core::types::{Endpoint, Listener, NodeId};
 
 use super::engine::{Happening, World};
 use super::network::{Body, Condition, Connection, Direction, Message, NOBODY};
 use super::node::State;
+use crate::address;
 use crate::faults::Fate;
 use crate::history::Observer;
 
@@ -19,23 +20,18 @@ impl<O: Observer> World<'_, O> {
     /// # Panics
     /// When there is no such node.
     pub(super) fn place(&self, node: NodeId) -> usize {
-        let servers = self.roles.len() as u32;
-        let place = match node.0 {
-            id @ 1..super::FIRST_CONTROLLER if id <= self.brokers => id - 1,
-            id @ super::FIRST_CONTROLLER..1001 if id - super::FIRST_CONTROLLER < self.controllers => {
-                self.brokers + id - super::FIRST_CONTROLLER
-            }
-            id if id > 1000 && id - 1001 < self.cast.endpoints.len() as u32 => servers + id - 1001,
-            id => panic!("there is no node {id}"),
-        };
-        place as usize
+        match self.places.get(&node) {
+            Some(place) => *place,
+            None => panic!("there is no node {node}"),
+        }
     }
 
     // ---- departure
 
-    /// A machine opens a connection. It stands with its first message.
-    pub(super) fn open_connection(&mut self, from: usize, connection: ConnectionId, to: NodeId) {
-        let to = self.place(to);
+    /// A machine opens a connection. It stands with its first message. Where nobody listens, it is refused.
+    pub(super) fn open_connection(&mut self, from: usize, connection: ConnectionId, endpoint: Option<Endpoint>) {
+        let found = endpoint.and_then(|endpoint| self.addresses.get(&endpoint).copied());
+        let (to, listener) = found.unwrap_or((from, Listener::Broker));
         let node = &mut self.nodes[from];
         let number = node.opened.len() as u64 + 1;
         assert_eq!(
@@ -44,8 +40,12 @@ impl<O: Observer> World<'_, O> {
             "{} counts the connections that it opens",
             node.name
         );
-        let opened = self.network.open((from, node.incarnation), number, to);
+        let opened = self.network.open((from, node.incarnation), number, (to, listener));
         node.opened.push(opened);
+        if found.is_none() {
+            let refusal = self.now + self.network.latency(from, from);
+            self.break_connection(opened, refusal, CloseReason::Refused);
+        }
     }
 
     /// Which connection a machine means.
@@ -228,12 +228,18 @@ impl<O: Observer> World<'_, O> {
         if state.hole[direction as usize] {
             return;
         }
+        let mut accepted_by = None;
         let is_expected = match direction {
             Direction::ToServer => {
                 if state.server_incarnation == NOBODY {
                     state.server_incarnation = receiver.incarnation;
                 }
-                state.server_incarnation == receiver.incarnation
+                let is_expected = state.server_incarnation == receiver.incarnation;
+                if is_expected && !state.is_accepted {
+                    state.is_accepted = true;
+                    accepted_by = Some(state.listener);
+                }
+                is_expected
             }
             Direction::ToClient => {
                 state.client_incarnation == receiver.incarnation
@@ -268,17 +274,38 @@ impl<O: Observer> World<'_, O> {
                 body,
             },
         };
+        if let Some(listener) = accepted_by {
+            let opened = Input::Opened {
+                connection: name,
+                peer: self.calls_from(from, connection),
+                listener,
+            };
+            self.receive(to, incarnation, received, opened, 0);
+        }
+        self.receive(to, incarnation, received, input, cost);
+    }
+
+    /// A process receives an input, now or once its bytes are in.
+    fn receive(&mut self, node: usize, incarnation: u32, received: u64, input: Input, cost: u64) {
         if received == self.now {
-            self.accept(to, input, cost);
-            return;
+            return self.accept(node, input, cost);
         }
         let input = Happening::Input {
-            node: to,
+            node,
             incarnation,
             input: Box::new(input),
             cost,
         };
         self.queue.push(received, input);
+    }
+
+    /// Where the end of a connection is that opened it: the port is one of those that a system hands out.
+    fn calls_from(&self, client: usize, connection: Connection) -> Endpoint {
+        let number = self.network.connections[connection as usize].number;
+        Endpoint {
+            host: address::host(self.nodes[client].id),
+            port: 32_768 + (number % 28_232) as u16,
+        }
     }
 
     // ---- broken connections

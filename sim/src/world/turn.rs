@@ -238,7 +238,9 @@ impl<O: Observer> World<'_, O> {
     /// Carries out one output; if it is a halt, says how the process ends.
     fn carry_out(&mut self, index: usize, output: Output) -> Option<Environment> {
         match output {
-            Output::Open { connection, to } => self.open_connection(index, connection, to),
+            Output::Open {
+                connection, endpoint, ..
+            } => self.open_connection(index, connection, endpoint),
             Output::Close { connection } => self.close_connection(index, connection),
             Output::Request { connection, id, body } => self.send_request(index, connection, id, body),
             Output::Response { to, body } => self.send_response(index, to, body),

@@ -31,6 +31,12 @@ enum Act {
         from: u32,
         seed: u64,
     },
+    /// A peer opens a connection, perhaps one that is open already.
+    Open {
+        to: u32,
+        connection: u64,
+        is_controllers: bool,
+    },
     Close {
         at: u32,
         connection: u64,
@@ -42,6 +48,8 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         10 => (1..=3u32, 100..104u64, prop_oneof![6 => Just(CLIENT.0), 1 => 1..=4u32], any::<u64>())
             .prop_map(|(to, connection, from, seed)| Act::Ask { to, connection, from, seed }),
+        1 => (1..=3u32, 100..104u64, any::<bool>())
+            .prop_map(|(to, connection, is_controllers)| Act::Open { to, connection, is_controllers }),
         1 => (1..=3u32, 100..104u64).prop_map(|(at, connection)| Act::Close { at, connection }),
         3 => (0..3_000u64).prop_map(Act::Pass),
     ]
@@ -104,6 +112,22 @@ fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<()
                     };
                     cluster.post(to, None, Input::Request { reply_to, body });
                 }
+            }
+            Act::Open {
+                to,
+                connection,
+                is_controllers,
+            } => {
+                let opened = Input::Opened {
+                    connection: ConnectionId::Inbound(connection),
+                    peer: Endpoint::of(CLIENT, Listener::Broker),
+                    listener: if is_controllers {
+                        Listener::Controller
+                    } else {
+                        Listener::Broker
+                    },
+                };
+                cluster.post(to, None, opened);
             }
             Act::Close { at, connection } => {
                 let reason = CloseReason::Peer;

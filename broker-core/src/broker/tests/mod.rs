@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Broker, Roles};
+use crate::broker::Server;
 use crate::config::{BrokerConfig, Quirks};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::machine::{
@@ -26,7 +27,9 @@ use crate::protocol::{
 };
 use crate::random::Random;
 use crate::trace::Event;
-use crate::types::{GroupEpoch, GroupId, NodeId, Offset, TopicName, TopicPartition};
+use crate::types::{
+    Endpoint, GroupEpoch, GroupId, Host, Listener, Listeners, NodeId, Offset, TopicName, TopicPartition,
+};
 
 const CLIENT: NodeId = NodeId(9);
 const BROKERS: [u32; 3] = [1, 2, 3];
@@ -54,6 +57,8 @@ struct Cluster {
     /// Connections that nodes have closed on their peers.
     hung_up: Vec<(u32, ConnectionId)>,
     requests: u64,
+    /// The connections that each run of a node has accepted.
+    accepted: BTreeSet<(u32, u64, ConnectionId)>,
     /// What nodes stated about groups and their logs.
     events: Vec<(u32, Event)>,
 }
@@ -104,6 +109,7 @@ impl Cluster {
             answers: BTreeMap::new(),
             hung_up: Vec::new(),
             requests: 0,
+            accepted: BTreeSet::new(),
             events: Vec::new(),
         };
         for id in BROKERS {
@@ -120,9 +126,16 @@ impl Cluster {
         let roles = self.roles[id as usize - 1];
         let voters = BROKERS.into_iter().zip(self.roles);
         let voters = voters.filter(|(_, roles)| *roles != Roles::Broker);
-        let voters = voters.map(|(id, _)| NodeId(id)).collect();
+        let voter = |(id, _)| (NodeId(id), Endpoint::of(NodeId(id), Listener::Controller));
+        let listeners = [Listener::Broker, Listener::Controller].map(|of| (of, Endpoint::of(NodeId(id), of)));
+        let server = Server {
+            id: NodeId(id),
+            roles,
+            listeners: Listeners(listeners.into()),
+            voters: voters.map(voter).collect(),
+        };
         let config = self.config.clone();
-        let machine = Broker::new(Now::at(self.now), NodeId(id), roles, voters, config, self.quirks, rng);
+        let machine = Broker::new(Now::at(self.now), server, config, self.quirks, rng);
         node.machine = Some(machine);
         node.peers = Peers::default();
         self.drain(id);
@@ -167,6 +180,23 @@ impl Cluster {
             .push_back((self.now + LATENCY, Delivery { to, run, input }));
     }
 
+    /// A run of a node accepts a connection before the first request that comes over it.
+    fn announce(&mut self, to: u32, connection: ConnectionId, from: u32, listener: Listener) {
+        let run = self.nodes[&to].run;
+        if self.accepted.insert((to, run, connection)) {
+            let peer = Endpoint {
+                host: Host(from),
+                port: 40_000,
+            };
+            let opened = Input::Opened {
+                connection,
+                peer,
+                listener,
+            };
+            self.post(to, Some(run), opened);
+        }
+    }
+
     fn drain(&mut self, id: u32) {
         while let Some(output) = self.nodes.get_mut(&id).unwrap().machine.as_mut().and_then(Broker::poll) {
             self.carry_out(id, output);
@@ -186,7 +216,12 @@ impl Cluster {
         };
         match output {
             Output::Request { connection, id, body } => {
-                let to = node.peers.of(connection);
+                let Some(endpoint) = node.peers.endpoint(connection) else {
+                    let reason = CloseReason::Refused;
+                    let run = Some(node.run);
+                    return self.post(from, run, Input::Closed { connection, reason });
+                };
+                let to = NodeId(endpoint.host.0);
                 if self.cut.contains(&(from, to.0)) {
                     return;
                 }
@@ -195,8 +230,11 @@ impl Cluster {
                     connection: inbound(from, connection),
                     id,
                 };
-                let input = match self.nodes[&to.0].machine {
-                    Some(_) => return self.post(to.0, None, Input::Request { reply_to, body }),
+                let input = match self.nodes.get(&to.0).and_then(|node| node.machine.as_ref()) {
+                    Some(_) => {
+                        self.announce(to.0, reply_to.connection, from, endpoint.listener());
+                        return self.post(to.0, None, Input::Request { reply_to, body });
+                    }
                     None => Input::Closed {
                         connection,
                         reason: CloseReason::Refused,
@@ -360,7 +398,7 @@ impl Cluster {
             group: GroupId::from(group),
         };
         match self.ask(through, request) {
-            Response::FindCoordinator(body) => match body.coordinator {
+            Response::FindCoordinator(body) => match body.coordinator.map(|(node, _)| node) {
                 Some(coordinator) => Ok(coordinator.0),
                 None => Err(body.error),
             },

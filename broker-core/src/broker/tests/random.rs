@@ -50,7 +50,7 @@ impl Register {
         };
         let id = self.cluster.send(through, request);
         match self.cluster.wait(id, SECOND)? {
-            Response::FindCoordinator(body) => body.coordinator.map(|node| node.0),
+            Response::FindCoordinator(body) => body.coordinator.map(|(node, _)| node.0),
             other => panic!("{other:?}"),
         }
     }

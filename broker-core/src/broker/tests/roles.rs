@@ -66,7 +66,7 @@ fn a_broker_is_not_the_controller() {
         panic!("another answer")
     };
     assert_eq!(body.error, ErrorCode::NotController);
-    // What comes from the cluster is not passed on once more.
+    // What comes to its controller is not passed on once more.
     cluster.cut.insert((2, 1));
     let reply_to = ReplyTo {
         node: NodeId(3),
@@ -75,6 +75,12 @@ fn a_broker_is_not_the_controller() {
     };
     let machine = cluster.nodes.get_mut(&2).and_then(|node| node.machine.as_mut());
     let machine = machine.expect("it runs");
+    let opened = Input::Opened {
+        connection: reply_to.connection,
+        peer: Endpoint::of(NodeId(3), Listener::Broker),
+        listener: Listener::Controller,
+    };
+    machine.handle(Now::at(cluster.now), opened);
     let body = more_partitions().into();
     machine.handle(Now::at(cluster.now), Input::Request { reply_to, body });
     let answers = core::iter::from_fn(|| machine.poll()).filter_map(|output| match output {

@@ -7,7 +7,7 @@ use crate::client::network::Reply;
 use crate::config::millis;
 use crate::machine::{Channel, Instant};
 use crate::protocol::{ErrorCode, FindCoordinatorRequest, Request, Response};
-use crate::types::{NodeId, TopicPartition};
+use crate::types::{Listener, NodeId, TopicPartition};
 
 use super::fetcher::Asked;
 use super::partition::Stage;
@@ -152,12 +152,15 @@ impl Consumer {
             Reply::Answer(Response::FindCoordinator(answer)) => answer.coordinator.filter(|_| answer.error.is_ok()),
             Reply::Answer(_) | Reply::Lost(_) => None,
         };
+        if let Some((node, endpoint)) = found {
+            self.out.learn(node, Listener::Broker, endpoint);
+        }
         let Some(group) = &mut self.group else {
             return;
         };
         let coordinator = &mut group.coordinator;
         coordinator.is_asked = false;
-        coordinator.node = found;
+        coordinator.node = found.map(|(node, _)| node);
         // A coordinator that denies being one at once is asked after with a pause, too.
         coordinator.failures = if found.is_some() { 0 } else { coordinator.failures + 1 };
         let attempts = coordinator.failures.saturating_sub(1);

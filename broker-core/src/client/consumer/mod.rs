@@ -10,7 +10,9 @@ use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
 use crate::protocol::{ErrorCode, OffsetSpec, Record};
 use crate::random::Random;
 use crate::trace::{Event, ResetCause};
-use crate::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
+use crate::types::{
+    Endpoint, GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition,
+};
 
 /// Lends time, randomness and the way out of a consumer, field by field.
 macro_rules! context {
@@ -179,7 +181,7 @@ enum Closing {
 impl Consumer {
     /// A consumer that knows the cluster by `bootstrap`.
     #[must_use]
-    pub fn new(config: ConsumerConfig, bootstrap: Vec<NodeId>, rng: Random) -> Consumer {
+    pub fn new(config: ConsumerConfig, bootstrap: Vec<(NodeId, Endpoint)>, rng: Random) -> Consumer {
         let retry_backoff = Backoff {
             initial: millis(config.retry_backoff_ms),
             max: millis(config.retry_backoff_max_ms),
@@ -194,6 +196,7 @@ impl Consumer {
             commits: Commits::default(),
             term: 0,
         });
+        let mut out = Outbox::default();
         Consumer {
             network: Network::new(
                 millis(config.request_timeout_ms),
@@ -201,11 +204,11 @@ impl Consumer {
                 reconnect,
                 MAX_IN_FLIGHT,
             ),
-            metadata: Metadata::new(bootstrap, millis(config.metadata_max_age_ms), retry_backoff),
+            metadata: Metadata::new(&mut out, bootstrap, millis(config.metadata_max_age_ms), retry_backoff),
             config,
             quirks: Quirks::default(),
             rng,
-            out: Outbox::default(),
+            out,
             retry_backoff,
             assigned: Vec::new(),
             by_id: BTreeMap::new(),
@@ -468,7 +471,7 @@ impl Machine for Consumer {
                 }
             }
             // A client serves nobody and has no disk.
-            Input::Request { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
+            Input::Opened { .. } | Input::Request { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
         }
         self.close_connections(now);
         self.pump(now);

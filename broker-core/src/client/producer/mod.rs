@@ -12,7 +12,7 @@ use crate::machine::{Context, Input, Instant, Machine, Now, Outbox, Output};
 use crate::protocol::record_batch::HEADER_SIZE;
 use crate::protocol::{ErrorCode, Header};
 use crate::random::Random;
-use crate::types::{NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
+use crate::types::{Endpoint, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 
 mod accumulator;
 mod batch;
@@ -142,7 +142,7 @@ pub struct Producer {
 impl Producer {
     /// A producer that knows the cluster by `bootstrap`.
     #[must_use]
-    pub fn new(config: ProducerConfig, bootstrap: Vec<NodeId>, rng: Random) -> Producer {
+    pub fn new(config: ProducerConfig, bootstrap: Vec<(NodeId, Endpoint)>, rng: Random) -> Producer {
         let max_in_flight = config.max_in_flight_requests_per_connection.max(1) as usize;
         let idempotent = config.enable_idempotence
             && config.acks == AcksSetting::All
@@ -164,6 +164,7 @@ impl Producer {
             one_in_flight: max_in_flight == 1,
             idempotent,
         };
+        let mut out = Outbox::default();
         Producer {
             network: Network::new(
                 millis(config.request_timeout_ms),
@@ -171,7 +172,7 @@ impl Producer {
                 reconnect,
                 max_in_flight,
             ),
-            metadata: Metadata::new(bootstrap, millis(config.metadata_max_age_ms), retry_backoff),
+            metadata: Metadata::new(&mut out, bootstrap, millis(config.metadata_max_age_ms), retry_backoff),
             identity: idempotent.then(|| Identity::new(retry_backoff)),
             topics: Topics::default(),
             accumulator: Accumulator::new(rules),
@@ -179,7 +180,7 @@ impl Producer {
             config,
             quirks: Quirks::default(),
             rng,
-            out: Outbox::default(),
+            out,
             completions: VecDeque::new(),
             next_send: 0,
             pending: 0,
@@ -324,7 +325,7 @@ impl Machine for Producer {
                 }
             }
             // A client serves nobody and has no disk.
-            Input::Request { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
+            Input::Opened { .. } | Input::Request { .. } | Input::Disk { .. } | Input::Wake | Input::Stop => {}
         }
         self.keep_time(now);
         self.pump(now);

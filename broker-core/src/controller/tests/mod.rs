@@ -23,7 +23,7 @@ use crate::protocol::{
 };
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
-use crate::types::{BrokerEpoch, NodeId, Offset, TopicId, TopicName, TopicPartition};
+use crate::types::{BrokerEpoch, Listeners, NodeId, Offset, TopicId, TopicName, TopicPartition};
 
 /// A controller with its quorum, the image of what is committed, and a disk that answers at once or when told.
 struct Cell {
@@ -170,6 +170,7 @@ impl Cell {
         let request = BrokerRegistrationRequest {
             broker: NodeId(broker),
             incarnation,
+            listeners: Listeners::default(),
         };
         match self.ask(request) {
             Response::BrokerRegistration(body) => body,

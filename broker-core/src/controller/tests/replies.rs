@@ -12,7 +12,12 @@ fn every_request() -> Vec<Request> {
         config: TopicConfig::default(),
     };
     [
-        BrokerRegistrationRequest { broker, incarnation: 1 }.into(),
+        BrokerRegistrationRequest {
+            broker,
+            incarnation: 1,
+            listeners: Listeners::default(),
+        }
+        .into(),
         BrokerHeartbeatRequest {
             broker,
             broker_epoch,
@@ -111,11 +116,13 @@ fn replies_wait_for_the_commit_in_order() {
     let register = cell.send(BrokerRegistrationRequest {
         broker: NodeId(1),
         incarnation: 5,
+        listeners: Listeners::default(),
     });
     // Asked again: no record, but the answer speaks of one that is not committed.
     let again = cell.send(BrokerRegistrationRequest {
         broker: NodeId(1),
         incarnation: 5,
+        listeners: Listeners::default(),
     });
     assert!(cell.answers.is_empty());
     assert!(cell.committed.brokers.is_empty());

@@ -8,7 +8,9 @@ use broker_core::protocol::{
     FindCoordinatorRequest, IsolationLevel, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, OffsetSpec,
     Request, Response,
 };
-use broker_core::types::{GroupEpoch, GroupId, LeaderEpoch, NodeId, Offset, TopicName, TopicPartition};
+use broker_core::types::{
+    Endpoint, GroupEpoch, GroupId, LeaderEpoch, Listener, NodeId, Offset, TopicName, TopicPartition,
+};
 
 use crate::program::station::{ClientMachine, Station};
 use crate::scenario::Backpressure;
@@ -28,7 +30,7 @@ pub(crate) struct LagBrake {
 impl LagBrake {
     /// Starts the probe on the endpoint `client`.
     pub(crate) fn new(station: &mut Station, client: usize, topic: &str, spec: &Backpressure) -> LagBrake {
-        let brokers = (1..=station.brokers).map(NodeId).collect();
+        let brokers = station.bootstrap();
         let now = station.local_time(client).monotonic;
         let probe = LagProbe::new(now, topic.into(), spec.group.as_str().into(), brokers);
         station.open(client, ClientMachine::Lag(Box::new(probe)), None);
@@ -73,17 +75,21 @@ struct Look {
 }
 
 impl LagProbe {
-    fn new(now: Instant, topic: TopicName, group: GroupId, brokers: Vec<NodeId>) -> LagProbe {
+    fn new(now: Instant, topic: TopicName, group: GroupId, bootstrap: Vec<(NodeId, Endpoint)>) -> LagProbe {
+        let mut out = Outbox::default();
+        for (broker, endpoint) in &bootstrap {
+            out.learn(*broker, Listener::Broker, *endpoint);
+        }
         LagProbe {
             topic,
             group,
-            brokers,
+            brokers: bootstrap.into_iter().map(|(broker, _)| broker).collect(),
             turn: 0,
             lag: 0,
             look: Look::default(),
             asked: Vec::new(),
             deadline: now,
-            out: Outbox::default(),
+            out,
         }
     }
 
@@ -111,6 +117,9 @@ impl LagProbe {
     fn answered(&mut self, now: Instant, from: NodeId, body: Response) {
         match body {
             Response::Metadata(body) => {
+                for (broker, endpoint) in &body.brokers {
+                    self.out.learn(*broker, Listener::Broker, *endpoint);
+                }
                 for topic in body.topics.iter().filter(|topic| topic.name == self.topic) {
                     let Some(id) = topic.id else { continue };
                     for partition in &topic.partitions {
@@ -127,9 +136,10 @@ impl LagProbe {
                 self.ask(from, FindCoordinatorRequest { group }.into());
             }
             Response::FindCoordinator(body) => {
-                let Some(coordinator) = body.coordinator.filter(|_| body.error.is_ok()) else {
+                let Some((coordinator, endpoint)) = body.coordinator.filter(|_| body.error.is_ok()) else {
                     return self.give_up(now);
                 };
+                self.out.learn(coordinator, Listener::Broker, endpoint);
                 let fetch = OffsetFetchRequest {
                     group: self.group.clone(),
                     member: None,
@@ -227,6 +237,7 @@ mod tests {
     use broker_core::types::{PartitionIndex, Timestamp, TopicId};
 
     use super::*;
+    use crate::address;
 
     const START: Instant = Instant(1_000_000_000);
 
@@ -266,6 +277,7 @@ mod tests {
                 }
                 Request::FindCoordinator(_) => {
                     let error = coordinator.map_or(ErrorCode::CoordinatorNotAvailable, |_| ErrorCode::None);
+                    let coordinator = coordinator.map(|node| (node, address::endpoint(node, Listener::Broker)));
                     FindCoordinatorResponse { error, coordinator }.into()
                 }
                 Request::OffsetFetch(_) => {
@@ -299,7 +311,12 @@ mod tests {
 
     #[test]
     fn it_knows_the_partition_that_is_furthest_behind() {
-        let mut probe = LagProbe::new(START, "orders".into(), "billing".into(), vec![NodeId(1), NodeId(2)]);
+        let mut probe = LagProbe::new(
+            START,
+            "orders".into(),
+            "billing".into(),
+            address::bootstrap([NodeId(1), NodeId(2)]),
+        );
         assert_eq!(probe.deadline(), Some(START));
         probe.handle(at(START), Input::Wake);
         assert_eq!(
@@ -312,7 +329,12 @@ mod tests {
 
     #[test]
     fn a_look_that_fails_leaves_what_was_known_and_is_tried_again() {
-        let mut probe = LagProbe::new(START, "orders".into(), "billing".into(), vec![NodeId(1)]);
+        let mut probe = LagProbe::new(
+            START,
+            "orders".into(),
+            "billing".into(),
+            address::bootstrap([NodeId(1)]),
+        );
         probe.lag = 7;
         probe.handle(at(START), Input::Wake);
         assert_eq!(answer(&mut probe, START, None), 2);

@@ -20,10 +20,11 @@ use broker_core::protocol::{
     Request, Response,
 };
 use broker_core::trace::Event;
-use broker_core::types::{LeaderEpoch, NodeId, Offset, Timestamp, TopicId, TopicPartition};
+use broker_core::types::{LeaderEpoch, Listener, NodeId, Offset, Timestamp, TopicId, TopicPartition};
 
 use super::pingpong::bare_scenario;
 use super::*;
+use crate::address;
 use crate::faults::kill::Kill;
 use crate::faults::partition::Partition;
 use crate::faults::pause::Pause;
@@ -166,6 +167,7 @@ impl Machine for Puppet {
                     self.act(act);
                 }
             }
+            Input::Opened { .. } => {}
             Input::Stop => self.out.halt(HaltReason::Stopped),
             // Clients ask for metadata, topics and the like; puppets know nothing of it.
             Input::Request { .. } | Input::Response { .. } => {}
@@ -348,10 +350,14 @@ impl Stage {
                 *run += 1;
                 *run - 1
             };
+            let mut out = Outbox::default();
+            for node in (1..20).map(NodeId) {
+                out.learn(node, Listener::Broker, address::endpoint(node, Listener::Broker));
+            }
             Box::new(Puppet {
                 born: new.now.monotonic,
                 script: script(new.id.0, run).into(),
-                out: Outbox::default(),
+                out,
                 _alive: Rc::clone(&counted),
             })
         };

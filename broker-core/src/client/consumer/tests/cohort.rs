@@ -18,7 +18,7 @@ use crate::protocol::{
     FindCoordinatorResponse, OffsetAndMetadata, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchResponse,
 };
 use crate::topic_pattern::TopicPattern;
-use crate::types::{GroupEpoch, TopicId, TopicName};
+use crate::types::{GroupEpoch, Listener, TopicId, TopicName};
 
 struct Catalogue(u32);
 
@@ -173,7 +173,7 @@ impl World {
         };
         self.runs += 1;
         let rng = Random::new(self.rng.next_u64(), "consumer");
-        let mut consumer = Consumer::new(config, vec![NodeId(1), NodeId(2)], rng).with_quirks(self.quirks);
+        let mut consumer = Consumer::new(config, crate::client::two_brokers(), rng).with_quirks(self.quirks);
         consumer.subscribe(Now::at(self.now), vec!["t".into()]);
         Process {
             consumer,
@@ -357,7 +357,7 @@ impl World {
             }
             Request::FindCoordinator(_) => FindCoordinatorResponse {
                 error: ErrorCode::None,
-                coordinator: Some(NodeId(self.node)),
+                coordinator: Some((NodeId(self.node), Endpoint::of(NodeId(self.node), Listener::Broker))),
             }
             .into(),
             Request::OffsetCommit(request) => {

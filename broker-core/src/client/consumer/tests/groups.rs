@@ -12,7 +12,7 @@ use crate::protocol::{
     JoinGroupMember, JoinGroupResponse, LeaveGroupResponse, OffsetAndMetadata, OffsetCommitResponse,
     OffsetFetchResponse, SyncGroupResponse,
 };
-use crate::types::{GroupEpoch, MemberId};
+use crate::types::{Endpoint, GroupEpoch, Listener, MemberId};
 
 pub(super) struct Coordinator {
     pub node: u32,
@@ -74,7 +74,10 @@ impl Coordinator {
         match &sent.body {
             Request::FindCoordinator(_) => FindCoordinatorResponse {
                 error,
-                coordinator: error.is_ok().then_some(NodeId(self.node)),
+                coordinator: error.is_ok().then(|| {
+                    let node = NodeId(self.node);
+                    (node, Endpoint::of(node, Listener::Broker))
+                }),
             }
             .into(),
             Request::JoinGroup(request) => {

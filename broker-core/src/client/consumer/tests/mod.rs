@@ -165,7 +165,7 @@ impl Bench {
             batches: Vec::new(),
         };
         Bench {
-            consumer: Consumer::new(config, vec![NodeId(1), NodeId(2)], Random::new(1, "consumer")),
+            consumer: Consumer::new(config, crate::client::two_brokers(), Random::new(1, "consumer")),
             now: Instant(1_000_000_000),
             events: Vec::new(),
             peers: Peers::default(),
@@ -334,7 +334,7 @@ impl Bench {
         };
         let others = self.others.iter().enumerate().filter(|_| of_all).map(other);
         MetadataResponse {
-            brokers: vec![NodeId(1), NodeId(2)],
+            brokers: crate::client::two_brokers(),
             topics: [topic].into_iter().chain(others).collect(),
         }
     }

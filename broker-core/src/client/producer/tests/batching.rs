@@ -525,7 +525,7 @@ fn an_idle_producer_asks_only_for_metadata_by_age() {
     bench.pass(age);
     assert!(matches!(bench.request().body, Request::Metadata(_)));
     assert_eq!(
-        Producer::new(config(), vec![NodeId(1)], Random::new(1, "p")).deadline(),
+        Producer::new(config(), crate::client::two_brokers(), Random::new(1, "p")).deadline(),
         None
     );
 }

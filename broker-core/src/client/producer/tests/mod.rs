@@ -96,7 +96,7 @@ impl Bench {
     /// A producer that knows nothing yet.
     pub fn fresh(config: ProducerConfig, partitions: usize) -> Bench {
         Bench {
-            producer: Producer::new(config, vec![NodeId(1), NodeId(2)], Random::new(1, "producer")),
+            producer: Producer::new(config, crate::client::two_brokers(), Random::new(1, "producer")),
             now: Instant(1_000_000_000),
             events: Vec::new(),
             peers: Peers::default(),
@@ -274,7 +274,7 @@ impl Bench {
             isr: vec![NodeId(1), NodeId(2)],
         };
         MetadataResponse {
-            brokers: vec![NodeId(1), NodeId(2)],
+            brokers: crate::client::two_brokers(),
             topics: vec![MetadataTopic {
                 name: "t".into(),
                 id: Some(TOPIC),
