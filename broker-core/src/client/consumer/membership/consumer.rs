@@ -147,9 +147,20 @@ impl Consumer {
         }
     }
 
+    /// What the member owns, or is given and has not taken over because metadata does not know the topic yet: the
+    /// coordinator may not give it away before the member has answered that.
+    fn claimed(&self) -> BTreeSet<TopicPartition> {
+        let mut claimed = self.held();
+        if let Some(Protocol::Consumer(member)) = self.membership.as_ref().map(|membership| &membership.protocol) {
+            let is_unknown = |id: &&TopicPartition| self.metadata.name(id.topic).is_none();
+            claimed.extend(member.target.iter().filter(is_unknown).copied());
+        }
+        claimed
+    }
+
     /// What the member owns has become less or more, or it has reached its target: the coordinator hears it at once.
     fn tell_progress(&mut self, is_underway: bool) {
-        let owned = self.held();
+        let owned = self.claimed();
         let Some(member) = self.heartbeating() else {
             return;
         };
@@ -160,7 +171,7 @@ impl Consumer {
     }
 
     fn send_heartbeat(&mut self, now: Instant, to: NodeId) {
-        let owned = self.held();
+        let owned = self.claimed();
         let instance = self.instance();
         let is_settled = self.membership.as_ref().is_some_and(|m| m.is_idle() && !m.is_dirty);
         let Some(Membership {

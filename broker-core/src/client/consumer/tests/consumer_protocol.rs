@@ -141,6 +141,7 @@ fn an_assignment_that_was_never_taken_over_is_acknowledged_when_it_goes() {
 fn a_topic_that_metadata_does_not_know_is_waited_for() {
     let mut bench = Bench::member(config(), 1);
     let unknown = TopicPartition::new(TopicId(101), 0);
+    bench.coordinator.heartbeats();
     bench.coordinator.target = vec![tp(0), unknown];
     bench.consumer.subscribe(bench.now(), vec!["t".into(), "u".into()]);
     bench.settle();
@@ -151,6 +152,10 @@ fn a_topic_that_metadata_does_not_know_is_waited_for() {
     (other.name, other.id) = ("u".into(), Some(TopicId(101)));
     answer.topics.push(other);
     assert_eq!(bench.consumer.rebalance(), None);
+    // Meanwhile nobody else may get it.
+    let claims = |request: ConsumerGroupHeartbeatRequest| request.owned.is_none_or(|owned| owned.contains(&unknown));
+    bench.pass(ms(5_000));
+    assert!(bench.coordinator.heartbeats().into_iter().all(claims));
     bench.respond(&sent, answer.into());
     assert_eq!(bench.consumer.rebalance(), Some(&Rebalance::Assigned(vec![unknown])));
     assert_eq!(bench.consumer.assignment(), ids([0]));
