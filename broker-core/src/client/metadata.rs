@@ -42,7 +42,7 @@ struct Pattern {
     pattern: TopicPattern,
     /// Whether those of the cluster itself are among them.
     has_internal: bool,
-    /// An answer has told which topics there are.
+    /// An answer has listed the topics that there are.
     is_answered: bool,
 }
 
@@ -119,7 +119,7 @@ impl Metadata {
         }
     }
 
-    /// The topics that match the pattern, in order; `None` before a broker has told of them.
+    /// The topics that match the pattern, in order; `None` before a broker has listed them.
     pub fn matching(&self) -> Option<Vec<TopicName>> {
         let pattern = self.pattern.as_ref().filter(|pattern| pattern.is_answered)?;
         let names = self.topics.keys().filter(|name| pattern.matches(name));

@@ -1,4 +1,4 @@
-//! The consumer protocol (KIP-848): heartbeats that tell what the member owns and are answered with what it is to own
+//! The consumer protocol (KIP-848): heartbeats that say what the member owns and are answered with what it is to own
 //! (Kafka `ConsumerMembershipManager`, `ConsumerHeartbeatRequestManager`).
 
 use alloc::collections::BTreeSet;
@@ -32,18 +32,18 @@ pub(super) struct Heartbeating {
     is_out: bool,
     /// The coordinator may know it: it has been sent a heartbeat in this membership.
     is_known: bool,
-    /// Something is to be told at once.
+    /// Something is to be sent at once.
     is_urgent: bool,
     /// Counts the memberships: answers to an earlier one are void.
     turn: u64,
     failures: u32,
-    /// What the coordinator has been told; all of it is told again when nobody knows what has arrived.
-    told: Option<Told>,
-    /// The target has changed since the coordinator was told that it is reached.
+    /// What the coordinator has been sent; all of it is sent again when nobody knows what has arrived.
+    sent: Option<Sent>,
+    /// The target has changed since it was reported to the coordinator as reached.
     must_acknowledge: bool,
 }
 
-struct Told {
+struct Sent {
     topics: Vec<TopicName>,
     pattern: Option<String>,
     owned: BTreeSet<TopicPartition>,
@@ -72,7 +72,7 @@ impl Heartbeating {
             is_urgent: false,
             turn: 0,
             failures: 0,
-            told: None,
+            sent: None,
             must_acknowledge: false,
         }
     }
@@ -86,9 +86,9 @@ impl Heartbeating {
         self.is_urgent = true;
     }
 
-    /// The next coordinator is told everything, at once.
+    /// The next coordinator is sent everything, at once.
     pub fn coordinator_lost(&mut self) {
-        self.told = None;
+        self.sent = None;
         self.is_urgent = true;
     }
 
@@ -101,7 +101,7 @@ impl Heartbeating {
         self.is_known = false;
         self.is_urgent = true;
         self.failures = 0;
-        self.told = None;
+        self.sent = None;
         self.must_acknowledge = false;
     }
 }
@@ -126,7 +126,7 @@ impl Consumer {
         if has_joined && is_open {
             let is_underway = self.reconcile();
             self.advance_release(now);
-            self.tell_progress(is_underway);
+            self.report_progress(is_underway);
         }
         // One that was fenced joins again when its application has heard of it.
         let Some(membership) = self.membership.as_ref().filter(|m| has_joined || m.is_idle()) else {
@@ -159,12 +159,12 @@ impl Consumer {
     }
 
     /// What the member owns has become less or more, or it has reached its target: the coordinator hears it at once.
-    fn tell_progress(&mut self, is_underway: bool) {
+    fn report_progress(&mut self, is_underway: bool) {
         let owned = self.claimed();
         let Some(member) = self.heartbeating() else {
             return;
         };
-        let is_news = member.told.as_ref().is_some_and(|told| told.owned != owned);
+        let is_news = member.sent.as_ref().is_some_and(|sent| sent.owned != owned);
         if is_news || member.must_acknowledge && !is_underway {
             member.is_urgent = true;
         }
@@ -186,13 +186,13 @@ impl Consumer {
         let Some(group) = &self.group else {
             return;
         };
-        let is_full = member.told.is_none();
-        let tells_topics = member.told.as_ref().is_none_or(|told| told.topics != *topics);
-        let told_pattern = member.told.as_ref().and_then(|told| told.pattern.as_ref());
-        let tells_pattern = told_pattern != pattern.as_ref();
-        let tells_owned =
-            member.told.as_ref().is_none_or(|told| told.owned != owned) || member.must_acknowledge && is_settled;
-        if tells_owned && is_settled {
+        let is_full = member.sent.is_none();
+        let sends_topics = member.sent.as_ref().is_none_or(|sent| sent.topics != *topics);
+        let sent_pattern = member.sent.as_ref().and_then(|sent| sent.pattern.as_ref());
+        let sends_pattern = sent_pattern != pattern.as_ref();
+        let sends_owned =
+            member.sent.as_ref().is_none_or(|sent| sent.owned != owned) || member.must_acknowledge && is_settled;
+        if sends_owned && is_settled {
             member.must_acknowledge = false;
         }
         let assignor = self.config.group_remote_assignor.as_deref().map(AssignorName::from);
@@ -202,12 +202,12 @@ impl Consumer {
             member_epoch: member.epoch,
             instance,
             rebalance_timeout: is_full.then(|| millis(self.config.max_poll_interval_ms)),
-            subscribed_topics: tells_topics.then(|| topics.clone()),
-            subscribed_topic_regex: tells_pattern.then(|| pattern.clone().unwrap_or_default()),
+            subscribed_topics: sends_topics.then(|| topics.clone()),
+            subscribed_topic_regex: sends_pattern.then(|| pattern.clone().unwrap_or_default()),
             server_assignor: assignor.filter(|_| is_full),
-            owned: tells_owned.then(|| owned.iter().copied().collect()),
+            owned: sends_owned.then(|| owned.iter().copied().collect()),
         };
-        member.told = Some(Told {
+        member.sent = Some(Sent {
             topics: topics.clone(),
             pattern: pattern.clone(),
             owned,
@@ -245,7 +245,7 @@ impl Consumer {
             error if error.is_retriable() => {
                 let failures = member.failures;
                 member.failures = failures.saturating_add(1);
-                member.told = None;
+                member.sent = None;
                 let pause = self.retry_backoff.after(failures, &mut self.rng);
                 self.follow_coordinator_error(from, error);
                 if let Some(member) = self.heartbeating() {
