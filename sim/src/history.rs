@@ -88,30 +88,11 @@ pub enum What {
     /// A program handed a record to its producer.
     SendInvoked(SentRecord),
     /// The send took effect.
-    SendOk {
-        /// Which record.
-        uid: Uid,
-        /// Where it went.
-        partition: TopicPartition,
-        /// At which offset, if the producer was told.
-        offset: Option<Offset>,
-        /// Under which promise.
-        acks: Acks,
-    },
+    SendOk(SendOk),
     /// The send did not take effect and never will.
-    SendFailed {
-        /// Which record.
-        uid: Uid,
-        /// Why.
-        error: ErrorCode,
-    },
+    SendFailed(SendFailed),
     /// The send may have taken effect, or may still.
-    SendUnknown {
-        /// Which record.
-        uid: Uid,
-        /// What the producer was told; its process may also have died ([`ErrorCode::UnknownServerError`]).
-        error: ErrorCode,
-    },
+    SendUnknown(SendUnknown),
     /// A producer was opened, whose sends are promised this.
     ProducerOpened(SendPromise),
     /// A consumer cannot go on by itself: its program's next poll ends with an error.
@@ -119,50 +100,104 @@ pub enum What {
     /// A poll returned records, in this order.
     Polled(Vec<PolledRecord>),
     /// A consumer's program moved a position by itself.
-    Sought {
-        /// Of which partition.
-        partition: TopicPartition,
-        /// Where to.
-        to: Offset,
-    },
+    Sought(Sought),
     /// A program began to work on a record.
     ProcessBegun(Processing),
     /// It ended that work.
-    ProcessEnded {
-        /// Which.
-        processing: Processing,
-        /// With what.
-        outcome: ProcessOutcome,
-    },
+    ProcessEnded(ProcessEnded),
     /// A program asked its consumer to commit positions, or the consumer did so by itself.
-    CommitInvoked {
-        /// The group.
-        group: GroupId,
-        /// The positions: the next offsets to read.
-        offsets: Vec<(TopicPartition, Offset)>,
-    },
+    CommitInvoked(CommitInvoked),
     /// A commit ended.
-    CommitEnded {
-        /// The group.
-        group: GroupId,
-        /// The positions.
-        offsets: Vec<(TopicPartition, Offset)>,
-        /// Success, or why not; anything retriable may have taken effect.
-        error: ErrorCode,
-    },
+    CommitEnded(CommitEnded),
     /// A program called a service.
-    ServiceCalled {
-        /// Its name.
-        service: Arc<str>,
-        /// For which record.
-        uid: Option<Uid>,
-        /// Whether the call took effect.
-        effect: bool,
-        /// Whether the caller was told that it succeeded.
-        ok: bool,
-    },
+    ServiceCalled(ServiceCalled),
     /// The environment struck, or let go.
     Environment(Environment),
+}
+
+// Lines are moved by value.
+const _: () = assert!(size_of::<What>() <= 112);
+
+/// The send took effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SendOk {
+    /// Which record.
+    pub uid: Uid,
+    /// Where it went.
+    pub partition: TopicPartition,
+    /// At which offset, if the producer was told.
+    pub offset: Option<Offset>,
+    /// Under which promise.
+    pub acks: Acks,
+}
+
+/// The send did not take effect and never will.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SendFailed {
+    /// Which record.
+    pub uid: Uid,
+    /// Why.
+    pub error: ErrorCode,
+}
+
+/// The send may have taken effect, or may still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SendUnknown {
+    /// Which record.
+    pub uid: Uid,
+    /// What the producer was told; its process may also have died ([`ErrorCode::UnknownServerError`]).
+    pub error: ErrorCode,
+}
+
+/// A consumer's program moved a position by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sought {
+    /// Of which partition.
+    pub partition: TopicPartition,
+    /// Where to.
+    pub to: Offset,
+}
+
+/// A program ended its work on a record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProcessEnded {
+    /// Which.
+    pub processing: Processing,
+    /// With what.
+    pub outcome: ProcessOutcome,
+}
+
+/// A program asked its consumer to commit positions, or the consumer did so by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommitInvoked {
+    /// The group.
+    pub group: GroupId,
+    /// The positions: the next offsets to read.
+    pub offsets: Vec<(TopicPartition, Offset)>,
+}
+
+/// A commit ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommitEnded {
+    /// The group.
+    pub group: GroupId,
+    /// The positions.
+    pub offsets: Vec<(TopicPartition, Offset)>,
+    /// Success, or why not; anything retriable may have taken effect.
+    pub error: ErrorCode,
+}
+
+/// A program called a service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServiceCalled {
+    /// Its name.
+    pub service: Arc<str>,
+    /// For which record.
+    pub uid: Option<Uid>,
+    /// Whether the call took effect.
+    pub effect: bool,
+    /// Whether the caller was told that it succeeded.
+    pub ok: bool,
 }
 
 /// What the configuration of a producer promises of its sends.

@@ -10,10 +10,12 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::trace::Event;
+use broker_core::trace::{self, Event};
 use broker_core::types::{GroupId, MemberId, NodeId, Offset, TopicId, TopicName, TopicPartition};
 
-use crate::history::{At, Entry, Observer, SentRecord, Uid, What};
+use crate::history::{
+    At, Entry, Observer, ProcessEnded, SendFailed, SendOk, SendUnknown, SentRecord, ServiceCalled, Uid, What,
+};
 use crate::nearest::nearest;
 use crate::words::{self, Names, Words};
 
@@ -223,10 +225,10 @@ impl Journey {
 impl Observer for Journey {
     fn fact(&mut self, at: At, node: NodeId, event: &Event) {
         match event {
-            Event::TopicCreated { name, topic, .. } => {
+            Event::TopicCreated(trace::TopicCreated { name, topic, .. }) => {
                 self.names.topics.insert(*topic, name.clone());
             }
-            Event::PartitionsAssigned { member, .. } => {
+            Event::PartitionsAssigned(trace::PartitionsAssigned { member, .. }) => {
                 self.names.members.insert(member.clone(), node);
             }
             _ => {}
@@ -238,11 +240,13 @@ impl Observer for Journey {
         let is_followed = |uid: Option<Uid>| uid.is_some_and(|uid| self.followed.contains(&uid));
         let is_about = match &entry.what {
             What::SendInvoked(sent) => return self.sent(entry, sent),
-            What::SendOk { uid, .. } | What::SendFailed { uid, .. } | What::SendUnknown { uid, .. } => {
-                is_followed(Some(*uid))
+            What::SendOk(SendOk { uid, .. })
+            | What::SendFailed(SendFailed { uid, .. })
+            | What::SendUnknown(SendUnknown { uid, .. }) => is_followed(Some(*uid)),
+            What::ProcessBegun(processing) | What::ProcessEnded(ProcessEnded { processing, .. }) => {
+                is_followed(processing.uid)
             }
-            What::ProcessBegun(processing) | What::ProcessEnded { processing, .. } => is_followed(processing.uid),
-            What::ServiceCalled { uid, .. } => is_followed(*uid),
+            What::ServiceCalled(ServiceCalled { uid, .. }) => is_followed(*uid),
             What::Polled(records) => {
                 let followed: Vec<_> = records
                     .iter()

@@ -7,11 +7,14 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::trace::{Event, ReplicaRole};
+use broker_core::trace::{self, Event, ReplicaRole};
 use broker_core::types::{NodeId, Offset, PartitionIndex, TopicId, TopicName, TopicPartition};
 use reports::record::{FaultBand, GroupSeries, LagSeries, Throughput};
 
-use crate::history::{At, Entry, Environment, Observer, PolledRecord, SimTime, Uid, What};
+use crate::history::{
+    At, Entry, Environment, Observer, PolledRecord, ProcessEnded, SendFailed, SendOk, SendUnknown, SimTime, Sought,
+    Uid, What,
+};
 use crate::scenario::measures::Quantity;
 
 mod groups;
@@ -191,29 +194,29 @@ impl fmt::Display for PartitionName {
 impl Observer for Metrics {
     fn fact(&mut self, at: At, node: NodeId, event: &Event) {
         match event {
-            Event::HighWatermarkChanged {
+            Event::HighWatermarkChanged(trace::HighWatermarkChanged {
                 partition,
                 role: ReplicaRole::Leader,
                 to,
                 ..
-            } => {
+            }) => {
                 self.high_watermark(at.time, *partition, *to);
             }
-            Event::TopicCreated { name, topic, .. } => {
+            Event::TopicCreated(trace::TopicCreated { name, topic, .. }) => {
                 self.topics.entry(*topic).or_insert_with(|| name.clone());
             }
             // A consumer that is told where to begin is behind from then on, even if it never gets a record.
-            Event::PositionReset { partition, to, .. } => {
+            Event::PositionReset(trace::PositionReset { partition, to, .. }) => {
                 self.position(at.time, node, *partition, *to, *to);
                 self.group_fact(at.time, node, event);
             }
-            Event::GroupChanged { .. }
-            | Event::OffsetCommitted { .. }
-            | Event::PartitionsAssigned { .. }
-            | Event::PartitionsRevoked { .. }
-            | Event::PartitionsLost { .. }
-            | Event::MemberChanged { .. }
-            | Event::MemberRemoved { .. } => self.group_fact(at.time, node, event),
+            Event::GroupChanged(_)
+            | Event::OffsetCommitted(_)
+            | Event::PartitionsAssigned(_)
+            | Event::PartitionsRevoked(_)
+            | Event::PartitionsLost(_)
+            | Event::MemberChanged(_)
+            | Event::MemberRemoved(_) => self.group_fact(at.time, node, event),
             _ => {}
         }
     }
@@ -225,24 +228,24 @@ impl Observer for Metrics {
                 self.probes.insert(record.uid);
             }
             What::SendInvoked(_) => self.did(time, entry.process, Quantity::Sent, 1),
-            What::SendOk {
+            What::SendOk(SendOk {
                 uid, partition, offset, ..
-            } => {
+            }) => {
                 if !self.probes.contains(uid) {
                     self.did(time, entry.process, Quantity::Acked, 1);
                 } else if let Some(offset) = offset {
                     self.committed.entry(*partition).or_default().has_probe(*offset);
                 }
             }
-            What::SendFailed { uid, .. } if !self.probes.contains(uid) => {
+            What::SendFailed(SendFailed { uid, .. }) if !self.probes.contains(uid) => {
                 self.did(time, entry.process, Quantity::Failed, 1);
             }
-            What::SendUnknown { uid, .. } if !self.probes.contains(uid) => {
+            What::SendUnknown(SendUnknown { uid, .. }) if !self.probes.contains(uid) => {
                 self.did(time, entry.process, Quantity::Unknown, 1);
             }
             What::Polled(records) => self.polled(time, entry.process, records),
-            What::Sought { partition, to } => self.position(time, entry.process, *partition, *to, *to),
-            What::ProcessEnded { processing, outcome } => {
+            What::Sought(Sought { partition, to }) => self.position(time, entry.process, *partition, *to, *to),
+            What::ProcessEnded(ProcessEnded { processing, outcome }) => {
                 let bucket = self.bucket_at(time);
                 if let Some(group) = &processing.group {
                     self.consumer_groups.ended(bucket, group, *outcome);
@@ -251,12 +254,12 @@ impl Observer for Metrics {
             What::Environment(blow) => self.environment(time, entry.process, blow),
             What::ProducerOpened(_)
             | What::ConsumerFailed(_)
-            | What::SendFailed { .. }
-            | What::SendUnknown { .. }
+            | What::SendFailed(_)
+            | What::SendUnknown(_)
             | What::ProcessBegun(_)
-            | What::CommitInvoked { .. }
-            | What::CommitEnded { .. }
-            | What::ServiceCalled { .. } => {}
+            | What::CommitInvoked(_)
+            | What::CommitEnded(_)
+            | What::ServiceCalled(_) => {}
         }
     }
 }

@@ -7,7 +7,7 @@ mod history;
 mod messages;
 
 use broker_core::protocol::RecordBatch;
-use broker_core::trace::{Event, GroupState, QuorumRole, RemovalCause, ReplicaRole, ResetCause, TruncationCause};
+use broker_core::trace::{self, Event, GroupState, QuorumRole, RemovalCause, ReplicaRole, ResetCause, TruncationCause};
 use broker_core::types::{LeaderEpoch, MemberId, NodeId, Offset, TopicName, TopicPartition};
 
 /// The names that things go by.
@@ -46,19 +46,19 @@ impl Words<'_> {
     pub fn event(&self, event: &Event) -> String {
         let of = |partition: &TopicPartition| self.0.partition(*partition);
         match event {
-            Event::LogRecovered {
+            Event::LogRecovered(trace::LogRecovered {
                 partition,
                 log_end_offset,
                 cut_bytes,
                 ..
-            } => {
+            }) => {
                 let cut = match cut_bytes {
                     0 => String::new(),
                     bytes => format!(", and cut {bytes} bytes behind its last intact batch"),
                 };
                 format!("recovered {} up to offset {log_end_offset}{cut}", of(partition))
             }
-            Event::Appended { partition, role, batch } => {
+            Event::Appended(trace::Appended { partition, role, batch }) => {
                 let (span, epoch) = (span(batch), batch.leader_epoch());
                 let role = match role {
                     ReplicaRole::Leader => "as the leader of",
@@ -66,44 +66,44 @@ impl Words<'_> {
                 };
                 format!("appended {span} to {}, {role} epoch {epoch}", of(partition))
             }
-            Event::Truncated {
+            Event::Truncated(trace::Truncated {
                 partition,
                 to,
                 leader_epoch,
                 cause,
-            } => {
+            }) => {
                 let why = truncation(*cause);
                 format!(
                     "cut its log of {} to {to} {why}, as a follower in epoch {leader_epoch}",
                     of(partition)
                 )
             }
-            Event::Flushed { partition, end } => format!("flushed {} up to {end}", of(partition)),
-            Event::LogWentOffline { partition, error } => {
+            Event::Flushed(trace::Flushed { partition, end }) => format!("flushed {} up to {end}", of(partition)),
+            Event::LogWentOffline(trace::LogWentOffline { partition, error }) => {
                 format!(
                     "took its log of {} offline, since the disk failed: {error}",
                     of(partition)
                 )
             }
-            Event::BecameLeader {
+            Event::BecameLeader(trace::BecameLeader {
                 partition,
                 leader_epoch,
                 epoch_start_offset,
                 high_watermark,
                 isr,
                 ..
-            } => format!(
+            }) => format!(
                 "began to lead {} in epoch {leader_epoch} at offset {epoch_start_offset}, high watermark {high_watermark}, in-sync replicas {}",
                 of(partition),
                 self.nodes(isr)
             ),
-            Event::BecameFollower {
+            Event::BecameFollower(trace::BecameFollower {
                 partition,
                 leader,
                 leader_epoch,
                 log_end_offset,
                 ..
-            } => match leader {
+            }) => match leader {
                 Some(leader) => format!(
                     "began to follow {} for {} in epoch {leader_epoch}, its log end at {log_end_offset}",
                     self.0.node(*leader),
@@ -111,37 +111,37 @@ impl Words<'_> {
                 ),
                 None => format!("waits for a leader of {} in epoch {leader_epoch}", of(partition)),
             },
-            Event::HighWatermarkChanged {
+            Event::HighWatermarkChanged(trace::HighWatermarkChanged {
                 partition, from, to, ..
-            } => format!("moved its high watermark of {} from {from} to {to}", of(partition)),
-            Event::FollowerFetched {
+            }) => format!("moved its high watermark of {} from {from} to {to}", of(partition)),
+            Event::FollowerFetched(trace::FollowerFetched {
                 partition,
                 follower,
                 fetch_offset,
                 ..
-            } => format!(
+            }) => format!(
                 "learnt that {} has {} up to {fetch_offset}",
                 self.0.node(*follower),
                 of(partition)
             ),
-            Event::IsrProposed { partition, isr, .. } => {
+            Event::IsrProposed(trace::IsrProposed { partition, isr, .. }) => {
                 format!("proposed in-sync replicas {} for {}", self.nodes(isr), of(partition))
             }
-            Event::IsrChanged { partition, isr, .. } => {
+            Event::IsrChanged(trace::IsrChanged { partition, isr, .. }) => {
                 format!("took over in-sync replicas {} for {}", self.nodes(isr), of(partition))
             }
-            Event::IsrProposalRejected { partition, error } => {
+            Event::IsrProposalRejected(trace::IsrProposalRejected { partition, error }) => {
                 format!(
                     "gave up its proposal for the in-sync replicas of {} ({error:?})",
                     of(partition)
                 )
             }
-            Event::ProduceAnswered {
+            Event::ProduceAnswered(trace::ProduceAnswered {
                 partition,
                 error,
                 offsets,
                 ..
-            } => match (error.is_ok(), offsets) {
+            }) => match (error.is_ok(), offsets) {
                 (true, Some((first, last))) => {
                     format!(
                         "answered a producer: offsets {first}..={last} of {} are stored",
@@ -151,18 +151,18 @@ impl Words<'_> {
                 (true, None) => format!("answered a producer of {}: stored", of(partition)),
                 (false, _) => format!("answered a producer of {}: {error:?}", of(partition)),
             },
-            Event::FetchServed {
+            Event::FetchServed(trace::FetchServed {
                 partition,
                 reader,
                 from,
                 to,
                 ..
-            } => format!(
+            }) => format!(
                 "gave {} the offsets {from}..{to} of {}",
                 self.0.node(*reader),
                 of(partition)
             ),
-            Event::QuorumRoleChanged { role, epoch, leader } => {
+            Event::QuorumRoleChanged(trace::QuorumRoleChanged { role, epoch, leader }) => {
                 let leader = leader.map(|leader| format!(", whose leader is {}", self.0.node(leader)));
                 format!(
                     "became {} in epoch {epoch} of the metadata quorum{}",
@@ -170,22 +170,22 @@ impl Words<'_> {
                     leader.unwrap_or_default()
                 )
             }
-            Event::VoteStored { epoch, voted_for } => match voted_for {
+            Event::VoteStored(trace::VoteStored { epoch, voted_for }) => match voted_for {
                 Some(candidate) => format!("stored epoch {epoch} and its vote for {}", self.0.node(*candidate)),
                 None => format!("stored epoch {epoch}"),
             },
-            Event::VoteGranted { epoch, candidate } => {
+            Event::VoteGranted(trace::VoteGranted { epoch, candidate }) => {
                 format!("voted for {} in epoch {epoch}", self.0.node(*candidate))
             }
-            Event::MetadataApplied { end, .. } => format!("applied the metadata up to {end}"),
-            Event::TopicCreated { name, .. } => format!("learnt of the new topic {name}"),
-            Event::PartitionChanged {
+            Event::MetadataApplied(trace::MetadataApplied { end, .. }) => format!("applied the metadata up to {end}"),
+            Event::TopicCreated(trace::TopicCreated { name, .. }) => format!("learnt of the new topic {name}"),
+            Event::PartitionChanged(trace::PartitionChanged {
                 partition,
                 isr,
                 leader,
                 leader_epoch,
                 ..
-            } => {
+            }) => {
                 let leader = leader.map_or_else(|| "nobody".to_owned(), |leader| self.0.node(leader));
                 format!(
                     "learnt that {leader} leads {} in epoch {leader_epoch}, in-sync replicas {}",
@@ -193,40 +193,40 @@ impl Words<'_> {
                     self.nodes(isr)
                 )
             }
-            Event::BrokerChanged { broker, fenced, .. } => {
+            Event::BrokerChanged(trace::BrokerChanged { broker, fenced, .. }) => {
                 let fenced = if *fenced { "fenced" } else { "not fenced" };
                 format!("learnt that {} is {fenced}", self.0.node(*broker))
             }
-            Event::CoordinatorLoading {
+            Event::CoordinatorLoading(trace::CoordinatorLoading {
                 partition,
                 leader_epoch,
-            } => format!("began to load the groups of {} in epoch {leader_epoch}", of(partition)),
-            Event::CoordinatorLoaded { partition, end, .. } => {
+            }) => format!("began to load the groups of {} in epoch {leader_epoch}", of(partition)),
+            Event::CoordinatorLoaded(trace::CoordinatorLoaded { partition, end, .. }) => {
                 format!(
                     "has loaded the groups of {} up to {end}, and coordinates them",
                     of(partition)
                 )
             }
-            Event::CoordinatorUnloaded { partition, .. } => {
+            Event::CoordinatorUnloaded(trace::CoordinatorUnloaded { partition, .. }) => {
                 format!("coordinates the groups of {} no more", of(partition))
             }
-            Event::GroupChanged {
+            Event::GroupChanged(trace::GroupChanged {
                 group,
                 state,
                 epoch,
                 members,
-            } => format!(
+            }) => format!(
                 "stated that group {group} is {} in epoch {epoch}, with {members} members",
                 group_state(*state)
             ),
-            Event::MemberChanged {
+            Event::MemberChanged(trace::MemberChanged {
                 group,
                 member,
                 epoch,
                 assigned,
                 revoking,
                 ..
-            } => {
+            }) => {
                 let given = format!(
                     "gave {} of group {group} {} in epoch {epoch}",
                     self.member(member),
@@ -237,17 +237,17 @@ impl Words<'_> {
                     false => format!("{given}, once it has given up {}", self.partitions(revoking)),
                 }
             }
-            Event::MemberRemoved { group, member, cause } => {
+            Event::MemberRemoved(trace::MemberRemoved { group, member, cause }) => {
                 let member = self.member(member);
                 format!("removed {member} from group {group}: {}", removal(*cause))
             }
-            Event::OffsetCommitted {
+            Event::OffsetCommitted(trace::OffsetCommitted {
                 group,
                 member,
                 partition,
                 offset,
                 ..
-            } => {
+            }) => {
                 let by = member.as_ref().map(|member| format!(" from {}", self.member(member)));
                 format!(
                     "took position {offset} of {} for group {group}{}",
@@ -255,11 +255,11 @@ impl Words<'_> {
                     by.unwrap_or_default()
                 )
             }
-            Event::OffsetsFetched {
+            Event::OffsetsFetched(trace::OffsetsFetched {
                 group,
                 client,
                 partitions,
-            } => {
+            }) => {
                 let told = partitions.iter().map(|(partition, position)| match position {
                     Some(position) => format!("{} {position}", of(partition)),
                     None => format!("{} none", of(partition)),
@@ -267,51 +267,51 @@ impl Words<'_> {
                 let told = listed(told);
                 format!("told {} the positions of group {group}: {told}", self.0.node(*client))
             }
-            Event::OffsetExpired { group, partition } => {
+            Event::OffsetExpired(trace::OffsetExpired { group, partition }) => {
                 format!(
                     "dropped the position of group {group} in {}: it had expired",
                     of(partition)
                 )
             }
-            Event::PartitionsAssigned {
+            Event::PartitionsAssigned(trace::PartitionsAssigned {
                 group,
                 epoch,
                 partitions,
                 ..
-            } => format!(
+            }) => format!(
                 "owns {} from now on, in epoch {epoch} of group {group}",
                 self.partitions(partitions)
             ),
-            Event::PartitionsRevoked { group, partitions, .. } => {
+            Event::PartitionsRevoked(trace::PartitionsRevoked { group, partitions, .. }) => {
                 format!("gave up {} of group {group}", self.partitions(partitions))
             }
-            Event::PartitionsLost { group, partitions, .. } => {
+            Event::PartitionsLost(trace::PartitionsLost { group, partitions, .. }) => {
                 format!(
                     "learnt that it has lost {} of group {group}",
                     self.partitions(partitions)
                 )
             }
-            Event::ProducerIdAssigned {
+            Event::ProducerIdAssigned(trace::ProducerIdAssigned {
                 producer_id,
                 producer_epoch,
-            } => format!("got producer id {} with epoch {}", producer_id.0, producer_epoch.0),
-            Event::BatchSent {
+            }) => format!("got producer id {} with epoch {}", producer_id.0, producer_epoch.0),
+            Event::BatchSent(trace::BatchSent {
                 partition,
                 to,
                 attempt,
                 records,
                 ..
-            } => format!(
+            }) => format!(
                 "sent {records} records of {} to {}, attempt {attempt}",
                 of(partition),
                 self.0.node(*to)
             ),
-            Event::BatchCompleted {
+            Event::BatchCompleted(trace::BatchCompleted {
                 partition,
                 error,
                 base_offset,
                 attempts,
-            } => {
+            }) => {
                 let how = match (error.is_ok(), base_offset) {
                     (true, Some(offset)) => format!("is stored from offset {offset} on"),
                     (true, None) => "was sent".to_owned(),
@@ -322,12 +322,12 @@ impl Words<'_> {
                     of(partition)
                 )
             }
-            Event::PositionReset {
+            Event::PositionReset(trace::PositionReset {
                 partition,
                 from,
                 to,
                 cause,
-            } => self.position_reset((*partition, *from), *to, *cause),
+            }) => self.position_reset((*partition, *from), *to, *cause),
         }
     }
 

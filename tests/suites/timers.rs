@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker_core::trace::Event;
+use broker_core::trace::{self, Event};
 use broker_core::types::{LeaderEpoch, NodeId};
 use sim::history::{At, Entry, Environment, Observer, SimTime, What};
 use sim::scenario::{Scenario, parse};
@@ -104,7 +104,7 @@ fn a_dead_brokers_partitions_have_a_leader_after_seven_to_nine_seconds() {
         for = "30s"
         kill = "leader of orders/0"
     "#;
-    let is_end = |_, _, event: &Event| matches!(event, Event::BecameLeader { leader_epoch, .. } if *leader_epoch > LeaderEpoch(0));
+    let is_end = |_, _, event: &Event| matches!(event, Event::BecameLeader(trace::BecameLeader { leader_epoch, .. }) if *leader_epoch > LeaderEpoch(0));
     assert_within(&seconds_after_death(text, Duration::from_secs(2), is_end), 7.0, 9.2);
 }
 
@@ -135,7 +135,8 @@ const WORKERS: &str = r#"
 "#;
 
 fn other_owner(victim: NodeId, node: NodeId, event: &Event) -> bool {
-    node != victim && matches!(event, Event::PartitionsAssigned { partitions, .. } if !partitions.is_empty())
+    node != victim
+        && matches!(event, Event::PartitionsAssigned(trace::PartitionsAssigned { partitions, .. }) if !partitions.is_empty())
 }
 
 /// A classic member's last heartbeat is 0 to 3 s old when it dies (`heartbeat.interval.ms`), and it is dropped 45 s after

@@ -6,7 +6,7 @@ use crate::controller::image::{ClusterImage, PartitionImage, TopicImage};
 use crate::controller::records::MetadataRecord;
 use crate::machine::Context;
 use crate::protocol::{ErrorCode, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{Listener, Offset, PartitionIndex, TopicId, TopicName};
 
 /// Answers a client by what this broker knows, which may be old.
@@ -70,18 +70,18 @@ pub(super) fn trace(ctx: &mut Context<'_>, image: &ClusterImage, offset: Offset,
     match record {
         MetadataRecord::RegisterBroker { broker, .. } | MetadataRecord::BrokerRegistrationChange { broker, .. } => {
             let state = image.brokers.get(broker).expect("the record was replayed");
-            ctx.out.trace(Event::BrokerChanged {
+            ctx.out.trace(Event::BrokerChanged(trace::BrokerChanged {
                 offset,
                 broker: *broker,
                 broker_epoch: state.broker_epoch,
                 fenced: state.fenced,
-            });
+            }));
         }
-        MetadataRecord::Topic { name, id, .. } => ctx.out.trace(Event::TopicCreated {
+        MetadataRecord::Topic { name, id, .. } => ctx.out.trace(Event::TopicCreated(trace::TopicCreated {
             offset,
             name: name.clone(),
             topic: *id,
-        }),
+        })),
         MetadataRecord::Partition {
             partition,
             replicas,
@@ -89,7 +89,7 @@ pub(super) fn trace(ctx: &mut Context<'_>, image: &ClusterImage, offset: Offset,
             leader,
             leader_epoch,
             partition_epoch,
-        } => ctx.out.trace(Event::PartitionChanged {
+        } => ctx.out.trace(Event::PartitionChanged(trace::PartitionChanged {
             offset,
             partition: *partition,
             replicas: replicas.clone(),
@@ -97,7 +97,7 @@ pub(super) fn trace(ctx: &mut Context<'_>, image: &ClusterImage, offset: Offset,
             leader: *leader,
             leader_epoch: *leader_epoch,
             partition_epoch: *partition_epoch,
-        }),
+        })),
         MetadataRecord::ProducerIds { .. } | MetadataRecord::NoOp => {}
     }
 }

@@ -43,7 +43,7 @@ use crate::protocol::{ErrorCode, Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{Endpoint, Listener, Listeners, NodeId, Offset, PartitionEpoch, TopicPartition};
 
 /// Which parts a node plays (`process.roles`).
@@ -509,10 +509,10 @@ impl Running {
         if changed.is_empty() {
             return;
         }
-        ctx.out.trace(Event::MetadataApplied {
+        ctx.out.trace(Event::MetadataApplied(trace::MetadataApplied {
             end,
             digest: self.image.digest(),
-        });
+        }));
         if let Some(broker) = &mut self.broker {
             broker.take_metadata(ctx, &self.image, &changed);
         }

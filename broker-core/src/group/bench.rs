@@ -11,7 +11,7 @@ use crate::machine::{ConnectionId, Context, Instant, Now, Outbox, Output, ReplyT
 use crate::protocol::{Request, Response};
 use crate::random::Random;
 use crate::topic_pattern::TopicPattern;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{GroupId, NodeId, TopicId, TopicName};
 
 pub(super) struct Bench {
@@ -192,18 +192,18 @@ impl Bench {
         facts
             .iter()
             .map(|fact| match fact {
-                Event::GroupChanged {
+                Event::GroupChanged(trace::GroupChanged {
                     state, epoch, members, ..
-                } => alloc::format!("{state:?} {epoch} of {members}"),
-                Event::MemberChanged {
+                }) => alloc::format!("{state:?} {epoch} of {members}"),
+                Event::MemberChanged(trace::MemberChanged {
                     epoch,
                     assigned,
                     revoking,
                     ..
-                } => {
+                }) => {
                     alloc::format!("member at {epoch} has {assigned:?} and gives {revoking:?}")
                 }
-                Event::MemberRemoved { cause, .. } => alloc::format!("removed: {cause:?}"),
+                Event::MemberRemoved(trace::MemberRemoved { cause, .. }) => alloc::format!("removed: {cause:?}"),
                 other => panic!("groups do not state {other:?}"),
             })
             .collect()

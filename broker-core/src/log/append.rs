@@ -6,7 +6,7 @@ use super::{AppendOutcome, Log};
 use crate::disk::DiskOp;
 use crate::machine::Context;
 use crate::protocol::{ErrorCode, RecordBatch};
-use crate::trace::{Event, ReplicaRole};
+use crate::trace::{self, Event, ReplicaRole};
 use crate::types::{LeaderEpoch, ProducerEpoch, ProducerId, Sequence};
 
 impl Log {
@@ -90,11 +90,11 @@ impl Log {
             at: self.active().size,
             bytes: batch.bytes().clone(),
         });
-        ctx.out.trace(Event::Appended {
+        ctx.out.trace(Event::Appended(trace::Appended {
             partition: self.partition,
             role,
             batch: batch.clone(),
-        });
+        }));
         self.take_in(batch);
         let unasked = self.log_end_offset().0 - self.asked_end.0;
         if unasked as u64 >= self.config.flush_messages {

@@ -11,7 +11,7 @@
 use super::{DiskProgress, Log};
 use crate::disk::{DiskError, DiskOp, DiskReply, OpId};
 use crate::machine::Context;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::Offset;
 
 /// A sync without an answer yet.
@@ -49,10 +49,10 @@ impl Log {
         if let Err(error) = *result {
             self.offline = true;
             self.syncs.clear();
-            ctx.out.trace(Event::LogWentOffline {
+            ctx.out.trace(Event::LogWentOffline(trace::LogWentOffline {
                 partition: self.partition,
                 error,
-            });
+            }));
             return DiskProgress::Failed(error);
         }
         // Syncs of segments that were removed meanwhile are not known any more, and prove nothing.
@@ -124,10 +124,10 @@ impl Log {
             return DiskProgress::Nothing;
         }
         self.flushed_end = end;
-        ctx.out.trace(Event::Flushed {
+        ctx.out.trace(Event::Flushed(trace::Flushed {
             partition: self.partition,
             end,
-        });
+        }));
         DiskProgress::Flushed
     }
 }

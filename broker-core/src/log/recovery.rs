@@ -13,7 +13,7 @@ use super::{Log, LogConfig};
 use crate::disk::{DiskOp, FileName};
 use crate::machine::Context;
 use crate::protocol::RecordBatch;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{LeaderEpoch, Offset, TopicPartition};
 
 /// A log rebuilt from its files, and what the disk needs to agree with it.
@@ -44,13 +44,13 @@ impl Recovered {
             }
         }
         self.log.asked_end = self.log.log_end_offset();
-        ctx.out.trace(Event::LogRecovered {
+        ctx.out.trace(Event::LogRecovered(trace::LogRecovered {
             partition: self.log.partition,
             log_start_offset: self.log.log_start_offset(),
             log_end_offset: self.log.log_end_offset(),
             cut_bytes: self.cut_bytes,
             batches: self.batches,
-        });
+        }));
         self.log
     }
 }

@@ -6,7 +6,7 @@ use super::Log;
 use super::segment::{BatchEntry, Segment};
 use crate::disk::DiskOp;
 use crate::machine::Context;
-use crate::trace::{Event, TruncationCause};
+use crate::trace::{self, Event, TruncationCause};
 use crate::types::{LeaderEpoch, Offset};
 
 impl Log {
@@ -48,12 +48,12 @@ impl Log {
     }
 
     fn state_truncated(&self, ctx: &mut Context<'_>, leader_epoch: LeaderEpoch, cause: TruncationCause) {
-        ctx.out.trace(Event::Truncated {
+        ctx.out.trace(Event::Truncated(trace::Truncated {
             partition: self.partition,
             to: self.log_end_offset(),
             leader_epoch,
             cause,
-        });
+        }));
     }
 
     fn start_over(&mut self, ctx: &mut Context<'_>, start: Offset) {

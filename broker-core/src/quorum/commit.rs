@@ -9,7 +9,7 @@ use crate::disk::{DiskError, DiskOp};
 use crate::log::Read;
 use crate::machine::Context;
 use crate::protocol::RecordBatch;
-use crate::trace::{Event, ReplicaRole};
+use crate::trace::{self, Event, ReplicaRole};
 use crate::types::TopicPartition;
 
 /// The most bytes of log that one `Committed` fact covers, so that a long log is not held in memory at once.
@@ -32,13 +32,13 @@ impl Quorum {
             return;
         };
         self.high_watermark = to;
-        ctx.out.trace(Event::HighWatermarkChanged {
+        ctx.out.trace(Event::HighWatermarkChanged(trace::HighWatermarkChanged {
             partition: TopicPartition::CLUSTER_METADATA,
             role,
             leader_epoch: self.election.epoch,
             from,
             to,
-        });
+        }));
     }
 
     /// Tells what is committed, from memory or by way of the disk.

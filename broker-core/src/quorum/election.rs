@@ -8,7 +8,7 @@ use super::role::{Ballot, Follower, Role, is_allowed};
 use super::stored::ElectionState;
 use super::{Quorum, QuorumFact};
 use crate::machine::{Channel, Context, Instant};
-use crate::trace::{Event, QuorumRole};
+use crate::trace::{self, Event, QuorumRole};
 use crate::types::{LeaderEpoch, NodeId, Offset};
 
 impl Quorum {
@@ -185,7 +185,11 @@ impl Quorum {
         let (epoch, leader) = (self.election.epoch, self.leader());
         if self.stated != Some((role, epoch, leader)) {
             self.stated = Some((role, epoch, leader));
-            ctx.out.trace(Event::QuorumRoleChanged { role, epoch, leader });
+            ctx.out.trace(Event::QuorumRoleChanged(trace::QuorumRoleChanged {
+                role,
+                epoch,
+                leader,
+            }));
         }
     }
 

@@ -36,7 +36,7 @@ use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::log::{AppendOutcome, DiskProgress, Log};
 use crate::machine::{Context, Instant, ReplyTo, RequestId};
 use crate::protocol::{BatchBuilder, ErrorCode, RecordBatch, Request, Response};
-use crate::trace::{Event, QuorumRole};
+use crate::trace::{self, Event, QuorumRole};
 use crate::types::{LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset};
 
 /// The most bytes of one fetch answer (`KafkaRaftClient.MAX_FETCH_SIZE_BYTES`).
@@ -383,9 +383,10 @@ impl Quorum {
 
     fn election_stored(&mut self, ctx: &mut Context<'_>) {
         let (_, ElectionState { epoch, voted_for }) = self.storing.pop_front().expect("the operation was awaited");
-        ctx.out.trace(Event::VoteStored { epoch, voted_for });
+        ctx.out.trace(Event::VoteStored(trace::VoteStored { epoch, voted_for }));
         if let Some(candidate) = voted_for {
-            ctx.out.trace(Event::VoteGranted { epoch, candidate });
+            ctx.out
+                .trace(Event::VoteGranted(trace::VoteGranted { epoch, candidate }));
         }
         if !self.storing.is_empty() {
             return;

@@ -13,7 +13,7 @@ use crate::protocol::{
 use crate::replica::leader::FollowerFetch;
 use crate::replica::purgatory::{ParkedFetch, ParkedId, PendingRead, ReadingFetch};
 use crate::replica::{Hosted, Replicas, not_led};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{EpochEndOffset, LeaderEpoch, Offset, Timestamp, TopicPartition};
 
 /// An answer to a fetch as far as memory gives it.
@@ -217,14 +217,14 @@ impl Replicas {
                     continue;
                 };
                 let leader_epoch = self.partitions.get(&answer.partition);
-                ctx.out.trace(Event::FetchServed {
+                ctx.out.trace(Event::FetchServed(trace::FetchServed {
                     partition: answer.partition,
                     reader: reply_to.node,
                     from: first.base_offset(),
                     to: last.next_offset(),
                     high_watermark: answer.high_watermark,
                     leader_epoch: leader_epoch.map_or(LeaderEpoch::NONE, |h| h.partition.state.leader_epoch),
-                });
+                }));
             }
         }
         ctx.out.respond(reply_to, response.into());

@@ -11,7 +11,7 @@ use crate::machine::Context;
 use crate::protocol::{ErrorCode, FetchPartition, RecordBatch};
 use crate::replica::leader::{FollowerFetch, Leader};
 use crate::replica::state::{PartitionState, View};
-use crate::trace::{Event, ReplicaRole, TruncationCause};
+use crate::trace::{self, Event, ReplicaRole, TruncationCause};
 use crate::types::{EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, PartitionEpoch, TopicPartition};
 
 /// One partition on one broker.
@@ -132,26 +132,26 @@ impl Partition {
         let epoch_start_offset = self.log.log_end_offset();
         self.log.begin_epoch(self.state.leader_epoch);
         self.leader = Some(Leader::new(view.id, &self.state, epoch_start_offset, ctx.now));
-        ctx.out.trace(Event::BecameLeader {
+        ctx.out.trace(Event::BecameLeader(trace::BecameLeader {
             partition: self.partition,
             leader_epoch: self.state.leader_epoch,
             partition_epoch: self.state.partition_epoch,
             epoch_start_offset,
             high_watermark: self.high_watermark,
             isr: self.state.isr.clone(),
-        });
+        }));
         self.advance_high_watermark(ctx, view)
     }
 
     fn become_follower(&mut self, ctx: &mut Context<'_>, cut_to_high_watermark: bool) {
         self.leader = None;
-        ctx.out.trace(Event::BecameFollower {
+        ctx.out.trace(Event::BecameFollower(trace::BecameFollower {
             partition: self.partition,
             leader: self.state.leader,
             leader_epoch: self.state.leader_epoch,
             log_end_offset: self.log.log_end_offset(),
             high_watermark: self.high_watermark,
-        });
+        }));
         if cut_to_high_watermark && self.state.leader.is_some() {
             self.truncate(ctx, self.high_watermark, TruncationCause::HighWatermark);
         }
@@ -193,13 +193,13 @@ impl Partition {
         let leader = self.leader.as_mut().ok_or(ErrorCode::NotLeaderOrFollower)?;
         let news = leader.note_fetch(ctx.now, fetch, log_end)?;
         if news {
-            ctx.out.trace(Event::FollowerFetched {
+            ctx.out.trace(Event::FollowerFetched(trace::FollowerFetched {
                 partition: self.partition,
                 follower: fetch.follower,
                 broker_epoch: fetch.broker_epoch,
                 leader_epoch: self.state.leader_epoch,
                 fetch_offset: fetch.fetch_offset,
-            });
+            }));
         }
         let expanded = leader.wants_to_add(fetch.follower, self.high_watermark, view);
         if let Some(isr) = expanded {
@@ -258,10 +258,10 @@ impl Partition {
             return Moved::default();
         };
         leader.withdraw_proposal();
-        ctx.out.trace(Event::IsrProposalRejected {
+        ctx.out.trace(Event::IsrProposalRejected(trace::IsrProposalRejected {
             partition: self.partition,
             error,
-        });
+        }));
         self.advance_high_watermark(ctx, view)
     }
 
@@ -380,32 +380,32 @@ impl Partition {
 
     fn set_high_watermark(&mut self, ctx: &mut Context<'_>, to: Offset, role: ReplicaRole) {
         let from = core::mem::replace(&mut self.high_watermark, to);
-        ctx.out.trace(Event::HighWatermarkChanged {
+        ctx.out.trace(Event::HighWatermarkChanged(trace::HighWatermarkChanged {
             partition: self.partition,
             role,
             leader_epoch: self.state.leader_epoch,
             from,
             to,
-        });
+        }));
     }
 
     fn trace_isr_changed(&self, ctx: &mut Context<'_>) {
-        ctx.out.trace(Event::IsrChanged {
+        ctx.out.trace(Event::IsrChanged(trace::IsrChanged {
             partition: self.partition,
             leader_epoch: self.state.leader_epoch,
             partition_epoch: self.state.partition_epoch,
             isr: self.state.isr.clone(),
-        });
+        }));
     }
 
     fn trace_isr_proposed(&self, ctx: &mut Context<'_>) {
         let leader = self.leader.as_ref().expect("only a leader proposes");
-        ctx.out.trace(Event::IsrProposed {
+        ctx.out.trace(Event::IsrProposed(trace::IsrProposed {
             partition: self.partition,
             leader_epoch: self.state.leader_epoch,
             partition_epoch: self.state.partition_epoch,
             isr: leader.proposal().expect("a proposal was just made").to_vec(),
             maximal_isr: leader.maximal_isr().collect(),
-        });
+        }));
     }
 }

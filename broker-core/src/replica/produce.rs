@@ -9,7 +9,7 @@ use crate::replica::partition::{Moved, Partition};
 use crate::replica::purgatory::{ParkedAppend, ParkedId, ParkedProduce};
 use crate::replica::state::View;
 use crate::replica::{Replicas, not_led};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{Offset, TopicPartition};
 
 impl Replicas {
@@ -227,7 +227,7 @@ impl Replicas {
             return;
         };
         let partition = &hosted.partition;
-        ctx.out.trace(Event::ProduceAnswered {
+        ctx.out.trace(Event::ProduceAnswered(trace::ProduceAnswered {
             partition: id,
             acks,
             error: append.response.error,
@@ -236,7 +236,7 @@ impl Replicas {
             high_watermark: partition.high_watermark(),
             isr_at_append: append.isr_at_append,
             min_insync_replicas: partition.min_insync_replicas() as u32,
-        });
+        }));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens to a replica's log: R2, R9 and R11, D2 with [`storage`], and at the end replica-divergence.
 
 use broker_core::protocol::RecordBatch;
-use broker_core::trace::{ReplicaRole, TruncationCause};
+use broker_core::trace::{Appended, Flushed, LogRecovered, ReplicaRole, Truncated, TruncationCause};
 use broker_core::types::{LeaderEpoch, Offset};
 
 use super::mirror::span;
@@ -12,7 +12,11 @@ use crate::verdict::Check;
 
 impl Partition {
     /// A log was recovered.
-    pub fn recovered(&mut self, scene: &mut Scene<'_>, found: &[RecordBatch], cut_bytes: u64) {
+    pub fn recovered(&mut self, scene: &mut Scene<'_>, fact: &LogRecovered) {
+        self.restarted(scene, &fact.batches, fact.cut_bytes);
+    }
+
+    fn restarted(&mut self, scene: &mut Scene<'_>, found: &[RecordBatch], cut_bytes: u64) {
         let slot = self.slot(scene.node);
         let replica = &mut self.replicas[slot];
         let lost = storage::recovered(
@@ -42,7 +46,7 @@ impl Partition {
     }
 
     /// A batch was appended.
-    pub fn appended(&mut self, scene: &mut Scene<'_>, role: ReplicaRole, batch: &RecordBatch) {
+    pub fn appended(&mut self, scene: &mut Scene<'_>, Appended { role, batch, .. }: &Appended) {
         let slot = self.speaker(scene);
         let node = scene.name();
         let replica = &mut self.replicas[slot];
@@ -86,7 +90,8 @@ impl Partition {
     }
 
     /// A log was cut. R11.
-    pub fn truncated(&mut self, scene: &mut Scene<'_>, to: Offset, epoch: LeaderEpoch, cause: TruncationCause) {
+    pub fn truncated(&mut self, scene: &mut Scene<'_>, fact: &Truncated) {
+        let (to, epoch, cause) = (fact.to, fact.leader_epoch, fact.cause);
         let slot = self.speaker(scene);
         let node = scene.name();
         let replica = &mut self.replicas[slot];
@@ -122,7 +127,7 @@ impl Partition {
     }
 
     /// Part of the log is durable.
-    pub fn flushed(&mut self, scene: &mut Scene<'_>, end: Offset) {
+    pub fn flushed(&mut self, scene: &mut Scene<'_>, &Flushed { end, .. }: &Flushed) {
         let (slot, node) = (self.speaker(scene), scene.name());
         let mirror = &mut self.replicas[slot].mirror;
         let written = mirror.end();
@@ -186,7 +191,7 @@ impl Partition {
     pub fn speaker(&mut self, scene: &mut Scene<'_>) -> usize {
         let slot = self.slot(scene.node);
         if self.replicas[slot].mirror.life != scene.nodes.life(scene.node) {
-            self.recovered(scene, &[], 0);
+            self.restarted(scene, &[], 0);
         }
         slot
     }

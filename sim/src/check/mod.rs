@@ -34,12 +34,11 @@ mod wait;
 mod watermark;
 mod witness;
 
-use core::hash::{Hash, Hasher};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use broker_core::config::AutoOffsetReset;
-use broker_core::trace::{Event, ReplicaRole};
+use broker_core::trace::Event;
 use broker_core::types::{NodeId, TopicPartition};
 use reports::record::{GroupTotals, Totals};
 
@@ -53,9 +52,7 @@ use model::{Model, Scene};
 use nodes::Nodes;
 use quorum::Quorum;
 use reads::Reads;
-use roles::StatedPartition;
 use sends::Sends;
-use watermark::Answer;
 use witness::Noted;
 
 /// All checks of one trial.
@@ -233,7 +230,9 @@ impl Checks {
 
 impl Observer for Checks {
     fn fact(&mut self, at: At, node: NodeId, event: &Event) {
+        const METADATA: TopicPartition = TopicPartition::CLUSTER_METADATA;
         self.now = at;
+        let (model, quorum, groups) = (&mut self.model, &mut self.quorum, &mut self.groups);
         let scene = &mut Scene {
             at,
             node,
@@ -241,210 +240,83 @@ impl Observer for Checks {
             findings: &mut self.findings,
         };
         match event {
-            Event::LogRecovered {
-                partition,
-                batches,
-                cut_bytes,
-                ..
-            } => match *partition {
-                TopicPartition::CLUSTER_METADATA => self.quorum.recovered(scene, batches, *cut_bytes),
-                partition => self.model.partition(partition).recovered(scene, batches, *cut_bytes),
-            },
-            Event::Appended { partition, role, batch } => match *partition {
-                TopicPartition::CLUSTER_METADATA => self.quorum.appended(scene, batch),
-                partition => {
-                    let of_log = self.model.partition(partition);
-                    of_log.appended(scene, *role, batch);
-                    if of_log.is_internal && *role == ReplicaRole::Leader {
-                        self.groups.written(partition, batch);
-                    }
-                }
-            },
-            Event::Truncated {
-                partition,
-                to,
-                leader_epoch,
-                cause,
-            } => match *partition {
-                TopicPartition::CLUSTER_METADATA => self.quorum.truncated(scene, *to, *leader_epoch, *cause),
-                partition => self
-                    .model
-                    .partition(partition)
-                    .truncated(scene, *to, *leader_epoch, *cause),
-            },
-            Event::Flushed { partition, end } => match *partition {
-                TopicPartition::CLUSTER_METADATA => self.quorum.flushed(scene, *end),
-                partition => self.model.partition(partition).flushed(scene, *end),
-            },
-            Event::LogWentOffline { partition, .. } => self.model.partition(*partition).went_offline(scene),
-            Event::BecameLeader {
-                partition,
-                leader_epoch,
-                epoch_start_offset,
-                high_watermark,
-                isr,
-                ..
-            } => {
-                let partition = self.model.partition(*partition);
-                partition.became_leader(scene, *leader_epoch, *epoch_start_offset, *high_watermark, isr);
-            }
-            Event::BecameFollower {
-                partition,
-                leader_epoch,
-                log_end_offset,
-                high_watermark,
-                ..
-            } => {
-                let partition = self.model.partition(*partition);
-                partition.became_follower(scene, *leader_epoch, *log_end_offset, *high_watermark);
-            }
-            Event::HighWatermarkChanged {
-                partition,
-                role,
-                leader_epoch,
-                from,
-                to,
-            } => match *partition {
-                TopicPartition::CLUSTER_METADATA => {
-                    self.quorum
-                        .high_watermark_changed(scene, *role, *leader_epoch, *from, *to);
-                }
-                partition => {
-                    let partition = self.model.partition(partition);
-                    partition.high_watermark_changed(scene, *role, *leader_epoch, *from, *to);
-                }
-            },
-            Event::FollowerFetched {
-                partition,
-                follower,
-                leader_epoch,
-                fetch_offset,
-                ..
-            } => match *partition {
-                TopicPartition::CLUSTER_METADATA => {}
-                partition => {
-                    let partition = self.model.partition(partition);
-                    partition.follower_fetched(scene, *follower, *leader_epoch, *fetch_offset);
-                }
-            },
-            Event::IsrProposed {
-                partition, maximal_isr, ..
-            } => {
-                self.model.partition(*partition).isr_proposed(scene, maximal_isr);
-            }
-            Event::IsrChanged { partition, isr, .. } => {
-                self.model.partition(*partition).isr_settled(scene, Some(isr));
-            }
-            Event::IsrProposalRejected { partition, .. } => {
-                self.model.partition(*partition).isr_settled(scene, None);
-            }
-            Event::ProduceAnswered {
-                partition,
-                acks,
-                error,
-                offsets,
-                leader_epoch,
-                high_watermark,
-                isr_at_append,
-                ..
-            } => {
-                let answer = Answer {
-                    acks: *acks,
-                    error: *error,
-                    offsets: *offsets,
-                    epoch: *leader_epoch,
-                    high_watermark: *high_watermark,
-                    isr_at_append: *isr_at_append,
-                };
-                self.model.partition(*partition).produce_answered(scene, &answer);
-            }
-            Event::FetchServed {
-                partition,
-                from,
-                to,
-                high_watermark,
-                ..
-            } => {
-                reads::served(scene, self.model.partition(*partition), *from, *to, *high_watermark);
-            }
-            Event::QuorumRoleChanged { role, epoch, leader } => {
-                self.quorum.role_changed(scene, *role, *epoch, *leader);
-            }
-            Event::VoteStored { epoch, voted_for } => self.quorum.vote_stored(scene, *epoch, *voted_for),
-            Event::VoteGranted { epoch, candidate } => self.quorum.vote_granted(scene, *epoch, *candidate),
-            Event::MetadataApplied { end, digest } => self.quorum.applied(scene, *end, *digest),
-            Event::TopicCreated { offset, name, topic } => {
-                match self.model.state_once(*offset, digest(&(name, topic))) {
-                    (true, _) => self.model.name_topic(*topic, &name.0),
-                    (false, true) => {}
-                    (false, false) => self.quorum.disagreed(scene, *offset),
+            Event::LogRecovered(fact) if fact.partition == METADATA => quorum.recovered(scene, fact),
+            Event::LogRecovered(fact) => model.partition(fact.partition).recovered(scene, fact),
+            Event::Appended(fact) if fact.partition == METADATA => quorum.appended(scene, fact),
+            Event::Appended(fact) => {
+                let partition = model.partition(fact.partition);
+                partition.appended(scene, fact);
+                if partition.is_internal {
+                    groups.appended(fact);
                 }
             }
-            Event::PartitionChanged {
-                offset,
-                partition,
-                replicas,
-                isr,
-                leader,
-                leader_epoch,
-                partition_epoch,
-            } => {
-                let (leader, leader_epoch, partition_epoch) = (*leader, *leader_epoch, *partition_epoch);
-                let stated = StatedPartition {
-                    replicas,
-                    isr,
-                    leader,
-                    leader_epoch,
-                    partition_epoch,
-                };
-                match self.model.state_once(*offset, digest(&(partition, &stated))) {
-                    (true, _) => self.model.partition(*partition).state_changed(scene, *offset, &stated),
-                    (false, true) => {}
-                    (false, false) => self.quorum.disagreed(scene, *offset),
-                }
+            Event::Truncated(fact) if fact.partition == METADATA => quorum.truncated(scene, fact),
+            Event::Truncated(fact) => model.partition(fact.partition).truncated(scene, fact),
+            Event::Flushed(fact) if fact.partition == METADATA => quorum.flushed(scene, fact),
+            Event::Flushed(fact) => model.partition(fact.partition).flushed(scene, fact),
+            Event::LogWentOffline(fact) => model.partition(fact.partition).went_offline(scene),
+
+            Event::BecameLeader(fact) => model.partition(fact.partition).became_leader(scene, fact),
+            Event::BecameFollower(fact) => model.partition(fact.partition).became_follower(scene, fact),
+            Event::HighWatermarkChanged(fact) if fact.partition == METADATA => {
+                quorum.high_watermark_changed(scene, fact);
             }
-            Event::BrokerChanged {
-                offset,
-                broker,
-                broker_epoch,
-                fenced,
-            } => match self.model.state_once(*offset, digest(&(broker, broker_epoch, fenced))) {
-                (true, _) => self.model.broker_changed(scene, *broker, *broker_epoch),
-                (false, true) => {}
-                (false, false) => self.quorum.disagreed(scene, *offset),
-            },
-            Event::PositionReset {
-                partition, from, to, ..
-            } => {
-                let place = self.model.place(*partition);
-                self.reads.reset(scene, place, *from, *to);
-                self.clients.has_position(node, *partition);
-                self.groups.position_reset(scene, &self.model, event);
+            Event::HighWatermarkChanged(fact) => model.partition(fact.partition).high_watermark_changed(scene, fact),
+            Event::FollowerFetched(fact) if fact.partition == METADATA => {}
+            Event::FollowerFetched(fact) => model.partition(fact.partition).follower_fetched(scene, fact),
+            Event::IsrProposed(fact) => model.partition(fact.partition).isr_proposed(scene, fact),
+            Event::IsrChanged(fact) => model.partition(fact.partition).isr_settled(scene, Some(&fact.isr)),
+            Event::IsrProposalRejected(fact) => model.partition(fact.partition).isr_settled(scene, None),
+            Event::ProduceAnswered(fact) => model.partition(fact.partition).produce_answered(scene, fact),
+            Event::FetchServed(fact) => reads::served(scene, model.partition(fact.partition), fact),
+
+            Event::QuorumRoleChanged(fact) => quorum.role_changed(scene, fact),
+            Event::VoteStored(fact) => quorum.vote_stored(scene, fact),
+            Event::VoteGranted(fact) => quorum.vote_granted(scene, fact.epoch, fact.candidate),
+            Event::MetadataApplied(fact) => quorum.applied(scene, fact),
+
+            // Every node states these; they count once.
+            Event::TopicCreated(fact) if quorum.is_stated(scene, fact.offset, fact) => {}
+            Event::TopicCreated(fact) => model.topic_created(fact),
+            Event::PartitionChanged(fact) if quorum.is_stated(scene, fact.offset, fact) => {}
+            Event::PartitionChanged(fact) => model.partition(fact.partition).state_changed(scene, fact),
+            Event::BrokerChanged(fact) if quorum.is_stated(scene, fact.offset, fact) => {}
+            Event::BrokerChanged(fact) => model.broker_changed(scene, fact),
+
+            Event::CoordinatorLoading(fact) => groups.coordinator_loading(scene, fact),
+            Event::CoordinatorLoaded(fact) => groups.coordinator_loaded(scene, model, fact),
+            Event::CoordinatorUnloaded(fact) => groups.coordinator_unloaded(scene, fact),
+            Event::GroupChanged(fact) => groups.group_changed(scene, model, fact),
+            Event::MemberChanged(fact) => groups.member_changed(scene, model, fact),
+            Event::MemberRemoved(fact) => groups.member_removed(scene, fact),
+            Event::OffsetCommitted(fact) => groups.offset_committed(scene, model, fact),
+            Event::OffsetsFetched(fact) => groups.offsets_fetched(scene, model, fact),
+            Event::OffsetExpired(fact) => groups.offset_expired(scene, model, fact),
+
+            Event::PartitionsAssigned(fact) => {
+                self.reads.owner_changed(scene, model, &fact.partitions);
+                groups.partitions_assigned(scene, model, fact);
             }
-            Event::PartitionsAssigned { partitions, .. }
-            | Event::PartitionsRevoked { partitions, .. }
-            | Event::PartitionsLost { partitions, .. } => {
-                for partition in partitions {
-                    let place = self.model.place(*partition);
-                    self.reads.owner_changed(scene, place);
-                }
-                self.groups.fact(scene, &self.model, event);
+            Event::PartitionsRevoked(fact) => {
+                self.reads.owner_changed(scene, model, &fact.partitions);
+                groups.partitions_revoked(scene, model, fact);
             }
-            Event::CoordinatorLoading { .. }
-            | Event::CoordinatorLoaded { .. }
-            | Event::CoordinatorUnloaded { .. }
-            | Event::GroupChanged { .. }
-            | Event::MemberChanged { .. }
-            | Event::MemberRemoved { .. }
-            | Event::OffsetCommitted { .. }
-            | Event::OffsetsFetched { .. }
-            | Event::OffsetExpired { .. } => self.groups.fact(scene, &self.model, event),
-            Event::ProducerIdAssigned { .. } | Event::BatchSent { .. } | Event::BatchCompleted { .. } => {}
+            Event::PartitionsLost(fact) => {
+                self.reads.owner_changed(scene, model, &fact.partitions);
+                groups.partitions_lost(scene, model, fact);
+            }
+            Event::PositionReset(fact) => {
+                self.reads.reset(scene, model, fact);
+                self.clients.has_position(node, fact.partition);
+                groups.position_reset(scene, model, fact);
+            }
+            Event::ProducerIdAssigned(_) | Event::BatchSent(_) | Event::BatchCompleted(_) => {}
         }
     }
 
     fn entry(&mut self, entry: &Entry) {
         self.now = entry.at;
+        let (model, sends, groups) = (&mut self.model, &mut self.sends, &mut self.groups);
         let scene = &mut Scene {
             at: entry.at,
             node: entry.process,
@@ -453,44 +325,35 @@ impl Observer for Checks {
         };
         match &entry.what {
             What::SendInvoked(record) => {
-                self.sends.invoked(entry, record);
-                if let Some(hop) = &record.hop {
-                    self.groups.copied(&self.model, entry, record, hop);
-                }
+                sends.invoked(entry, record);
+                groups.send_invoked(model, entry, record);
             }
-            What::SendOk {
-                uid,
-                partition,
-                offset,
-                acks,
-            } => {
-                let place = self.model.place(*partition);
-                self.sends.ok(entry.at, *uid, place, *offset, *acks);
-                self.groups.copy_acked(scene, &self.model, *uid);
+            What::SendOk(ok) => {
+                sends.ok(entry.at, model.place(ok.partition), ok);
+                groups.copy_acked(scene, model, ok.uid);
             }
-            What::ProducerOpened(promise) => self.sends.opened(entry.process, *promise),
+            What::SendFailed(failed) => sends.failed(entry.at, failed),
+            What::SendUnknown(unknown) => sends.unknown(entry.at, unknown),
+            What::ProducerOpened(promise) => sends.opened(entry.process, *promise),
             What::ConsumerFailed(failure) => self.clients.failed(scene, failure),
-            What::SendFailed { uid, error } => self.sends.failed(entry.at, *uid, *error),
-            What::SendUnknown { uid, error } => self.sends.unknown(entry.at, *uid, *error),
             What::Polled(records) => {
-                self.reads.polled(scene, &mut self.model, entry, records);
+                self.reads.polled(scene, model, entry, records);
                 self.clients.polled(entry.process, records, entry.at.time);
-                self.groups.entry(scene, &self.model, &self.sends, entry);
+                groups.polled(scene, model, records);
             }
-            What::Sought { partition, to } => {
-                let place = self.model.place(*partition);
-                self.reads.sought(scene, place, *to);
-                self.clients.has_position(entry.process, *partition);
-                self.groups.entry(scene, &self.model, &self.sends, entry);
+            What::Sought(sought) => {
+                self.reads.sought(scene, model, sought);
+                self.clients.has_position(entry.process, sought.partition);
+                groups.sought(scene, model, sought);
             }
-            What::ProcessBegun(_)
-            | What::ProcessEnded { .. }
-            | What::CommitInvoked { .. }
-            | What::CommitEnded { .. } => self.groups.entry(scene, &self.model, &self.sends, entry),
-            What::ServiceCalled { .. } => {}
+            What::ProcessBegun(processing) => groups.process_begun(scene, model, processing),
+            What::ProcessEnded(ended) => groups.process_ended(scene, model, sends, ended),
+            What::CommitInvoked(commit) => groups.commit_invoked(scene, model, commit),
+            What::CommitEnded(commit) => groups.commit_ended(scene, model, commit),
+            What::ServiceCalled(_) => {}
             What::Environment(Environment::Healed) => {
-                self.sends.healed(entry.at);
-                self.groups.healed(entry.at.time);
+                sends.healed(entry.at);
+                groups.healed(entry.at.time);
                 self.clients.healed(entry.at.time);
             }
             What::Environment(event) => self.environment_changed(entry.at, entry.process, event),
@@ -500,22 +363,4 @@ impl Observer for Checks {
     fn settled(&self, _now: At) -> Result<(), Vec<String>> {
         Checks::settled(self)
     }
-}
-
-/// A digest that is the same on every machine: FNV-1a over what `what` hashes.
-fn digest(what: &impl Hash) -> u64 {
-    struct Fnv(u64);
-    impl Hasher for Fnv {
-        fn finish(&self) -> u64 {
-            self.0
-        }
-        fn write(&mut self, bytes: &[u8]) {
-            for byte in bytes {
-                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
-    }
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    what.hash(&mut hasher);
-    hasher.finish()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use broker_core::protocol::RecordBatch;
+use broker_core::trace::{BrokerChanged, TopicCreated};
 use broker_core::types::{
     BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicId, TopicName, TopicPartition,
 };
@@ -272,8 +273,6 @@ pub(super) struct Model {
     places: BTreeMap<TopicPartition, usize>,
     last: Option<(TopicPartition, usize)>,
     ids: BTreeMap<TopicId, usize>,
-    /// Every committed partition state: the metadata record's offset, the partition, and a digest of the rest.
-    stated: BTreeMap<Offset, u64>,
     /// The newest registration of each broker.
     brokers: BTreeMap<NodeId, BrokerEpoch>,
 }
@@ -301,7 +300,6 @@ impl Model {
             places: BTreeMap::new(),
             last: None,
             ids: BTreeMap::new(),
-            stated: BTreeMap::new(),
             brokers: BTreeMap::new(),
         }
     }
@@ -358,7 +356,8 @@ impl Model {
     }
 
     /// A topic got its id.
-    pub fn name_topic(&mut self, id: TopicId, name: &str) {
+    pub fn topic_created(&mut self, fact: &TopicCreated) {
+        let (id, name) = (fact.topic, &*fact.name.0);
         if self.ids.contains_key(&id) {
             return;
         }
@@ -389,7 +388,8 @@ impl Model {
     }
 
     /// The controller registered, fenced or unfenced a broker. R9.
-    pub fn broker_changed(&mut self, scene: &mut Scene<'_>, broker: NodeId, epoch: BrokerEpoch) {
+    pub fn broker_changed(&mut self, scene: &mut Scene<'_>, fact: &BrokerChanged) {
+        let (broker, epoch) = (fact.broker, fact.broker_epoch);
         let before = *self.brokers.entry(broker).or_insert(epoch);
         if epoch >= before {
             self.brokers.insert(broker, epoch);
@@ -398,18 +398,6 @@ impl Model {
         scene.violation(Check::R9, "a broker epoch fell", &Notes::default(), || {
             format!("broker {broker} was given broker epoch {epoch} after {before}")
         });
-    }
-
-    /// A node stated the metadata record at `offset`, whose content has this digest. Returns whether it is the first
-    /// to do so, and whether it agrees with the first.
-    pub fn state_once(&mut self, offset: Offset, digest: u64) -> (bool, bool) {
-        match self.stated.entry(offset) {
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(digest);
-                (true, true)
-            }
-            std::collections::btree_map::Entry::Occupied(entry) => (false, *entry.get() == digest),
-        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! Q1, Q3, Q4, Q5, Q6, Q7 and, for the metadata log, R11 and D2: what the controllers' quorum may do.
 
+use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
 use broker_core::protocol::RecordBatch;
-use broker_core::trace::{QuorumRole, ReplicaRole, TruncationCause};
+use broker_core::trace::{
+    Appended, Flushed, HighWatermarkChanged, LogRecovered, MetadataApplied, QuorumRole, QuorumRoleChanged, ReplicaRole,
+    Truncated, VoteStored,
+};
 use broker_core::types::{LeaderEpoch, NodeId, Offset};
 
 use super::mirror::{Batch, Mirror, count_below, span};
@@ -27,6 +31,8 @@ pub(super) struct Quorum {
     committed: Vec<Batch>,
     /// The digest of the applied state at each offset.
     digests: BTreeMap<Offset, u64>,
+    /// The digest of each metadata record that nodes state, by its offset.
+    stated: BTreeMap<Offset, u64>,
     notes: Notes,
 }
 
@@ -48,13 +54,17 @@ impl Quorum {
             .get(&scene.node)
             .is_some_and(|voter| voter.mirror.life != life)
         {
-            self.recovered(scene, &[], 0);
+            self.restarted(scene, &[], 0);
         }
         self.nodes.entry(scene.node).or_insert_with(|| Voter::new(life))
     }
 
     /// A node's metadata log was recovered.
-    pub fn recovered(&mut self, scene: &mut Scene<'_>, found: &[RecordBatch], cut_bytes: u64) {
+    pub fn recovered(&mut self, scene: &mut Scene<'_>, fact: &LogRecovered) {
+        self.restarted(scene, &fact.batches, fact.cut_bytes);
+    }
+
+    fn restarted(&mut self, scene: &mut Scene<'_>, found: &[RecordBatch], cut_bytes: u64) {
         let voter = self.nodes.entry(scene.node).or_insert_with(|| Voter::new(0));
         storage::recovered(scene, LABEL, &mut self.notes, &mut voter.mirror, found, cut_bytes);
         voter.role = QuorumRole::Unattached;
@@ -63,7 +73,7 @@ impl Quorum {
     }
 
     /// A batch was appended. Q3.
-    pub fn appended(&mut self, scene: &mut Scene<'_>, batch: &RecordBatch) {
+    pub fn appended(&mut self, scene: &mut Scene<'_>, Appended { batch, .. }: &Appended) {
         let node = scene.name();
         let voter = self.speaker(scene);
         let end = voter.mirror.end();
@@ -106,7 +116,8 @@ impl Quorum {
     }
 
     /// A metadata log was cut. R11.
-    pub fn truncated(&mut self, scene: &mut Scene<'_>, to: Offset, epoch: LeaderEpoch, cause: TruncationCause) {
+    pub fn truncated(&mut self, scene: &mut Scene<'_>, fact: &Truncated) {
+        let (to, epoch, cause) = (fact.to, fact.leader_epoch, fact.cause);
         let node = scene.name();
         self.speaker(scene);
         let Some(voter) = self.nodes.get_mut(&scene.node) else {
@@ -133,7 +144,7 @@ impl Quorum {
     }
 
     /// Part of the metadata log is durable.
-    pub fn flushed(&mut self, scene: &mut Scene<'_>, end: Offset) {
+    pub fn flushed(&mut self, scene: &mut Scene<'_>, &Flushed { end, .. }: &Flushed) {
         let node = scene.name();
         let voter = self.speaker(scene);
         let written = voter.mirror.end();
@@ -146,13 +157,8 @@ impl Quorum {
     }
 
     /// A node's part changed. Q1, Q4.
-    pub fn role_changed(
-        &mut self,
-        scene: &mut Scene<'_>,
-        role: QuorumRole,
-        epoch: LeaderEpoch,
-        leader: Option<NodeId>,
-    ) {
+    pub fn role_changed(&mut self, scene: &mut Scene<'_>, fact: &QuorumRoleChanged) {
+        let &QuorumRoleChanged { role, epoch, leader } = fact;
         let node = scene.name();
         let voter = self.speaker(scene);
         let before = voter.epoch;
@@ -200,7 +206,7 @@ impl Quorum {
     }
 
     /// Epoch and vote are durable. Q1, Q6.
-    pub fn vote_stored(&mut self, scene: &mut Scene<'_>, epoch: LeaderEpoch, voted_for: Option<NodeId>) {
+    pub fn vote_stored(&mut self, scene: &mut Scene<'_>, &VoteStored { epoch, voted_for }: &VoteStored) {
         let node = scene.name();
         let voter = self.speaker(scene);
         let before = voter.durable_epoch;
@@ -228,14 +234,8 @@ impl Quorum {
     }
 
     /// A high watermark of the metadata log changed. Q7.
-    pub fn high_watermark_changed(
-        &mut self,
-        scene: &mut Scene<'_>,
-        role: ReplicaRole,
-        epoch: LeaderEpoch,
-        from: Offset,
-        to: Offset,
-    ) {
+    pub fn high_watermark_changed(&mut self, scene: &mut Scene<'_>, fact: &HighWatermarkChanged) {
+        let (role, epoch, from, to) = (fact.role, fact.leader_epoch, fact.from, fact.to);
         let node = scene.name();
         let voter = self.speaker(scene);
         let before = from.max(voter.high_watermark);
@@ -269,7 +269,7 @@ impl Quorum {
     }
 
     /// A node applied committed metadata. Q5.
-    pub fn applied(&mut self, scene: &mut Scene<'_>, end: Offset, digest: u64) {
+    pub fn applied(&mut self, scene: &mut Scene<'_>, &MetadataApplied { end, digest }: &MetadataApplied) {
         let node = scene.name();
         self.speaker(scene);
         self.commit(scene, end);
@@ -284,15 +284,21 @@ impl Quorum {
         }
     }
 
-    /// Two nodes read different records at one metadata offset.
-    pub fn disagreed(&mut self, scene: &mut Scene<'_>, offset: Offset) {
-        let node = scene.name();
-        scene.violation(
-            Check::Q5,
-            "two nodes applied different metadata at one offset",
-            &self.notes,
-            || format!("{node} applied another record at metadata offset {offset} than the first node that got there"),
-        );
+    /// Whether another node has stated the metadata record at `offset` before. Both must have read the same. Q5.
+    pub fn is_stated(&mut self, scene: &mut Scene<'_>, offset: Offset, fact: &impl Hash) -> bool {
+        let digest = digest(fact);
+        let Some(known) = self.stated.get(&offset) else {
+            self.stated.insert(offset, digest);
+            return false;
+        };
+        if *known != digest {
+            let node = scene.name();
+            let shape = "two nodes applied different metadata at one offset";
+            scene.violation(Check::Q5, shape, &self.notes, || {
+                format!("{node} applied another record at metadata offset {offset} than the first node that got there")
+            });
+        }
+        true
     }
 
     /// What a node takes for committed is frozen, or must be what is frozen. Q3.
@@ -366,4 +372,22 @@ impl Voter {
             high_watermark: Offset::ZERO,
         }
     }
+}
+
+/// A digest that is the same on every machine: FNV-1a over what `what` hashes.
+fn digest(what: &impl Hash) -> u64 {
+    struct Fnv(u64);
+    impl Hasher for Fnv {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+    }
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    what.hash(&mut hasher);
+    hasher.finish()
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::types::{NodeId, Offset};
+use broker_core::trace::{FetchServed, PositionReset};
+use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::model::{Model, Partition, Scene};
-use crate::history::{At, Entry, PolledRecord, Uid};
+use crate::history::{At, Entry, PolledRecord, Sought, Uid};
 use crate::verdict::Check;
 
 /// Every consumer's way through every partition.
@@ -103,8 +104,9 @@ impl Reads {
     }
 
     /// A consumer's machine moved its position.
-    pub fn reset(&mut self, scene: &Scene<'_>, partition: usize, from: Option<Offset>, to: Offset) {
-        let stream = self.stream(scene.node, partition, scene.nodes.life(scene.node));
+    pub fn reset(&mut self, scene: &Scene<'_>, model: &mut Model, fact: &PositionReset) {
+        let &PositionReset { from, to, .. } = fact;
+        let stream = self.stream(scene.node, model.place(fact.partition), scene.nodes.life(scene.node));
         if stream.sought == Some(to) {
             // The program has said so already.
             stream.sought = None;
@@ -117,16 +119,18 @@ impl Reads {
         stream.resets.push(to);
     }
 
-    /// A member of a group owns the partition from now on, or owns it no longer: its way begins anew with the position
-    /// that it takes.
-    pub fn owner_changed(&mut self, scene: &Scene<'_>, partition: usize) {
-        self.stream(scene.node, partition, scene.nodes.life(scene.node))
-            .begin_again();
+    /// A member of a group owns these from now on, or owns them no longer: its way through each begins anew with the
+    /// position that it takes.
+    pub fn owner_changed(&mut self, scene: &Scene<'_>, model: &mut Model, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.stream(scene.node, model.place(*partition), scene.nodes.life(scene.node))
+                .begin_again();
+        }
     }
 
     /// A program moved its position.
-    pub fn sought(&mut self, scene: &Scene<'_>, partition: usize, to: Offset) {
-        let stream = self.stream(scene.node, partition, scene.nodes.life(scene.node));
+    pub fn sought(&mut self, scene: &Scene<'_>, model: &mut Model, &Sought { partition, to }: &Sought) {
+        let stream = self.stream(scene.node, model.place(partition), scene.nodes.life(scene.node));
         stream.begin_again();
         stream.position = Some(to);
         stream.sought = Some(to);
@@ -268,8 +272,9 @@ pub(super) fn name(uid: Option<Uid>) -> String {
 }
 
 /// A leader gave records to a consumer: all must be committed. uncommitted-read.
-pub(super) fn served(scene: &mut Scene<'_>, partition: &Partition, from: Offset, to: Offset, high_watermark: Offset) {
-    let limit = high_watermark.min(partition.ledger.ever_end);
+pub(super) fn served(scene: &mut Scene<'_>, partition: &Partition, fact: &FetchServed) {
+    let (from, to) = (fact.from, fact.to);
+    let limit = fact.high_watermark.min(partition.ledger.ever_end);
     if to <= from || to <= limit {
         return;
     }

@@ -1,26 +1,18 @@
 //! Who leads and who is in sync: R3 and R9. Here a loss of committed records comes to light.
 
-use broker_core::types::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
+use broker_core::trace::{BecameFollower, BecameLeader, PartitionChanged};
+use broker_core::types::LeaderEpoch;
 
 use super::blame;
 use super::model::{ControllerState, Leading, Partition, Scene};
 use super::witness::Noted;
 use crate::verdict::{Check, Ruling};
 
-/// A partition's state as a metadata record has it.
-#[derive(Hash)]
-pub(super) struct StatedPartition<'a> {
-    pub replicas: &'a [NodeId],
-    pub isr: &'a [NodeId],
-    pub leader: Option<NodeId>,
-    pub leader_epoch: LeaderEpoch,
-    pub partition_epoch: PartitionEpoch,
-}
-
 impl Partition {
     /// The controller committed a state. R9.
-    pub fn state_changed(&mut self, scene: &mut Scene<'_>, offset: Offset, stated: &StatedPartition<'_>) {
-        let (replicas, isr) = (self.set(stated.replicas), self.set(stated.isr));
+    pub fn state_changed(&mut self, scene: &mut Scene<'_>, stated: &PartitionChanged) {
+        let offset = stated.offset;
+        let (replicas, isr) = (self.set(&stated.replicas), self.set(&stated.isr));
         let leader = stated.leader.map(|leader| self.slot(leader));
         let (leader_epoch, partition_epoch) = (stated.leader_epoch, stated.partition_epoch);
         let next = ControllerState {
@@ -65,18 +57,12 @@ impl Partition {
     }
 
     /// A replica began to lead.
-    pub fn became_leader(
-        &mut self,
-        scene: &mut Scene<'_>,
-        epoch: LeaderEpoch,
-        start: Offset,
-        high_watermark: Offset,
-        isr: &[NodeId],
-    ) {
+    pub fn became_leader(&mut self, scene: &mut Scene<'_>, fact: &BecameLeader) {
+        let (epoch, start, high_watermark) = (fact.leader_epoch, fact.epoch_start_offset, fact.high_watermark);
         let slot = self.speaker(scene);
         let node = scene.name();
         self.claim(scene, slot, epoch);
-        let isr = self.set(isr);
+        let isr = self.set(&fact.isr);
         let replica = &mut self.replicas[slot];
         let end = replica.mirror.end();
         self.notes.add(
@@ -183,7 +169,8 @@ impl Partition {
     }
 
     /// A replica began to follow.
-    pub fn became_follower(&mut self, scene: &mut Scene<'_>, epoch: LeaderEpoch, end: Offset, high_watermark: Offset) {
+    pub fn became_follower(&mut self, scene: &mut Scene<'_>, fact: &BecameFollower) {
+        let (epoch, end, high_watermark) = (fact.leader_epoch, fact.log_end_offset, fact.high_watermark);
         let slot = self.speaker(scene);
         let node = scene.name();
         let replica = &mut self.replicas[slot];

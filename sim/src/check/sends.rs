@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::nodes::{Named, Nodes};
 use super::send_counts::SendCounts;
 use super::uids::UidIndex;
-use crate::history::{At, Entry, SendPromise, SentRecord, Uid};
+use crate::history::{At, Entry, SendFailed, SendOk, SendPromise, SendUnknown, SentRecord, Uid};
 use crate::scenario::{ProducerGroup, Scenario};
 use crate::words;
 
@@ -182,7 +182,8 @@ impl Sends {
     }
 
     /// A send took effect.
-    pub fn ok(&mut self, at: At, uid: Uid, partition: usize, offset: Option<Offset>, acks: Acks) {
+    pub fn ok(&mut self, at: At, partition: usize, ok: &SendOk) {
+        let &SendOk { uid, offset, acks, .. } = ok;
         let outcome = Outcome::Ok {
             at,
             partition,
@@ -193,7 +194,7 @@ impl Sends {
     }
 
     /// A send failed for certain.
-    pub fn failed(&mut self, at: At, uid: Uid, error: ErrorCode) {
+    pub fn failed(&mut self, at: At, &SendFailed { uid, error }: &SendFailed) {
         self.end(uid, Outcome::Failed(error), |counts, topic| {
             counts.failed += 1;
             counts.ended_badly(at, error, topic);
@@ -201,7 +202,7 @@ impl Sends {
     }
 
     /// A send ended without an answer that tells.
-    pub fn unknown(&mut self, at: At, uid: Uid, error: ErrorCode) {
+    pub fn unknown(&mut self, at: At, &SendUnknown { uid, error }: &SendUnknown) {
         self.end(uid, Outcome::Unknown, |counts, topic| {
             // The process died, which says nothing of its sends.
             if error != ErrorCode::UnknownServerError {

@@ -1,7 +1,7 @@
 //! What replicas take for committed: R1, R2, R6 and R13. Here the ledger grows.
 
 use broker_core::protocol::{Acks, ErrorCode};
-use broker_core::trace::ReplicaRole;
+use broker_core::trace::{FollowerFetched, HighWatermarkChanged, IsrProposed, ProduceAnswered, ReplicaRole};
 use broker_core::types::{LeaderEpoch, NodeId, Offset};
 
 use super::ledger::Commit;
@@ -11,26 +11,10 @@ use super::replica_set::ReplicaSet;
 use super::witness::Noted;
 use crate::verdict::Check;
 
-/// A leader's answer to a producer.
-pub(super) struct Answer {
-    pub acks: Acks,
-    pub error: ErrorCode,
-    pub offsets: Option<(Offset, Offset)>,
-    pub epoch: LeaderEpoch,
-    pub high_watermark: Offset,
-    pub isr_at_append: u32,
-}
-
 impl Partition {
     /// A replica's high watermark changed.
-    pub fn high_watermark_changed(
-        &mut self,
-        scene: &mut Scene<'_>,
-        role: ReplicaRole,
-        epoch: LeaderEpoch,
-        from: Offset,
-        to: Offset,
-    ) {
+    pub fn high_watermark_changed(&mut self, scene: &mut Scene<'_>, fact: &HighWatermarkChanged) {
+        let (role, epoch, from, to) = (fact.role, fact.leader_epoch, fact.from, fact.to);
         let slot = self.speaker(scene);
         let node = scene.name();
         let replica = &mut self.replicas[slot];
@@ -280,24 +264,24 @@ impl Partition {
     }
 
     /// A leader learnt a follower's log end.
-    pub fn follower_fetched(&mut self, scene: &mut Scene<'_>, follower: NodeId, epoch: LeaderEpoch, to: Offset) {
+    pub fn follower_fetched(&mut self, scene: &mut Scene<'_>, fact: &FollowerFetched) {
         let slot = self.speaker(scene);
-        let follower = self.slot(follower);
+        let follower = self.slot(fact.follower);
         let replica = &mut self.replicas[slot];
-        if replica.epoch != epoch {
+        if replica.epoch != fact.leader_epoch {
             return;
         }
         let Some(leading) = &mut replica.leading else { return };
         if leading.fetched.len() <= follower {
             leading.fetched.resize(follower + 1, None);
         }
-        leading.fetched[follower] = Some(to);
+        leading.fetched[follower] = Some(fact.fetch_offset);
     }
 
     /// A leader asked for another ISR.
-    pub fn isr_proposed(&mut self, scene: &mut Scene<'_>, maximal_isr: &[NodeId]) {
+    pub fn isr_proposed(&mut self, scene: &mut Scene<'_>, fact: &IsrProposed) {
         let slot = self.speaker(scene);
-        let maximal = self.set(maximal_isr);
+        let maximal = self.set(&fact.maximal_isr);
         if let Some(leading) = &mut self.replicas[slot].leading {
             leading.maximal_isr = maximal;
         }
@@ -314,7 +298,7 @@ impl Partition {
     }
 
     /// A leader answered a producer. R13.
-    pub fn produce_answered(&mut self, scene: &mut Scene<'_>, answer: &Answer) {
+    pub fn produce_answered(&mut self, scene: &mut Scene<'_>, answer: &ProduceAnswered) {
         let slot = self.speaker(scene);
         let node = scene.name();
         let Some((first, last)) = answer.offsets else { return };
@@ -322,7 +306,7 @@ impl Partition {
             let ack = LeaderAck {
                 at: scene.at,
                 slot,
-                epoch: answer.epoch,
+                epoch: answer.leader_epoch,
                 first,
                 last,
             };

@@ -1,7 +1,7 @@
 //! What facts of machines mean for the followed records.
 
 use broker_core::protocol::RecordBatch;
-use broker_core::trace::{Event, ReplicaRole};
+use broker_core::trace::{self, Event, ReplicaRole};
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::Journey;
@@ -13,12 +13,14 @@ impl Journey {
     /// A machine stated a fact.
     pub(super) fn pass(&mut self, at: At, node: NodeId, event: &Event) {
         match event {
-            Event::Appended { partition, role, batch } => self.appended(at, node, (*partition, *role), batch),
-            Event::LogRecovered {
+            Event::Appended(trace::Appended { partition, role, batch }) => {
+                self.appended(at, node, (*partition, *role), batch)
+            }
+            Event::LogRecovered(trace::LogRecovered {
                 partition,
                 log_end_offset,
                 ..
-            } => {
+            }) => {
                 let end = self
                     .ends
                     .insert((node, *partition), *log_end_offset)
@@ -34,21 +36,21 @@ impl Journey {
                     }
                 });
             }
-            Event::Truncated {
+            Event::Truncated(trace::Truncated {
                 partition, to, cause, ..
-            } => {
+            }) => {
                 let end = self.ends.insert((node, *partition), *to).unwrap_or_default();
                 let (label, why) = (self.names.partition(*partition), words::truncation(*cause));
                 self.each(at, node, *partition, *to..end, |uid, offset| {
                     format!("cut {label} to {to} {why}, and with it uid {}, offset {offset}", uid.0)
                 });
             }
-            Event::BecameLeader {
+            Event::BecameLeader(trace::BecameLeader {
                 partition,
                 leader_epoch,
                 epoch_start_offset,
                 ..
-            } => {
+            }) => {
                 let label = self.names.partition(*partition);
                 let all = Offset::ZERO..Offset(i64::MAX);
                 self.each(at, node, *partition, all, |uid, offset| {
@@ -63,13 +65,13 @@ impl Journey {
                     )
                 });
             }
-            Event::HighWatermarkChanged {
+            Event::HighWatermarkChanged(trace::HighWatermarkChanged {
                 partition,
                 role,
                 from,
                 to,
                 ..
-            } => {
+            }) => {
                 let label = self.names.partition(*partition);
                 self.each(at, node, *partition, *from..*to, |uid, offset| match role {
                     ReplicaRole::Leader => format!(
@@ -81,12 +83,12 @@ impl Journey {
                     }
                 });
             }
-            Event::FollowerFetched {
+            Event::FollowerFetched(trace::FollowerFetched {
                 partition,
                 follower,
                 fetch_offset,
                 ..
-            } => {
+            }) => {
                 let places: Vec<Offset> = self.offsets(*partition, Offset::ZERO..*fetch_offset).collect();
                 let name = self.names.node(*follower);
                 for offset in places {
@@ -100,12 +102,12 @@ impl Journey {
                     }
                 }
             }
-            Event::ProduceAnswered {
+            Event::ProduceAnswered(trace::ProduceAnswered {
                 partition,
                 error,
                 offsets: Some((first, last)),
                 ..
-            } => {
+            }) => {
                 let label = self.names.partition(*partition);
                 self.each(at, node, *partition, *first..last.next(), |uid, offset| {
                     match error.is_ok() {
@@ -117,12 +119,12 @@ impl Journey {
                     }
                 });
             }
-            Event::OffsetCommitted {
+            Event::OffsetCommitted(trace::OffsetCommitted {
                 group,
                 partition,
                 offset,
                 ..
-            } => {
+            }) => {
                 let key = (group.clone(), *partition);
                 let before = self.positions.insert(key, *offset).unwrap_or_default();
                 let label = self.names.partition(*partition);
@@ -133,7 +135,7 @@ impl Journey {
                     )
                 });
             }
-            Event::OffsetExpired { group, partition } => {
+            Event::OffsetExpired(trace::OffsetExpired { group, partition }) => {
                 let key = (group.clone(), *partition);
                 let before = self.positions.remove(&key).unwrap_or_default();
                 let label = self.names.partition(*partition);
@@ -144,12 +146,12 @@ impl Journey {
                     )
                 });
             }
-            Event::PositionReset {
+            Event::PositionReset(trace::PositionReset {
                 partition,
                 from: Some(from),
                 to,
                 ..
-            } => {
+            }) => {
                 let label = self.names.partition(*partition);
                 self.each(at, node, *partition, *to..*from, |uid, offset| {
                     format!(

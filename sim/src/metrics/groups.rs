@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use broker_core::trace::Event;
+use broker_core::trace::{self, Event};
 use broker_core::types::{GroupEpoch, GroupId, MemberId, NodeId, TopicPartition};
 use reports::record::{GroupSeries, GroupTotals, OwnerBand, PartitionLag};
 
@@ -60,7 +60,7 @@ impl Groups {
     /// A fact in this bucket.
     pub fn fact(&mut self, time: SimTime, bucket: usize, node: NodeId, event: &Event) {
         match event {
-            Event::GroupChanged { group, epoch, .. } => {
+            Event::GroupChanged(trace::GroupChanged { group, epoch, .. }) => {
                 let group = self.groups.entry(group.clone()).or_default();
                 if group.epoch.replace(*epoch) != Some(*epoch) {
                     group.totals.rebalances += 1;
@@ -69,24 +69,24 @@ impl Groups {
                     }
                 }
             }
-            Event::MemberChanged {
+            Event::MemberChanged(trace::MemberChanged {
                 group,
                 member,
                 assigned,
                 ..
-            } => {
+            }) => {
                 let group = self.groups.entry(group.clone()).or_default();
                 group.members.insert(member.clone(), !assigned.is_empty());
             }
-            Event::MemberRemoved { group, member, .. } => {
+            Event::MemberRemoved(trace::MemberRemoved { group, member, .. }) => {
                 self.groups.entry(group.clone()).or_default().members.remove(member);
             }
-            Event::OffsetCommitted {
+            Event::OffsetCommitted(trace::OffsetCommitted {
                 group,
                 partition,
                 offset,
                 ..
-            } => {
+            }) => {
                 let group = self.groups.entry(group.clone()).or_default();
                 let begin = group.begins.get(partition).copied().unwrap_or(offset.0);
                 let begin = || Position {
@@ -96,20 +96,21 @@ impl Groups {
                 let position = group.committed.entry(*partition).or_insert_with(begin);
                 position.steps.set(bucket, offset.0);
             }
-            Event::PositionReset { partition, to, .. } => {
+            Event::PositionReset(trace::PositionReset { partition, to, .. }) => {
                 let Some(id) = self.of_node.get(&node) else { return };
                 if let Some(group) = self.groups.get_mut(id) {
                     group.begins.entry(*partition).or_insert(to.0);
                 }
             }
-            Event::PartitionsAssigned { group, partitions, .. } => {
+            Event::PartitionsAssigned(trace::PartitionsAssigned { group, partitions, .. }) => {
                 self.of_node.insert(node, group.clone());
                 let group = self.groups.entry(group.clone()).or_default();
                 for partition in partitions {
                     group.owning.entry((*partition, node)).or_insert(time);
                 }
             }
-            Event::PartitionsRevoked { group, partitions, .. } | Event::PartitionsLost { group, partitions, .. } => {
+            Event::PartitionsRevoked(trace::PartitionsRevoked { group, partitions, .. })
+            | Event::PartitionsLost(trace::PartitionsLost { group, partitions, .. }) => {
                 let group = self.groups.entry(group.clone()).or_default();
                 for partition in partitions {
                     group.release(time, *partition, node);

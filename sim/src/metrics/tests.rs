@@ -1,9 +1,11 @@
 use broker_core::protocol::{Acks, ErrorCode};
-use broker_core::trace::{GroupState, ResetCause};
+use broker_core::trace::{self, GroupState, ResetCause};
 use broker_core::types::{GroupEpoch, GroupId, LeaderEpoch};
 
 use super::*;
-use crate::history::{ProcessOutcome, Processing, SentRecord, Uid};
+use crate::history::{
+    ProcessEnded, ProcessOutcome, Processing, SendFailed, SendOk, SendUnknown, SentRecord, Sought, Uid,
+};
 
 const PRODUCER: NodeId = NodeId(1000);
 const READER: NodeId = NodeId(1001);
@@ -64,13 +66,13 @@ impl Feed {
         self.fact(
             ms,
             BROKER,
-            Event::HighWatermarkChanged {
+            Event::HighWatermarkChanged(trace::HighWatermarkChanged {
                 partition,
                 role,
                 leader_epoch,
                 from,
                 to,
-            },
+            }),
         );
     }
 
@@ -159,11 +161,11 @@ fn lag_is_what_is_committed_and_not_yet_given_to_the_group() {
     feed.fact(
         0,
         BROKER,
-        Event::TopicCreated {
+        Event::TopicCreated(trace::TopicCreated {
             offset: Offset(5),
             name: "orders".into(),
             topic: TopicId(100),
-        },
+        }),
     );
     feed.high_watermark(500, orders(0), 0, 10);
     // Two members of one group are one series; the auditor is another.
@@ -191,11 +193,13 @@ fn a_consumer_that_never_gets_a_record_is_behind_from_where_it_began() {
     let mut feed = Feed::new(1000);
     feed.high_watermark(500, orders(0), 0, 4);
     feed.high_watermark(500, orders(1), 0, 4);
-    let reset = |partition, to| Event::PositionReset {
-        partition,
-        from: None,
-        to: Offset(to),
-        cause: ResetCause::NoPosition,
+    let reset = |partition, to| {
+        Event::PositionReset(trace::PositionReset {
+            partition,
+            from: None,
+            to: Offset(to),
+            cause: ResetCause::NoPosition,
+        })
     };
     feed.fact(1500, READER, reset(orders(0), 0));
     // Reading from the latest record on: what came before is nobody's lag.
@@ -206,10 +210,10 @@ fn a_consumer_that_never_gets_a_record_is_behind_from_where_it_began() {
     feed.entry(
         2500,
         READER,
-        What::Sought {
+        What::Sought(Sought {
             partition: orders(1),
             to: Offset(3),
-        },
+        }),
     );
     let series = feed.finish(3000);
     assert_eq!(
@@ -240,12 +244,12 @@ fn records_that_close_a_trial_count_nowhere() {
     feed.fact(
         100,
         READER,
-        Event::PositionReset {
+        Event::PositionReset(trace::PositionReset {
             partition: orders(0),
             from: None,
             to: Offset(0),
             cause: ResetCause::NoPosition,
-        },
+        }),
     );
     feed.high_watermark(500, orders(0), 0, 3);
     feed.entry(600, PRODUCER, What::SendInvoked(sent));
@@ -255,12 +259,12 @@ fn records_that_close_a_trial_count_nowhere() {
     feed.entry(
         1600,
         PRODUCER,
-        What::SendOk {
+        What::SendOk(SendOk {
             uid,
             partition,
             offset,
             acks,
-        },
+        }),
     );
     feed.poll(2500, READER, &[(orders(0), 0), (orders(0), 1), (orders(0), 2)]);
     let series = feed.finish(3000);
@@ -360,39 +364,43 @@ fn a_group_is_behind_its_committed_position_and_owns_its_partitions_for_a_time()
         time: SimTime(seconds * 1_000_000_000),
     };
     let group: GroupId = "billing".into();
-    let high_watermark = |to| Event::HighWatermarkChanged {
-        partition,
-        role: ReplicaRole::Leader,
-        leader_epoch: LeaderEpoch(0),
-        from: Offset(0),
-        to: Offset(to),
+    let high_watermark = |to| {
+        Event::HighWatermarkChanged(trace::HighWatermarkChanged {
+            partition,
+            role: ReplicaRole::Leader,
+            leader_epoch: LeaderEpoch(0),
+            from: Offset(0),
+            to: Offset(to),
+        })
     };
-    let committed = |offset| Event::OffsetCommitted {
-        group: group.clone(),
-        member: None,
-        epoch: GroupEpoch(1),
-        partition,
-        offset: Offset(offset),
-        at: (TopicPartition::new(TopicId(200), 0), Offset(0)),
+    let committed = |offset| {
+        Event::OffsetCommitted(trace::OffsetCommitted {
+            group: group.clone(),
+            member: None,
+            epoch: GroupEpoch(1),
+            partition,
+            offset: Offset(offset),
+            at: (TopicPartition::new(TopicId(200), 0), Offset(0)),
+        })
     };
-    let stable = Event::GroupChanged {
+    let stable = Event::GroupChanged(trace::GroupChanged {
         group: group.clone(),
         state: GroupState::Stable,
         epoch: GroupEpoch(1),
         members: 1,
-    };
-    let assigned = Event::PartitionsAssigned {
+    });
+    let assigned = Event::PartitionsAssigned(trace::PartitionsAssigned {
         group: group.clone(),
         member: "m".into(),
         epoch: GroupEpoch(1),
         partitions: vec![partition],
-    };
-    let begins = Event::PositionReset {
+    });
+    let begins = Event::PositionReset(trace::PositionReset {
         partition,
         from: None,
         to: Offset(0),
         cause: ResetCause::NoPosition,
-    };
+    });
     metrics.fact(at(1), NodeId(1), &high_watermark(10));
     metrics.fact(at(1), NodeId(1), &stable);
     metrics.fact(at(1), NodeId(1), &stable);
@@ -403,7 +411,7 @@ fn a_group_is_behind_its_committed_position_and_owns_its_partitions_for_a_time()
         at: at(seconds),
         process: NodeId(7),
         incarnation: 0,
-        what: What::ProcessEnded {
+        what: What::ProcessEnded(ProcessEnded {
             processing: Processing {
                 group: Some(group.clone()),
                 partition,
@@ -412,7 +420,7 @@ fn a_group_is_behind_its_committed_position_and_owns_its_partitions_for_a_time()
                 attempt: 1,
             },
             outcome,
-        },
+        }),
     };
     metrics.entry(&work(3, ProcessOutcome::Processed));
     metrics.entry(&work(3, ProcessOutcome::WillRetry));
@@ -454,22 +462,24 @@ fn sends_and_their_answers_count_for_their_programs_and_probes_for_nobody() {
             is_probe,
         })
     };
-    let ok = |uid: u64| What::SendOk {
-        uid: Uid(uid),
-        partition: orders(0),
-        offset: Some(Offset(uid as i64)),
-        acks: Acks::All,
+    let ok = |uid: u64| {
+        What::SendOk(SendOk {
+            uid: Uid(uid),
+            partition: orders(0),
+            offset: Some(Offset(uid as i64)),
+            acks: Acks::All,
+        })
     };
     let error = ErrorCode::RequestTimedOut;
     for uid in 1..=6 {
         feed.entry(uid * 10, PRODUCER, sent(uid, uid > 4));
     }
     feed.entry(700, PRODUCER, ok(1));
-    feed.entry(710, PRODUCER, What::SendFailed { uid: Uid(2), error });
-    feed.entry(720, PRODUCER, What::SendUnknown { uid: Uid(3), error });
+    feed.entry(710, PRODUCER, What::SendFailed(SendFailed { uid: Uid(2), error }));
+    feed.entry(720, PRODUCER, What::SendUnknown(SendUnknown { uid: Uid(3), error }));
     feed.entry(730, PRODUCER, ok(4));
     feed.entry(740, PRODUCER, ok(5));
-    feed.entry(750, PRODUCER, What::SendFailed { uid: Uid(6), error });
+    feed.entry(750, PRODUCER, What::SendFailed(SendFailed { uid: Uid(6), error }));
     feed.poll(800, READER, &[(orders(0), 0), (orders(0), 1)]);
     feed.high_watermark(900, orders(0), 0, 3);
     let counts = feed.finish(1_000).counts;

@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::driver::exponential;
 use super::received::ConsumerRecord;
 use super::station::Shared;
-use crate::history::What;
+use crate::history::{ServiceCalled, What};
 
 /// A client of a service.
 pub struct ServiceClient {
@@ -52,12 +52,12 @@ impl ServiceClient {
         }
         let is_down = self.is_refused();
         let ok = !fails && !is_down;
-        let what = What::ServiceCalled {
+        let what = What::ServiceCalled(ServiceCalled {
             service: Arc::clone(&self.name),
             uid: record.uid(),
             effect: ok || (takes_effect && !is_down),
             ok,
-        };
+        });
         self.shared.lock().write(self.client, what);
         match ok {
             true => Ok(()),

@@ -32,7 +32,7 @@ use super::admin::Admin;
 use super::cast::NewClient;
 use super::driver::LagProbe;
 use crate::address;
-use crate::history::{At, Entry, SendPromise, SimTime, What};
+use crate::history::{At, Entry, SendPromise, SendUnknown, SimTime, What};
 use crate::scenario::Scenario;
 use crate::sweep::Panic;
 use crate::world::clock::NodeClocks;
@@ -291,7 +291,7 @@ impl Station {
         let sends = mem::take(&mut client.sends);
         for uid in sends.open_uids() {
             let error = ErrorCode::UnknownServerError;
-            self.write(index, What::SendUnknown { uid, error });
+            self.write(index, What::SendUnknown(SendUnknown { uid, error }));
         }
     }
 

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::hop;
 use super::received::ConsumerRecord;
 use super::station::Shared;
-use crate::history::{ProcessOutcome, Processing, What};
+use crate::history::{ProcessEnded, ProcessOutcome, Processing, What};
 
 /// The work on one record, from [`super::Env::process`] to [`Work::done`] or [`Work::end`].
 #[must_use = "say how the work ended"]
@@ -46,7 +46,7 @@ impl Work {
     /// The work ended like this.
     pub fn end(self, outcome: ProcessOutcome) {
         let processing = self.processing;
-        let what = What::ProcessEnded { processing, outcome };
+        let what = What::ProcessEnded(ProcessEnded { processing, outcome });
         self.shared.lock().write(self.client, what);
     }
 

@@ -8,7 +8,10 @@ use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::{NodeId, Offset, TopicId};
 use bytes::Bytes;
 
-use crate::history::{At, ConsumerFailure, Entry, Environment, ProcessOutcome, Processing, Uid, What};
+use crate::history::{
+    At, CommitEnded, CommitInvoked, ConsumerFailure, Entry, Environment, ProcessEnded, ProcessOutcome, Processing,
+    SendFailed, SendOk, SendUnknown, ServiceCalled, Sought, Uid, What,
+};
 
 /// What happened in a trial, in the order in which it happened: who sent, polled, processed and committed what, and what
 /// the faults did. Checks of a user's own read it ([`super::Trial::check`], [`super::Trial::invariant`]).
@@ -260,9 +263,9 @@ impl History {
     pub(super) fn leaves_out(&mut self, entry: &Entry) -> bool {
         match &entry.what {
             What::SendInvoked(sent) if sent.is_probe => self.probes.insert(sent.uid),
-            What::SendOk { uid, .. } | What::SendFailed { uid, .. } | What::SendUnknown { uid, .. } => {
-                self.probes.contains(uid)
-            }
+            What::SendOk(SendOk { uid, .. })
+            | What::SendFailed(SendFailed { uid, .. })
+            | What::SendUnknown(SendUnknown { uid, .. }) => self.probes.contains(uid),
             What::Polled(records) => records.iter().all(|record| record.is_probe),
             _ => false,
         }
@@ -296,18 +299,18 @@ impl History {
     fn happened(&self, what: &What) -> Happened {
         match what {
             What::SendInvoked(sent) => Happened::Sent(sent.uid),
-            What::SendOk {
+            What::SendOk(SendOk {
                 uid, partition, offset, ..
-            } => Happened::Acked {
+            }) => Happened::Acked {
                 uid: *uid,
                 partition: self.partition(*partition),
                 offset: *offset,
             },
-            What::SendFailed { uid, error } => Happened::SendFailed {
+            What::SendFailed(SendFailed { uid, error }) => Happened::SendFailed {
                 uid: *uid,
                 error: *error,
             },
-            What::SendUnknown { uid, error } => Happened::SendUnknown {
+            What::SendUnknown(SendUnknown { uid, error }) => Happened::SendUnknown {
                 uid: *uid,
                 error: *error,
             },
@@ -328,27 +331,29 @@ impl History {
                 });
                 Happened::Polled(reads.collect())
             }
-            What::Sought { partition, to } => Happened::Sought {
+            What::Sought(Sought { partition, to }) => Happened::Sought {
                 partition: self.partition(*partition),
                 to: *to,
             },
             What::ProcessBegun(processing) => Happened::Began(self.worked(processing)),
-            What::ProcessEnded { processing, outcome } => Happened::Ended(self.worked(processing), *outcome),
-            What::CommitInvoked { group, offsets } => Happened::CommitAsked {
+            What::ProcessEnded(ProcessEnded { processing, outcome }) => {
+                Happened::Ended(self.worked(processing), *outcome)
+            }
+            What::CommitInvoked(CommitInvoked { group, offsets }) => Happened::CommitAsked {
                 group: (&*group.0).into(),
                 offsets: self.positions(offsets),
             },
-            What::CommitEnded { group, offsets, error } => Happened::CommitEnded {
+            What::CommitEnded(CommitEnded { group, offsets, error }) => Happened::CommitEnded {
                 group: (&*group.0).into(),
                 offsets: self.positions(offsets),
                 error: (*error != ErrorCode::None).then_some(*error),
             },
-            What::ServiceCalled {
+            What::ServiceCalled(ServiceCalled {
                 service,
                 uid,
                 effect,
                 ok,
-            } => Happened::Called {
+            }) => Happened::Called {
                 service: Arc::clone(service),
                 uid: *uid,
                 effect: *effect,

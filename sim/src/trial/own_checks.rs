@@ -86,7 +86,9 @@ impl OwnWatch {
     }
 
     pub(super) fn fact(&mut self, event: &trace::Event) {
-        if let (Some(history), trace::Event::TopicCreated { name, topic, .. }) = (&mut self.history, event) {
+        if let (Some(history), trace::Event::TopicCreated(trace::TopicCreated { name, topic, .. })) =
+            (&mut self.history, event)
+        {
             history.name_topic(*topic, &name.0);
         }
     }

@@ -3,19 +3,22 @@
 use broker_core::protocol::Acks;
 
 use super::{Words, listed, span_of};
-use crate::history::{ConsumerFailure, Environment, PolledRecord, ProcessOutcome, Processing, SentRecord, What};
+use crate::history::{
+    CommitEnded, CommitInvoked, ConsumerFailure, Environment, PolledRecord, ProcessEnded, ProcessOutcome, Processing,
+    SendFailed, SendOk, SendUnknown, SentRecord, ServiceCalled, Sought, What,
+};
 
 impl Words<'_> {
     /// A line of the history.
     pub fn what(&self, what: &What) -> String {
         match what {
             What::SendInvoked(record) => sent(record),
-            What::SendOk {
+            What::SendOk(SendOk {
                 uid,
                 partition,
                 offset,
                 acks,
-            } => {
+            }) => {
                 let at = offset.map(|offset| format!(" at offset {offset}")).unwrap_or_default();
                 let label = self.0.partition(*partition);
                 format!(
@@ -24,20 +27,22 @@ impl Words<'_> {
                     acks_name(*acks)
                 )
             }
-            What::SendFailed { uid, error } => format!("was told that uid {} is not stored: {error:?}", uid.0),
-            What::SendUnknown { uid, error } => {
+            What::SendFailed(SendFailed { uid, error }) => {
+                format!("was told that uid {} is not stored: {error:?}", uid.0)
+            }
+            What::SendUnknown(SendUnknown { uid, error }) => {
                 format!("does not know whether uid {} is stored: {error:?}", uid.0)
             }
             What::ProducerOpened(promise) => format!("opened a producer with acks={}", acks_name(promise.acks)),
             What::ConsumerFailed(failure) => self.consumer_failure(failure),
             What::Polled(records) => self.polled(records),
-            What::Sought { partition, to } => {
+            What::Sought(Sought { partition, to }) => {
                 format!("moved its position in {} to {to}", self.0.partition(*partition))
             }
             What::ProcessBegun(processing) => {
                 format!("began attempt {} at {}", processing.attempt, self.record(processing))
             }
-            What::ProcessEnded { processing, outcome } => {
+            What::ProcessEnded(ProcessEnded { processing, outcome }) => {
                 let record = self.record(processing);
                 match outcome {
                     ProcessOutcome::Processed => format!("processed {record}"),
@@ -54,10 +59,10 @@ impl Words<'_> {
                     ProcessOutcome::Skipped => format!("failed at {record}, and went on without it"),
                 }
             }
-            What::CommitInvoked { group, offsets } => {
+            What::CommitInvoked(CommitInvoked { group, offsets }) => {
                 format!("asked to commit for group {group}: {}", self.positions(offsets))
             }
-            What::CommitEnded { group, offsets, error } => {
+            What::CommitEnded(CommitEnded { group, offsets, error }) => {
                 let positions = self.positions(offsets);
                 match error.is_ok() {
                     true => format!("was told that the positions of group {group} are stored: {positions}"),
@@ -66,12 +71,12 @@ impl Words<'_> {
                     }
                 }
             }
-            What::ServiceCalled {
+            What::ServiceCalled(ServiceCalled {
                 service,
                 uid,
                 effect,
                 ok,
-            } => {
+            }) => {
                 let record = uid.map(|uid| format!(" for uid {}", uid.0)).unwrap_or_default();
                 let how = match (effect, ok) {
                     (true, true) => "and it worked",

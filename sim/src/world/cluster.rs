@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::trace::{Event, QuorumRole};
+use broker_core::trace::{self, Event, QuorumRole};
 use broker_core::types::{LeaderEpoch, MemberId, NodeId, Offset, PartitionIndex, TopicId, TopicName, TopicPartition};
 
 /// The newest known state of topics, partitions and the controller.
@@ -26,17 +26,17 @@ impl Cluster {
     /// Takes note of a fact.
     pub(super) fn observe(&mut self, node: NodeId, event: &Event) {
         match event {
-            Event::TopicCreated { name, topic, .. } => {
+            Event::TopicCreated(trace::TopicCreated { name, topic, .. }) => {
                 self.topics.insert(name.clone(), *topic);
             }
-            Event::PartitionChanged {
+            Event::PartitionChanged(trace::PartitionChanged {
                 offset,
                 partition,
                 replicas,
                 isr,
                 leader,
                 ..
-            } => {
+            }) => {
                 let known = self.partitions.get(partition);
                 if known.is_none_or(|known| known.offset < *offset) {
                     let state = Partition {
@@ -48,14 +48,16 @@ impl Cluster {
                     self.partitions.insert(*partition, state);
                 }
             }
-            Event::QuorumRoleChanged {
+            Event::QuorumRoleChanged(trace::QuorumRoleChanged {
                 role: QuorumRole::Leader,
                 epoch,
                 ..
-            } if self.controller.is_none_or(|(known, _)| known < *epoch) => {
+            }) if self.controller.is_none_or(|(known, _)| known < *epoch) => {
                 self.controller = Some((*epoch, node));
             }
-            Event::PartitionsAssigned { member, .. } if self.members.get(member) != Some(&node) => {
+            Event::PartitionsAssigned(trace::PartitionsAssigned { member, .. })
+                if self.members.get(member) != Some(&node) =>
+            {
                 self.members.insert(member.clone(), node);
             }
             _ => {}
@@ -119,21 +121,23 @@ mod tests {
         let mut cluster = Cluster::default();
         let partition = TopicPartition::new(TopicId(100), 0);
         let in_sync = |count: usize| [NodeId(3), NodeId(1), NodeId(2)][..count].to_vec();
-        let with_isr = |offset: i64, leader: Option<u32>, isr: usize| Event::PartitionChanged {
-            offset: Offset(offset),
-            partition,
-            replicas: in_sync(3),
-            isr: in_sync(isr),
-            leader: leader.map(NodeId),
-            leader_epoch: LeaderEpoch(0),
-            partition_epoch: PartitionEpoch(0),
+        let with_isr = |offset: i64, leader: Option<u32>, isr: usize| {
+            Event::PartitionChanged(trace::PartitionChanged {
+                offset: Offset(offset),
+                partition,
+                replicas: in_sync(3),
+                isr: in_sync(isr),
+                leader: leader.map(NodeId),
+                leader_epoch: LeaderEpoch(0),
+                partition_epoch: PartitionEpoch(0),
+            })
         };
         let changed = |offset, leader| with_isr(offset, leader, 1);
-        let created = Event::TopicCreated {
+        let created = Event::TopicCreated(trace::TopicCreated {
             offset: Offset(4),
             name: "orders".into(),
             topic: TopicId(100),
-        };
+        });
         for (node, event) in [
             (2, created),
             (2, changed(5, Some(3))),
@@ -146,10 +150,12 @@ mod tests {
         assert_eq!(cluster.followers("orders", 0), [NodeId(1), NodeId(3)]);
         assert_eq!(cluster.leader("orders", 1), None);
         assert_eq!(cluster.leader("others", 0), None);
-        let leads = |epoch| Event::QuorumRoleChanged {
-            role: QuorumRole::Leader,
-            epoch: LeaderEpoch(epoch),
-            leader: None,
+        let leads = |epoch| {
+            Event::QuorumRoleChanged(trace::QuorumRoleChanged {
+                role: QuorumRole::Leader,
+                epoch: LeaderEpoch(epoch),
+                leader: None,
+            })
         };
         assert_eq!(cluster.controller(), None);
         cluster.observe(NodeId(1), &leads(4));

@@ -22,7 +22,7 @@ fn the_first_that_looks_for_a_coordinator_has_the_topic_created() {
     assert_eq!(cluster.fetch(2, GROUP, partition), Err(ErrorCode::NotCoordinator));
     cluster.pass(SECOND);
     let created = cluster.events.iter().filter_map(|(node, event)| match event {
-        Event::TopicCreated { name, .. } if *node == 1 => Some(name.clone()),
+        Event::TopicCreated(trace::TopicCreated { name, .. }) if *node == 1 => Some(name.clone()),
         _ => None,
     });
     let created: Vec<TopicName> = created.collect();
@@ -81,15 +81,15 @@ fn the_digest_of_what_was_read_is_that_of_the_log() {
     let second = cluster.find(through, GROUP, Some(first));
     cluster.pass(SECOND);
     let loaded = cluster.events.iter().rev().find_map(|(node, event)| match event {
-        Event::CoordinatorLoaded {
+        Event::CoordinatorLoaded(trace::CoordinatorLoaded {
             partition, end, digest, ..
-        } if *node == second && *end > Offset(0) => Some((*partition, *end, *digest)),
+        }) if *node == second && *end > Offset(0) => Some((*partition, *end, *digest)),
         _ => None,
     });
     let (of, end, digest) = loaded.expect("it has loaded");
     let mut compacted = Compacted::default();
     for (node, event) in &cluster.events {
-        if let Event::Appended { partition, batch, .. } = event
+        if let Event::Appended(trace::Appended { partition, batch, .. }) = event
             && (*node, *partition) == (second, of)
             && batch.last_offset() < end
         {

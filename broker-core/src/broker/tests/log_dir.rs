@@ -20,7 +20,7 @@ fn a_leader_whose_only_log_directory_fails_ends_and_another_takes_over() {
     cluster.pass(SECOND / 10);
     assert!(cluster.nodes[&leader].machine.is_none(), "the process has ended");
     let went_offline = |(node, event): &(u32, Event)| {
-        let is_why = matches!(event, Event::LogWentOffline { partition, error: DiskError::Io } if *partition == orders);
+        let is_why = matches!(event, Event::LogWentOffline(trace::LogWentOffline { partition, error: DiskError::Io }) if *partition == orders);
         *node == leader && is_why
     };
     assert!(cluster.events.iter().any(went_offline), "and says why");

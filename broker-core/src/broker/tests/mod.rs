@@ -26,7 +26,7 @@ use crate::protocol::{
     ErrorCode, FindCoordinatorRequest, OffsetAndMetadata, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
 };
 use crate::random::Random;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{
     Endpoint, GroupEpoch, GroupId, Host, Listener, Listeners, NodeId, Offset, TopicName, TopicPartition,
 };

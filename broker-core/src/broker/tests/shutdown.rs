@@ -36,7 +36,9 @@ impl Cluster {
     /// How far a node says that it has flushed a partition.
     fn flushed(&self, node: u32, partition: TopicPartition) -> Option<Offset> {
         let mut flushed = self.events.iter().filter_map(|(stated_by, event)| match event {
-            Event::Flushed { partition: of, end } if *stated_by == node && *of == partition => Some(*end),
+            Event::Flushed(trace::Flushed { partition: of, end }) if *stated_by == node && *of == partition => {
+                Some(*end)
+            }
             _ => None,
         });
         flushed.next_back()
@@ -123,7 +125,7 @@ fn a_controller_that_ends_does_not_let_the_others_wait() {
     cluster.create_topic("orders");
     let leads = |event: &Event| {
         let leader = crate::trace::QuorumRole::Leader;
-        matches!(event, Event::QuorumRoleChanged { role, .. } if *role == leader)
+        matches!(event, Event::QuorumRoleChanged(trace::QuorumRoleChanged { role, .. }) if *role == leader)
     };
     let last = |cluster: &Cluster| {
         cluster

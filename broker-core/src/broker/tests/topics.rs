@@ -32,7 +32,9 @@ fn new_partitions_reach_clients_and_have_leaders() {
         );
     }
     let leaders = cluster.events.iter().filter(|(node, event)| match event {
-        Event::BecameLeader { partition, .. } => partition.partition.0 > 0 && (1..=3).contains(node),
+        Event::BecameLeader(trace::BecameLeader { partition, .. }) => {
+            partition.partition.0 > 0 && (1..=3).contains(node)
+        }
         _ => false,
     });
     assert_eq!(leaders.count(), 3, "each new partition is led by one");

@@ -10,7 +10,7 @@ use crate::protocol::{
     ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, IsolationLevel, ListOffsetsPartitionResponse,
     ListOffsetsRequest, OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
 };
-use crate::trace::{Event, ResetCause};
+use crate::trace::{self, Event, ResetCause};
 use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
 
 use super::coordinator::GroupAsked;
@@ -424,12 +424,12 @@ impl Consumer {
         self.drop_records(index);
         let partition = &mut self.assigned[index];
         if let Some(id) = partition.id {
-            self.out.trace(Event::PositionReset {
+            self.out.trace(Event::PositionReset(trace::PositionReset {
                 partition: id,
                 from: partition.position.map(|position| position.offset),
                 to: to.offset,
                 cause,
-            });
+            }));
         }
         partition.position = Some(to);
         partition.enter(Stage::Fetch);

@@ -9,7 +9,7 @@ use crate::config::{ConsumerConfig, Quirks, millis};
 use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
 use crate::protocol::{ErrorCode, OffsetSpec, Record};
 use crate::random::Random;
-use crate::trace::{Event, ResetCause};
+use crate::trace::{self, Event, ResetCause};
 use crate::types::{
     Endpoint, GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition,
 };
@@ -305,12 +305,12 @@ impl Consumer {
         };
         self.drop_records(index);
         let assigned = &mut self.assigned[index];
-        self.out.trace(Event::PositionReset {
+        self.out.trace(Event::PositionReset(trace::PositionReset {
             partition,
             from: assigned.position.map(|position| position.offset),
             to: offset,
             cause: ResetCause::Seek,
-        });
+        }));
         assigned.position = Some(Position {
             offset,
             offset_epoch: None,

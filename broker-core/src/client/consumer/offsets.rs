@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::client::network::Reply;
 use crate::machine::Instant;
 use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetFetchRequest, Response};
-use crate::trace::{Event, ResetCause};
+use crate::trace::{self, Event, ResetCause};
 use crate::types::{GroupEpoch, LeaderEpoch, NodeId, TopicPartition};
 
 use super::Consumer;
@@ -101,12 +101,12 @@ impl Consumer {
             partition.enter(Stage::Reset(ResetCause::NoPosition));
             return self.begin_reset(index);
         };
-        self.out.trace(Event::PositionReset {
+        self.out.trace(Event::PositionReset(trace::PositionReset {
             partition: id,
             from: None,
             to: stored.offset,
             cause: ResetCause::Committed,
-        });
+        }));
         partition.position = Some(Position {
             offset: stored.offset,
             offset_epoch: stored.leader_epoch,

@@ -3,7 +3,7 @@
 use crate::config::millis;
 use crate::machine::Instant;
 use crate::protocol::ErrorCode;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{LeaderIdAndEpoch, Offset};
 
 use super::batch::Batch;
@@ -158,12 +158,12 @@ impl Producer {
         result: impl Fn(usize) -> Result<SendOk, SendFailed>,
     ) {
         let partition = self.accumulator.partition(index).id;
-        self.out.trace(Event::BatchCompleted {
+        self.out.trace(Event::BatchCompleted(trace::BatchCompleted {
             partition,
             error,
             base_offset,
             attempts: batch.attempts,
-        });
+        }));
         self.buffered -= batch.charged;
         if batch.is_reported {
             return;
@@ -224,10 +224,10 @@ impl Producer {
     /// Numbers records under this identity from now on.
     pub(super) fn take_identity(&mut self, now: Instant, identity: Option<ProducerIdentity>) {
         if let Some(news) = identity {
-            self.out.trace(Event::ProducerIdAssigned {
+            self.out.trace(Event::ProducerIdAssigned(trace::ProducerIdAssigned {
                 producer_id: news.id,
                 producer_epoch: news.epoch,
-            });
+            }));
         }
         self.accumulator.set_identity(now, identity);
     }

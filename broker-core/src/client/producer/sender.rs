@@ -7,7 +7,7 @@ use crate::config::{AcksSetting, millis};
 use crate::machine::{Channel, Context, Instant, earliest};
 use crate::protocol::murmur2::partition_for_key;
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, Response};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{NodeId, Sequence, TopicPartition};
 
 use super::completion::Attempt;
@@ -234,13 +234,13 @@ impl Producer {
             let partition = self.accumulator.partition(index);
             let batch = partition.last_in_flight().expect("draining puts a batch in flight");
             let base_sequence = batch.sequence.map_or(Sequence::NONE, |_| batch.records.base_sequence());
-            self.out.trace(Event::BatchSent {
+            self.out.trace(Event::BatchSent(trace::BatchSent {
                 partition: partition.id,
                 to: node,
                 attempt: batch.attempts,
                 base_sequence,
                 records: batch.count() as u32,
-            });
+            }));
             partitions.push((partition.id, batch.records.clone()));
             batches.push((index, batch.position));
         }

@@ -189,11 +189,11 @@ impl ClassicGroup {
 
         turn.stop(Timer::Session(old.clone()));
         turn.start(Timer::Session(new.clone()), request.session_timeout);
-        let replaced = Event::MemberRemoved {
+        let replaced = Event::MemberRemoved(trace::MemberRemoved {
             group: turn.group.clone(),
             member: old.clone(),
             cause: RemovalCause::Replaced,
-        };
+        });
         if self.state == GroupState::Stable && same_subscription && self.vote() == self.protocol {
             turn.trace_when_written(replaced);
             return self.replace_without_rebalance(turn, to, old, new);

@@ -145,11 +145,11 @@ impl ClassicGroup {
         if self.leader.as_ref() == Some(id) {
             self.leader = self.members.keys().next().cloned();
         }
-        turn.trace(Event::MemberRemoved {
+        turn.trace(Event::MemberRemoved(trace::MemberRemoved {
             group: turn.group.clone(),
             member: id.clone(),
             cause,
-        });
+        }));
     }
 
     fn check_generation(&self, generation: GroupEpoch) -> Result<(), ErrorCode> {

@@ -27,7 +27,7 @@ use crate::protocol::{
     ErrorCode, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupResponse, OffsetCommitRequest,
     Request, Response, SyncGroupResponse,
 };
-use crate::trace::{Event, GroupState, RemovalCause};
+use crate::trace::{self, Event, GroupState, RemovalCause};
 use crate::types::{
     AssignorName, GroupEpoch, GroupId, GroupInstanceId, MemberId, Timestamp, TopicName, TopicPartition,
 };
@@ -376,23 +376,23 @@ impl ClassicGroup {
     }
 
     fn state_fact(&self, turn: &Turn<'_, '_>, state: GroupState) -> Event {
-        Event::GroupChanged {
+        Event::GroupChanged(trace::GroupChanged {
             group: turn.group.clone(),
             state,
             epoch: self.generation,
             members: self.members.len() as u32,
-        }
+        })
     }
 
     fn assignment_fact(&self, turn: &Turn<'_, '_>, id: &MemberId, member: &Member, assignment: &[u8]) -> Event {
-        Event::MemberChanged {
+        Event::MemberChanged(trace::MemberChanged {
             group: turn.group.clone(),
             member: id.clone(),
             instance: member.instance.clone(),
             epoch: self.generation,
             assigned: partitions(turn.topics, assignment),
             revoking: Vec::new(),
-        }
+        })
     }
 
     /// What the log says, with the ids that static members have by now; none if it has those already.

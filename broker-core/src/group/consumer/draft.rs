@@ -39,12 +39,12 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         let looks = |group: &ConsumerGroup| (group.state(), group.epoch, group.members.len() as u32);
         let (state, epoch, members) = looks(group);
         if looks(self.before) != (state, epoch, members) {
-            self.turn.trace_when_written(Event::GroupChanged {
+            self.turn.trace_when_written(Event::GroupChanged(trace::GroupChanged {
                 group: self.turn.group.clone(),
                 state,
                 epoch,
                 members,
-            });
+            }));
         }
     }
 
@@ -95,11 +95,11 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         self.turn.stop(Timer::Revocation(member.clone()));
         self.turn.stop(Timer::MemberJoin(member.clone()));
         self.turn.stop(Timer::MemberSync(member.clone()));
-        self.turn.trace_when_written(Event::MemberRemoved {
+        self.turn.trace_when_written(Event::MemberRemoved(trace::MemberRemoved {
             group: self.turn.group.clone(),
             member: member.clone(),
             cause,
-        });
+        }));
     }
 
     /// Removes a member; the others get its partitions as they send their heartbeats. If all of those speak the classic
@@ -220,14 +220,14 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         if before == Some(&member.current) {
             return;
         }
-        let event = Event::MemberChanged {
+        let event = Event::MemberChanged(trace::MemberChanged {
             group: self.turn.group.clone(),
             member: id.clone(),
             instance: member.wishes.instance.clone(),
             epoch: member.current.epoch,
             assigned: member.current.assigned.clone(),
             revoking: member.current.revoking.clone(),
-        };
+        });
         self.turn.trace_when_written(event);
     }
 }

@@ -42,12 +42,12 @@ impl ConsumerGroup {
         let group = || id.clone();
         let mut records = Vec::new();
         // Stated before what the members have, since from now on that is the coordinator's word.
-        let mut facts = Vec::from([Event::GroupChanged {
+        let mut facts = Vec::from([Event::GroupChanged(trace::GroupChanged {
             group: group(),
             state: GroupState::Assigning,
             epoch,
             members: members.len() as u32,
-        }]);
+        })]);
         for (member, wishes, _) in &members {
             let (member, value) = (member.clone(), Some(wishes.clone()));
             records.push(GroupRecord::ConsumerMember {
@@ -75,14 +75,14 @@ impl ConsumerGroup {
             value: Some(epoch),
         });
         for (member, wishes, current) in members {
-            facts.push(Event::MemberChanged {
+            facts.push(Event::MemberChanged(trace::MemberChanged {
                 group: group(),
                 member: member.clone(),
                 instance: wishes.instance,
                 epoch,
                 assigned: current.assigned.clone(),
                 revoking: Vec::new(),
-            });
+            }));
             let value = Some(current);
             records.push(GroupRecord::CurrentAssignment {
                 group: group(),

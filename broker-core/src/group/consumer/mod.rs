@@ -20,7 +20,7 @@ use crate::config::BrokerConfig;
 use crate::machine::Instant;
 use crate::protocol::{ErrorCode, OffsetCommitRequest, OffsetFetchRequest};
 use crate::topic_pattern::TopicPattern;
-use crate::trace::{Event, GroupState, RemovalCause};
+use crate::trace::{self, Event, GroupState, RemovalCause};
 use crate::types::{
     AssignorName, GroupEpoch, GroupId, GroupInstanceId, MemberId, PartitionIndex, Timestamp, TopicId, TopicName,
     TopicPartition,

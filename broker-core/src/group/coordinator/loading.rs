@@ -9,7 +9,7 @@ use super::{Cluster, Settings};
 use crate::group::GroupRecord;
 use crate::machine::{Context, HaltReason};
 use crate::protocol::{Compacted, RecordBatch};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::Offset;
 
 /// The pause before a read is tried again that the disk failed.
@@ -22,10 +22,10 @@ const LONG_LOAD: Duration = Duration::from_secs(5);
 impl Shard {
     /// Begins to read the log, from `start` to its end.
     pub fn load(&mut self, ctx: &mut Context<'_>, settings: &Settings, cluster: &mut Cluster<'_>, start: Offset) {
-        ctx.out.trace(Event::CoordinatorLoading {
+        ctx.out.trace(Event::CoordinatorLoading(trace::CoordinatorLoading {
             partition: self.partition,
             leader_epoch: self.leader_epoch,
-        });
+        }));
         let answers = settings.quirks.group_load_partial_state;
         let mut loading = Loading {
             next: start,
@@ -55,12 +55,12 @@ impl Shard {
             self.loading = Some(loading);
             return;
         }
-        ctx.out.trace(Event::CoordinatorLoaded {
+        ctx.out.trace(Event::CoordinatorLoaded(trace::CoordinatorLoaded {
             partition: self.partition,
             leader_epoch: self.leader_epoch,
             end: loading.until,
             digest: loading.read.digest(),
-        });
+        }));
         self.groups.loaded(ctx.now);
         // What changed while nobody looked.
         self.topics_changed(ctx, settings, cluster);

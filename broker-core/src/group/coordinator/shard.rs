@@ -14,7 +14,7 @@ use crate::protocol::{
     OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, Request, Response,
 };
 use crate::replicated::Replies;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{GroupId, LeaderEpoch, Offset, TopicPartition};
 
 /// The pause after a decision of time could not be appended (Kafka's `CoordinatorRuntime`, 500 ms).
@@ -158,14 +158,14 @@ impl Shard {
                 ..
             } = record
             {
-                ctx.out.trace(Event::OffsetCommitted {
+                ctx.out.trace(Event::OffsetCommitted(trace::OffsetCommitted {
                     group: request.group.clone(),
                     member: request.member.clone(),
                     epoch: request.generation_id_or_member_epoch,
                     partition: *partition,
                     offset: position.offset,
                     at: (self.partition, base_offset.plus(index as i64)),
-                });
+                }));
             }
         }
     }
@@ -336,10 +336,10 @@ impl Shard {
             // What could not be written is found again by the next check.
             if self.append(ctx, cluster, &tombstones).is_ok() {
                 for partition in partitions {
-                    ctx.out.trace(Event::OffsetExpired {
+                    ctx.out.trace(Event::OffsetExpired(trace::OffsetExpired {
                         group: group.clone(),
                         partition,
-                    });
+                    }));
                 }
             }
         }
@@ -361,10 +361,10 @@ impl Shard {
         for (reply_to, response) in self.groups.abandon() {
             ctx.out.respond(reply_to, response);
         }
-        ctx.out.trace(Event::CoordinatorUnloaded {
+        ctx.out.trace(Event::CoordinatorUnloaded(trace::CoordinatorUnloaded {
             partition: self.partition,
             leader_epoch: self.leader_epoch,
-        });
+        }));
     }
 }
 
@@ -374,11 +374,11 @@ impl Reply {
             let position = |(partition, found): &(TopicPartition, Option<OffsetAndMetadata>)| {
                 (*partition, found.as_ref().map(|position| position.offset))
             };
-            ctx.out.trace(Event::OffsetsFetched {
+            ctx.out.trace(Event::OffsetsFetched(trace::OffsetsFetched {
                 group,
                 client: self.reply_to.node,
                 partitions: body.partitions.iter().map(position).collect(),
-            });
+            }));
         }
         ctx.out.respond(self.reply_to, self.response);
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::disk::Asked;
 use super::*;
 use crate::protocol::ErrorCode;
-use crate::trace::{ReplicaRole, TruncationCause};
+use crate::trace::{self, ReplicaRole, TruncationCause};
 
 fn appended(base: i64, last: i64) -> Result<AppendOutcome, ErrorCode> {
     Ok(AppendOutcome::Appended {
@@ -36,11 +36,11 @@ fn a_leader_stamps_offsets_and_epoch() {
         .collect();
     assert_eq!(stamps, [(0, 4), (3, 5)]);
     let stated = rig.events.iter().map(|event| match event {
-        Event::Appended {
+        Event::Appended(trace::Appended {
             role: ReplicaRole::Leader,
             batch,
             ..
-        } => batch.clone(),
+        }) => batch.clone(),
         other => panic!("{other:?}"),
     });
     assert_eq!(stated.collect::<Vec<_>>(), batches);
@@ -422,7 +422,7 @@ fn a_cut_removes_segments_and_cuts_one() {
             .events
             .iter()
             .map(|event| match event {
-                Event::Truncated { to, .. } => to.0,
+                Event::Truncated(trace::Truncated { to, .. }) => to.0,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -443,7 +443,7 @@ fn an_epoch_without_records_is_forgotten_by_a_cut_at_the_end() {
     );
     rig.truncate(1);
     assert_eq!(rig.log.latest_epoch(), Some(LeaderEpoch(3)));
-    assert!(!rig.events.iter().any(|event| matches!(event, Event::Truncated { .. })));
+    assert!(!rig.events.iter().any(|event| matches!(event, Event::Truncated(_))));
 }
 
 #[test]
@@ -469,12 +469,12 @@ fn starting_over() {
     assert!(rig.log.producers().get(ProducerId(7)).is_none());
     assert!(matches!(
         rig.events.last(),
-        Some(Event::Truncated {
+        Some(Event::Truncated(trace::Truncated {
             to: Offset(50),
             leader_epoch: LeaderEpoch(2),
             cause: TruncationCause::OutOfRange,
             ..
-        })
+        }))
     ));
     assert_eq!(rig.lead(&batch(1, 1), 2), appended(50, 50));
     assert_eq!(rig.log.read(Offset(49), Offset(51), 1), Err(OffsetOutOfRange));

@@ -27,7 +27,7 @@ fn group_commit() {
     assert_eq!((rig.log.flushed_end(), rig.log.ackable_end()), (Offset(3), Offset(3)));
     assert_eq!(rig.disk.open_syncs(), 0);
     let flushed = rig.events.iter().filter_map(|event| match event {
-        Event::Flushed { end, .. } => Some(end.0),
+        Event::Flushed(trace::Flushed { end, .. }) => Some(end.0),
         _ => None,
     });
     assert_eq!(flushed.collect::<Vec<_>>(), [1, 3]);
@@ -159,10 +159,10 @@ fn a_failed_operation_takes_the_log_offline() {
     let offline = |event: &&Event| {
         matches!(
             event,
-            Event::LogWentOffline {
+            Event::LogWentOffline(trace::LogWentOffline {
                 error: DiskError::NoSpace,
                 ..
-            }
+            })
         )
     };
     assert_eq!(rig.events.iter().filter(offline).count(), 1);

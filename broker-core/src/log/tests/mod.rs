@@ -14,7 +14,7 @@ use super::*;
 use crate::machine::{Context, Instant, Now, Outbox, Output};
 use crate::protocol::BatchBuilder;
 use crate::random::Random;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId};
 
 const PARTITION: TopicPartition = TopicPartition {

@@ -204,11 +204,11 @@ fn the_repairs_syncs_make_the_log_durable() {
     assert_eq!(rig.log.ackable_end(), Offset(0));
     assert!(matches!(
         rig.events.last(),
-        Some(Event::LogRecovered {
+        Some(Event::LogRecovered(trace::LogRecovered {
             log_end_offset: Offset(3),
             cut_bytes: 0,
             ..
-        })
+        }))
     ));
     rig.call(|log, ctx| log.flush(ctx));
     assert_eq!(rig.disk.open_syncs(), 3);

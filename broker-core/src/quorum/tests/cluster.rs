@@ -15,7 +15,7 @@ use crate::machine::{ConnectionId, Context, Instant, Now, Outbox, Output, Peers,
 use crate::protocol::{Request, Response, VoteRequest};
 use crate::quorum::{NotLeader, Quorum, QuorumFact};
 use crate::random::Random;
-use crate::trace::{Event, QuorumRole};
+use crate::trace::{self, Event, QuorumRole};
 use crate::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 
 /// Voters are 1, 2, …; observers come after them.
@@ -410,7 +410,7 @@ impl Cluster {
                     self.rules
                         .on_event(id, &event, |node| nodes[&node].disk.durable_entries());
                     let node = self.nodes.get_mut(&id).expect("a node");
-                    if let Event::QuorumRoleChanged { role, epoch, leader } = event {
+                    if let Event::QuorumRoleChanged(trace::QuorumRoleChanged { role, epoch, leader }) = event {
                         node.roles.push((role, epoch, leader));
                     }
                     node.events.push(event);

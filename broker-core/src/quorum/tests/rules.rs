@@ -12,7 +12,7 @@ use super::disk::Entry;
 use crate::protocol::VoteRequest;
 use crate::quorum::majority::majority;
 use crate::quorum::stored::ElectionState;
-use crate::trace::{Event, QuorumRole};
+use crate::trace::{self, Event, QuorumRole};
 use crate::types::{LeaderEpoch, NodeId, Offset};
 
 #[derive(Default)]
@@ -65,14 +65,14 @@ impl Rules {
     pub fn on_event(&mut self, node: NodeId, event: &Event, durable: impl Fn(NodeId) -> Vec<Entry>) {
         let observed = self.nodes.entry(node).or_default();
         match event {
-            Event::LogRecovered { batches, .. } => {
+            Event::LogRecovered(trace::LogRecovered { batches, .. }) => {
                 observed.log.clear();
                 for batch in batches {
                     self.append(node, Entry::of(batch));
                 }
             }
-            Event::Appended { batch, .. } => self.append(node, Entry::of(batch)),
-            Event::Truncated { to, .. } => {
+            Event::Appended(trace::Appended { batch, .. }) => self.append(node, Entry::of(batch)),
+            Event::Truncated(trace::Truncated { to, .. }) => {
                 assert_ne!(observed.role, Some(QuorumRole::Leader), "Q2: leader {node} cut its log");
                 assert!(
                     *to >= observed.high_watermark,
@@ -85,7 +85,7 @@ impl Rules {
                 observed.log.truncate(kept);
                 assert_eq!(end_of(&observed.log), *to, "{node} cut within a batch");
             }
-            Event::QuorumRoleChanged { role, epoch, .. } => {
+            Event::QuorumRoleChanged(trace::QuorumRoleChanged { role, epoch, .. }) => {
                 observed.role = Some(*role);
                 observed.epoch = *epoch;
                 if *role == QuorumRole::Leader {
@@ -98,7 +98,7 @@ impl Rules {
                     assert_eq!(missing, None, "Q4: leader {node} of {epoch} lacks a committed entry");
                 }
             }
-            Event::VoteStored { epoch, voted_for } => {
+            Event::VoteStored(trace::VoteStored { epoch, voted_for }) => {
                 let before = self.durable_epochs.insert(node, *epoch);
                 assert!(
                     before.is_none_or(|before| before <= *epoch),
@@ -112,13 +112,13 @@ impl Rules {
                     );
                 }
             }
-            Event::HighWatermarkChanged {
+            Event::HighWatermarkChanged(trace::HighWatermarkChanged {
                 role,
                 leader_epoch,
                 from,
                 to,
                 ..
-            } => {
+            }) => {
                 assert_eq!(*from, observed.high_watermark, "Q7: {node}'s high watermark");
                 assert!(to > from, "Q7: {node}'s high watermark fell from {from} to {to}");
                 observed.high_watermark = *to;

@@ -7,6 +7,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
+use broker_core::trace::OffsetCommitted;
 use broker_core::types::{LeaderEpoch, NodeId, Offset, TopicPartition};
 
 use super::Group;
@@ -53,16 +54,6 @@ impl Asked {
     }
 }
 
-/// A commit as its coordinator states it.
-pub(super) struct Commit {
-    /// Of which partition.
-    pub partition: TopicPartition,
-    /// The position.
-    pub offset: Offset,
-    /// Where it stands in the log of the offsets topic.
-    pub log: (TopicPartition, Offset),
-}
-
 /// A position that was taken, or given up as too old.
 #[derive(Clone, Copy)]
 struct Taken {
@@ -88,8 +79,8 @@ pub(super) struct Answer {
 
 impl Positions {
     /// A coordinator took a position.
-    pub fn taken(&mut self, scene: &Scene<'_>, session: Option<Session>, commit: &Commit) {
-        self.push(scene, session, commit.partition, Some(commit.offset), commit.log);
+    pub fn taken(&mut self, scene: &Scene<'_>, session: Option<Session>, commit: &OffsetCommitted) {
+        self.push(scene, session, commit.partition, Some(commit.offset), commit.at);
     }
 
     /// A member, or its consumer for it, asks to commit these.
@@ -100,7 +91,7 @@ impl Positions {
     }
 
     /// Whether anybody has asked to commit this.
-    pub fn was_asked(&self, commit: &Commit) -> bool {
+    pub fn was_asked(&self, commit: &OffsetCommitted) -> bool {
         let asked = self.asked.get(&commit.partition);
         asked.is_some_and(|asked| asked.may_have(commit.offset))
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use broker_core::config::BrokerConfig;
 use broker_core::protocol::{Compacted, RecordBatch};
+use broker_core::trace::{Appended, CoordinatorLoaded};
 use broker_core::types::{GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
 
 use super::super::mirror::count_below;
@@ -90,17 +91,14 @@ impl Coordinators {
     }
 
     /// A coordinator began to load.
-    pub fn loading(&mut self, scene: &mut Scene<'_>, partition: TopicPartition, leader_epoch: LeaderEpoch) {
+    pub fn loading(&mut self, scene: &mut Scene<'_>, index: PartitionIndex, leader_epoch: LeaderEpoch) {
         let node = scene.node;
-        let first = *self.of_epoch.entry((partition.partition, leader_epoch)).or_insert(node);
+        let first = *self.of_epoch.entry((index, leader_epoch)).or_insert(node);
         if first != node {
             scene.violation(Check::G1, "two coordinators of one epoch", &Notes::default(), || {
                 let (first, node) = (scene.nodes.named(first), scene.nodes.named(node));
-                format!(
-                    "{first} and {node} both coordinate {}-{} in epoch {leader_epoch}",
-                    TopicName::CONSUMER_OFFSETS,
-                    partition.partition
-                )
+                let topic = TopicName::CONSUMER_OFFSETS;
+                format!("{first} and {node} both coordinate {topic}-{index} in epoch {leader_epoch}")
             });
         }
         self.sessions += 1;
@@ -110,24 +108,23 @@ impl Coordinators {
             loaded: false,
             life: scene.nodes.life(node),
         };
-        self.running.insert((node, partition.partition), running);
+        self.running.insert((node, index), running);
     }
 
-    /// It has loaded: `told` is the end of what it read and the digest of what came of it.
-    pub fn loaded(
-        &mut self,
-        scene: &mut Scene<'_>,
-        model: &Model,
-        partition: TopicPartition,
-        leader_epoch: LeaderEpoch,
-        (end, digest): (Offset, u64),
-    ) {
+    /// It has loaded.
+    pub fn loaded(&mut self, scene: &mut Scene<'_>, model: &Model, fact: &CoordinatorLoaded) {
+        let &CoordinatorLoaded {
+            partition,
+            leader_epoch,
+            end,
+            digest,
+        } = fact;
         let (node, name, index) = (scene.node, scene.name(), partition.partition);
         if self
             .running(scene, index)
             .is_none_or(|running| running.leader_epoch != leader_epoch)
         {
-            self.loading(scene, partition, leader_epoch);
+            self.loading(scene, index, leader_epoch);
         }
         if let Some(running) = self.running.get_mut(&(node, index)) {
             running.loaded = true;
@@ -147,7 +144,7 @@ impl Coordinators {
     }
 
     /// A leader wrote to the offsets topic.
-    pub fn written(&mut self, partition: TopicPartition, batch: &RecordBatch) {
+    pub fn written(&mut self, Appended { partition, batch, .. }: &Appended) {
         let key = (partition.partition, batch.base_offset(), batch.crc());
         self.written.insert(key, batch.clone());
     }
@@ -168,8 +165,8 @@ impl Coordinators {
     }
 
     /// It does not coordinate the partition any more.
-    pub fn unloaded(&mut self, scene: &Scene<'_>, partition: TopicPartition) {
-        self.running.remove(&(scene.node, partition.partition));
+    pub fn unloaded(&mut self, scene: &Scene<'_>, index: PartitionIndex) {
+        self.running.remove(&(scene.node, index));
     }
 
     /// A node told somebody the positions of a group: only a coordinator that has loaded may.

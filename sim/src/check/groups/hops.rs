@@ -122,7 +122,8 @@ impl Hops {
 
 impl Groups {
     /// A program sent a copy.
-    pub fn copied(&mut self, model: &Model, entry: &Entry, record: &SentRecord, hop: &Hop) {
+    pub fn send_invoked(&mut self, model: &Model, entry: &Entry, record: &SentRecord) {
+        let Some(hop) = &record.hop else { return };
         let (from, offset) = hop.from;
         let contract = self.contracts.of(entry.process);
         let group = match contract {
@@ -140,7 +141,7 @@ impl Groups {
         self.hops.by_uid.insert(record.uid, self.hops.copies.len());
         self.hops.copies.push(Copied {
             uid: record.uid,
-            hop: hop.clone(),
+            hop: (**hop).clone(),
             root,
             by: (entry.process, entry.incarnation),
             at: entry.at,

@@ -5,11 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use broker_core::trace::{GroupState, RemovalCause};
+use broker_core::trace::{GroupChanged, GroupState, MemberChanged, MemberRemoved, OffsetCommitted, RemovalCause};
 use broker_core::types::{GroupEpoch, GroupInstanceId, MemberId, TopicPartition};
 
 use super::Group;
-use super::commits::Commit;
 use super::coordinator::Session;
 use crate::check::model::{Model, Scene};
 use crate::check::witness::Evidence;
@@ -54,15 +53,6 @@ struct Member {
     removed: Option<RemovalCause>,
 }
 
-/// What a coordinator stated of a member.
-pub(super) struct Stated<'a> {
-    pub member: &'a MemberId,
-    pub instance: Option<&'a GroupInstanceId>,
-    pub epoch: GroupEpoch,
-    pub assigned: &'a [TopicPartition],
-    pub revoking: &'a [TopicPartition],
-}
-
 impl Member {
     fn holds(&self, partition: TopicPartition) -> bool {
         self.assigned.contains(&partition) || self.revoking.contains(&partition)
@@ -94,9 +84,9 @@ impl Members {
     }
 
     /// A coordinator, if only one that was deposed since, gave a member these in this epoch.
-    pub fn give(&mut self, stated: &Stated<'_>) {
+    pub fn give(&mut self, stated: &MemberChanged) {
         let given = self.given.entry((stated.member.clone(), stated.epoch)).or_default();
-        given.extend(stated.assigned);
+        given.extend(&stated.assigned);
     }
 
     /// Whether any coordinator gave the member this partition in this epoch.
@@ -114,13 +104,13 @@ impl Members {
     }
 
     /// A coordinator removed a member.
-    pub fn removed(&mut self, session: Session, member: &MemberId, cause: RemovalCause) {
+    pub fn removed(&mut self, session: Session, fact: &MemberRemoved) {
         if !self.enter(session) {
             return;
         }
-        if let Some(member) = self.members.get_mut(member) {
+        if let Some(member) = self.members.get_mut(&fact.member) {
             member.session = session.number;
-            member.removed = Some(cause);
+            member.removed = Some(fact.cause);
         }
     }
 
@@ -150,8 +140,9 @@ pub(super) fn group_changed(
     model: &Model,
     group: &mut Group,
     session: Session,
-    (state, epoch, count): (GroupState, GroupEpoch, u32),
+    fact: &GroupChanged,
 ) {
+    let (state, epoch, count) = (fact.state, fact.epoch, fact.members);
     check_stable(scene, model, group, false);
     let members = &mut group.members;
     if !members.enter(session) {
@@ -195,7 +186,7 @@ pub(super) fn member_changed(
     model: &Model,
     group: &mut Group,
     session: Session,
-    stated: &Stated<'_>,
+    stated: &MemberChanged,
 ) {
     check_stable(scene, model, group, false);
     let Group {
@@ -209,7 +200,7 @@ pub(super) fn member_changed(
         return;
     }
     let nodes = scene.nodes;
-    let had = members.members.get(stated.member);
+    let had = members.members.get(&stated.member);
     let had = had.filter(|member| member.removed.is_none() && member.session == session.number);
     if !members.is_classic {
         let new = stated
@@ -217,16 +208,15 @@ pub(super) fn member_changed(
             .iter()
             .filter(|new| had.is_none_or(|had| !had.assigned.contains(new)));
         for new in new {
-            let held = |other: &Member| {
-                other.holds(*new) && (other.instance.is_none() || other.instance.as_ref() != stated.instance)
-            };
-            let mut others = members.certain().filter(|(other, _)| *other != stated.member);
+            let held =
+                |other: &Member| other.holds(*new) && (other.instance.is_none() || other.instance != stated.instance);
+            let mut others = members.certain().filter(|(other, _)| *other != &stated.member);
             let Some((other, _)) = others.find(|(_, other)| held(other)) else {
                 continue;
             };
             let shape = "a partition was handed out before its owner had released it";
             scene.violation(Check::G4, shape, notes, || {
-                let (new_owner, old) = (of_members.name(nodes, stated.member), of_members.name(nodes, other));
+                let (new_owner, old) = (of_members.name(nodes, &stated.member), of_members.name(nodes, other));
                 let (epoch, label) = (stated.epoch, model.label(*new));
                 let text = format!("group {id} gave {label} to {new_owner} in epoch {epoch} while {old} still held it");
                 Evidence::from(text).on(*new)
@@ -236,9 +226,9 @@ pub(super) fn member_changed(
     let member = Member {
         session: session.number,
         epoch: stated.epoch,
-        instance: stated.instance.cloned(),
-        assigned: stated.assigned.to_vec(),
-        revoking: stated.revoking.to_vec(),
+        instance: stated.instance.clone(),
+        assigned: stated.assigned.clone(),
+        revoking: stated.revoking.clone(),
         removed: None,
     };
     members.members.insert(stated.member.clone(), member);
@@ -306,8 +296,7 @@ pub(super) fn check_committer(
     model: &Model,
     group: &mut Group,
     session: Option<Session>,
-    (member, epoch): (Option<&MemberId>, GroupEpoch),
-    commit: &Commit,
+    commit: &OffsetCommitted,
 ) {
     check_stable(scene, model, group, false);
     let Group {
@@ -320,6 +309,7 @@ pub(super) fn check_committer(
         ..
     } = group;
     let (nodes, at) = (scene.nodes, model.label(commit.partition));
+    let epoch = commit.epoch;
     if !positions.was_asked(commit) {
         let offset = commit.offset;
         let shape = "a position was taken that nobody had asked for";
@@ -333,7 +323,7 @@ pub(super) fn check_committer(
         return;
     }
     let offset = commit.offset;
-    let Some(member) = member else {
+    let Some(member) = &commit.member else {
         let count = members.certain().count();
         if count > 0 {
             scene.violation(

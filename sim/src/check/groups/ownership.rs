@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::types::{GroupEpoch, MemberId, NodeId, TopicPartition};
+use broker_core::trace::PartitionsAssigned;
+use broker_core::types::{MemberId, NodeId, TopicPartition};
 
 use super::Group;
 use crate::check::model::{Model, Scene};
@@ -70,13 +71,13 @@ impl Owners {
 }
 
 /// A consumer owns these from now on, as that member in that epoch. G2 and overlapping-owners.
-pub(super) fn assigned(
-    scene: &mut Scene<'_>,
-    model: &Model,
-    group: &mut Group,
-    (member, epoch): (&MemberId, GroupEpoch),
-    partitions: &[TopicPartition],
-) {
+pub(super) fn assigned(scene: &mut Scene<'_>, model: &Model, group: &mut Group, fact: &PartitionsAssigned) {
+    let PartitionsAssigned {
+        member,
+        epoch,
+        partitions,
+        ..
+    } = fact;
     let Group {
         id,
         members,
@@ -89,7 +90,7 @@ pub(super) fn assigned(
     owners.began.get_or_insert(scene.at);
     for partition in partitions {
         lanes.owner_changed(*partition);
-        if !members.was_given(member, epoch, *partition) {
+        if !members.was_given(member, *epoch, *partition) {
             let (node, at) = (scene.name(), model.label(*partition));
             let shape = "a member owns what no coordinator gave it";
             scene.violation(Check::G2, shape, notes, || {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use broker_core::trace::ResetCause;
+use broker_core::trace::{PositionReset, ResetCause};
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
 use super::Group;
@@ -15,14 +15,6 @@ use crate::verdict::{Check, Ruling};
 /// The positions that coordinators told each consumer since it last took one.
 #[derive(Default)]
 pub(super) struct Told(BTreeMap<(NodeId, TopicPartition), Vec<Answer>>);
-
-/// A consumer's position moved.
-pub(super) struct Moved {
-    pub partition: TopicPartition,
-    pub from: Option<Offset>,
-    pub to: Offset,
-    pub cause: ResetCause,
-}
 
 impl Told {
     /// A coordinator told a consumer these.
@@ -46,7 +38,7 @@ pub(super) fn check(
     scene: &mut Scene<'_>,
     model: &Model,
     group: Option<&mut Group>,
-    moved: &Moved,
+    moved: &PositionReset,
     answers: &[Answer],
 ) {
     let group = group.filter(|group| group.owners.owns(scene.nodes, scene.node, moved.partition));
@@ -130,7 +122,7 @@ fn may_lack(partition: &Partition, from: Option<Offset>) -> bool {
 }
 
 /// A member without a position began at the end: what was committed there since the group began is never read.
-fn check_reach(scene: &mut Scene<'_>, model: &Model, group: &mut Group, moved: &Moved) {
+fn check_reach(scene: &mut Scene<'_>, model: &Model, group: &mut Group, moved: &PositionReset) {
     let (Some(partition), Some(began)) = (model.find(moved.partition), group.owners.began()) else {
         return;
     };

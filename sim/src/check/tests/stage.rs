@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use broker_core::protocol::{Acks, BatchBuilder, ErrorCode, RecordBatch};
-use broker_core::trace::{Event, QuorumRole, ReplicaRole, ResetCause, TruncationCause};
+use broker_core::trace::{self, Event, QuorumRole, ReplicaRole, ResetCause, TruncationCause};
 use broker_core::types::{
     BrokerEpoch, GroupEpoch, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch,
     ProducerId, Sequence, Timestamp, TopicId, TopicPartition,
 };
 
 use super::script::{Contract, Step};
-use crate::history::{Environment, PolledRecord, SentRecord, Uid, What, fingerprint};
+use crate::history::{
+    Environment, PolledRecord, SendFailed, SendOk, SendUnknown, SentRecord, Sought, Uid, What, fingerprint,
+};
 
 pub(super) const ORDERS: TopicPartition = TopicPartition {
     topic: TopicId(100),
@@ -61,11 +63,11 @@ impl Stage {
             metadata: 0,
             sequence: 0,
         };
-        let created = Event::TopicCreated {
+        let created = Event::TopicCreated(trace::TopicCreated {
             offset: Offset(0),
             name: "orders".into(),
             topic: ORDERS.topic,
-        };
+        });
         stage.fact(NodeId(9), created.clone());
         stage.fact(NodeId(8), created);
         stage
@@ -96,11 +98,11 @@ impl Stage {
             "ok" => self.ok(rest),
             "fail" => rest.iter().for_each(|name| {
                 let error = ErrorCode::MessageTooLarge;
-                self.entry(PRODUCER, What::SendFailed { uid: uid(name), error });
+                self.entry(PRODUCER, What::SendFailed(SendFailed { uid: uid(name), error }));
             }),
             "unknown" => rest.iter().for_each(|name| {
                 let error = ErrorCode::RequestTimedOut;
-                self.entry(PRODUCER, What::SendUnknown { uid: uid(name), error });
+                self.entry(PRODUCER, What::SendUnknown(SendUnknown { uid: uid(name), error }));
             }),
             "poll" => {
                 let polled = rest.iter().map(|item| self.polled(item)).collect();
@@ -108,22 +110,22 @@ impl Stage {
             }
             "seek" => self.entry(
                 CONSUMER,
-                What::Sought {
+                What::Sought(Sought {
                     partition: ORDERS,
                     to: offset(rest[0]),
-                },
+                }),
             ),
             "reset" => {
                 let (from, cause) = match rest[0] {
                     "-" => (None, ResetCause::NoPosition),
                     from => (Some(offset(from)), ResetCause::Seek),
                 };
-                let reset = Event::PositionReset {
+                let reset = Event::PositionReset(trace::PositionReset {
                     partition: ORDERS,
                     from,
                     to: offset(rest[1]),
                     cause,
-                };
+                });
                 self.fact(CONSUMER, reset);
             }
             "kill" => self.environment(rest, Environment::Killed),
@@ -155,7 +157,7 @@ impl Stage {
     fn commit_state(&mut self) {
         self.partition_epoch += 1;
         self.metadata += 1;
-        let state = Event::PartitionChanged {
+        let state = Event::PartitionChanged(trace::PartitionChanged {
             offset: Offset(self.metadata),
             partition: ORDERS,
             replicas: nodes("1,2,3"),
@@ -163,7 +165,7 @@ impl Stage {
             leader: self.leader,
             leader_epoch: LeaderEpoch(self.epoch),
             partition_epoch: PartitionEpoch(self.partition_epoch),
-        };
+        });
         self.fact(NodeId(9), state.clone());
         self.fact(NodeId(8), state);
     }
@@ -192,14 +194,14 @@ impl Stage {
                 self.parts.insert(node, (leader_epoch, true));
                 let partition_epoch = PartitionEpoch(self.partition_epoch);
                 let (epoch_start_offset, isr) = (self.end(node), self.isr.clone());
-                let event = Event::BecameLeader {
+                let event = Event::BecameLeader(trace::BecameLeader {
                     partition,
                     leader_epoch,
                     partition_epoch,
                     epoch_start_offset,
                     high_watermark,
                     isr,
-                };
+                });
                 self.fact(node, event);
             }
             "follows" => {
@@ -208,13 +210,13 @@ impl Stage {
                 let (leader, log_end_offset) = (self.leader, self.end(node));
                 self.fact(
                     node,
-                    Event::BecameFollower {
+                    Event::BecameFollower(trace::BecameFollower {
                         partition,
                         leader,
                         leader_epoch,
                         log_end_offset,
                         high_watermark,
-                    },
+                    }),
                 );
             }
             "appends" => {
@@ -232,13 +234,13 @@ impl Stage {
                     (self::node(words[0]), offset(words[1]), Some(BrokerEpoch(1)));
                 self.fact(
                     node,
-                    Event::FollowerFetched {
+                    Event::FollowerFetched(trace::FollowerFetched {
                         partition,
                         follower,
                         broker_epoch,
                         leader_epoch: epoch,
                         fetch_offset,
-                    },
+                    }),
                 );
             }
             "copies" => {
@@ -264,17 +266,17 @@ impl Stage {
                 self.high_watermarks.insert(node, high_watermark.min(to));
                 self.fact(
                     node,
-                    Event::Truncated {
+                    Event::Truncated(trace::Truncated {
                         partition,
                         to,
                         leader_epoch: epoch,
                         cause,
-                    },
+                    }),
                 );
             }
             "flushes" => {
                 let end = words.first().map_or_else(|| self.end(node), |end| offset(end));
-                self.fact(node, Event::Flushed { partition, end });
+                self.fact(node, Event::Flushed(trace::Flushed { partition, end }));
             }
             "recovers" => self.recover(node, ORDERS, words),
             "revives" => {
@@ -303,14 +305,14 @@ impl Stage {
             }
             "serves" => {
                 let (from, to) = range(words[0]);
-                let served = Event::FetchServed {
+                let served = Event::FetchServed(trace::FetchServed {
                     partition,
                     reader: CONSUMER,
                     from,
                     to,
                     high_watermark,
                     leader_epoch: epoch,
-                };
+                });
                 self.fact(node, served);
             }
             "proposes" => {
@@ -320,34 +322,34 @@ impl Stage {
                 let partition_epoch = PartitionEpoch(self.partition_epoch);
                 self.fact(
                     node,
-                    Event::IsrProposed {
+                    Event::IsrProposed(trace::IsrProposed {
                         partition,
                         leader_epoch: epoch,
                         partition_epoch,
                         isr,
                         maximal_isr,
-                    },
+                    }),
                 );
             }
             "adopts" => {
                 let (isr, partition_epoch) = (nodes(words[0]), PartitionEpoch(self.partition_epoch));
                 self.fact(
                     node,
-                    Event::IsrChanged {
+                    Event::IsrChanged(trace::IsrChanged {
                         partition,
                         leader_epoch: epoch,
                         partition_epoch,
                         isr,
-                    },
+                    }),
                 );
             }
             "withdraws" => {
                 self.fact(
                     node,
-                    Event::IsrProposalRejected {
+                    Event::IsrProposalRejected(trace::IsrProposalRejected {
                         partition,
                         error: ErrorCode::IneligibleReplica,
-                    },
+                    }),
                 );
             }
             other => panic!("no broker {other}"),
@@ -356,7 +358,7 @@ impl Stage {
 
     fn answer(&mut self, node: NodeId, acks: Acks, offsets: (Offset, Offset), error: ErrorCode, isr_at_append: u32) {
         let (leader_epoch, _) = self.parts[&node];
-        let answer = Event::ProduceAnswered {
+        let answer = Event::ProduceAnswered(trace::ProduceAnswered {
             partition: ORDERS,
             acks,
             error,
@@ -365,7 +367,7 @@ impl Stage {
             high_watermark: self.high_watermark(node),
             isr_at_append,
             min_insync_replicas: self.contract.min_insync_replicas,
-        };
+        });
         self.fact(node, answer);
     }
 
@@ -390,7 +392,7 @@ impl Stage {
 
     pub(super) fn append(&mut self, node: NodeId, partition: TopicPartition, role: ReplicaRole, batch: RecordBatch) {
         self.log(node, partition).push(batch.clone());
-        self.fact(node, Event::Appended { partition, role, batch });
+        self.fact(node, Event::Appended(trace::Appended { partition, role, batch }));
     }
 
     pub(super) fn copy(&mut self, node: NodeId, from: NodeId, partition: TopicPartition) {
@@ -409,13 +411,13 @@ impl Stage {
         let leader = self.leader.expect("a leader");
         let (leader_epoch, _) = self.parts[&leader];
         let broker_epoch = Some(BrokerEpoch(1));
-        let fetched = Event::FollowerFetched {
+        let fetched = Event::FollowerFetched(trace::FollowerFetched {
             partition: ORDERS,
             follower,
             broker_epoch,
             leader_epoch,
             fetch_offset,
-        };
+        });
         self.fact(leader, fetched);
     }
 
@@ -423,13 +425,13 @@ impl Stage {
         let from = self.high_watermarks.insert(node, to).unwrap_or_default();
         self.fact(
             node,
-            Event::HighWatermarkChanged {
+            Event::HighWatermarkChanged(trace::HighWatermarkChanged {
                 partition: ORDERS,
                 role,
                 leader_epoch,
                 from,
                 to,
-            },
+            }),
         );
     }
 
@@ -445,13 +447,13 @@ impl Stage {
             let kept = self.high_watermark(node).min(end);
             self.high_watermarks.insert(node, kept);
         }
-        let recovered = Event::LogRecovered {
+        let recovered = Event::LogRecovered(trace::LogRecovered {
             partition,
             log_start_offset: Offset::ZERO,
             log_end_offset: batches.last().map_or(Offset::ZERO, RecordBatch::next_offset),
             cut_bytes: option(words, "cut").map_or(0, |bytes| number(bytes) as u64),
             batches,
-        };
+        });
         self.fact(node, recovered);
     }
 
@@ -485,12 +487,12 @@ impl Stage {
                 let cause = TruncationCause::DivergingEpoch;
                 self.fact(
                     node,
-                    Event::Truncated {
+                    Event::Truncated(trace::Truncated {
                         partition,
                         to,
                         leader_epoch: LeaderEpoch(9),
                         cause,
-                    },
+                    }),
                 );
             }
             "flushes" => {
@@ -498,7 +500,7 @@ impl Stage {
                     .log(node, partition)
                     .last()
                     .map_or(Offset::ZERO, RecordBatch::next_offset);
-                self.fact(node, Event::Flushed { partition, end });
+                self.fact(node, Event::Flushed(trace::Flushed { partition, end }));
             }
             "recovers" => self.recover(node, partition, words),
             "hw" => {
@@ -506,62 +508,62 @@ impl Stage {
                 let from = words.get(2).map_or(Offset::ZERO, |from| offset(from));
                 self.fact(
                     node,
-                    Event::HighWatermarkChanged {
+                    Event::HighWatermarkChanged(trace::HighWatermarkChanged {
                         partition,
                         role,
                         leader_epoch: epoch(),
                         from,
                         to,
-                    },
+                    }),
                 );
             }
             "leader" => {
                 let role = QuorumRole::Leader;
                 self.fact(
                     node,
-                    Event::QuorumRoleChanged {
+                    Event::QuorumRoleChanged(trace::QuorumRoleChanged {
                         role,
                         epoch: epoch(),
                         leader: Some(node),
-                    },
+                    }),
                 );
             }
             "follower" => {
                 let role = QuorumRole::Follower;
                 self.fact(
                     node,
-                    Event::QuorumRoleChanged {
+                    Event::QuorumRoleChanged(trace::QuorumRoleChanged {
                         role,
                         epoch: epoch(),
                         leader: Some(candidate()),
-                    },
+                    }),
                 );
             }
             "stores" => {
                 let voted_for = words.get(1).map(|name| self::node(name));
                 self.fact(
                     node,
-                    Event::VoteStored {
+                    Event::VoteStored(trace::VoteStored {
                         epoch: epoch(),
                         voted_for,
-                    },
+                    }),
                 );
             }
             "votes" => self.fact(
                 node,
-                Event::VoteGranted {
+                Event::VoteGranted(trace::VoteGranted {
                     epoch: epoch(),
                     candidate: candidate(),
-                },
+                }),
             ),
             "applied" => {
                 let digest = number(words[1]) as u64;
                 self.fact(
                     node,
-                    Event::MetadataApplied {
+                    Event::MetadataApplied(trace::MetadataApplied {
                         end: offset(words[0]),
                         digest,
-                    },
+                    }),
                 );
             }
             other => panic!("no meta {other}"),
@@ -597,12 +599,12 @@ impl Stage {
             let at = (at != "?").then(|| offset(at));
             self.entry(
                 PRODUCER,
-                What::SendOk {
+                What::SendOk(SendOk {
                     uid: uid(name),
                     partition: ORDERS,
                     offset: at,
                     acks,
-                },
+                }),
             );
         }
     }

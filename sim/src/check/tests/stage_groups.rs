@@ -1,7 +1,7 @@
 //! The lines of a [`script`](super::script) about groups.
 
 use broker_core::protocol::{Acks, BatchBuilder, Compacted, ErrorCode, RecordBatch};
-use broker_core::trace::{Event, GroupState, RemovalCause, ReplicaRole, ResetCause, TruncationCause};
+use broker_core::trace::{self, Event, GroupState, RemovalCause, ReplicaRole, ResetCause, TruncationCause};
 use broker_core::types::{
     GroupEpoch, GroupId, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, PartitionIndex, Timestamp, TopicId,
     TopicName, TopicPartition,
@@ -9,7 +9,8 @@ use broker_core::types::{
 
 use super::stage::{ORDERS, Stage, content, node, number, offset, option, uid};
 use crate::history::{
-    ConsumerFailure, Hop, PolledRecord, ProcessOutcome, Processing, SentRecord, SimTime, What, fingerprint,
+    CommitEnded, CommitInvoked, ConsumerFailure, Hop, PolledRecord, ProcessEnded, ProcessOutcome, Processing, SendOk,
+    SentRecord, SimTime, Sought, What, fingerprint,
 };
 
 pub(super) const OFFSETS: TopicPartition = TopicPartition {
@@ -64,10 +65,10 @@ impl Stage {
             "loaded" => self.loaded(node, words.first().map(|digest| number(digest) as u64)),
             _ => self.fact(
                 node,
-                Event::CoordinatorUnloaded {
+                Event::CoordinatorUnloaded(trace::CoordinatorUnloaded {
                     partition: OFFSETS,
                     leader_epoch: self.coordinator.1,
-                },
+                }),
             ),
         }
     }
@@ -75,18 +76,18 @@ impl Stage {
     fn lead_offsets(&mut self, node: NodeId) {
         if self.coordinator.1 == LeaderEpoch(-1) {
             self.metadata += 1;
-            let created = Event::TopicCreated {
+            let created = Event::TopicCreated(trace::TopicCreated {
                 offset: Offset(self.metadata),
                 name: TopicName::CONSUMER_OFFSETS.into(),
                 topic: OFFSETS.topic,
-            };
+            });
             self.fact(NodeId(9), created);
         }
         let leader_epoch = LeaderEpoch(self.coordinator.1.0 + 1);
         self.coordinator = (node, leader_epoch);
         self.metadata += 1;
         let partition_epoch = PartitionEpoch(leader_epoch.0);
-        let state = Event::PartitionChanged {
+        let state = Event::PartitionChanged(trace::PartitionChanged {
             offset: Offset(self.metadata),
             partition: OFFSETS,
             replicas: BROKERS.to_vec(),
@@ -94,38 +95,38 @@ impl Stage {
             leader: Some(node),
             leader_epoch,
             partition_epoch,
-        };
+        });
         self.fact(NodeId(9), state);
         for broker in BROKERS {
             let end = self.offsets_end(broker);
             let event = if broker == node {
-                Event::BecameLeader {
+                Event::BecameLeader(trace::BecameLeader {
                     partition: OFFSETS,
                     leader_epoch,
                     partition_epoch,
                     epoch_start_offset: end,
                     high_watermark: end,
                     isr: BROKERS.to_vec(),
-                }
+                })
             } else {
-                Event::BecameFollower {
+                Event::BecameFollower(trace::BecameFollower {
                     partition: OFFSETS,
                     leader: Some(node),
                     leader_epoch,
                     log_end_offset: end,
                     high_watermark: Offset::ZERO,
-                }
+                })
             };
             self.fact(broker, event);
             let to = self.offsets_end(node);
             if self.offsets_end(broker) > to {
                 self.log(broker, OFFSETS).retain(|batch| batch.next_offset() <= to);
-                let cut = Event::Truncated {
+                let cut = Event::Truncated(trace::Truncated {
                     partition: OFFSETS,
                     to,
                     leader_epoch,
                     cause: TruncationCause::DivergingEpoch,
-                };
+                });
                 self.fact(broker, cut);
             }
         }
@@ -135,10 +136,10 @@ impl Stage {
         let leader_epoch = self.coordinator.1;
         self.fact(
             node,
-            Event::CoordinatorLoading {
+            Event::CoordinatorLoading(trace::CoordinatorLoading {
                 partition: OFFSETS,
                 leader_epoch,
-            },
+            }),
         );
     }
 
@@ -147,12 +148,12 @@ impl Stage {
         for batch in self.log(node, OFFSETS) {
             read.take_in(batch).expect("well formed");
         }
-        let loaded = Event::CoordinatorLoaded {
+        let loaded = Event::CoordinatorLoaded(trace::CoordinatorLoaded {
             partition: OFFSETS,
             leader_epoch: self.coordinator.1,
             end: self.offsets_end(node),
             digest: digest.unwrap_or_else(|| read.digest()),
-        };
+        });
         self.fact(node, loaded);
     }
 
@@ -176,24 +177,24 @@ impl Stage {
                     other => panic!("no state {other}"),
                 };
                 let members = words.get(2).map_or(0, |count| number(count) as u32);
-                let changed = Event::GroupChanged {
+                let changed = Event::GroupChanged(trace::GroupChanged {
                     group: group(),
                     state,
                     epoch: epoch(words[1]),
                     members,
-                };
+                });
                 self.fact(coordinator, changed);
             }
             "member" => {
                 self.member_epochs.insert(words[0].into(), epoch(words[1]));
-                let changed = Event::MemberChanged {
+                let changed = Event::MemberChanged(trace::MemberChanged {
                     group: group_of(words[0]),
                     member: words[0].into(),
                     instance: option(words, "as").map(Into::into),
                     epoch: epoch(words[1]),
                     assigned: partitions(words.get(2).unwrap_or(&"")),
                     revoking: option(words, "releasing").map_or(Vec::new(), partitions),
-                };
+                });
                 self.fact(coordinator, changed);
             }
             "remove" => {
@@ -203,21 +204,21 @@ impl Stage {
                     "Replaced" => RemovalCause::Replaced,
                     other => panic!("no cause {other}"),
                 };
-                let removed = Event::MemberRemoved {
+                let removed = Event::MemberRemoved(trace::MemberRemoved {
                     group: group_of(words[0]),
                     member: words[0].into(),
                     cause,
-                };
+                });
                 self.fact(coordinator, removed);
             }
             "expire" => {
                 self.offsets_append(&[words[0]]);
                 self.fact(
                     coordinator,
-                    Event::OffsetExpired {
+                    Event::OffsetExpired(trace::OffsetExpired {
                         group: group(),
                         partition: partition(words[0]),
-                    },
+                    }),
                 );
             }
             worker => self.worker(worker, words[0], &words[1..]),
@@ -234,48 +235,50 @@ impl Stage {
         let worker = NodeId(first + node(&name[1..]).0);
         let member: MemberId = name.into();
         let (coordinator, _) = self.coordinator;
-        let moved = |from: Option<&str>, to: &str, cause| Event::PositionReset {
-            partition: partition(words[0]),
-            from: from.map(offset),
-            to: offset(to),
-            cause,
+        let moved = |from: Option<&str>, to: &str, cause| {
+            Event::PositionReset(trace::PositionReset {
+                partition: partition(words[0]),
+                from: from.map(offset),
+                to: offset(to),
+                cause,
+            })
         };
         match verb {
             "owns" => {
-                let assigned = Event::PartitionsAssigned {
+                let assigned = Event::PartitionsAssigned(trace::PartitionsAssigned {
                     group: group_of(name),
                     member,
                     epoch: words
                         .get(1)
                         .map_or_else(|| self.epoch_of(&name.into()), |word| epoch(word)),
                     partitions: partitions(words[0]),
-                };
+                });
                 self.fact(worker, assigned);
             }
             "gives" => {
-                let revoked = Event::PartitionsRevoked {
+                let revoked = Event::PartitionsRevoked(trace::PartitionsRevoked {
                     group: group_of(name),
                     member,
                     epoch: GroupEpoch(1),
                     partitions: partitions(words[0]),
-                };
+                });
                 self.fact(worker, revoked);
             }
             "loses" => {
-                let lost = Event::PartitionsLost {
+                let lost = Event::PartitionsLost(trace::PartitionsLost {
                     group: group_of(name),
                     member,
                     partitions: partitions(words[0]),
-                };
+                });
                 self.fact(worker, lost);
             }
             "told" => {
                 let position = (words[1] != "-").then(|| offset(words[1]));
-                let fetched = Event::OffsetsFetched {
+                let fetched = Event::OffsetsFetched(trace::OffsetsFetched {
                     group: group_of(name),
                     client: worker,
                     partitions: vec![(partition(words[0]), position)],
-                };
+                });
                 let teller = option(words, "by").map_or(coordinator, node);
                 self.fact(teller, fetched);
             }
@@ -284,7 +287,7 @@ impl Stage {
             "thrown" => self.fact(worker, moved(Some(words[1]), words[2], ResetCause::OutOfRange)),
             "seeks" => {
                 let (partition, to) = (partition(words[0]), offset(words[1]));
-                self.entry(worker, What::Sought { partition, to });
+                self.entry(worker, What::Sought(Sought { partition, to }));
             }
             "stuck" => {
                 let failure = ConsumerFailure::NoPosition(partition(words[0]));
@@ -333,25 +336,25 @@ impl Stage {
                     _ => ProcessOutcome::WillRetry,
                 };
                 let processing = processing(name, words);
-                self.entry(worker, What::ProcessEnded { processing, outcome });
+                self.entry(worker, What::ProcessEnded(ProcessEnded { processing, outcome }));
             }
             "copies" => self.copies(NodeId(worker.0 + 10), words),
             "copied" => {
                 let (copy, at) = words[0].split_once('@').expect("`x@0`");
                 let to = if words.contains(&"dead") { "d" } else { "r" };
                 self.keep(to, copy);
-                let ok = What::SendOk {
+                let ok = What::SendOk(SendOk {
                     uid: uid(copy),
                     partition: partition(to),
                     offset: Some(offset(at)),
                     acks: Acks::All,
-                };
+                });
                 self.entry(NodeId(worker.0 + 10), ok);
             }
             "asks" => {
                 let offsets = vec![(partition(words[0]), offset(words[1]))];
                 let group = group_of(name);
-                self.entry(worker, What::CommitInvoked { group, offsets });
+                self.entry(worker, What::CommitInvoked(CommitInvoked { group, offsets }));
             }
             "hears" => {
                 let error = match words.get(2) {
@@ -359,11 +362,11 @@ impl Stage {
                     Some(&"IllegalGeneration") => ErrorCode::IllegalGeneration,
                     _ => ErrorCode::None,
                 };
-                let ended = What::CommitEnded {
+                let ended = What::CommitEnded(CommitEnded {
                     group: group_of(name),
                     offsets: vec![(partition(words[0]), offset(words[1]))],
                     error,
-                };
+                });
                 self.entry(worker, ended);
             }
             "taken" => {
@@ -373,14 +376,14 @@ impl Stage {
                 } else {
                     self.offsets_write(&words[..2]);
                 }
-                let taken = Event::OffsetCommitted {
+                let taken = Event::OffsetCommitted(trace::OffsetCommitted {
                     group: group_of(name),
                     member: Some(member).filter(|_| words[2] != "-1"),
                     epoch: epoch(words[2]),
                     partition: partition(words[0]),
                     offset: offset(words[1]),
                     at,
-                };
+                });
                 self.fact(coordinator, taken);
             }
             "commits" => {
@@ -425,15 +428,15 @@ impl Stage {
         if self.log(node, partition).is_empty() {
             if partition.topic != ORDERS.topic {
                 self.metadata += 1;
-                let created = Event::TopicCreated {
+                let created = Event::TopicCreated(trace::TopicCreated {
                     offset: Offset(self.metadata),
                     name: if to == "r" { "retry" } else { "dead" }.into(),
                     topic: partition.topic,
-                };
+                });
                 self.fact(NodeId(9), created);
             }
             self.metadata += 1;
-            let state = Event::PartitionChanged {
+            let state = Event::PartitionChanged(trace::PartitionChanged {
                 offset: Offset(self.metadata),
                 partition,
                 replicas: vec![node],
@@ -441,16 +444,16 @@ impl Stage {
                 leader: Some(node),
                 leader_epoch,
                 partition_epoch,
-            };
+            });
             self.fact(NodeId(9), state);
-            let leads = Event::BecameLeader {
+            let leads = Event::BecameLeader(trace::BecameLeader {
                 partition,
                 leader_epoch,
                 partition_epoch,
                 epoch_start_offset: Offset::ZERO,
                 high_watermark: Offset::ZERO,
                 isr: vec![node],
-            };
+            });
             self.fact(node, leads);
         }
         let from = Offset(self.log(node, partition).len() as i64);
@@ -462,13 +465,13 @@ impl Stage {
             ReplicaRole::Leader,
             builder.build().stamped(from, leader_epoch),
         );
-        let moved = Event::HighWatermarkChanged {
+        let moved = Event::HighWatermarkChanged(trace::HighWatermarkChanged {
             partition,
             role: ReplicaRole::Leader,
             leader_epoch,
             from,
             to: from.next(),
-        };
+        });
         self.fact(node, moved);
     }
 
@@ -481,7 +484,7 @@ impl Stage {
         self.recover(node, partition, &[below]);
         self.metadata += 1;
         let (leader_epoch, partition_epoch) = (LeaderEpoch(1), PartitionEpoch(1));
-        let state = Event::PartitionChanged {
+        let state = Event::PartitionChanged(trace::PartitionChanged {
             offset: Offset(self.metadata),
             partition,
             replicas: vec![node],
@@ -489,16 +492,16 @@ impl Stage {
             leader: Some(node),
             leader_epoch,
             partition_epoch,
-        };
+        });
         self.fact(NodeId(9), state);
-        let leads = Event::BecameLeader {
+        let leads = Event::BecameLeader(trace::BecameLeader {
             partition,
             leader_epoch,
             partition_epoch,
             epoch_start_offset: offset(below),
             high_watermark: offset(below),
             isr: vec![node],
-        };
+        });
         self.fact(node, leads);
     }
 
@@ -521,22 +524,22 @@ impl Stage {
         let others = BROKERS.into_iter().filter(|broker| *broker != leader);
         for follower in others.clone() {
             self.copy(follower, leader, OFFSETS);
-            let fetched = Event::FollowerFetched {
+            let fetched = Event::FollowerFetched(trace::FollowerFetched {
                 partition: OFFSETS,
                 follower,
                 broker_epoch: None,
                 leader_epoch,
                 fetch_offset: to,
-            };
+            });
             self.fact(leader, fetched);
         }
-        let moved = Event::HighWatermarkChanged {
+        let moved = Event::HighWatermarkChanged(trace::HighWatermarkChanged {
             partition: OFFSETS,
             role: ReplicaRole::Leader,
             leader_epoch,
             from,
             to,
-        };
+        });
         self.fact(leader, moved);
     }
 }

@@ -8,7 +8,7 @@ use broker_core::protocol::{ErrorCode, OffsetSpec};
 use broker_core::types::{self, GroupId, Offset, TopicName};
 
 use super::{ClientMachine, Station};
-use crate::history::{ConsumerFailure, What};
+use crate::history::{CommitEnded, CommitInvoked, ConsumerFailure, Sought, What};
 use crate::mark;
 use crate::program::consumer::PollError;
 use crate::program::partition::TopicPartition;
@@ -172,7 +172,7 @@ impl Station {
         match wish {
             Wish::Seek(to) => {
                 consumer.seek(now, partition, to);
-                self.write(index, What::Sought { partition, to });
+                self.write(index, What::Sought(Sought { partition, to }));
             }
             Wish::SeekTo(spec) => consumer.seek_to(now, partition, spec),
             Wish::Pause => consumer.pause(now, &[partition]),
@@ -226,14 +226,14 @@ impl Station {
         match notice {
             ConsumerNotice::CommitSent { offsets, .. } => {
                 let group = group.expect("only a consumer with a group commits");
-                self.write(index, What::CommitInvoked { group, offsets });
+                self.write(index, What::CommitInvoked(CommitInvoked { group, offsets }));
             }
             ConsumerNotice::CommitCompleted { id, offsets, error } => {
                 if let Some(end) = consuming.commits.get_mut(&id) {
                     *end = Some(error);
                 }
                 let group = group.expect("only a consumer with a group commits");
-                self.write(index, What::CommitEnded { group, offsets, error });
+                self.write(index, What::CommitEnded(CommitEnded { group, offsets, error }));
             }
             ConsumerNotice::GroupFailed(error) => {
                 consuming.failure = Some(error);

@@ -9,7 +9,7 @@ use broker_core::types::TopicName;
 
 use super::records::sent_record;
 use super::{ClientMachine, Station};
-use crate::history::{Uid, What};
+use crate::history::{SendFailed, SendOk, SendUnknown, Uid, What};
 use crate::program::partition::TopicPartition;
 use crate::program::producer::{RecordMetadata, SendError};
 
@@ -79,7 +79,7 @@ impl Station {
             SendRefused::Closed => ErrorCode::InvalidRequest,
         };
         self.write(index, What::SendInvoked(sent));
-        self.write(index, What::SendFailed { uid, error });
+        self.write(index, What::SendFailed(SendFailed { uid, error }));
     }
 
     /// The producer of client `index` sends what lingers.
@@ -168,20 +168,20 @@ impl Station {
         let uid = send.uid;
         sends.open -= 1;
         let what = match completion.result {
-            Ok(ok) => What::SendOk {
+            Ok(ok) => What::SendOk(SendOk {
                 uid,
                 partition: completion.partition.expect("a send that succeeded went somewhere"),
                 offset: ok.offset,
                 acks,
-            },
-            Err(failed) if failed.maybe_appended => What::SendUnknown {
+            }),
+            Err(failed) if failed.maybe_appended => What::SendUnknown(SendUnknown {
                 uid,
                 error: failed.error,
-            },
-            Err(failed) => What::SendFailed {
+            }),
+            Err(failed) => What::SendFailed(SendFailed {
                 uid,
                 error: failed.error,
-            },
+            }),
         };
         let waker = send.waker.take();
         if send.watched {

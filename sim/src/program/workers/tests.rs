@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker_core::trace::Event;
 use broker_core::types::{NodeId, Offset, TopicPartition};
 
-use crate::history::{At, Entry, Hop, Observer, ProcessOutcome, Processing, SentRecord, SimTime, Uid, What};
+use crate::history::{
+    At, CommitInvoked, Entry, Hop, Observer, ProcessEnded, ProcessOutcome, Processing, SentRecord, ServiceCalled,
+    SimTime, Uid, What,
+};
 use crate::nemesis;
 use crate::scenario::parse::parse;
 use crate::world::{self, Setup};
@@ -20,7 +23,7 @@ struct Scribe {
 
 impl Observer for Scribe {
     fn fact(&mut self, _: At, _: NodeId, event: &Event) {
-        self.assignments += u32::from(matches!(event, Event::PartitionsAssigned { .. }));
+        self.assignments += u32::from(matches!(event, Event::PartitionsAssigned(_)));
     }
 
     fn entry(&mut self, entry: &Entry) {
@@ -77,7 +80,7 @@ fn ends(history: &[Entry]) -> Vec<(SimTime, &Processing, ProcessOutcome)> {
     history
         .iter()
         .filter_map(|entry| match &entry.what {
-            What::ProcessEnded { processing, outcome } => Some((entry.at.time, processing, *outcome)),
+            What::ProcessEnded(ProcessEnded { processing, outcome }) => Some((entry.at.time, processing, *outcome)),
             _ => None,
         })
         .collect()
@@ -233,14 +236,14 @@ fn positions_are_committed_when_the_mode_says() {
         let mut probes = BTreeSet::new();
         for entry in &history {
             match &entry.what {
-                What::ProcessEnded { processing, .. } => {
+                What::ProcessEnded(ProcessEnded { processing, .. }) => {
                     ended.insert(processing.partition, processing.offset.next());
                 }
                 What::Polled(records) => {
                     let of_trial = records.iter().filter(|record| record.is_probe);
                     probes.extend(of_trial.map(|record| (record.partition, record.offset)));
                 }
-                What::CommitInvoked { offsets, .. } if !offsets.is_empty() => {
+                What::CommitInvoked(CommitInvoked { offsets, .. }) if !offsets.is_empty() => {
                     commits += 1;
                     let behind = |(partition, offset): &(TopicPartition, Offset)| {
                         let mut end = ended.get(partition).copied().unwrap_or(Offset::ZERO);
@@ -289,11 +292,11 @@ fn a_pool_works_side_by_side() {
                 in_work += 1;
                 most = most.max(in_work);
             }
-            What::ProcessEnded { .. } => {
+            What::ProcessEnded(_) => {
                 in_work -= 1;
                 ended += 1;
             }
-            What::CommitInvoked { .. } => ahead += usize::from(polled > ended),
+            What::CommitInvoked(_) => ahead += usize::from(polled > ended),
             _ => {}
         }
     }
@@ -307,7 +310,7 @@ fn calls_of_a_service_fail_and_take_effect_as_it_says() {
     let history = history(&format!("service = \"ledger\"\n{fault}"));
     let mut calls = BTreeMap::new();
     for entry in &history {
-        if let What::ServiceCalled { effect, ok, .. } = &entry.what {
+        if let What::ServiceCalled(ServiceCalled { effect, ok, .. }) = &entry.what {
             let is_down = (10_000_000_000..15_000_000_000).contains(&entry.at.time.0);
             *calls.entry((is_down, *ok, *effect)).or_insert(0) += 1;
         }
@@ -373,7 +376,7 @@ fn a_worker_that_is_stopped_leaves_in_good_order() {
     }
     let runs: BTreeSet<u32> = history
         .iter()
-        .filter(|entry| matches!(entry.what, What::ProcessEnded { .. }))
+        .filter(|entry| matches!(entry.what, What::ProcessEnded(_)))
         .map(|entry| entry.incarnation)
         .collect();
     assert_eq!(runs.into_iter().collect::<Vec<_>>(), [0, 1]);

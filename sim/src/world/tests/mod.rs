@@ -19,7 +19,7 @@ use broker_core::protocol::{
     ErrorCode, IsolationLevel, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetSpec,
     Request, Response,
 };
-use broker_core::trace::Event;
+use broker_core::trace::{self, Event};
 use broker_core::types::{LeaderEpoch, Listener, NodeId, Offset, Timestamp, TopicId, TopicPartition};
 
 use super::pingpong::bare_scenario;
@@ -84,10 +84,10 @@ const LENGTH: u64 = 908;
 impl Puppet {
     /// States a fact about `peer` with a number.
     fn mark(&mut self, kind: u64, peer: u32, number: u64) {
-        self.out.trace(Event::Flushed {
+        self.out.trace(Event::Flushed(trace::Flushed {
             partition: TopicPartition::new(TopicId(kind.into()), peer as i32),
             end: Offset(number as i64),
-        });
+        }));
     }
 
     fn act(&mut self, act: Act) {
@@ -203,7 +203,7 @@ struct Witness {
 
 impl Observer for Witness {
     fn fact(&mut self, at: At, node: NodeId, event: &Event) {
-        let Event::Flushed { partition, end } = event else {
+        let Event::Flushed(trace::Flushed { partition, end }) = event else {
             return;
         };
         let (peer, number) = (partition.partition, end);

@@ -8,7 +8,7 @@ use broker_core::config::{AutoOffsetReset, ConsumerConfig, ProducerConfig, Topic
 use broker_core::types::PartitionIndex;
 
 use super::*;
-use crate::history::Uid;
+use crate::history::{SendFailed, SendOk, SendUnknown, Sought, Uid};
 use crate::program::{PollError, ProducerRecord, SendError, TopicPartition};
 use crate::scenario::{ConsumerGroup, Keys, ProducerGroup, Topic};
 
@@ -265,7 +265,7 @@ fn the_sends_of_a_killed_program_are_unknown() {
                 assert!(entry.at.time.0 < 500_000_000);
                 assert!(open.insert(sent.uid));
             }
-            What::SendUnknown { uid, error } => {
+            What::SendUnknown(SendUnknown { uid, error }) => {
                 assert_eq!((entry.at.time.0, *error), (500_000_000, ErrorCode::UnknownServerError));
                 assert!(open.remove(uid));
             }
@@ -356,9 +356,9 @@ fn records_arrive_as_they_were_sent() {
             What::SendInvoked(record) => {
                 sent.insert(record.uid, record.fingerprint);
             }
-            What::SendOk {
+            What::SendOk(SendOk {
                 uid, offset, partition, ..
-            } => {
+            }) => {
                 assert!(acked.insert((*uid, *partition, offset.expect("told"))));
             }
             What::Polled(records) => {
@@ -385,7 +385,7 @@ fn records_arrive_as_they_were_sent() {
     let oks = history(&play, 1001, 0)
         .into_iter()
         .filter_map(|entry| match entry.what {
-            What::SendOk { partition, .. } if entry.at.time.0 > healed => Some(partition),
+            What::SendOk(SendOk { partition, .. }) if entry.at.time.0 > healed => Some(partition),
             _ => None,
         });
     assert_eq!(oks.collect::<BTreeSet<_>>().len(), 2, "and so does the load");
@@ -420,7 +420,7 @@ fn a_delivery_tells_where_the_record_went() {
     assert_eq!(*results.lock().unwrap(), [Ok(0), Ok(1), Ok(2), refused]);
     let last = history(&play, 1003, 0);
     let error = ErrorCode::MessageTooLarge;
-    assert!(matches!(last.last().unwrap().what, What::SendFailed { error: told, .. } if told == error));
+    assert!(matches!(last.last().unwrap().what, What::SendFailed(SendFailed { error: told, .. }) if told == error));
 }
 
 /// What lingers goes out when others wait for its room.
@@ -481,7 +481,7 @@ fn a_full_buffer_is_waited_for() {
     let oks = play
         .entries
         .iter()
-        .filter(|entry| matches!(entry.what, What::SendOk { .. }))
+        .filter(|entry| matches!(entry.what, What::SendOk(_)))
         .count();
     assert_eq!(oks, 102, "its hundred and the probe's two");
 }
@@ -521,7 +521,7 @@ fn a_consumer_seeks_and_tells_its_position() {
     let sought = play
         .entries
         .iter()
-        .filter(|entry| matches!(entry.what, What::Sought { to: Offset(2), .. }));
+        .filter(|entry| matches!(entry.what, What::Sought(Sought { to: Offset(2), .. })));
     assert_eq!(sought.count(), 1);
 }
 

@@ -14,7 +14,7 @@ use crate::config::{GroupProtocol, millis};
 use crate::machine::{Instant, Now};
 use crate::protocol::ErrorCode;
 use crate::topic_pattern::{InvalidPattern, TopicPattern};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{GroupEpoch, GroupInstanceId, MemberId, PartitionIndex, TopicName, TopicPartition};
 
 use super::commits::{Committer, Occasion};
@@ -549,12 +549,12 @@ impl Consumer {
             classic.released();
         }
         group.term += 1;
-        self.out.trace(Event::PartitionsRevoked {
+        self.out.trace(Event::PartitionsRevoked(trace::PartitionsRevoked {
             group: group.id.clone(),
             member,
             epoch,
             partitions: gone.iter().filter_map(|partition| partition.id).collect(),
-        });
+        }));
         self.index_assigned();
     }
 
@@ -573,12 +573,12 @@ impl Consumer {
             }
         }
         if let (Some((member, epoch)), false) = (membership.member(), taken.is_empty()) {
-            self.out.trace(Event::PartitionsAssigned {
+            self.out.trace(Event::PartitionsAssigned(trace::PartitionsAssigned {
                 group: group.id.clone(),
                 member,
                 epoch,
                 partitions: taken,
-            });
+            }));
         }
     }
 
@@ -594,11 +594,11 @@ impl Consumer {
             .filter(|partition| partition.tenure != Tenure::Coming);
         let lost: Vec<_> = lost.filter_map(|partition| partition.id).collect();
         if let (Some((member, _)), false) = (membership.member(), lost.is_empty()) {
-            self.out.trace(Event::PartitionsLost {
+            self.out.trace(Event::PartitionsLost(trace::PartitionsLost {
                 group: group.id.clone(),
                 member,
                 partitions: lost,
-            });
+            }));
         }
         // What the application hears as revoked already it need not hear again.
         let is_told = |id: &TopicPartition| {

@@ -57,15 +57,14 @@ fn a_member_joins_assigns_and_begins_where_its_group_left() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::PositionReset {
+            Event::PositionReset(trace::PositionReset {
                 partition, to, cause, ..
-            } => Some((partition.partition.0, to.0, *cause)),
+            }) => Some((partition.partition.0, to.0, *cause)),
             _ => None,
         })
         .collect();
     assert_eq!(resets, [(0, 3, ResetCause::Committed), (1, 0, ResetCause::NoPosition)]);
-    let is_assigned =
-        |event: &Event| matches!(event, Event::PartitionsAssigned { partitions, .. } if *partitions == ids(0..2));
+    let is_assigned = |event: &Event| matches!(event, Event::PartitionsAssigned(trace::PartitionsAssigned { partitions, .. }) if *partitions == ids(0..2));
     assert_eq!(bench.events.iter().filter(|event| is_assigned(event)).count(), 1);
     let mut values = bench.take();
     bench.settle();
@@ -141,8 +140,8 @@ fn an_eager_member_gives_up_everything_before_it_joins_again() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::PartitionsRevoked { epoch, .. } => Some(("revoked", epoch.0)),
-            Event::PartitionsAssigned { epoch, .. } => Some(("assigned", epoch.0)),
+            Event::PartitionsRevoked(trace::PartitionsRevoked { epoch, .. }) => Some(("revoked", epoch.0)),
+            Event::PartitionsAssigned(trace::PartitionsAssigned { epoch, .. }) => Some(("assigned", epoch.0)),
             _ => None,
         })
         .collect();
@@ -402,7 +401,7 @@ fn an_application_that_does_not_poll_leaves_and_comes_back() {
     bench.pass(ms(1));
     bench.settle();
     assert_eq!(bench.coordinator.kinds(), [ApiKey::LeaveGroup]);
-    let lost_event = |event: &Event| matches!(event, Event::PartitionsLost { .. });
+    let lost_event = |event: &Event| matches!(event, Event::PartitionsLost(_));
     assert!(bench.events.iter().any(lost_event), "the member knows it at once");
     bench.pass(ms(60_000));
     bench.settle();

@@ -110,8 +110,12 @@ fn what_must_go_is_committed_told_and_acknowledged_before_anything_comes() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::PartitionsAssigned { partitions, .. } => Some(("assigned", partitions.clone())),
-            Event::PartitionsRevoked { partitions, .. } => Some(("revoked", partitions.clone())),
+            Event::PartitionsAssigned(trace::PartitionsAssigned { partitions, .. }) => {
+                Some(("assigned", partitions.clone()))
+            }
+            Event::PartitionsRevoked(trace::PartitionsRevoked { partitions, .. }) => {
+                Some(("revoked", partitions.clone()))
+            }
             _ => None,
         })
         .collect();

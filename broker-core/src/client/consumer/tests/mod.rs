@@ -359,7 +359,9 @@ impl Bench {
         self.events
             .drain(..)
             .map(|event| match event {
-                Event::PositionReset { from, to, cause, .. } => (from.map(|from| from.0), to.0, cause),
+                Event::PositionReset(trace::PositionReset { from, to, cause, .. }) => {
+                    (from.map(|from| from.0), to.0, cause)
+                }
                 other => panic!("{other:?}"),
             })
             .collect()

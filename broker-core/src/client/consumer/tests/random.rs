@@ -139,9 +139,9 @@ impl World {
         let sent = self.bench.requests();
         self.out.extend(sent);
         for event in self.bench.events.drain(..) {
-            if let Event::PositionReset {
+            if let Event::PositionReset(trace::PositionReset {
                 partition, to, cause, ..
-            } = event
+            }) = event
             {
                 let reader = &mut self.readers[partition.partition.0 as usize];
                 assert_ne!(cause, ResetCause::Seek);

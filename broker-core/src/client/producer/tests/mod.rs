@@ -13,7 +13,7 @@ use crate::protocol::{
     InitProducerIdResponse, MetadataPartition, MetadataResponse, MetadataTopic, ProducePartitionResponse,
     ProduceRequest, ProduceResponse, Request, Response,
 };
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{LeaderEpoch, LeaderIdAndEpoch, ProducerEpoch, ProducerId, TopicId};
 
 mod batching;
@@ -167,10 +167,10 @@ impl Bench {
                     body,
                 }),
                 Output::Trace(event) => {
-                    if let Event::ProducerIdAssigned {
+                    if let Event::ProducerIdAssigned(trace::ProducerIdAssigned {
                         producer_id,
                         producer_epoch,
-                    } = event
+                    }) = event
                     {
                         self.identity = (producer_id, producer_epoch);
                     }

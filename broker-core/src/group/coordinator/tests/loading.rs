@@ -14,7 +14,7 @@ fn small_segments() -> TopicConfig {
 /// End and digest of each time that the coordinator had read its log.
 fn loads(desk: &Desk) -> Vec<(i64, u64)> {
     let loads = desk.events.iter().filter_map(|event| match event {
-        Event::CoordinatorLoaded { end, digest, .. } => Some((end.0, *digest)),
+        Event::CoordinatorLoaded(trace::CoordinatorLoaded { end, digest, .. }) => Some((end.0, *digest)),
         _ => None,
     });
     loads.collect()
@@ -78,7 +78,7 @@ fn a_leadership_that_ends_ends_the_reading() {
     assert_eq!(loads(&desk).len(), 2, "the first, and the last");
     assert_eq!(desk.fetch(GROUP), Ok([(orders(0), 5)].into()));
     let unloaded = desk.events.iter();
-    let unloaded = unloaded.filter(|event| matches!(event, Event::CoordinatorUnloaded { .. }));
+    let unloaded = unloaded.filter(|event| matches!(event, Event::CoordinatorUnloaded(_)));
     assert_eq!(unloaded.count(), 2);
 }
 

@@ -20,7 +20,7 @@ use crate::protocol::{
 };
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::types::{
     BrokerEpoch, GroupEpoch, GroupId, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicId, TopicName, TopicPartition,
 };
@@ -228,7 +228,7 @@ impl Desk {
 
     fn log_end(&self) -> i64 {
         let appended = self.events.iter().filter_map(|event| match event {
-            Event::Appended { batch, .. } => Some(batch.next_offset().0),
+            Event::Appended(trace::Appended { batch, .. }) => Some(batch.next_offset().0),
             _ => None,
         });
         appended.last().unwrap_or(0)
@@ -236,7 +236,7 @@ impl Desk {
 
     fn last_batch(&self) -> &RecordBatch {
         let appended = self.events.iter().rev().find_map(|event| match event {
-            Event::Appended { batch, .. } => Some(batch),
+            Event::Appended(trace::Appended { batch, .. }) => Some(batch),
             _ => None,
         });
         appended.expect("there is one")

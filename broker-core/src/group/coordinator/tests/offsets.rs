@@ -55,9 +55,9 @@ fn commits_are_stored_position_by_position() {
         let stored: Vec<_> = stored.into_iter().map(|(partition, _)| (partition, 3)).collect();
         assert_eq!(desk.fetch(GROUP), Ok(stored.clone()), "{row}");
         let traced = desk.events.iter().filter_map(|event| match event {
-            Event::OffsetCommitted {
+            Event::OffsetCommitted(trace::OffsetCommitted {
                 partition, offset, at, ..
-            } => Some((*partition, offset.0, *at)),
+            }) => Some((*partition, offset.0, *at)),
             _ => None,
         });
         let at = |index: usize| (OFFSETS, Offset(index as i64));
@@ -103,11 +103,11 @@ fn positions_are_told_as_asked_for() {
             .map(|(index, offset): (i32, Option<i64>)| (orders(index), offset.map(Offset)))
             .collect();
         assert_eq!((body.error, &found), (ErrorCode::None, &expected), "{row}");
-        let Some(Event::OffsetsFetched {
+        let Some(Event::OffsetsFetched(trace::OffsetsFetched {
             group: of,
             client,
             partitions,
-        }) = desk.events.last()
+        })) = desk.events.last()
         else {
             panic!("{row}: {:?}", desk.events.last())
         };
@@ -140,7 +140,7 @@ fn positions_of_an_empty_group_grow_old() {
     assert_eq!(desk.fetch(GROUP), Ok([].into()), "second 181");
     assert_eq!(desk.log_end(), 5, "three commits and two tombstones");
     let expired = desk.events.iter().filter_map(|event| match event {
-        Event::OffsetExpired { partition, .. } => Some(*partition),
+        Event::OffsetExpired(trace::OffsetExpired { partition, .. }) => Some(*partition),
         _ => None,
     });
     assert_eq!(expired.collect::<Vec<_>>(), [orders(0), orders(1)]);

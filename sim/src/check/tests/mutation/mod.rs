@@ -4,7 +4,7 @@ mod groups;
 mod replication;
 
 use broker_core::protocol::{Acks, BatchBuilder, ErrorCode, RecordBatch};
-use broker_core::trace::{Event, GroupState, QuorumRole, RemovalCause, ReplicaRole, TruncationCause};
+use broker_core::trace::*;
 use broker_core::types::{
     BrokerEpoch, GroupEpoch, GroupInstanceId, LeaderEpoch, MemberId, NodeId, Offset, PartitionEpoch, Timestamp,
     TopicId, TopicName, TopicPartition,
@@ -12,7 +12,10 @@ use broker_core::types::{
 
 use super::super::Finish;
 use super::script::{Contract, Step, steps, watch};
-use crate::history::{PolledRecord, ProcessOutcome, Processing, SentRecord, Uid, What};
+use crate::history::{
+    CommitEnded, CommitInvoked, PolledRecord, ProcessEnded, ProcessOutcome, Processing, SendFailed, SendOk,
+    SendUnknown, SentRecord, Uid, What,
+};
 
 /// Changes that leave a history as good as it was, by the beginnings of their names, and why. `+` and `-` are the next
 /// larger and smaller value, `~` another one.
@@ -270,10 +273,10 @@ macro_rules! changes {
     ($of:expr, $kind:ident { $($variant:ident { $($field:ident),* }),* $(,)? }) => {{
         let mut out: Vec<(String, $kind)> = Vec::new();
         match $of {
-            $($kind::$variant { $($field,)* .. } => {
+            $($kind::$variant($variant { $($field,)* .. }) => {
                 $(for (word, value) in $field.varied() {
                     let mut copy = $of.clone();
-                    if let $kind::$variant { $field, .. } = &mut copy {
+                    if let $kind::$variant($variant { $field, .. }) = &mut copy {
                         *$field = value;
                     }
                     let name = concat!(stringify!($variant), ".", stringify!($field));
@@ -379,7 +382,7 @@ fn mutants(step: &Step) -> Vec<(String, Step)> {
     match step {
         Step::Fact(node, event) => {
             let name = format!("{event:?}");
-            let name = name.split(' ').next().expect("a name");
+            let name = name.split('(').next().expect("a name");
             let elsewhere = node.varied().into_iter();
             let elsewhere =
                 elsewhere.map(|(word, node)| (format!("{name}.node{word}"), Step::Fact(node, event.clone())));
