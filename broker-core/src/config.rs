@@ -101,6 +101,8 @@ config! {
         unclean_leader_election_enable: bool = false, "unclean.leader.election.enable";
         /// The largest answer to a fetch.
         fetch_max_bytes: u32 = 57_671_680, "fetch.max.bytes";
+        /// How many fetch sessions a broker remembers; readers beyond name all their partitions in each fetch.
+        max_incremental_fetch_session_cache_slots: u32 = 1_000, "max.incremental.fetch.session.cache.slots";
         /// How many bytes of the newest batches of each partition stay in memory; older ones are read from the disk.
         log_tail_cache_bytes: u64 = 4_194_304, "log.tail.cache.bytes";
         /// How many partitions the topic of groups and their offsets gets.
@@ -326,6 +328,12 @@ config! {
 #[must_use]
 pub fn millis(setting: u64) -> Duration {
     Duration::from_millis(setting)
+}
+
+/// A setting in milliseconds as requests carry it.
+#[must_use]
+pub fn wire_millis(setting: u64) -> u32 {
+    u32::try_from(setting).unwrap_or(u32::MAX)
 }
 
 macro_rules! quirks {

@@ -21,6 +21,7 @@ pub mod config;
 pub mod controller;
 pub mod digest;
 pub mod disk;
+mod fetch_session;
 pub mod group;
 mod idle;
 pub mod log;

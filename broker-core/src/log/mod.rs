@@ -19,7 +19,7 @@ mod truncate;
 use alloc::vec::Vec;
 
 use crate::config::TopicConfig;
-use crate::disk::{DiskError, FileName};
+use crate::disk::{DiskError, DiskOp, FileName};
 use crate::protocol::RecordBatch;
 use crate::types::{EpochEndOffset, LeaderEpoch, Offset, TopicPartition};
 
@@ -104,15 +104,45 @@ pub enum AppendOutcome {
 pub enum Read {
     /// The batches, from memory.
     Batches(Vec<RecordBatch>),
-    /// They lie below the tail in memory: read this from the disk and give it to [`Log::batches_of`].
-    OnDisk {
-        /// The segment.
-        file: FileName,
-        /// Where its first wanted batch begins, or an earlier one.
-        at: u64,
-        /// How many bytes to read.
-        len: u64,
-    },
+    /// They lie below the tail in memory: read this from the disk, and give what comes to [`Log::read_done`].
+    OnDisk(FileRead),
+}
+
+impl Read {
+    /// How many bytes it has or asks for.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Read::Batches(batches) => batches.iter().map(RecordBatch::size).sum(),
+            Read::OnDisk(read) => read.len,
+        }
+    }
+}
+
+/// What to read from the disk, and which batches are wanted of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileRead {
+    /// The segment.
+    pub file: FileName,
+    /// Where its first wanted batch begins, or an earlier one.
+    pub at: u64,
+    /// How many bytes to read.
+    pub len: u64,
+    from: Offset,
+    limit: Offset,
+    max_bytes: u64,
+}
+
+impl FileRead {
+    /// The read as the disk takes it.
+    #[must_use]
+    pub fn op(&self) -> DiskOp {
+        DiskOp::Read {
+            file: self.file,
+            at: self.at,
+            len: self.len,
+        }
+    }
 }
 
 /// The offset is not in the log.

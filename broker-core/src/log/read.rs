@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Log, OffsetOutOfRange, Read};
-use crate::protocol::RecordBatch;
+use super::{FileRead, Log, OffsetOutOfRange, Read};
+use crate::disk::{DiskError, DiskReply};
+use crate::protocol::{ErrorCode, RecordBatch};
 use crate::types::{Offset, Timestamp};
 
 impl Log {
@@ -21,6 +22,28 @@ impl Log {
             return Ok(Read::Batches(batches));
         }
         self.read_files(from, limit, max_bytes)
+    }
+
+    /// How many bytes [`Log::read`] can give, counted until there are `enough`.
+    ///
+    /// # Errors
+    /// When `from` is below the start or above the end.
+    pub fn readable_bytes(&self, from: Offset, limit: Offset, enough: u64) -> Result<u64, OffsetOutOfRange> {
+        if !self.has_to_read(from, limit)? {
+            return Ok(0);
+        }
+        if let Some(newest) = self.tail.sizes_from(from) {
+            return Ok(count(newest, limit, enough));
+        }
+        let (segment, others) = self.segments[self.segment_of(from)..]
+            .split_first()
+            .expect("a log has a segment");
+        let first = segment.batches[segment.index_of(from)..].iter();
+        let others = others.iter().flat_map(|segment| &segment.batches);
+        let sizes = first
+            .chain(others)
+            .map(|entry| (entry.last_offset, u64::from(entry.size)));
+        Ok(count(sizes, limit, enough))
     }
 
     /// Whether there is anything in `from..limit`.
@@ -48,17 +71,40 @@ impl Log {
         };
         let room = first.position.saturating_add(max_bytes);
         let fitting = below_limit.partition_point(|entry| entry.end_position() <= room).max(1);
-        Ok(Read::OnDisk {
+        Ok(Read::OnDisk(FileRead {
             file: segment.file(self.partition),
             at: first.position,
             len: below_limit[fitting - 1].end_position() - first.position,
-        })
+            from,
+            limit,
+            max_bytes,
+        }))
     }
 
-    /// The batches in bytes that [`Read::OnDisk`] asked for, by the rules of [`Log::read`]. Bytes of a log that was
-    /// cut meanwhile, or damaged ones, give fewer or none.
-    #[must_use]
-    pub fn batches_of(&self, bytes: &Bytes, from: Offset, limit: Offset, max_bytes: u64) -> Vec<RecordBatch> {
+    /// What the disk gave for [`Read::OnDisk`], by the rules of [`Log::read`]. Of a log that was cut meanwhile it is what
+    /// is still there.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR if the disk failed, CORRUPT_MESSAGE if the first batch is damaged. Damage further on only ends
+    /// what is returned, and is found when it is read from there.
+    pub fn read_done(
+        &self,
+        read: &FileRead,
+        result: &Result<DiskReply, DiskError>,
+    ) -> Result<Vec<RecordBatch>, ErrorCode> {
+        let Ok(DiskReply::Data(bytes)) = result else {
+            return Err(ErrorCode::KafkaStorageError);
+        };
+        let limit = read.limit.min(self.log_end_offset());
+        let batches = self.batches_of(bytes, read.from, limit, read.max_bytes);
+        if batches.is_empty() && self.has_to_read(read.from, limit) == Ok(true) {
+            return Err(ErrorCode::CorruptMessage);
+        }
+        Ok(batches)
+    }
+
+    /// The batches in bytes of a file.
+    pub(super) fn batches_of(&self, bytes: &Bytes, from: Offset, limit: Offset, max_bytes: u64) -> Vec<RecordBatch> {
         let mut batches: Vec<RecordBatch> = Vec::new();
         let mut rest = bytes.clone();
         let mut room = max_bytes;
@@ -106,4 +152,16 @@ impl Log {
         let entry = segment.batches.get(segment.index_of(offset));
         entry.is_some_and(|entry| entry.is(batch))
     }
+}
+
+/// The bytes of the first batches that are wholly below `limit`, until there are `enough`.
+fn count(batches: impl Iterator<Item = (Offset, u64)>, limit: Offset, enough: u64) -> u64 {
+    let mut bytes = 0;
+    for (last_offset, size) in batches {
+        if last_offset >= limit || bytes >= enough {
+            break;
+        }
+        bytes += size;
+    }
+    bytes
 }

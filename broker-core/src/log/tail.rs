@@ -66,6 +66,16 @@ impl Tail {
         Some(batches)
     }
 
+    /// Last offset and size in bytes of the batches from the one that holds `from` on; `None` if that one is not here any
+    /// more.
+    pub(super) fn sizes_from(&self, from: Offset) -> Option<impl Iterator<Item = (Offset, u64)>> {
+        if self.batches.front()?.base_offset() > from {
+            return None;
+        }
+        let batches = self.batches.range(self.index_of(from)..);
+        Some(batches.map(|batch| (batch.last_offset(), batch.size())))
+    }
+
     /// The index of the batch that holds `from`, or of the one behind. Most readers keep up, so the newest batches are
     /// tried first: the way to them through all the others is long, and cold in the processor's caches.
     fn index_of(&self, from: Offset) -> usize {

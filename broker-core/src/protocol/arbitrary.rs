@@ -214,6 +214,13 @@ impl Arbitrary<'_> {
         ])
     }
 
+    fn fetch_metadata(&mut self) -> FetchMetadata {
+        FetchMetadata {
+            session_id: self.one_of(&[0, 1, 2, -1, i32::MAX]),
+            epoch: self.one_of(&[0, 0, -1, 1, 2, i32::MIN, i32::MAX]),
+        }
+    }
+
     fn epoch_end(&mut self) -> EpochEndOffset {
         EpochEndOffset {
             leader_epoch: self.epoch(),
@@ -244,7 +251,8 @@ impl Arbitrary<'_> {
                     id: NodeId(draw.one_of(&[0, 4, 9])),
                     broker_epoch: draw.some(|draw| BrokerEpoch(draw.number())),
                 }),
-                max_wait: self.duration(),
+                metadata: self.fetch_metadata(),
+                max_wait_ms: self.one_of(&[0, 1, 500, u32::MAX]),
                 min_bytes: self.one_of(&[0, 1, u32::MAX]),
                 max_bytes: self.one_of(&[0, 1, 1 << 20, u32::MAX]),
                 isolation: self.one_of(&[IsolationLevel::ReadUncommitted, IsolationLevel::ReadCommitted]),
@@ -256,6 +264,7 @@ impl Arbitrary<'_> {
                     log_start_offset: draw.offset(),
                     max_bytes: draw.one_of(&[0, 1, 1 << 20, u32::MAX]),
                 }),
+                forgotten: self.list(Self::partition).into(),
             }
             .into(),
             2 => ListOffsetsRequest {
@@ -443,7 +452,12 @@ impl Arbitrary<'_> {
                     current_leader: draw.some(Self::leader),
                     records: draw.list(Self::batch),
                 });
-                FetchResponse { partitions }.into()
+                FetchResponse {
+                    error: self.error(),
+                    session_id: self.one_of(&[0, 1, body.metadata.session_id, i32::MAX]),
+                    partitions,
+                }
+                .into()
             }
             Request::ListOffsets(body) => {
                 let asked: Vec<TopicPartition> = body.partitions.iter().map(|(partition, ..)| *partition).collect();

@@ -46,6 +46,8 @@ pub enum ErrorCode {
     UnknownProducerId = 59,
     NonEmptyGroup = 68,
     GroupIdNotFound = 69,
+    FetchSessionIdNotFound = 70,
+    InvalidFetchSessionEpoch = 71,
     FencedLeaderEpoch = 74,
     UnknownLeaderEpoch = 75,
     StaleBrokerEpoch = 77,
@@ -97,6 +99,8 @@ impl ErrorCode {
                 | E::NotEnoughReplicasAfterAppend
                 | E::NotController
                 | E::KafkaStorageError
+                | E::FetchSessionIdNotFound
+                | E::InvalidFetchSessionEpoch
                 | E::FencedLeaderEpoch
                 | E::UnknownLeaderEpoch
                 | E::OffsetNotAvailable
@@ -104,6 +108,13 @@ impl ErrorCode {
                 | E::UnstableOffsetCommit
                 | E::UnknownTopicId
         )
+    }
+
+    /// Whether a fetch session is gone, and a fetch that begins another may be sent at once.
+    #[must_use]
+    pub fn is_lost_session(self) -> bool {
+        use ErrorCode as E;
+        matches!(self, E::FetchSessionIdNotFound | E::InvalidFetchSessionEpoch)
     }
 
     /// Whether the answer says that the client's metadata is out of date (`InvalidMetadataException`).

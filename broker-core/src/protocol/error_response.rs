@@ -36,8 +36,12 @@ impl Request {
             Request::Fetch(body) => {
                 let asked = body.partitions.iter().map(|fetch| fetch.partition);
                 let partitions = asked.map(|partition| FetchPartitionResponse::error(partition, error));
-                let partitions = partitions.collect();
-                FetchResponse { partitions }.into()
+                FetchResponse {
+                    error,
+                    session_id: 0,
+                    partitions: partitions.collect(),
+                }
+                .into()
             }
             Request::ListOffsets(body) => {
                 let refused = |(partition, ..): &(_, _, _)| ListOffsetsPartitionResponse {

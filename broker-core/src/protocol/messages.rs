@@ -184,25 +184,74 @@ pub struct FetchingReplica {
     pub broker_epoch: Option<BrokerEpoch>,
 }
 
+/// To which fetch session a request belongs, and its number in it (KIP-227; Kafka `FetchMetadata`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct FetchMetadata {
+    /// The session; 0 where there is none.
+    pub session_id: i32,
+    /// 0 begins a session, -1 wants none; both name all partitions. From 1 on the requests of a session are counted, and
+    /// each names what changed since the one before.
+    pub epoch: i32,
+}
+
+impl FetchMetadata {
+    /// A request that begins a session.
+    pub const INITIAL: FetchMetadata = FetchMetadata {
+        session_id: 0,
+        epoch: 0,
+    };
+    /// A request of a reader that wants no session.
+    pub const NONE: FetchMetadata = FetchMetadata {
+        session_id: 0,
+        epoch: -1,
+    };
+
+    /// Whether the request names all partitions that are read.
+    #[must_use]
+    pub fn is_full(self) -> bool {
+        self.epoch <= 0
+    }
+
+    /// What comes after this request in the session `session_id`.
+    #[must_use]
+    pub fn next(self, session_id: i32) -> FetchMetadata {
+        let epoch = match self.epoch {
+            i32::MAX => 1,
+            epoch => epoch.max(0) + 1,
+        };
+        FetchMetadata { session_id, epoch }
+    }
+
+    /// A request that ends this session, and begins another.
+    #[must_use]
+    pub fn replace(self) -> FetchMetadata {
+        FetchMetadata { epoch: 0, ..self }
+    }
+}
+
 /// Read from some partitions.
 #[derive(Clone, Debug, Hash)]
 pub struct FetchRequest {
     /// The replica that fetches; `None` for consumers.
     pub replica: Option<FetchingReplica>,
-    /// How long to wait for `min_bytes`.
-    pub max_wait: Duration,
+    /// The fetch session.
+    pub metadata: FetchMetadata,
+    /// How long to wait for `min_bytes`, in ms.
+    pub max_wait_ms: u32,
     /// Answer once this many bytes are there.
     pub min_bytes: u32,
     /// Answer with at most this many bytes, but always with at least one batch if there is one (KIP-74).
     pub max_bytes: u32,
     /// What the reader may see.
     pub isolation: IsolationLevel,
-    /// From where.
+    /// From where; within a session, what is new or has changed.
     pub partitions: Vec<FetchPartition>,
+    /// What a session does not read any more.
+    pub forgotten: Box<[TopicPartition]>,
 }
 
 /// From where to read in one partition.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct FetchPartition {
     /// The partition.
     pub partition: TopicPartition,
@@ -221,8 +270,25 @@ pub struct FetchPartition {
 /// The answer to a [`FetchRequest`].
 #[derive(Clone, Debug, Hash)]
 pub struct FetchResponse {
-    /// One answer per partition of the request.
+    /// Success, or what is wrong with the session (FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH).
+    pub error: ErrorCode,
+    /// The session that the next request may continue; 0 if there is none.
+    pub session_id: i32,
+    /// One answer per partition of a request that names all; within a session, those about which there is something to
+    /// say.
     pub partitions: Vec<FetchPartitionResponse>,
+}
+
+impl FetchResponse {
+    /// The answer to a request that names all partitions, without a session to continue.
+    #[must_use]
+    pub fn of_all(partitions: Vec<FetchPartitionResponse>) -> FetchResponse {
+        FetchResponse {
+            error: ErrorCode::None,
+            session_id: 0,
+            partitions,
+        }
+    }
 }
 
 /// What was read from one partition.
@@ -638,7 +704,7 @@ impl Request {
                         .map(|(_, batch)| ENTRY + batch.size())
                         .sum::<u64>();
             }
-            Request::Fetch(body) => body.partitions.len(),
+            Request::Fetch(body) => body.partitions.len() + body.forgotten.len(),
             Request::ListOffsets(body) => body.partitions.len(),
             Request::OffsetForLeaderEpoch(body) => body.partitions.len(),
             Request::AlterPartition(body) => body.partitions.len(),

@@ -1,14 +1,13 @@
-//! What is committed: how the high watermark rises, and how the rest of the node is told.
+//! What is committed: how the high watermark rises, and how the rest of the node learns of it.
 
 use alloc::vec::Vec;
-use bytes::Bytes;
 
 use super::role::Role;
 use super::{PendingRead, Quorum, QuorumFact};
-use crate::disk::{DiskError, DiskOp};
-use crate::log::Read;
+use crate::disk::DiskError;
+use crate::log::{FileRead, Read};
 use crate::machine::Context;
-use crate::protocol::RecordBatch;
+use crate::protocol::{ErrorCode, RecordBatch};
 use crate::trace::{self, Event, ReplicaRole};
 use crate::types::TopicPartition;
 
@@ -41,26 +40,26 @@ impl Quorum {
         }));
     }
 
-    /// Tells what is committed, from memory or by way of the disk.
+    /// Delivers what is committed, from memory or by way of the disk.
     pub(super) fn deliver(&mut self, ctx: &mut Context<'_>) {
-        let is_reading = |read: &PendingRead| matches!(read, PendingRead::Delivery { .. });
+        let is_reading = |(_, purpose): &(FileRead, PendingRead)| matches!(purpose, PendingRead::Delivery);
         while self.delivered < self.high_watermark && !self.reads.values().any(is_reading) {
             let limit = self.high_watermark;
             let read = self.log.read(self.delivered, limit, MAX_DELIVERY_BYTES);
             match read.expect("committed entries stay in the log") {
                 Read::Batches(batches) => {
                     assert!(!batches.is_empty(), "below the high watermark there are whole batches");
-                    self.tell_committed(&batches);
+                    self.deliver_committed(&batches);
                 }
-                Read::OnDisk { file, at, len } => {
-                    let op = ctx.out.disk(DiskOp::Read { file, at, len });
-                    self.reads.insert(op, PendingRead::Delivery { limit });
+                Read::OnDisk(read) => {
+                    let op = ctx.out.disk(read.op());
+                    self.reads.insert(op, (read, PendingRead::Delivery));
                 }
             }
         }
     }
 
-    fn tell_committed(&mut self, batches: &[RecordBatch]) {
+    fn deliver_committed(&mut self, batches: &[RecordBatch]) {
         let mut entries = Vec::new();
         for batch in batches.iter().filter(|batch| !batch.is_control()) {
             for record in batch.records() {
@@ -80,27 +79,20 @@ impl Quorum {
     pub(super) fn read_done(
         &mut self,
         ctx: &mut Context<'_>,
-        read: PendingRead,
-        bytes: &Bytes,
+        purpose: PendingRead,
+        batches: Result<Vec<RecordBatch>, ErrorCode>,
     ) -> Result<(), DiskError> {
-        match read {
-            PendingRead::Fetch(fetch, epoch) => {
-                let limit = self.log.ackable_end();
-                let batches = self.log.batches_of(bytes, fetch.fetch_offset, limit, fetch.max_bytes);
-                if self.is_leader() && self.election.epoch == epoch {
+        match (purpose, batches) {
+            (PendingRead::Fetch(fetch, epoch), batches) => match batches {
+                Ok(batches) if self.is_leader() && self.election.epoch == epoch => {
                     self.answer_fetch(ctx, &fetch, batches);
-                } else {
-                    self.refuse_fetch(ctx, fetch.reply_to);
                 }
-            }
-            PendingRead::Delivery { limit } => {
-                let batches = self.log.batches_of(bytes, self.delivered, limit, MAX_DELIVERY_BYTES);
-                if batches.is_empty() {
-                    // Committed entries are never cut, so the bytes are damaged: to this log that is a failed disk.
-                    return Err(DiskError::Io);
-                }
-                self.tell_committed(&batches);
-            }
+                Ok(_) => self.refuse_fetch(ctx, fetch.reply_to, ErrorCode::NotLeaderOrFollower),
+                Err(error) => self.refuse_fetch(ctx, fetch.reply_to, error),
+            },
+            (PendingRead::Delivery, Ok(batches)) => self.deliver_committed(&batches),
+            // Committed entries are never cut, so the bytes are damaged: to this log that is a failed disk.
+            (PendingRead::Delivery, Err(_)) => return Err(DiskError::Io),
         }
         Ok(())
     }

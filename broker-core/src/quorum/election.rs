@@ -8,6 +8,7 @@ use super::role::{Ballot, Follower, Role, is_allowed};
 use super::stored::ElectionState;
 use super::{Quorum, QuorumFact};
 use crate::machine::{Channel, Context, Instant};
+use crate::protocol::ErrorCode;
 use crate::trace::{self, Event, QuorumRole};
 use crate::types::{LeaderEpoch, NodeId, Offset};
 
@@ -172,7 +173,7 @@ impl Quorum {
         if let Role::Leader(leader) = old {
             self.facts.push_back(QuorumFact::LostLeadership);
             for fetch in leader.parked {
-                self.refuse_fetch(ctx, fetch.reply_to);
+                self.refuse_fetch(ctx, fetch.reply_to, ErrorCode::NotLeaderOrFollower);
             }
         }
     }

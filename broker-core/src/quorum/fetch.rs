@@ -1,19 +1,19 @@
 //! The follower's side of replication, for voters and observers: fetch, append or cut, learn what is committed.
 
+use alloc::boxed::Box;
 use alloc::vec;
-use core::time::Duration;
 
 use super::role::Role;
 use super::{MAX_FETCH_BYTES, Quorum};
 use crate::machine::Context;
 use crate::protocol::{
-    FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchingReplica, IsolationLevel,
+    FetchMetadata, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchingReplica, IsolationLevel,
 };
 use crate::trace::TruncationCause;
 use crate::types::{EpochEndOffset, NodeId, Offset, TopicPartition};
 
 /// How long a leader holds a fetch that finds nothing (`KafkaRaftClient.MAX_FETCH_WAIT_MS`).
-const MAX_FETCH_WAIT: Duration = Duration::from_millis(500);
+const MAX_FETCH_WAIT_MS: u32 = 500;
 
 impl Quorum {
     /// The next fetch. Enabled only while the whole log is durable: the leader takes the offset as an
@@ -24,7 +24,9 @@ impl Quorum {
                 id: self.id,
                 broker_epoch: None,
             }),
-            max_wait: MAX_FETCH_WAIT,
+            // The metadata quorum has one partition: there is nothing to remember between fetches.
+            metadata: FetchMetadata::NONE,
+            max_wait_ms: MAX_FETCH_WAIT_MS,
             min_bytes: 1,
             max_bytes: MAX_FETCH_BYTES,
             isolation: IsolationLevel::ReadUncommitted,
@@ -36,6 +38,7 @@ impl Quorum {
                 log_start_offset: self.log.log_start_offset(),
                 max_bytes: MAX_FETCH_BYTES,
             }],
+            forgotten: Box::default(),
         }
     }
 

@@ -33,7 +33,7 @@ use self::role::Role;
 use self::stored::ElectionState;
 use crate::config::{BrokerConfig, millis};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
-use crate::log::{AppendOutcome, DiskProgress, Log};
+use crate::log::{AppendOutcome, DiskProgress, FileRead, Log};
 use crate::machine::{Context, Instant, ReplyTo, RequestId};
 use crate::protocol::{BatchBuilder, ErrorCode, RecordBatch, Request, Response};
 use crate::trace::{self, Event, QuorumRole};
@@ -69,7 +69,7 @@ pub struct Quorum {
     /// The other voters, as peers to send requests to.
     peers: BTreeMap<NodeId, Peer>,
     /// Reads of the log's files on their way.
-    reads: BTreeMap<OpId, PendingRead>,
+    reads: BTreeMap<OpId, (FileRead, PendingRead)>,
     deadline: Option<Instant>,
 }
 
@@ -109,8 +109,8 @@ struct Timing {
 enum PendingRead {
     /// To answer a fetch in this epoch.
     Fetch(ParkedFetch, LeaderEpoch),
-    /// To tell what is committed.
-    Delivery { limit: Offset },
+    /// To deliver what is committed.
+    Delivery,
 }
 
 impl Quorum {
@@ -311,11 +311,10 @@ impl Quorum {
                 result.as_ref().map_err(|error| *error)?;
                 self.election_stored(ctx);
             }
-        } else if let Some(read) = self.reads.remove(&op) {
-            match result.as_ref().map_err(|error| *error)? {
-                DiskReply::Data(bytes) => self.read_done(ctx, read, bytes)?,
-                other => unreachable!("a read was answered with {other:?}"),
-            }
+        } else if let Some((read, purpose)) = self.reads.remove(&op) {
+            result.as_ref().map_err(|error| *error)?;
+            let batches = self.log.read_done(&read, result);
+            self.read_done(ctx, purpose, batches)?;
         } else {
             match self.log.on_disk(ctx, op, result) {
                 DiskProgress::Failed(error) => return Err(error),

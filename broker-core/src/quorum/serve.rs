@@ -2,11 +2,11 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::leader::ParkedFetch;
 use super::role::Role;
 use super::{MAX_FETCH_BYTES, PendingRead, Quorum};
-use crate::disk::DiskOp;
 use crate::log::Read;
 use crate::machine::{Context, ReplyTo};
 use crate::protocol::{ErrorCode, FetchPartitionResponse, FetchRequest, FetchResponse, RecordBatch};
@@ -52,7 +52,7 @@ impl Quorum {
             replica: replica.id,
             fetch_offset: wanted.fetch_offset,
             max_bytes: u64::from(request.max_bytes.min(wanted.max_bytes).min(MAX_FETCH_BYTES)),
-            until: ctx.now + request.max_wait,
+            until: ctx.now + Duration::from_millis(u64::from(request.max_wait_ms)),
         });
         // Either the replica has given that one up, or this one is a late copy of an older fetch: then the replica
         // still waits for that one, and an empty answer makes it fetch again.
@@ -98,9 +98,10 @@ impl Quorum {
             let read = self.log.read(from, end, fetch.max_bytes);
             match read.expect("a log that agrees ends within this one") {
                 Read::Batches(batches) => self.answer_fetch(ctx, &fetch, batches),
-                Read::OnDisk { file, at, len } => {
-                    let op = ctx.out.disk(DiskOp::Read { file, at, len });
-                    self.reads.insert(op, PendingRead::Fetch(fetch, self.election.epoch));
+                Read::OnDisk(read) => {
+                    let op = ctx.out.disk(read.op());
+                    let purpose = PendingRead::Fetch(fetch, self.election.epoch);
+                    self.reads.insert(op, (read, purpose));
                 }
             }
         }
@@ -117,9 +118,9 @@ impl Quorum {
         self.respond_fetch(ctx, fetch.reply_to, response);
     }
 
-    /// The fetch came to a leader, but the answer comes from a node that leads no more.
-    pub(super) fn refuse_fetch(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo) {
-        self.respond_fetch(ctx, reply_to, self.fetch_error(ErrorCode::NotLeaderOrFollower));
+    /// The fetch came to a leader, but the answer comes from a node that leads no more, or cannot read.
+    pub(super) fn refuse_fetch(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, error: ErrorCode) {
+        self.respond_fetch(ctx, reply_to, self.fetch_error(error));
     }
 
     /// An answer without records. Every answer says who leads: that is how voters and observers find out.
@@ -134,7 +135,6 @@ impl Quorum {
     }
 
     fn respond_fetch(&mut self, ctx: &mut Context<'_>, to: ReplyTo, response: FetchPartitionResponse) {
-        let partitions = vec![response];
-        self.respond(ctx, to, FetchResponse { partitions });
+        self.respond(ctx, to, FetchResponse::of_all(vec![response]));
     }
 }

@@ -1,15 +1,16 @@
 //! Coordinators, which keep their state in the partitions of an internal topic: append for them, read for them, and
-//! tell them when this broker begins or stops to lead such a partition.
+//! notify them when this broker begins or stops to lead such a partition.
 //!
 //! Partitions of other topics pay for this with one look at the list of watched topics, when their high watermark
 //! moves.
 
 use alloc::vec::Vec;
 
-use crate::disk::{DiskError, DiskOp, DiskReply, OpId};
 use crate::log::{AppendOutcome, Read};
 use crate::machine::Context;
 use crate::protocol::{Acks, ErrorCode, RecordBatch};
+use crate::replica::partition::Partition;
+use crate::replica::reads::ReadFor;
 use crate::replica::{Replicas, produce};
 use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
 
@@ -53,15 +54,8 @@ pub enum ReplicaFact {
     },
 }
 
-/// A read for a coordinator that the disk has not answered.
-pub(super) struct CoordinatorRead {
-    op: OpId,
-    partition: TopicPartition,
-    from: Offset,
-}
-
 impl Replicas {
-    /// From now on a coordinator keeps its state in this topic: facts are told about its partitions, and producers may
+    /// From now on a coordinator keeps its state in this topic: facts about its partitions are reported, and producers may
     /// not write there.
     pub fn watch(&mut self, topic: TopicId) {
         if !self.watched.contains(&topic) {
@@ -75,7 +69,7 @@ impl Replicas {
     }
 
     /// Appends a coordinator's batch, under the same checks as a producer's at `acks=all`. Returns the offset of its
-    /// first record; [`ReplicaFact::Committed`] tells when it is committed.
+    /// first record; [`ReplicaFact::Committed`] says when it is committed.
     ///
     /// # Errors
     /// NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR, NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE.
@@ -85,11 +79,11 @@ impl Replicas {
         id: TopicPartition,
         batch: &RecordBatch,
     ) -> Result<Offset, ErrorCode> {
-        let led = self.partitions.get_mut(&id).filter(|hosted| hosted.partition.leads());
-        let Some(hosted) = led else {
+        let led = self.partitions.get_mut(&id).filter(|partition| partition.leads());
+        let Some(partition) = led else {
             return Err(super::not_led(self.partitions.get(&id)));
         };
-        let (outcome, moved) = produce::append(ctx, self.own.view(), &mut hosted.partition, Acks::All, batch)?;
+        let (outcome, moved) = produce::append(ctx, self.own.view(), partition, Acks::All, batch)?;
         self.moved.push((id, moved));
         self.settle(ctx);
         let (AppendOutcome::Appended { base_offset, .. } | AppendOutcome::Duplicate { base_offset, .. }) = outcome;
@@ -100,15 +94,11 @@ impl Replicas {
     /// unless leadership is lost before. They come from the disk even if the tail in memory has them: a coordinator
     /// that loads takes its time in Kafka too.
     pub fn read_for_coordinator(&mut self, ctx: &mut Context<'_>, partition: TopicPartition, from: Offset) {
-        let Some(hosted) = self.partitions.get(&partition) else {
+        let Some(log) = self.partitions.get(&partition).map(Partition::log) else {
             return;
         };
-        let log = &hosted.partition.log;
         match log.read_files(from, log.log_end_offset(), READ_BYTES) {
-            Ok(Read::OnDisk { file, at, len }) => {
-                let op = ctx.out.disk(DiskOp::Read { file, at, len });
-                self.coordinator_reads.push(CoordinatorRead { op, partition, from });
-            }
+            Ok(Read::OnDisk(read)) => self.reads.begin(ctx, partition, read, ReadFor::Coordinator),
             Ok(Read::Batches(batches)) => self.facts.push_back(ReplicaFact::Read { partition, batches }),
             Err(_) => self.facts.push_back(ReplicaFact::Read {
                 partition,
@@ -117,36 +107,19 @@ impl Replicas {
         }
     }
 
-    /// Takes the answer to a coordinator's read; false if none waits for it.
-    pub(super) fn on_coordinator_read(&mut self, op: OpId, result: &Result<DiskReply, DiskError>) -> bool {
-        let Some(at) = self.coordinator_reads.iter().position(|read| read.op == op) else {
-            return false;
-        };
-        let CoordinatorRead { partition, from, .. } = self.coordinator_reads.swap_remove(at);
-        let batches = match (result, self.partitions.get(&partition)) {
-            (Ok(DiskReply::Data(bytes)), Some(hosted)) => {
-                let log = &hosted.partition.log;
-                log.batches_of(bytes, from, log.log_end_offset(), READ_BYTES)
-            }
-            _ => Vec::new(),
-        };
-        self.facts.push_back(ReplicaFact::Read { partition, batches });
-        true
-    }
-
     /// A watched partition is led here in a new epoch, or not any more.
-    pub(super) fn tell_leadership(&mut self, id: TopicPartition) {
+    pub(super) fn report_leadership(&mut self, id: TopicPartition) {
         if !self.watched.contains(&id.topic) {
             return;
         }
-        self.coordinator_reads.retain(|read| read.partition != id);
-        let led = self.partitions.get(&id).map(|hosted| &hosted.partition);
+        self.reads.forget_coordinator(id);
+        let led = self.partitions.get(&id);
         let fact = match led.filter(|partition| partition.leads()) {
             Some(partition) => ReplicaFact::BecameLeader {
                 partition: id,
-                leader_epoch: partition.state.leader_epoch,
-                log_start_offset: partition.log.log_start_offset(),
-                log_end_offset: partition.log.log_end_offset(),
+                leader_epoch: partition.leader_epoch(),
+                log_start_offset: partition.log().log_start_offset(),
+                log_end_offset: partition.log().log_end_offset(),
                 high_watermark: partition.high_watermark(),
             },
             None => ReplicaFact::StoppedLeading { partition: id },
@@ -155,14 +128,14 @@ impl Replicas {
     }
 
     /// The high watermark of a watched partition moved.
-    pub(super) fn tell_committed(&mut self, id: TopicPartition) {
+    pub(super) fn report_committed(&mut self, id: TopicPartition) {
         if !self.watched.contains(&id.topic) {
             return;
         }
-        if let Some(hosted) = self.partitions.get(&id).filter(|hosted| hosted.partition.leads()) {
+        if let Some(partition) = self.partitions.get(&id).filter(|partition| partition.leads()) {
             self.facts.push_back(ReplicaFact::Committed {
                 partition: id,
-                high_watermark: hosted.partition.high_watermark(),
+                high_watermark: partition.high_watermark(),
             });
         }
     }

@@ -1,217 +1,230 @@
 //! Readers' fetches: consumers and followers. Answers at once, or waits for records, or for the disk.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use crate::disk::{DiskError, DiskOp, DiskReply, OpId};
-use crate::log::Read;
+use crate::log::{FileRead, Read};
 use crate::machine::{Context, ReplyTo};
 use crate::protocol::{
-    ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, ListOffsetsPartitionResponse,
-    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetSpec,
-    RecordBatch,
+    ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchingReplica,
+    ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, OffsetSpec, RecordBatch,
 };
 use crate::replica::leader::FollowerFetch;
-use crate::replica::purgatory::{ParkedFetch, ParkedId, PendingRead, ReadingFetch};
-use crate::replica::{Hosted, Replicas, not_led};
+use crate::replica::purgatory::ParkedId;
+use crate::replica::reads::{AnswerId, ReadFor};
+use crate::replica::sessions::{Session, SessionId};
+use crate::replica::{Partition, Replicas, not_led};
 use crate::trace::{self, Event};
 use crate::types::{EpochEndOffset, LeaderEpoch, Offset, Timestamp, TopicPartition};
 
+/// A fetch that waits for records.
+pub(super) struct ParkedFetch {
+    pub reply_to: ReplyTo,
+    pub session: SessionId,
+    pub min_bytes: u64,
+    pub max_bytes: u32,
+}
+
+/// An answer to a fetch that waits for the disk.
+pub(super) struct ReadingFetch {
+    pub reply_to: ReplyTo,
+    pub response: FetchResponse,
+    pub is_replica: bool,
+    /// How many reads are still to come.
+    pub reads: usize,
+}
+
 /// An answer to a fetch as far as memory gives it.
 struct Found {
-    response: FetchResponse,
+    partitions: Vec<FetchPartitionResponse>,
     reads: Vec<WantedRead>,
-    bytes: u64,
-    /// There is something to say besides records: an error, a divergence.
-    urgent: bool,
 }
 
 struct WantedRead {
-    op: DiskOp,
+    read: FileRead,
     index: usize,
     partition: TopicPartition,
-    from: Offset,
-    limit: Offset,
-    max_bytes: u64,
 }
 
+/// What there is for a reader at one partition.
+enum News {
+    /// An error or a divergence, which does not wait.
+    Urgent,
+    /// So many bytes, counted until they are enough.
+    Bytes(u64),
+    /// No records, but perhaps a new high watermark.
+    NoBytes(High),
+}
+
+/// What every answer says of a partition: its high watermark and the start of its log.
+type High = (Offset, Offset);
+
 impl Replicas {
-    /// Reads (Kafka `ReplicaManager.fetchMessages`). A follower's fetch also tells how far it is.
+    /// Reads (Kafka `ReplicaManager.fetchMessages`). A follower's fetch also says how far it is.
     pub fn on_fetch(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: FetchRequest) {
-        if request.replica.is_some() {
-            self.note_follower(ctx, &request);
+        let metadata = request.metadata;
+        let earlier = SessionId(metadata.session_id);
+        if metadata.is_full() {
+            if let Some(parked) = self.sessions.end(earlier) {
+                self.refuse_parked(ctx, parked);
+            }
+        } else if let Some(parked) = self.sessions.get_mut(earlier).and_then(|session| session.parked.take()) {
+            // The reader does not wait for that one any more.
+            self.refuse_parked(ctx, parked);
         }
-        let may_wait = request.min_bytes > 0 && !request.max_wait.is_zero();
-        let found = if may_wait {
-            self.find_enough(&request)
-        } else {
-            Some(self.find(&request))
+        let (min_bytes, max_bytes) = (u64::from(request.min_bytes), request.max_bytes);
+        let max_wait = Duration::from_millis(u64::from(request.max_wait_ms));
+        let session = match self.sessions.take(ctx.now, reply_to.connection, request) {
+            Ok(session) => session,
+            Err(error) => return refuse(ctx, reply_to, error),
         };
-        match found {
-            Some(found) => self.deliver(ctx, reply_to, request.replica.is_some(), found),
-            None => self.wait(ctx, reply_to, request),
+        self.note_follower(ctx, session);
+        let must_answer = min_bytes == 0 || max_wait.is_zero();
+        if must_answer || self.has_enough(session, min_bytes) {
+            self.answer_fetch(ctx, reply_to, session, max_bytes);
+        } else {
+            let fetch = ParkedFetch {
+                reply_to,
+                session,
+                min_bytes,
+                max_bytes,
+            };
+            let parked = self.fetches.insert(ctx.now + max_wait, fetch);
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.parked = Some(parked);
+            }
         }
         self.settle_led(ctx);
     }
 
-    /// Parks a fetch at each of its partitions.
-    fn wait(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: FetchRequest) {
-        let parked = self.fetches.next_id();
-        for fetch in &request.partitions {
-            if let Some(hosted) = self.partitions.get_mut(&fetch.partition) {
-                hosted.fetches.insert(parked);
-            }
-        }
-        let deadline = ctx.now + request.max_wait;
-        self.fetches.insert(deadline, ParkedFetch { reply_to, request });
-    }
-
-    /// An answer that need not wait: with the bytes that the reader wants, or with something else to say.
-    fn find_enough(&self, request: &FetchRequest) -> Option<Found> {
-        // Most fetches have nothing to read yet, which is known without reading.
-        let mut partitions = request.partitions.iter();
-        if !partitions.any(|fetch| self.has_news(fetch, request.replica.is_some())) {
-            return None;
-        }
-        let found = self.find(request);
-        (found.urgent || found.bytes >= u64::from(request.min_bytes)).then_some(found)
-    }
-
-    /// Whether the answer to a fetch would say anything about this partition.
-    fn has_news(&self, fetch: &FetchPartition, is_replica: bool) -> bool {
-        led(self.partitions.get(&fetch.partition), fetch.current_leader_epoch).map_or(true, |hosted| {
-            fetch.fetch_offset != read_limit(hosted, is_replica) || hosted.partition.divergence(fetch).is_some()
-        })
-    }
-
-    fn note_follower(&mut self, ctx: &mut Context<'_>, request: &FetchRequest) {
-        let Some(replica) = request.replica else {
+    /// Notes how far a follower is, at all partitions where this is not known yet.
+    fn note_follower(&mut self, ctx: &mut Context<'_>, session: SessionId) {
+        let Some(session) = self.sessions.get_mut(session) else {
             return;
         };
-        for fetch in &request.partitions {
-            let Some(hosted) = self.partitions.get_mut(&fetch.partition) else {
-                continue;
-            };
-            let partition = &mut hosted.partition;
-            let is_valid = partition.leads()
-                && partition.check_epoch(fetch.current_leader_epoch).is_ok()
-                && partition.divergence(fetch).is_none()
-                && fetch.fetch_offset >= partition.log.log_start_offset()
-                && fetch.fetch_offset <= partition.log.log_end_offset();
-            if !is_valid {
-                continue;
-            }
-            let noted = FollowerFetch {
-                follower: replica.id,
-                broker_epoch: replica.broker_epoch,
-                fetch_offset: fetch.fetch_offset,
-            };
-            if let Ok(moved) = partition.follower_fetched(ctx, self.own.view(), noted) {
-                self.moved.push((fetch.partition, moved));
-            }
-        }
-    }
-
-    fn find(&self, request: &FetchRequest) -> Found {
-        let mut found = Found {
-            response: FetchResponse {
-                partitions: Vec::with_capacity(request.partitions.len()),
-            },
-            reads: Vec::new(),
-            bytes: 0,
-            urgent: false,
+        session.fetched_at = ctx.now;
+        let Some(replica) = session.replica else {
+            return;
         };
-        let is_replica = request.replica.is_some();
-        let limit = u64::from(request.max_bytes.min(self.config.fetch_max_bytes));
-        for fetch in &request.partitions {
-            let hosted = self.partitions.get(&fetch.partition);
-            let room = limit.saturating_sub(found.bytes).min(u64::from(fetch.max_bytes));
-            match read_partition(hosted, fetch, is_replica, room) {
-                Err(error) => {
-                    let mut answer = FetchPartitionResponse::error(fetch.partition, error);
-                    if let Some(hosted) = hosted {
-                        answer.current_leader = Some(hosted.partition.current_leader());
-                        answer.log_start_offset = hosted.partition.log.log_start_offset();
-                        answer.high_watermark = hosted.partition.high_watermark();
-                    }
-                    found.response.partitions.push(answer);
-                    found.urgent = true;
-                }
-                Ok((mut answer, read)) => {
-                    found.urgent |= answer.diverging_epoch.is_some();
-                    match read {
-                        Read::Batches(records) => {
-                            found.bytes += records.iter().map(RecordBatch::size).sum::<u64>();
-                            answer.records = records;
-                        }
-                        Read::OnDisk { file, at, len } => {
-                            found.bytes += len;
-                            found.reads.push(WantedRead {
-                                op: DiskOp::Read { file, at, len },
-                                index: found.response.partitions.len(),
-                                partition: fetch.partition,
-                                from: fetch.fetch_offset,
-                                limit: read_limit(hosted.expect("it was just read"), is_replica),
-                                max_bytes: room,
-                            });
-                        }
-                    }
-                    found.response.partitions.push(answer);
+        for fetch in session.news() {
+            if let Some(partition) = self.partitions.get_mut(&fetch.partition)
+                && partition.accepts_follower(fetch)
+            {
+                let noted = FollowerFetch::new(replica, fetch);
+                if let Ok(moved) = partition.follower_fetched(ctx, self.own.view(), noted) {
+                    self.moved.push((fetch.partition, moved));
                 }
             }
         }
-        found
     }
 
-    fn deliver(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, replica: bool, found: Found) {
-        if found.reads.is_empty() {
-            self.respond_fetch(ctx, reply_to, replica, found.response);
-            return;
-        }
-        let pending = |read: WantedRead| PendingRead {
-            op: ctx.out.disk(read.op),
-            index: read.index,
-            partition: read.partition,
-            from: read.from,
-            limit: read.limit,
-            max_bytes: read.max_bytes,
-        };
-        let reads = found.reads.into_iter().map(pending).collect();
-        self.readings.push(ReadingFetch {
-            reply_to,
-            response: found.response,
-            replica,
-            reads,
+    /// Something changed at a partition: those who read it look at it with their next answer. Until now each follower's
+    /// fetches found it as it was.
+    pub(super) fn notify_readers(&mut self, id: TopicPartition, concerns: impl Fn(&Session) -> bool) {
+        let Replicas {
+            sessions, partitions, ..
+        } = self;
+        sessions.notify(id, concerns, |session, fetch| {
+            let partition = partitions.get_mut(&id);
+            if let (Some(replica), Some(partition)) = (session.replica, partition) {
+                partition.follower_had_all(session.fetched_at, replica, fetch);
+            }
         });
     }
 
-    /// Takes the answer to a read of a fetch; false if no fetch waits for it.
-    pub(super) fn on_read(&mut self, ctx: &mut Context<'_>, op: OpId, result: &Result<DiskReply, DiskError>) -> bool {
-        let reads = |reading: &ReadingFetch| reading.reads.iter().position(|read| read.op == op);
-        let found = self.readings.iter().enumerate();
-        let Some((at, read_at)) = found.filter_map(|(at, reading)| Some((at, reads(reading)?))).next() else {
-            return false;
+    /// Whether a session has the bytes that its reader waits for, or something that does not wait. What turns out to be
+    /// no news is looked at no more.
+    fn has_enough(&mut self, id: SessionId, min_bytes: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return true;
         };
-        let reading = &mut self.readings[at];
-        let read = reading.reads.swap_remove(read_at);
-        let answer = &mut reading.response.partitions[read.index];
-        match (result, self.partitions.get(&read.partition)) {
-            (Ok(DiskReply::Data(bytes)), Some(hosted)) => {
-                let log = &hosted.partition.log;
-                // The log may have been cut while the disk was reading.
-                let limit = read.limit.min(log.log_end_offset());
-                answer.records = log.batches_of(bytes, read.from, limit, read.max_bytes);
+        let mut bytes = 0;
+        let mut is_enough = session.is_empty();
+        let mut settled = Vec::new();
+        for fetch in session.news() {
+            let partition = self.partitions.get(&fetch.partition);
+            match news(partition, fetch, session.replica, min_bytes - bytes) {
+                News::Urgent => is_enough = true,
+                News::Bytes(more) => {
+                    bytes += more;
+                    is_enough |= bytes >= min_bytes;
+                }
+                News::NoBytes(high) if session.knows(fetch.partition, high) => {
+                    if has_settled(partition, session.replica) {
+                        settled.push(fetch.partition);
+                    }
+                }
+                News::NoBytes(_) => {}
             }
-            _ => answer.error = ErrorCode::KafkaStorageError,
+            if is_enough {
+                break;
+            }
         }
-        if reading.reads.is_empty() {
-            let reading = self.readings.swap_remove(at);
-            self.respond_fetch(ctx, reading.reply_to, reading.replica, reading.response);
+        for partition in settled {
+            session.settle(partition);
         }
-        true
+        is_enough
     }
 
-    fn respond_fetch(&self, ctx: &mut Context<'_>, reply_to: ReplyTo, replica: bool, response: FetchResponse) {
-        if !replica {
+    /// Answers a fetch with whatever there is now.
+    pub(super) fn answer_fetch(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, id: SessionId, max_bytes: u32) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return refuse(ctx, reply_to, ErrorCode::FetchSessionIdNotFound);
+        };
+        let replica = session.replica;
+        let max_bytes = u64::from(max_bytes.min(self.config.fetch_max_bytes));
+        let found = find(&self.partitions, session, max_bytes);
+        let response = FetchResponse {
+            error: ErrorCode::None,
+            session_id: self.sessions.answered(id),
+            partitions: found.partitions,
+        };
+        if found.reads.is_empty() {
+            return self.respond_fetch(ctx, reply_to, replica.is_some(), response);
+        }
+        self.answers += 1;
+        let answer = AnswerId(self.answers);
+        let waiting = ReadingFetch {
+            reply_to,
+            response,
+            is_replica: replica.is_some(),
+            reads: found.reads.len(),
+        };
+        self.readings.insert(answer, waiting);
+        for WantedRead { read, index, partition } in found.reads {
+            self.reads
+                .begin(ctx, partition, read, ReadFor::Answer { answer, index });
+        }
+    }
+
+    /// What the disk had for one partition of an answer.
+    pub(super) fn fill_answer(
+        &mut self,
+        ctx: &mut Context<'_>,
+        answer: AnswerId,
+        index: usize,
+        read: Result<Vec<RecordBatch>, ErrorCode>,
+    ) {
+        let Some(reading) = self.readings.get_mut(&answer) else {
+            // Its connection closed.
+            return;
+        };
+        match read {
+            Ok(records) => reading.response.partitions[index].records = records,
+            Err(error) => reading.response.partitions[index].error = error,
+        }
+        reading.reads -= 1;
+        if reading.reads == 0
+            && let Some(reading) = self.readings.remove(&answer)
+        {
+            self.respond_fetch(ctx, reading.reply_to, reading.is_replica, reading.response);
+        }
+    }
+
+    fn respond_fetch(&self, ctx: &mut Context<'_>, reply_to: ReplyTo, is_replica: bool, response: FetchResponse) {
+        if !is_replica {
             for answer in &response.partitions {
                 let (Some(first), Some(last)) = (answer.records.first(), answer.records.last()) else {
                     continue;
@@ -223,63 +236,64 @@ impl Replicas {
                     from: first.base_offset(),
                     to: last.next_offset(),
                     high_watermark: answer.high_watermark,
-                    leader_epoch: leader_epoch.map_or(LeaderEpoch::NONE, |h| h.partition.state.leader_epoch),
+                    leader_epoch: leader_epoch.map_or(LeaderEpoch::NONE, |h| h.leader_epoch()),
                 }));
             }
         }
         ctx.out.respond(reply_to, response.into());
     }
 
-    /// Answers the fetches that waited for what moved at a partition and now find enough.
+    /// Answers the fetches that waited for what changed at a partition and now find enough.
     pub(super) fn complete_fetches(&mut self, ctx: &mut Context<'_>, id: TopicPartition) {
-        let Some(hosted) = self.partitions.get(&id) else {
-            return;
-        };
-        // What moved may be nothing to a reader: a high watermark to a follower, a log end to a consumer.
-        let has_news = |parked: &ParkedId| {
-            self.fetches.get(*parked).is_none_or(|ParkedFetch { request, .. }| {
-                let mut here = request.partitions.iter().filter(|fetch| fetch.partition == id);
-                here.any(|fetch| self.has_news(fetch, request.replica.is_some()))
-            })
-        };
-        let waiting: Vec<ParkedId> = hosted.fetches.iter().copied().filter(has_news).collect();
-        for parked in waiting {
-            let Some(ParkedFetch { request, .. }) = self.fetches.get(parked) else {
-                // Its connection closed.
-                if let Some(hosted) = self.partitions.get_mut(&id) {
-                    hosted.fetches.remove(&parked);
-                }
+        let mut ready = Vec::new();
+        for reader in self.sessions.readers(id) {
+            let session = self.sessions.get(*reader);
+            let parked = session.and_then(|session| Some((session.parked?, session.wanted(id)?, session.replica)));
+            let Some((parked, fetch, replica)) = parked else {
                 continue;
             };
-            let Some(found) = self.find_enough(request) else {
+            let Some(waiting) = self.fetches.get(parked) else {
                 continue;
             };
-            let ParkedFetch { reply_to, request } = self.fetches.remove(parked).expect("it was just there");
-            self.stop_waiting(parked, &request);
-            self.deliver(ctx, reply_to, request.replica.is_some(), found);
+            // What changed may be nothing to a reader: a high watermark to a follower, a log end to a consumer.
+            match news(self.partitions.get(&id), fetch, replica, waiting.min_bytes) {
+                News::NoBytes(_) => {}
+                News::Bytes(bytes) => ready.push((parked, waiting.min_bytes.saturating_sub(bytes))),
+                News::Urgent => ready.push((parked, 0)),
+            }
+        }
+        for (parked, missing) in ready {
+            let waiting = self
+                .fetches
+                .get(parked)
+                .map(|waiting| (waiting.session, waiting.min_bytes));
+            if let Some((session, min_bytes)) = waiting
+                && (missing == 0 || self.has_enough(session, min_bytes))
+            {
+                self.answer_parked(ctx, parked);
+            }
         }
     }
 
     /// Answers a parked fetch with whatever there is now.
-    pub(super) fn answer_waiting_fetch(&mut self, ctx: &mut Context<'_>, parked: ParkedId) {
+    fn answer_parked(&mut self, ctx: &mut Context<'_>, parked: ParkedId) {
         if let Some(fetch) = self.fetches.remove(parked) {
-            self.stop_waiting(parked, &fetch.request);
-            self.answer_fetch(ctx, fetch.reply_to, &fetch.request);
+            self.answer_expired(ctx, &fetch);
         }
     }
 
-    /// Answers a fetch with whatever there is now.
-    pub(super) fn answer_fetch(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: &FetchRequest) {
-        let found = self.find(request);
-        self.deliver(ctx, reply_to, request.replica.is_some(), found);
+    /// Answers a fetch that is parked no more with whatever there is now.
+    pub(super) fn answer_expired(&mut self, ctx: &mut Context<'_>, fetch: &ParkedFetch) {
+        if let Some(session) = self.sessions.get_mut(fetch.session) {
+            session.parked = None;
+        }
+        self.answer_fetch(ctx, fetch.reply_to, fetch.session, fetch.max_bytes);
     }
 
-    /// Takes a fetch out of the lists of the partitions at which it waits.
-    pub(super) fn stop_waiting(&mut self, parked: ParkedId, request: &FetchRequest) {
-        for fetch in &request.partitions {
-            if let Some(hosted) = self.partitions.get_mut(&fetch.partition) {
-                hosted.fetches.remove(&parked);
-            }
+    /// The session of a parked fetch went on without it.
+    fn refuse_parked(&mut self, ctx: &mut Context<'_>, parked: ParkedId) {
+        if let Some(fetch) = self.fetches.remove(parked) {
+            refuse(ctx, fetch.reply_to, ErrorCode::InvalidFetchSessionEpoch);
         }
     }
 
@@ -309,7 +323,7 @@ impl Replicas {
         ctx.out.respond(reply_to, ListOffsetsResponse { partitions }.into());
     }
 
-    /// Tells where leader epochs end.
+    /// Answers where leader epochs end.
     pub fn on_offset_for_leader_epoch(
         &mut self,
         ctx: &mut Context<'_>,
@@ -331,79 +345,189 @@ impl Replicas {
 }
 
 /// The partition, if it is led here in the epoch that the reader believes in.
-fn led(hosted: Option<&Hosted>, believed: Option<LeaderEpoch>) -> Result<&Hosted, ErrorCode> {
-    let here = hosted.ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    here.partition.check_epoch(believed)?;
-    if here.partition.leads() {
+fn led(partition: Option<&Partition>, believed: Option<LeaderEpoch>) -> Result<&Partition, ErrorCode> {
+    let here = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    here.check_epoch(believed)?;
+    if here.leads() {
         Ok(here)
     } else {
-        Err(not_led(hosted))
+        Err(not_led(partition))
     }
 }
 
 /// Followers read everything; consumers what is committed.
-fn read_limit(hosted: &Hosted, is_replica: bool) -> Offset {
+fn read_limit(partition: &Partition, is_replica: bool) -> Offset {
     if is_replica {
-        hosted.partition.log.log_end_offset()
+        partition.log().log_end_offset()
     } else {
-        hosted.partition.high_watermark()
+        partition.high_watermark()
     }
 }
 
+/// What there is for a reader at one partition.
+fn news(partition: Option<&Partition>, fetch: &FetchPartition, replica: Option<FetchingReplica>, enough: u64) -> News {
+    let Ok(partition) = led(partition, fetch.current_leader_epoch) else {
+        return News::Urgent;
+    };
+    if partition.divergence(fetch).is_some() {
+        return News::Urgent;
+    }
+    let limit = read_limit(partition, replica.is_some());
+    match partition.log().readable_bytes(fetch.fetch_offset, limit, enough) {
+        Err(_) => News::Urgent,
+        Ok(0) => News::NoBytes((partition.high_watermark(), partition.log().log_start_offset())),
+        Ok(bytes) => News::Bytes(bytes.min(u64::from(fetch.max_bytes))),
+    }
+}
+
+/// Whether nothing but a change brings something new to this reader. A follower outside the ISR may join it at any fetch.
+fn has_settled(partition: Option<&Partition>, replica: Option<FetchingReplica>) -> bool {
+    replica.is_none_or(|replica| partition.is_some_and(|partition| partition.isr().contains(&replica.id)))
+}
+
+/// Reads what a session has to answer, and notes in it what the answer says.
+fn find(partitions: &BTreeMap<TopicPartition, Partition>, session: &mut Session, max_bytes: u64) -> Found {
+    let answers_all = session.answers_all;
+    let replica = session.replica;
+    let mut found = Found {
+        partitions: Vec::new(),
+        reads: Vec::new(),
+    };
+    let mut bytes = 0;
+    for fetch in session.take_due() {
+        let id = fetch.partition;
+        let partition = partitions.get(&id);
+        let room = Room {
+            bytes: (max_bytes.saturating_sub(bytes)).min(u64::from(fetch.max_bytes)),
+            // The first batch is given whatever its size, or its reader would never get past it (KIP-74).
+            is_first: bytes == 0,
+        };
+        let mut answer = match read_partition(partition, &fetch, replica.is_some(), room) {
+            Ok((answer, Some(read))) => {
+                bytes += read.len;
+                found.reads.push(WantedRead {
+                    read,
+                    index: found.partitions.len(),
+                    partition: id,
+                });
+                session.served(id);
+                answer
+            }
+            Ok((answer, None)) => {
+                bytes += answer.records.iter().map(RecordBatch::size).sum::<u64>();
+                if !answer.records.is_empty() {
+                    session.served(id);
+                }
+                answer
+            }
+            Err(error) => refused(partition, id, error),
+        };
+        let is_wrong = !answer.error.is_ok() || answer.diverging_epoch.is_some();
+        let high = (answer.high_watermark, answer.log_start_offset);
+        let has_read = found
+            .reads
+            .last()
+            .is_some_and(|read| read.index == found.partitions.len());
+        let has_nothing = answer.records.is_empty() && !has_read && !is_wrong;
+        let is_known = has_nothing && session.knows(id, high);
+        session.say(id, (!is_wrong).then_some(high));
+        // Bytes may be left for which there was no room.
+        if has_nothing
+            && has_settled(partition, replica)
+            && matches!(news(partition, &fetch, replica, 1), News::NoBytes(_))
+        {
+            session.settle(id);
+        }
+        if !is_known || answers_all {
+            answer.records.shrink_to_fit();
+            found.partitions.push(answer);
+        }
+    }
+    found
+}
+
+/// How much may be read from a partition.
+#[derive(Clone, Copy)]
+struct Room {
+    bytes: u64,
+    is_first: bool,
+}
+
+/// Records from memory, or what to read from the disk.
 fn read_partition(
-    hosted: Option<&Hosted>,
+    partition: Option<&Partition>,
     fetch: &FetchPartition,
     is_replica: bool,
-    room: u64,
-) -> Result<(FetchPartitionResponse, Read), ErrorCode> {
-    let hosted = led(hosted, fetch.current_leader_epoch)?;
-    let partition = &hosted.partition;
+    room: Room,
+) -> Result<(FetchPartitionResponse, Option<FileRead>), ErrorCode> {
+    let partition = led(partition, fetch.current_leader_epoch)?;
     let high_watermark = partition.high_watermark();
     let mut answer = FetchPartitionResponse {
-        partition: fetch.partition,
-        error: ErrorCode::None,
         high_watermark,
         last_stable_offset: high_watermark,
-        log_start_offset: partition.log.log_start_offset(),
-        diverging_epoch: None,
-        current_leader: None,
-        records: Vec::new(),
+        log_start_offset: partition.log().log_start_offset(),
+        diverging_epoch: partition.divergence(fetch),
+        ..FetchPartitionResponse::error(fetch.partition, ErrorCode::None)
     };
-    answer.diverging_epoch = partition.divergence(fetch);
     if answer.diverging_epoch.is_some() {
-        return Ok((answer, Read::Batches(Vec::new())));
+        return Ok((answer, None));
     }
-    let limit = if room == 0 {
-        fetch.fetch_offset
-    } else {
-        read_limit(hosted, is_replica)
+    let limit = read_limit(partition, is_replica);
+    let read = partition.log().read(fetch.fetch_offset, limit, room.bytes);
+    match read.map_err(|_| ErrorCode::OffsetOutOfRange)? {
+        // Only a first batch can be larger than the room.
+        read if read.bytes() > room.bytes && !room.is_first => Ok((answer, None)),
+        Read::Batches(records) => {
+            answer.records = records;
+            Ok((answer, None))
+        }
+        Read::OnDisk(read) => Ok((answer, Some(read))),
+    }
+}
+
+fn refused(partition: Option<&Partition>, id: TopicPartition, error: ErrorCode) -> FetchPartitionResponse {
+    let answer = FetchPartitionResponse::error(id, error);
+    let Some(partition) = partition else {
+        return answer;
     };
-    match partition.log.read(fetch.fetch_offset, limit, room) {
-        Ok(read) => Ok((answer, read)),
-        Err(_) => Err(ErrorCode::OffsetOutOfRange),
+    FetchPartitionResponse {
+        current_leader: Some(partition.current_leader()),
+        log_start_offset: partition.log().log_start_offset(),
+        high_watermark: partition.high_watermark(),
+        ..answer
     }
+}
+
+/// There is no such session, or this fetch is not its next.
+fn refuse(ctx: &mut Context<'_>, reply_to: ReplyTo, error: ErrorCode) {
+    let response = FetchResponse {
+        error,
+        session_id: 0,
+        partitions: Vec::new(),
+    };
+    ctx.out.respond(reply_to, response.into());
 }
 
 type FoundOffset = (Option<Offset>, Timestamp, Option<LeaderEpoch>);
 
-fn offset_of(hosted: Option<&Hosted>, epoch: Option<LeaderEpoch>, spec: OffsetSpec) -> Result<FoundOffset, ErrorCode> {
-    let partition = &led(hosted, epoch)?.partition;
+fn offset_of(
+    partition: Option<&Partition>,
+    epoch: Option<LeaderEpoch>,
+    spec: OffsetSpec,
+) -> Result<FoundOffset, ErrorCode> {
+    let partition = led(partition, epoch)?;
     let high_watermark = partition.high_watermark();
-    let epoch_start = partition.leader.as_ref().map(|leader| leader.epoch_start_offset());
+    let epoch_start = partition.epoch_start_offset();
     if spec != OffsetSpec::Earliest && epoch_start.is_some_and(|start| high_watermark < start) {
         return Err(ErrorCode::OffsetNotAvailable);
     }
-    let log = &partition.log;
+    let log = partition.log();
     Ok(match spec {
         OffsetSpec::Earliest => {
             let start = log.log_start_offset();
             (Some(start), Timestamp::NONE, log.epoch_for_offset(start))
         }
-        OffsetSpec::Latest => (
-            Some(high_watermark),
-            Timestamp::NONE,
-            Some(partition.state.leader_epoch),
-        ),
+        OffsetSpec::Latest => (Some(high_watermark), Timestamp::NONE, Some(partition.leader_epoch())),
         OffsetSpec::AtTimestamp(timestamp) => match log.offset_for_timestamp(timestamp, high_watermark) {
             Some((offset, timestamp)) => (Some(offset), timestamp, log.epoch_for_offset(offset)),
             None => (None, Timestamp::NONE, None),
@@ -412,9 +536,9 @@ fn offset_of(hosted: Option<&Hosted>, epoch: Option<LeaderEpoch>, spec: OffsetSp
 }
 
 fn epoch_end_of(
-    hosted: Option<&Hosted>,
+    partition: Option<&Partition>,
     believed: Option<LeaderEpoch>,
     epoch: LeaderEpoch,
 ) -> Result<Option<EpochEndOffset>, ErrorCode> {
-    Ok(led(hosted, believed)?.partition.log.end_offset_for(epoch))
+    Ok(led(partition, believed)?.log().end_offset_for(epoch))
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::config::millis;
 use crate::machine::{Channel, Context, Instant, RequestId};
-use crate::protocol::{AlterPartition, AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, ErrorCode};
+use crate::protocol::{AlterPartitionRequest, AlterPartitionResponse, AlterPartitionResult, ErrorCode};
 use crate::replica::Replicas;
 use crate::types::{LeaderEpoch, NodeId, TopicPartition};
 
@@ -60,8 +60,8 @@ impl Replicas {
 
     /// Proposes to drop laggards, in every partition that is led here.
     pub(super) fn shrink_isrs(&mut self, ctx: &mut Context<'_>) {
-        for (id, hosted) in &mut self.partitions {
-            let moved = hosted.partition.shrink_isr(ctx, self.own.view());
+        for (id, partition) in &mut self.partitions {
+            let moved = partition.shrink_isr(ctx, self.own.view());
             self.moved.push((*id, moved));
         }
     }
@@ -78,26 +78,13 @@ impl Replicas {
         let mut sent = Vec::new();
         let mut partitions = Vec::new();
         for id in core::mem::take(&mut self.alter.wanted) {
-            let Some(hosted) = self.partitions.get_mut(&id) else {
+            let Some(partition) = self.partitions.get_mut(&id) else {
                 continue;
             };
-            let state = &hosted.partition.state;
-            let Some(leader) = hosted
-                .partition
-                .leader
-                .as_mut()
-                .filter(|leader| leader.has_unsent_proposal())
-            else {
-                continue;
-            };
-            leader.set_proposal_sent(true);
-            sent.push((id, state.leader_epoch));
-            partitions.push(AlterPartition {
-                partition: id,
-                leader_epoch: state.leader_epoch,
-                new_isr: leader.proposed_members(broker_epoch),
-                partition_epoch: state.partition_epoch,
-            });
+            if let Some(proposal) = partition.send_proposal(broker_epoch) {
+                sent.push((id, proposal.leader_epoch));
+                partitions.push(proposal);
+            }
         }
         if partitions.is_empty() {
             return;
@@ -148,11 +135,10 @@ impl Replicas {
     fn take_altered(&mut self, ctx: &mut Context<'_>, epoch: LeaderEpoch, result: &AlterPartitionResult) {
         use ErrorCode as E;
         let id = result.partition;
-        let Some(hosted) = self.partitions.get_mut(&id) else {
+        let Some(partition) = self.partitions.get_mut(&id) else {
             return;
         };
-        let partition = &mut hosted.partition;
-        if partition.state.leader_epoch != epoch {
+        if partition.leader_epoch() != epoch {
             return;
         }
         let moved = match result.error {
@@ -170,15 +156,15 @@ impl Replicas {
             | E::NewLeaderElected => return,
             E::IneligibleReplica => partition.isr_rejected(ctx, self.own.view(), result.error),
             _ => {
-                if let Some(leader) = partition.leader.as_mut() {
-                    leader.set_proposal_sent(false);
-                }
+                partition.send_proposal_again();
                 self.alter.want(id);
                 self.alter.retry_at = Some(ctx.now + RETRY);
                 return;
             }
         };
         self.moved.push((id, moved));
+        // Who may join the ISR now is known with the next fetch.
+        self.notify_readers(id, |session| session.replica.is_some());
     }
 
     /// The connection for proposals to `controller` is gone.
@@ -210,11 +196,9 @@ impl Replicas {
             return;
         };
         for (id, _) in in_flight.sent {
-            let hosted = self.partitions.get_mut(&id);
-            if let Some(leader) = hosted.and_then(|hosted| hosted.partition.leader.as_mut())
-                && leader.proposal().is_some()
+            if let Some(partition) = self.partitions.get_mut(&id)
+                && partition.send_proposal_again()
             {
-                leader.set_proposal_sent(false);
                 self.alter.want(id);
             }
         }

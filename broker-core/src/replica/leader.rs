@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::machine::Instant;
-use crate::protocol::ErrorCode;
+use crate::protocol::{ErrorCode, FetchPartition, FetchingReplica};
 use crate::replica::state::{PartitionState, View};
 use crate::types::{BrokerEpoch, NodeId, Offset};
 
@@ -43,6 +43,17 @@ pub(super) struct FollowerFetch {
     pub follower: NodeId,
     pub broker_epoch: Option<BrokerEpoch>,
     pub fetch_offset: Offset,
+}
+
+impl FollowerFetch {
+    /// What `replica` wants of one partition.
+    pub fn new(replica: FetchingReplica, fetch: &FetchPartition) -> FollowerFetch {
+        FollowerFetch {
+            follower: replica.id,
+            broker_epoch: replica.broker_epoch,
+            fetch_offset: fetch.fetch_offset,
+        }
+    }
 }
 
 impl Follower {
@@ -143,6 +154,16 @@ impl Leader {
         follower.end = Some(fetch.fetch_offset);
         follower.broker_epoch = fetch.broker_epoch;
         Ok(news)
+    }
+
+    /// Notes for a follower at the log's end what its latest fetch, at `at`, did not have to say again.
+    pub fn follower_had_all(&mut self, at: Instant, fetch: FollowerFetch) {
+        let follower = self.followers.iter_mut().find(|follower| follower.id == fetch.follower);
+        let known = follower.filter(|follower| follower.end == Some(fetch.fetch_offset));
+        if let Some(follower) = known {
+            follower.caught_up_at = follower.caught_up_at.max(Some(at));
+            follower.last_fetch = Some((at, fetch.fetch_offset));
+        }
     }
 
     /// The ISR with `follower` added, if it has earned that: it has all committed records and everything below the

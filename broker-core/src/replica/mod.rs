@@ -2,7 +2,7 @@
 //!
 //! [`Replicas`] takes produce and fetch requests, fetches from other leaders, keeps ISRs through the controller, and
 //! answers what waited once it may be answered. What a partition may do by itself is in `partition` and `leader`;
-//! the files of this room that add to [`Replicas`] each hold one conversation:
+//! the files of this module that add to [`Replicas`] are one conversation each:
 //!
 //! | file | with whom | about what |
 //! |---|---|---|
@@ -20,11 +20,15 @@ mod leader;
 mod partition;
 mod produce;
 mod purgatory;
+mod reads;
+#[cfg(test)]
+mod session_stories;
+mod sessions;
 mod state;
 #[cfg(test)]
 mod stories;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -40,11 +44,14 @@ use crate::protocol::{ErrorCode, Response};
 use crate::random::Random;
 use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 
-use coordinated::CoordinatorRead;
+use fetch::{ParkedFetch, ReadingFetch};
 use fetcher::Fetcher;
 use isr::AlterPartitions;
 use partition::{Moved, Partition, Transition};
-use purgatory::{AppendQueue, Parked, ParkedFetch, ParkedId, ParkedProduce, ReadingFetch, came_over};
+use produce::ParkedProduce;
+use purgatory::{Parked, Waiting, came_over};
+use reads::{AnswerId, Reads};
+use sessions::Sessions;
 use state::View;
 
 pub use coordinated::ReplicaFact;
@@ -58,20 +65,27 @@ pub struct Replicas {
     own: Own,
     quirks: Quirks,
     config: BrokerConfig,
-    partitions: BTreeMap<TopicPartition, Hosted>,
+    partitions: BTreeMap<TopicPartition, Partition>,
     /// Segment files found at the start, of partitions that no controller state has named yet.
     found: BTreeMap<TopicPartition, Vec<(Offset, Bytes)>>,
     /// High watermarks of the checkpoint file found at the start.
     checkpoint: BTreeMap<TopicPartition, Offset>,
     produces: Parked<ParkedProduce>,
+    /// `acks=all` requests, by the high watermark that they wait for.
+    for_isr: Waiting,
+    /// `acks=1` requests, by the ackable end that they wait for.
+    for_disk: Waiting,
+    sessions: Sessions,
     fetches: Parked<ParkedFetch>,
-    readings: Vec<ReadingFetch>,
+    /// Answers to fetches that wait for the disk, and how many there ever were.
+    readings: BTreeMap<AnswerId, ReadingFetch>,
+    answers: u64,
+    reads: Reads,
     fetchers: BTreeMap<NodeId, Fetcher>,
     alter: AlterPartitions,
     /// Topics that coordinators keep their state in; one or two at the most.
     watched: Vec<TopicId>,
     facts: VecDeque<ReplicaFact>,
-    coordinator_reads: Vec<CoordinatorRead>,
     /// What the current call moved and [`Replicas::settle`] has not yet followed up.
     moved: Vec<(TopicPartition, Moved)>,
     next_isr_check: Instant,
@@ -97,16 +111,6 @@ impl Own {
             unfenced: &self.unfenced,
         }
     }
-}
-
-/// A partition and who waits at it.
-struct Hosted {
-    partition: Partition,
-    /// `acks=all` requests, by the high watermark that they wait for.
-    for_isr: AppendQueue,
-    /// `acks=1` requests, by the ackable end that they wait for.
-    for_disk: AppendQueue,
-    fetches: BTreeSet<ParkedId>,
 }
 
 impl Replicas {
@@ -136,13 +140,17 @@ impl Replicas {
             found,
             checkpoint: read_checkpoint(checkpoint),
             produces: Parked::default(),
+            for_isr: Waiting::default(),
+            for_disk: Waiting::default(),
+            sessions: Sessions::new(config.max_incremental_fetch_session_cache_slots, rng.next_u64()),
             fetches: Parked::default(),
-            readings: Vec::new(),
+            readings: BTreeMap::new(),
+            answers: 0,
+            reads: Reads::default(),
             fetchers: BTreeMap::new(),
             alter: AlterPartitions::default(),
             watched: Vec::new(),
             facts: VecDeque::new(),
-            coordinator_reads: Vec::new(),
             moved: Vec::new(),
             next_isr_check: now + rng.duration(Duration::ZERO, isr_check_interval(config)),
             next_checkpoint: now + millis(config.replica_high_watermark_checkpoint_interval_ms),
@@ -162,8 +170,8 @@ impl Replicas {
             return;
         }
         self.own.unfenced = unfenced;
-        for (id, hosted) in &mut self.partitions {
-            let moved = hosted.partition.advance_high_watermark(ctx, self.own.view());
+        for (id, partition) in &mut self.partitions {
+            let moved = partition.advance_high_watermark(ctx, self.own.view());
             self.moved.push((*id, moved));
         }
         self.settle(ctx);
@@ -175,14 +183,17 @@ impl Replicas {
         if !self.partitions.contains_key(&id) {
             self.create(ctx, id, config);
         }
-        let hosted = self.partitions.get_mut(&id).expect("it was just created");
-        let leader_before = hosted.partition.current_leader().leader;
+        let partition = self.partitions.get_mut(&id).expect("it was just created");
+        let leader_before = partition.current_leader().leader;
         let quirk = self.quirks.truncate_to_high_watermark;
-        let (transition, moved) = hosted.partition.apply(ctx, self.own.view(), state, quirk);
+        let (transition, moved) = partition.apply(ctx, self.own.view(), state, quirk);
         self.moved.push((id, moved));
         match transition {
             Transition::None => {}
-            Transition::IsrChanged => self.alter.forget(id),
+            Transition::IsrChanged => {
+                self.alter.forget(id);
+                self.notify_readers(id, |_| true);
+            }
             Transition::BecameLeader => {
                 self.alter.forget(id);
                 self.stop_following(id, leader_before);
@@ -205,16 +216,11 @@ impl Replicas {
             Some(segments) => Log::recover(id, log_config, segments).repair(ctx),
         };
         let checkpoint = self.checkpoint.remove(&id).unwrap_or(Offset::ZERO);
-        let hosted = Hosted {
-            partition: Partition::new(id, config.clone(), log, checkpoint),
-            for_isr: AppendQueue::default(),
-            for_disk: AppendQueue::default(),
-            fetches: BTreeSet::new(),
-        };
-        self.partitions.insert(id, hosted);
+        self.partitions
+            .insert(id, Partition::new(id, config.clone(), log, checkpoint));
     }
 
-    /// Takes an answer; returns false if the request was not one of this room's.
+    /// Takes an answer; returns false if the request was not one of this module's.
     pub fn on_response(&mut self, ctx: &mut Context<'_>, from: NodeId, id: RequestId, response: Response) -> bool {
         let mine = match response {
             Response::Fetch(body) => self.on_fetched(ctx, from, id, body),
@@ -229,9 +235,10 @@ impl Replicas {
     pub fn on_closed(&mut self, connection: ConnectionId) {
         self.produces
             .discard(|request| came_over(&request.reply_to, connection));
+        self.sessions.end_all_of(connection);
         self.fetches.discard(|request| came_over(&request.reply_to, connection));
         self.readings
-            .retain(|reading| !came_over(&reading.reply_to, connection));
+            .retain(|_, reading| !came_over(&reading.reply_to, connection));
     }
 
     /// Takes a disk answer about a segment, or the checkpoint file.
@@ -241,15 +248,15 @@ impl Replicas {
             self.checkpoint_op.take_if(|writing| *writing == op);
             return;
         };
-        if self.on_read(ctx, op, result) || self.on_coordinator_read(op, result) {
+        if self.on_read(ctx, op, result) {
             return;
         }
-        if let Some(hosted) = self.partitions.get_mut(&id) {
-            let progress = hosted.partition.log.on_disk(ctx, op, result);
-            let moved = hosted.partition.disk_progress(ctx, self.own.view(), progress);
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            let moved = partition.on_disk(ctx, self.own.view(), op, result);
             self.moved.push((id, moved));
-            if hosted.partition.log.is_offline() {
+            if partition.log().is_offline() {
                 self.refuse_waiting(ctx, id);
+                self.stop_following_offline(id);
             }
         }
         self.settle(ctx);
@@ -260,9 +267,8 @@ impl Replicas {
         while let Some((_, parked)) = self.produces.next_expired(ctx.now) {
             self.answer_late(ctx, parked);
         }
-        while let Some((id, parked)) = self.fetches.next_expired(ctx.now) {
-            self.stop_waiting(id, &parked.request);
-            self.answer_fetch(ctx, parked.reply_to, &parked.request);
+        while let Some((_, parked)) = self.fetches.next_expired(ctx.now) {
+            self.answer_expired(ctx, &parked);
         }
         if ctx.now >= self.next_isr_check {
             self.next_isr_check = ctx.now + isr_check_interval(&self.config);
@@ -313,9 +319,11 @@ impl Replicas {
                 self.complete_appends(ctx, id);
             }
             if moved.high_watermark {
-                self.tell_committed(id);
+                self.report_committed(id);
             }
             if moved.high_watermark || moved.log_end {
+                // A new log end is nothing to a consumer.
+                self.notify_readers(id, |session| moved.high_watermark || session.replica.is_some());
                 self.complete_fetches(ctx, id);
             }
             if moved.isr_proposed {
@@ -329,8 +337,8 @@ impl Replicas {
             return;
         }
         let mut text = String::new();
-        for (id, hosted) in &self.partitions {
-            let offset = hosted.partition.high_watermark();
+        for (id, partition) in &self.partitions {
+            let offset = partition.high_watermark();
             writeln!(text, "{} {} {offset}", id.topic, id.partition).expect("a string takes everything");
         }
         let op = ctx.out.disk(DiskOp::Replace {
@@ -346,15 +354,15 @@ impl Replicas {
         self.fetchers.clear();
         self.alter = AlterPartitions::default();
         self.write_checkpoint(ctx);
-        for hosted in self.partitions.values_mut() {
-            hosted.partition.log.flush(ctx);
+        for partition in self.partitions.values_mut() {
+            partition.flush(ctx);
         }
     }
 
     /// Whether the disk has everything that it can still take.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
-        let mut logs = self.partitions.values().map(|hosted| &hosted.partition.log);
+        let mut logs = self.partitions.values().map(Partition::log);
         let is_flushed = |log: &Log| log.is_offline() || log.flushed_end() == log.log_end_offset();
         self.checkpoint_op.is_none() && logs.all(is_flushed)
     }
@@ -379,10 +387,10 @@ fn isr_check_interval(config: &BrokerConfig) -> Duration {
 }
 
 /// The error of a partition that is not here, or not led here.
-fn not_led(hosted: Option<&Hosted>) -> ErrorCode {
-    match hosted {
+fn not_led(partition: Option<&Partition>) -> ErrorCode {
+    match partition {
         None => ErrorCode::UnknownTopicOrPartition,
-        Some(hosted) if hosted.partition.log.is_offline() => ErrorCode::KafkaStorageError,
+        Some(partition) if partition.log().is_offline() => ErrorCode::KafkaStorageError,
         Some(_) => ErrorCode::NotLeaderOrFollower,
     }
 }

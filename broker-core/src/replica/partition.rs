@@ -6,23 +6,26 @@
 use alloc::vec::Vec;
 
 use crate::config::TopicConfig;
+use crate::disk::{DiskError, DiskReply, OpId};
 use crate::log::{AppendOutcome, DiskProgress, Log};
-use crate::machine::Context;
-use crate::protocol::{ErrorCode, FetchPartition, RecordBatch};
+use crate::machine::{Context, Instant};
+use crate::protocol::{AlterPartition, ErrorCode, FetchPartition, FetchingReplica, RecordBatch};
 use crate::replica::leader::{FollowerFetch, Leader};
 use crate::replica::state::{PartitionState, View};
 use crate::trace::{self, Event, ReplicaRole, TruncationCause};
-use crate::types::{EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, PartitionEpoch, TopicPartition};
+use crate::types::{
+    BrokerEpoch, EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, PartitionEpoch, TopicPartition,
+};
 
 /// One partition on one broker.
 ///
 /// Invariant: `log start <= high_watermark <= log end`. A follower's may fall, when its log is cut.
 pub struct Partition {
-    pub(super) partition: TopicPartition,
-    pub(super) log: Log,
-    pub(super) config: TopicConfig,
-    pub(super) state: PartitionState,
-    pub(super) leader: Option<Leader>,
+    partition: TopicPartition,
+    log: Log,
+    config: TopicConfig,
+    state: PartitionState,
+    leader: Option<Leader>,
     high_watermark: Offset,
 }
 
@@ -76,6 +79,31 @@ impl Partition {
     /// Everything below is committed, as far as this replica knows.
     pub fn high_watermark(&self) -> Offset {
         self.high_watermark
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The leader epoch as this broker knows it.
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.state.leader_epoch
+    }
+
+    /// The ISR as this broker knows it to be committed.
+    pub fn isr(&self) -> &[NodeId] {
+        &self.state.isr
+    }
+
+    /// Where the epoch of this leader begins; `None` if it follows.
+    pub fn epoch_start_offset(&self) -> Option<Offset> {
+        self.leader.as_ref().map(Leader::epoch_start_offset)
+    }
+
+    /// The size in bytes of the largest batch that may be appended (`max.message.bytes`).
+    pub fn max_message_bytes(&self) -> u64 {
+        u64::from(self.config.max_message_bytes)
     }
 
     /// Whether this replica leads and its disk works.
@@ -182,6 +210,24 @@ impl Partition {
         Ok((outcome, moved))
     }
 
+    /// Whether a follower's fetch says how far it is: it agrees with this leader's log, and about the epoch.
+    pub fn accepts_follower(&self, fetch: &FetchPartition) -> bool {
+        self.leads()
+            && self.check_epoch(fetch.current_leader_epoch).is_ok()
+            && self.divergence(fetch).is_none()
+            && fetch.fetch_offset >= self.log.log_start_offset()
+            && fetch.fetch_offset <= self.log.log_end_offset()
+    }
+
+    /// Until `at` each fetch of a follower found it at the log's end, as this one says where that was.
+    pub fn follower_had_all(&mut self, at: Instant, replica: FetchingReplica, fetch: &FetchPartition) {
+        if self.accepts_follower(fetch)
+            && let Some(leader) = &mut self.leader
+        {
+            leader.follower_had_all(at, FollowerFetch::new(replica, fetch));
+        }
+    }
+
     /// Notes how far a follower is, from its fetch (Kafka `Partition.updateFollowerFetchState`).
     pub fn follower_fetched(
         &mut self,
@@ -231,7 +277,7 @@ impl Partition {
         }
     }
 
-    /// The controller accepted a proposal, or told a newer state.
+    /// The controller accepted a proposal, or answered with a newer state.
     pub fn isr_committed(
         &mut self,
         ctx: &mut Context<'_>,
@@ -321,7 +367,7 @@ impl Partition {
         self.truncate(ctx, to, TruncationCause::DivergingEpoch);
     }
 
-    /// The leader's log ends before this one, and no epochs tell where they part: cut to what the leader has committed.
+    /// The leader's log ends before this one, and no epochs say where they part: cut to what the leader has committed.
     pub fn truncate_to_leader(&mut self, ctx: &mut Context<'_>, leader_high_watermark: Offset) {
         self.truncate(ctx, leader_high_watermark, TruncationCause::OutOfRange);
     }
@@ -363,9 +409,41 @@ impl Partition {
         }
     }
 
+    /// The ISR that an AlterPartition request is to carry, if there is one that none has carried yet.
+    pub fn send_proposal(&mut self, own_epoch: BrokerEpoch) -> Option<AlterPartition> {
+        let leader = self.leader.as_mut().filter(|leader| leader.has_unsent_proposal())?;
+        leader.set_proposal_sent(true);
+        Some(AlterPartition {
+            partition: self.partition,
+            leader_epoch: self.state.leader_epoch,
+            new_isr: leader.proposed_members(own_epoch),
+            partition_epoch: self.state.partition_epoch,
+        })
+    }
+
+    /// The request that carried the proposal may be lost. Returns whether there is one to carry again.
+    pub fn send_proposal_again(&mut self) -> bool {
+        let Some(leader) = self.leader.as_mut().filter(|leader| leader.proposal().is_some()) else {
+            return false;
+        };
+        leader.set_proposal_sent(false);
+        true
+    }
+
+    /// Makes all of its log durable.
+    pub fn flush(&mut self, ctx: &mut Context<'_>) {
+        self.log.flush(ctx);
+    }
+
     /// Takes a disk answer about its log.
-    pub fn disk_progress(&mut self, ctx: &mut Context<'_>, view: View<'_>, progress: DiskProgress) -> Moved {
-        match progress {
+    pub fn on_disk(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        op: OpId,
+        result: &Result<DiskReply, DiskError>,
+    ) -> Moved {
+        match self.log.on_disk(ctx, op, result) {
             DiskProgress::Flushed => Moved {
                 ackable: true,
                 ..self.advance_high_watermark(ctx, view)

@@ -6,11 +6,30 @@ use crate::log::AppendOutcome;
 use crate::machine::{Context, ReplyTo};
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, RecordBatch};
 use crate::replica::partition::{Moved, Partition};
-use crate::replica::purgatory::{ParkedAppend, ParkedId, ParkedProduce};
+use crate::replica::purgatory::ParkedId;
 use crate::replica::state::View;
 use crate::replica::{Replicas, not_led};
 use crate::trace::{self, Event};
 use crate::types::{Offset, TopicPartition};
+
+/// A produce request that waits for replicas, or for its own disk.
+pub(super) struct ParkedProduce {
+    pub reply_to: ReplyTo,
+    pub acks: Acks,
+    /// One per partition of the request, in its order.
+    pub partitions: Vec<ParkedAppend>,
+    /// How many of them still wait.
+    pub waiting: usize,
+}
+
+/// One partition of a parked produce request.
+pub(super) struct ParkedAppend {
+    pub response: ProducePartitionResponse,
+    /// First and last offset, once appended.
+    pub offsets: Option<(Offset, Offset)>,
+    pub isr_at_append: u32,
+    pub waiting: bool,
+}
 
 impl Replicas {
     /// Appends a producer's batches (Kafka `ReplicaManager.appendRecords`). Answers at once, or parks until replicas
@@ -39,8 +58,7 @@ impl Replicas {
         match self.try_append(ctx, acks, id, batch) {
             Ok(append) => append,
             Err(error) => {
-                let hosted = self.partitions.get(&id);
-                let partition = hosted.map(|hosted| &hosted.partition);
+                let partition = self.partitions.get(&id);
                 let refused = ParkedAppend {
                     response: ProducePartitionResponse {
                         partition: id,
@@ -52,7 +70,7 @@ impl Replicas {
                             .map(|partition| partition.current_leader()),
                     },
                     offsets: None,
-                    isr_at_append: partition.map_or(0, |partition| partition.state.isr.len() as u32),
+                    isr_at_append: partition.map_or(0, |partition| partition.isr().len() as u32),
                     waiting: false,
                 };
                 self.trace_answer(ctx, acks, &refused);
@@ -68,8 +86,8 @@ impl Replicas {
         id: TopicPartition,
         batch: &RecordBatch,
     ) -> Result<ParkedAppend, ErrorCode> {
-        let hosted = self.partitions.get_mut(&id);
-        let Some(hosted) = hosted.filter(|hosted| hosted.partition.leads()) else {
+        let partition = self.partitions.get_mut(&id);
+        let Some(partition) = partition.filter(|partition| partition.leads()) else {
             return Err(not_led(self.partitions.get(&id)));
         };
         if self.watched.contains(&id.topic) {
@@ -84,8 +102,7 @@ impl Replicas {
         if batch.is_transactional() {
             return Err(ErrorCode::InvalidTxnState);
         }
-        let partition = &mut hosted.partition;
-        let isr_at_append = partition.state.isr.len();
+        let isr_at_append = partition.isr().len();
         let (outcome, moved) = self::append(ctx, self.own.view(), partition, acks, batch)?;
         self.moved.push((id, moved));
         let (AppendOutcome::Appended {
@@ -98,8 +115,8 @@ impl Replicas {
         }) = outcome;
         let reached = match acks {
             Acks::None => Offset(i64::MAX),
-            Acks::Leader => partition.log.ackable_end(),
-            Acks::All if self.quirks.ack_before_isr => partition.log.ackable_end(),
+            Acks::Leader => partition.log().ackable_end(),
+            Acks::All if self.quirks.ack_before_isr => partition.log().ackable_end(),
             Acks::All => partition.high_watermark(),
         };
         let append = ParkedAppend {
@@ -107,7 +124,7 @@ impl Replicas {
                 partition: id,
                 error: ErrorCode::None,
                 base_offset: Some(base_offset),
-                log_start_offset: partition.log.log_start_offset(),
+                log_start_offset: partition.log().log_start_offset(),
                 current_leader: None,
             },
             offsets: Some((base_offset, last_offset)),
@@ -120,12 +137,7 @@ impl Replicas {
         Ok(append)
     }
 
-    fn park_produce(
-        &mut self,
-        ctx: &mut Context<'_>,
-        timeout: core::time::Duration,
-        parked: ParkedProduce,
-    ) -> ParkedId {
+    fn park_produce(&mut self, ctx: &mut Context<'_>, timeout: core::time::Duration, parked: ParkedProduce) {
         let acks = parked.acks;
         let waiting: Vec<(TopicPartition, Offset)> = parked
             .partitions
@@ -135,16 +147,10 @@ impl Replicas {
             .collect();
         let request = self.produces.insert(ctx.now + timeout, parked);
         let for_isr = acks == Acks::All && !self.quirks.ack_before_isr;
+        let queue = if for_isr { &mut self.for_isr } else { &mut self.for_disk };
         for (id, required) in waiting {
-            let hosted = self.partitions.get_mut(&id).expect("it was just appended to");
-            let queue = if for_isr {
-                &mut hosted.for_isr
-            } else {
-                &mut hosted.for_disk
-            };
-            queue.push(required, request);
+            queue.push(id, required, request);
         }
-        request
     }
 
     /// Answers the produce requests of a partition that wait no longer.
@@ -155,11 +161,10 @@ impl Replicas {
     }
 
     fn next_reached(&mut self, id: TopicPartition) -> Option<(ParkedId, ErrorCode)> {
-        let hosted = self.partitions.get_mut(&id)?;
-        let partition = &hosted.partition;
-        if let Some(request) = hosted.for_isr.pop_reached(partition.high_watermark()) {
+        let partition = self.partitions.get(&id)?;
+        if let Some(request) = self.for_isr.pop_reached(id, partition.high_watermark()) {
             // The batch is on every replica that is in sync now, but those are fewer than the producer asked for.
-            let enough = partition.state.isr.len() >= partition.min_insync_replicas();
+            let enough = partition.isr().len() >= partition.min_insync_replicas();
             let error = if enough {
                 ErrorCode::None
             } else {
@@ -167,24 +172,19 @@ impl Replicas {
             };
             return Some((request, error));
         }
-        let request = hosted.for_disk.pop_reached(partition.log.ackable_end())?;
+        let request = self.for_disk.pop_reached(id, partition.log().ackable_end())?;
         Some((request, ErrorCode::None))
     }
 
     /// Ends everything that waits at a partition which this broker does not lead any more, or not in that epoch.
     pub(super) fn refuse_waiting(&mut self, ctx: &mut Context<'_>, id: TopicPartition) {
-        let Some(hosted) = self.partitions.get_mut(&id) else {
-            return;
-        };
-        let appends: Vec<ParkedId> = hosted.for_isr.drain().chain(hosted.for_disk.drain()).collect();
-        let fetches = core::mem::take(&mut hosted.fetches);
-        for request in appends {
+        let for_isr = self.for_isr.drain(id);
+        for request in for_isr.into_iter().chain(self.for_disk.drain(id)) {
             self.complete_append(ctx, request, id, ErrorCode::NotLeaderOrFollower);
         }
-        for request in fetches {
-            self.answer_waiting_fetch(ctx, request);
-        }
-        self.tell_leadership(id);
+        self.notify_readers(id, |_| true);
+        self.complete_fetches(ctx, id);
+        self.report_leadership(id);
     }
 
     fn complete_append(&mut self, ctx: &mut Context<'_>, request: ParkedId, id: TopicPartition, error: ErrorCode) {
@@ -223,16 +223,15 @@ impl Replicas {
 
     fn trace_answer(&self, ctx: &mut Context<'_>, acks: Acks, append: &ParkedAppend) {
         let id = append.response.partition;
-        let Some(hosted) = self.partitions.get(&id) else {
+        let Some(partition) = self.partitions.get(&id) else {
             return;
         };
-        let partition = &hosted.partition;
         ctx.out.trace(Event::ProduceAnswered(trace::ProduceAnswered {
             partition: id,
             acks,
             error: append.response.error,
             offsets: append.offsets,
-            leader_epoch: partition.state.leader_epoch,
+            leader_epoch: partition.leader_epoch(),
             high_watermark: partition.high_watermark(),
             isr_at_append: append.isr_at_append,
             min_insync_replicas: partition.min_insync_replicas() as u32,
@@ -248,10 +247,10 @@ pub(super) fn append(
     acks: Acks,
     batch: &RecordBatch,
 ) -> Result<(AppendOutcome, Moved), ErrorCode> {
-    if batch.size() > u64::from(partition.config.max_message_bytes) {
+    if batch.size() > partition.max_message_bytes() {
         return Err(ErrorCode::MessageTooLarge);
     }
-    if acks == Acks::All && partition.state.isr.len() < partition.min_insync_replicas() {
+    if acks == Acks::All && partition.isr().len() < partition.min_insync_replicas() {
         return Err(ErrorCode::NotEnoughReplicas);
     }
     // Records that nobody could read are refused, as by Kafka's `LogValidator`; compressed ones, which this build cannot

@@ -1,12 +1,10 @@
-//! Requests that wait: produce requests for their replicas, fetches for records or for the disk (Kafka's purgatory).
+//! Requests that wait (Kafka's purgatory): until when, and at which partition for what.
 
 use alloc::collections::{BTreeMap, BinaryHeap, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use crate::disk::OpId;
 use crate::machine::{ConnectionId, Instant, ReplyTo};
-use crate::protocol::{Acks, FetchRequest, FetchResponse, ProducePartitionResponse};
 use crate::types::{Offset, TopicPartition};
 
 /// Names one parked request.
@@ -31,15 +29,10 @@ impl<T> Default for Parked<T> {
 }
 
 impl<T> Parked<T> {
-    /// The id that the next request will have.
-    pub fn next_id(&self) -> ParkedId {
-        ParkedId(self.last + 1)
-    }
-
     /// Parks a request until `deadline`.
     pub fn insert(&mut self, deadline: Instant, request: T) -> ParkedId {
-        let id = self.next_id();
-        self.last = id.0;
+        self.last += 1;
+        let id = ParkedId(self.last);
         self.requests.insert(id, request);
         self.deadlines.push(Reverse((deadline, id)));
         id
@@ -96,74 +89,47 @@ impl<T> Parked<T> {
     }
 }
 
-/// A produce request that waits for replicas, or for its own disk.
-pub(super) struct ParkedProduce {
-    pub reply_to: ReplyTo,
-    pub acks: Acks,
-    /// One per partition of the request, in its order.
-    pub partitions: Vec<ParkedAppend>,
-    /// How many of them still wait.
-    pub waiting: usize,
-}
-
-/// One partition of a parked produce request.
-pub(super) struct ParkedAppend {
-    pub response: ProducePartitionResponse,
-    /// First and last offset, once appended.
-    pub offsets: Option<(Offset, Offset)>,
-    pub isr_at_append: u32,
-    pub waiting: bool,
-}
-
 /// Who waits at one partition for which offset, ascending.
 #[derive(Default)]
-pub(super) struct AppendQueue(VecDeque<(Offset, ParkedId)>);
+struct AppendQueue(VecDeque<(Offset, ParkedId)>);
 
 impl AppendQueue {
     /// `request` waits until everything below `required` is there.
-    pub fn push(&mut self, required: Offset, request: ParkedId) {
+    fn push(&mut self, required: Offset, request: ParkedId) {
         let behind = self.0.iter().rposition(|(other, _)| *other <= required);
         self.0.insert(behind.map_or(0, |at| at + 1), (required, request));
     }
 
     /// The next request that waits for nothing above `reached`.
-    pub fn pop_reached(&mut self, reached: Offset) -> Option<ParkedId> {
+    fn pop_reached(&mut self, reached: Offset) -> Option<ParkedId> {
         let (required, _) = self.0.front()?;
         if *required > reached {
             return None;
         }
         self.0.pop_front().map(|(_, request)| request)
     }
+}
 
-    /// Every request that waits, ascending.
-    pub fn drain(&mut self) -> impl Iterator<Item = ParkedId> + '_ {
-        self.0.drain(..).map(|(_, request)| request)
+/// Who waits for what at which partition.
+#[derive(Default)]
+pub(super) struct Waiting(BTreeMap<TopicPartition, AppendQueue>);
+
+impl Waiting {
+    /// `request` waits until everything below `required` is there.
+    pub fn push(&mut self, partition: TopicPartition, required: Offset, request: ParkedId) {
+        self.0.entry(partition).or_default().push(required, request);
     }
-}
 
-/// A fetch that waits for records.
-pub(super) struct ParkedFetch {
-    pub reply_to: ReplyTo,
-    pub request: FetchRequest,
-}
+    /// The next request that waits for nothing above `reached`.
+    pub fn pop_reached(&mut self, partition: TopicPartition, reached: Offset) -> Option<ParkedId> {
+        self.0.get_mut(&partition)?.pop_reached(reached)
+    }
 
-/// A fetch that waits for disk reads to fill in its answer.
-pub(super) struct ReadingFetch {
-    pub reply_to: ReplyTo,
-    pub response: FetchResponse,
-    pub replica: bool,
-    pub reads: Vec<PendingRead>,
-}
-
-/// One read of a [`ReadingFetch`].
-pub(super) struct PendingRead {
-    pub op: OpId,
-    /// Which partition of the response it fills.
-    pub index: usize,
-    pub partition: TopicPartition,
-    pub from: Offset,
-    pub limit: Offset,
-    pub max_bytes: u64,
+    /// Every request that waits there, ascending by what it waits for.
+    pub fn drain(&mut self, partition: TopicPartition) -> Vec<ParkedId> {
+        let queue = self.0.remove(&partition).unwrap_or_default();
+        queue.0.into_iter().map(|(_, request)| request).collect()
+    }
 }
 
 /// True if the request came over this connection.
@@ -194,14 +160,16 @@ mod tests {
     fn requests_leave_the_queue_in_the_order_of_their_offsets() {
         let mut parked = Parked::default();
         let ids: Vec<ParkedId> = (0..4).map(|_| parked.insert(Instant(0), ())).collect();
-        let mut queue = AppendQueue::default();
+        let at = TopicPartition::CLUSTER_METADATA;
+        let mut waiting = Waiting::default();
         for (offset, id) in [(10, ids[0]), (20, ids[1]), (5, ids[2]), (20, ids[3])] {
-            queue.push(Offset(offset), id);
+            waiting.push(at, Offset(offset), id);
         }
-        assert_eq!(queue.pop_reached(Offset(4)), None);
-        assert_eq!(queue.pop_reached(Offset(10)), Some(ids[2]));
-        assert_eq!(queue.pop_reached(Offset(10)), Some(ids[0]));
-        assert_eq!(queue.pop_reached(Offset(19)), None);
-        assert_eq!(queue.drain().collect::<Vec<_>>(), [ids[1], ids[3]]);
+        assert_eq!(waiting.pop_reached(at, Offset(4)), None);
+        assert_eq!(waiting.pop_reached(at, Offset(10)), Some(ids[2]));
+        assert_eq!(waiting.pop_reached(at, Offset(10)), Some(ids[0]));
+        assert_eq!(waiting.pop_reached(at, Offset(19)), None);
+        assert_eq!(waiting.drain(at), [ids[1], ids[3]]);
+        assert_eq!(waiting.drain(at), []);
     }
 }

@@ -245,13 +245,13 @@ impl Trio {
     /// End and high watermark of each broker's log.
     fn ends(&self) -> [(i64, i64); 3] {
         [1, 2, 3].map(|id| {
-            let partition = &self.brokers[&NodeId(id)].0.partitions[&TP].partition;
-            (partition.log.log_end_offset().0, partition.high_watermark().0)
+            let partition = &self.brokers[&NodeId(id)].0.partitions[&TP];
+            (partition.log().log_end_offset().0, partition.high_watermark().0)
         })
     }
 
     fn epochs(&self, broker: u32) -> Vec<i32> {
-        let log = &self.brokers[&NodeId(broker)].0.partitions[&TP].partition.log;
+        let log = &self.brokers[&NodeId(broker)].0.partitions[&TP].log();
         let offsets = log.log_start_offset().0..log.log_end_offset().0;
         offsets
             .map(|offset| log.epoch_for_offset(Offset(offset)).unwrap().0)
@@ -444,12 +444,9 @@ fn a_proposal_that_may_have_been_committed_stays_in_the_maximal_isr() {
         trio.pass(FETCH_WAIT);
         trio.answer_proposal(from, id, error);
         trio.pass(Duration::from_secs(29));
-        let leader = trio.brokers[&NodeId(1)].0.partitions[&TP]
-            .partition
-            .leader
-            .as_ref()
-            .unwrap();
-        assert_eq!(leader.proposal().is_none(), released, "{error:?}");
+        let leader = trio.brokers.get_mut(&NodeId(1)).unwrap();
+        let proposes = leader.0.partitions.get_mut(&TP).unwrap().send_proposal_again();
+        assert_eq!(!proposes, released, "{error:?}");
     }
 }
 
@@ -529,9 +526,7 @@ fn two_followed() -> Trio {
 /// Answers the fetch of broker 2 that is in flight, with an error for `failed`; returns what it asked for.
 fn answer_fetch(trio: &mut Trio, failed: Option<TopicPartition>) -> Vec<i32> {
     let fetcher = &trio.brokers[&NodeId(2)].0.fetchers[&NodeId(1)];
-    let in_flight = fetcher.in_flight.as_ref().expect("it fetches");
-    let id = in_flight.id;
-    let asked: Vec<TopicPartition> = in_flight.asked.iter().map(|(id, ..)| *id).collect();
+    let (id, asked) = fetcher.in_flight().expect("it fetches");
     let answers = asked.iter().map(|id| match failed == Some(*id) {
         true => FetchPartitionResponse::error(*id, ErrorCode::UnknownTopicOrPartition),
         false => FetchPartitionResponse {
@@ -540,9 +535,7 @@ fn answer_fetch(trio: &mut Trio, failed: Option<TopicPartition>) -> Vec<i32> {
             ..FetchPartitionResponse::error(*id, ErrorCode::None)
         },
     });
-    let response = FetchResponse {
-        partitions: answers.collect(),
-    };
+    let response = FetchResponse::of_all(answers.collect());
     trio.with(2, |replicas, ctx| {
         replicas.on_response(ctx, NodeId(1), id, response.into())
     });

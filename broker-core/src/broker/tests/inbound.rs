@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::protocol::{
-    Acks, BatchBuilder, FetchPartition, FetchRequest, IsolationLevel, JoinGroupRequest, MetadataRequest, ProduceRequest,
+    Acks, BatchBuilder, FetchMetadata, FetchPartition, FetchRequest, IsolationLevel, JoinGroupRequest, MetadataRequest,
+    ProduceRequest,
 };
 use crate::types::Timestamp;
 
@@ -70,7 +71,8 @@ fn what_comes_behind_a_fetch_or_a_join_waits_for_its_answer() {
     let coordinator = cluster.find(1, "workers", None);
     let empty = FetchRequest {
         replica: None,
-        max_wait: SECOND,
+        metadata: FetchMetadata::INITIAL,
+        max_wait_ms: 1_000,
         min_bytes: 1,
         max_bytes: 1 << 20,
         isolation: IsolationLevel::ReadUncommitted,
@@ -83,6 +85,7 @@ fn what_comes_behind_a_fetch_or_a_join_waits_for_its_answer() {
             max_bytes: 1 << 20,
         }]
         .into(),
+        forgotten: [].into(),
     };
     let lonely = JoinGroupRequest {
         group: GroupId::from("workers"),

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
-use crate::config::{AutoOffsetReset, millis};
+use crate::config::{AutoOffsetReset, wire_millis};
 use crate::machine::{Channel, Instant};
 use crate::protocol::{
     ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, IsolationLevel, ListOffsetsPartitionResponse,
@@ -91,8 +91,7 @@ impl Consumer {
                 groups.entry((node, kind)).or_default().push(index);
             }
         }
-        for ((node, kind), mut partitions) in groups {
-            partitions.sort_by_key(|index| self.assigned[*index].served);
+        for ((node, kind), partitions) in groups {
             self.ask(now, node, kind, &partitions);
         }
     }
@@ -138,13 +137,33 @@ impl Consumer {
             }
             (Asked::Metadata, _) => self.metadata.failed(&mut context!(self, now)),
             (Asked::Partitions { to, kind, turns }, reply) => {
-                if kind == Kind::Fetch {
-                    self.fetching.remove(&to);
-                }
                 let turns = self.end_turns(turns);
-                self.partitions_replied(now, kind, turns, reply);
+                match kind {
+                    Kind::Fetch => self.fetch_replied(now, to, turns, reply),
+                    Kind::Offsets | Kind::EpochEnds => self.partitions_replied(now, kind, turns, reply),
+                }
             }
             (Asked::Group { to, what }, reply) => self.group_replied(now, to, what, reply),
+        }
+    }
+
+    fn fetch_replied(&mut self, now: Instant, from: NodeId, mut turns: BTreeMap<TopicPartition, usize>, reply: Reply) {
+        self.fetching.remove(&from);
+        let session = self.sessions.entry(from).or_default();
+        let Reply::Answer(Response::Fetch(answer)) = reply else {
+            // The back-off of the connection is enough.
+            return session.on_lost();
+        };
+        if session.on_response(&answer) {
+            for partition in answer.partitions {
+                if let Some(index) = turns.remove(&partition.partition) {
+                    self.fetched(now, index, partition);
+                }
+            }
+        } else if !answer.error.is_lost_session() {
+            for index in turns.into_values() {
+                self.back_off(now, index);
+            }
         }
     }
 
@@ -156,13 +175,6 @@ impl Consumer {
         reply: Reply,
     ) {
         match (kind, reply) {
-            (Kind::Fetch, Reply::Answer(Response::Fetch(answer))) => {
-                for partition in answer.partitions {
-                    if let Some(index) = turns.remove(&partition.partition) {
-                        self.fetched(now, index, partition);
-                    }
-                }
-            }
             (Kind::Offsets, Reply::Answer(Response::ListOffsets(answer))) => {
                 for partition in answer.partitions {
                     if let Some(index) = turns.remove(&partition.partition) {
@@ -234,7 +246,7 @@ impl Consumer {
             turns.extend(partition.id.map(|id| (id, partition.turn)));
         }
         let request: Request = match kind {
-            Kind::Fetch => self.fetch_request(partitions).into(),
+            Kind::Fetch => self.fetch_request(node, partitions).into(),
             Kind::Offsets => self.offsets_request(partitions).into(),
             Kind::EpochEnds => self.epoch_ends_request(partitions).into(),
         };
@@ -246,11 +258,11 @@ impl Consumer {
         self.network.request(&mut context!(self, now), to, request, asked);
     }
 
-    fn fetch_request(&self, partitions: &[usize]) -> FetchRequest {
-        let of = |index: &usize| {
+    fn fetch_request(&mut self, node: NodeId, partitions: &[usize]) -> FetchRequest {
+        let wanted = partitions.iter().filter_map(|index| {
             let partition = &self.assigned[*index];
             let (id, position) = (partition.id?, partition.position?);
-            Some(FetchPartition {
+            let fetch = FetchPartition {
                 partition: id,
                 current_leader_epoch: partition.leader.map(|(_, epoch)| epoch),
                 fetch_offset: position.offset,
@@ -258,15 +270,25 @@ impl Consumer {
                 last_fetched_epoch: None,
                 log_start_offset: Offset(-1),
                 max_bytes: self.config.max_partition_fetch_bytes,
-            })
-        };
+            };
+            Some((id, fetch))
+        });
+        let wanted: BTreeMap<TopicPartition, FetchPartition> = wanted.collect();
+        let session = self.sessions.entry(node).or_default();
+        session.retain(|id| wanted.contains_key(&id));
+        for fetch in wanted.into_values() {
+            session.set(fetch);
+        }
+        let contents = session.next_fetch();
         FetchRequest {
             replica: None,
-            max_wait: millis(self.config.fetch_max_wait_ms),
+            metadata: contents.metadata,
+            max_wait_ms: wire_millis(self.config.fetch_max_wait_ms),
             min_bytes: self.config.fetch_min_bytes,
             max_bytes: self.config.fetch_max_bytes,
             isolation: IsolationLevel::ReadUncommitted,
-            partitions: partitions.iter().filter_map(of).collect(),
+            partitions: contents.partitions,
+            forgotten: contents.forgotten,
         }
     }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
 use crate::config::{ConsumerConfig, Quirks, millis};
+use crate::fetch_session::FetchSession;
 use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
 use crate::protocol::{ErrorCode, OffsetSpec, Record};
 use crate::random::Random;
@@ -138,6 +139,8 @@ pub struct Consumer {
     ready: VecDeque<usize>,
     /// Brokers with an unanswered fetch.
     fetching: BTreeSet<NodeId>,
+    /// What each broker knows of what is read from it.
+    sessions: BTreeMap<NodeId, FetchSession>,
     notices: VecDeque<ConsumerNotice>,
     /// Its group, with `group.id`.
     group: Option<Group>,
@@ -214,6 +217,7 @@ impl Consumer {
             by_id: BTreeMap::new(),
             ready: VecDeque::new(),
             fetching: BTreeSet::new(),
+            sessions: BTreeMap::new(),
             notices: VecDeque::new(),
             group,
             membership: None,

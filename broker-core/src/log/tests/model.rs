@@ -264,13 +264,16 @@ fn run(rig: &mut Rig, model: &mut Model, step: Step) -> Result<(), TestCaseError
             let expected = model.read(from, limit, max_bytes);
             match rig.log.read(from, limit, max_bytes).expect("it is in range") {
                 Read::Batches(batches) => prop_assert_eq!(batches, expected),
-                Read::OnDisk { file, at, len } => {
-                    let content = &rig.disk.file(file).expect("it is there").content;
-                    let bytes = content[at as usize..(at + len) as usize].to_vec().into();
+                Read::OnDisk(read) => {
+                    let content = &rig.disk.file(read.file).expect("it is there").content;
+                    let bytes = content[read.at as usize..(read.at + read.len) as usize].to_vec();
                     // A read from the disk ends with the segment.
-                    let batches = rig.log.batches_of(&bytes, from, limit, max_bytes);
+                    let done = rig
+                        .log
+                        .read_done(&read, &Ok(crate::disk::DiskReply::Data(bytes.into())));
+                    let batches = done.expect("nothing is damaged");
                     prop_assert!(!batches.is_empty() && expected.starts_with(&batches));
-                    prop_assert_eq!(batches.iter().map(RecordBatch::size).sum::<u64>(), len);
+                    prop_assert_eq!(batches.iter().map(RecordBatch::size).sum::<u64>(), read.len);
                 }
             }
         }

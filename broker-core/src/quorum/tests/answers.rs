@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::cluster::Cluster;
 use crate::protocol::{
-    BeginQuorumEpochRequest, EndQuorumEpochRequest, ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest,
-    FetchingReplica, IsolationLevel, Response, VoteRequest,
+    BeginQuorumEpochRequest, EndQuorumEpochRequest, ErrorCode, FetchMetadata, FetchPartition, FetchPartitionResponse,
+    FetchRequest, FetchingReplica, IsolationLevel, Response, VoteRequest,
 };
 use crate::types::{EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset, TopicPartition};
 
@@ -41,7 +41,8 @@ fn fetch_request(replica: NodeId, epoch: i32, offset: i64, last_epoch: i32) -> F
             id: replica,
             broker_epoch: None,
         }),
-        max_wait: Duration::from_millis(500),
+        metadata: FetchMetadata::NONE,
+        max_wait_ms: 500,
         min_bytes: 1,
         max_bytes: 1_000_000,
         isolation: IsolationLevel::ReadUncommitted,
@@ -53,6 +54,7 @@ fn fetch_request(replica: NodeId, epoch: i32, offset: i64, last_epoch: i32) -> F
             log_start_offset: Offset(0),
             max_bytes: 1_000_000,
         }],
+        forgotten: [].into(),
     }
 }
 
@@ -166,7 +168,7 @@ fn a_fetch_of_an_old_epoch_acknowledges_nothing() {
     cluster.run_for(Duration::from_millis(50));
     // Held since epoch 1 by the network, from a voter that has since been cut (KIP-320's and KIP-595's fencing).
     let mut request = FetchRequest {
-        max_wait: Duration::ZERO,
+        max_wait_ms: 0,
         ..fetch_request(follower, 1, offset.0 + 1, 2)
     };
     cluster.ask(leader, request.clone());

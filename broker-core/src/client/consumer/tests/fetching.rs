@@ -25,8 +25,8 @@ fn reads_from_the_earliest_record_on() {
     assert_eq!(held[0].fetched(), [(0, 3)]);
     let request = &held[0].fetch();
     assert_eq!(
-        (request.max_wait, request.min_bytes, request.replica),
-        (ms(500), 1, None)
+        (request.max_wait_ms, request.min_bytes, request.replica),
+        (500, 1, None)
     );
     let partition = &request.partitions[0];
     assert_eq!(partition.current_leader_epoch, Some(LeaderEpoch(0)));
@@ -139,9 +139,7 @@ fn errors_of_a_fetch() {
         bench.assign();
         let held = bench.settle();
         bench.pass(ms(200));
-        let answer = FetchResponse {
-            partitions: vec![FetchPartitionResponse::error(tp(0), error)],
-        };
+        let answer = FetchResponse::of_all(vec![FetchPartitionResponse::error(tp(0), error)]);
         bench.respond(&held[0], answer.into());
         let sent = bench.requests();
         assert_eq!(sent.len(), 1, "{error:?}");
@@ -170,9 +168,7 @@ fn a_new_leader_in_the_answer_is_asked_at_once() {
         leader: Some(NodeId(2)),
         leader_epoch: LeaderEpoch(1),
     });
-    let body = FetchResponse {
-        partitions: vec![answer],
-    };
+    let body = FetchResponse::of_all(vec![answer]);
     bench.respond(&held[0], body.into());
     let sent = bench.request();
     assert_eq!(sent.to, NodeId(2));

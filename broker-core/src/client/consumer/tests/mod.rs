@@ -241,10 +241,7 @@ impl Bench {
             Request::Metadata(request) => self.metadata(request.topics.is_none()).into(),
             Request::Fetch(request) => {
                 let partitions = request.partitions.iter().map(|p| log(&p.partition).read(sent.to, p));
-                FetchResponse {
-                    partitions: partitions.collect(),
-                }
-                .into()
+                FetchResponse::of_all(partitions.collect()).into()
             }
             Request::ListOffsets(request) => {
                 let found = |(partition, believed, spec): &(TopicPartition, Option<LeaderEpoch>, OffsetSpec)| {

@@ -64,9 +64,7 @@ fn a_position_out_of_range_is_reset() {
         bench.logs[0].batches.clear();
         bench.logs[0].start = 10;
         bench.logs[0].append(4);
-        let answer = FetchResponse {
-            partitions: vec![FetchPartitionResponse::error(tp(0), ErrorCode::OffsetOutOfRange)],
-        };
+        let answer = FetchResponse::of_all(vec![FetchPartitionResponse::error(tp(0), ErrorCode::OffsetOutOfRange)]);
         bench.respond(&held[0], answer.into());
         bench.settle();
         assert_eq!(bench.consumer.position(tp(0)), position.map(Offset), "{reset:?}");
@@ -354,9 +352,10 @@ fn the_quirk_reset_on_transient_error_moves_the_position() {
             reset_on_transient_error: quirk,
             ..Quirks::default()
         });
-        let answer = FetchResponse {
-            partitions: vec![FetchPartitionResponse::error(tp(0), ErrorCode::NotLeaderOrFollower)],
-        };
+        let answer = FetchResponse::of_all(vec![FetchPartitionResponse::error(
+            tp(0),
+            ErrorCode::NotLeaderOrFollower,
+        )]);
         bench.respond(&held[0], answer.into());
         bench.settle();
         bench.pass(ms(500));

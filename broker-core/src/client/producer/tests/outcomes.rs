@@ -44,6 +44,7 @@ fn row(error: ErrorCode) -> (Outcome, Outcome, bool) {
         E::InvalidRecord => (O::Fail, O::Fail, true),
         E::InvalidTxnState => (O::Fail, O::Fail, true),
         E::UnstableOffsetCommit => (O::Retry, O::Retry, false),
+        E::FetchSessionIdNotFound | E::InvalidFetchSessionEpoch => (O::Retry, O::Retry, false),
         // Answers about groups, which no produce request gets.
         E::OffsetMetadataTooLarge
         | E::IllegalGeneration
