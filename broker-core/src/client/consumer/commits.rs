@@ -11,7 +11,7 @@ use crate::machine::{Instant, Now};
 use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetCommitRequest, Response};
 use crate::types::{GroupEpoch, MemberId, NodeId, Offset, TopicPartition};
 
-use super::coordinator::GroupAsked;
+use super::asked::GroupAsked;
 use super::partition::{Assigned, Tenure};
 use super::{CommitId, Consumer, ConsumerNotice};
 

@@ -1,17 +1,16 @@
 //! Which broker coordinates the group, and how it is found again when it was lost (Kafka `AbstractCoordinator`).
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::client::network::Reply;
 use crate::config::millis;
 use crate::machine::{Channel, Instant};
 use crate::protocol::{ErrorCode, FindCoordinatorRequest, Request, Response};
-use crate::types::{Listener, NodeId, TopicPartition};
+use crate::types::{Listener, NodeId};
 
-use super::fetcher::Asked;
+use super::Consumer;
+use super::asked::{Asked, GroupAsked};
 use super::partition::Stage;
-use super::{CommitId, Consumer};
 
 /// What is known of the coordinator.
 #[derive(Default)]
@@ -23,18 +22,6 @@ pub(super) struct Coordinator {
     retry_at: Instant,
     /// Fruitless answers in a row.
     failures: u32,
-}
-
-/// What a consumer remembers of an unanswered request about its group. A turn tells whether the answer still counts.
-pub(super) enum GroupAsked {
-    Coordinator,
-    Join { turn: u64 },
-    Sync { turn: u64 },
-    Heartbeat { turn: u64 },
-    ConsumerHeartbeat { turn: u64 },
-    Leave,
-    Commit(CommitId),
-    Offsets(Vec<(TopicPartition, u64)>),
 }
 
 impl Consumer {

@@ -13,30 +13,9 @@ use crate::protocol::{
 use crate::trace::{self, Event, ResetCause};
 use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
 
-use super::coordinator::GroupAsked;
+use super::asked::{Asked, Kind};
 use super::partition::{Position, Stage};
 use super::{Consumer, ConsumerNotice};
-
-/// What a consumer remembers of an unanswered request.
-pub(super) enum Asked {
-    /// Metadata.
-    Metadata,
-    /// Records, an offset to begin at, or the end of an epoch, each for the partitions' turns.
-    Partitions {
-        to: NodeId,
-        kind: Kind,
-        turns: Vec<(TopicPartition, u64)>,
-    },
-    /// Something of the group's coordinator, or who that is.
-    Group { to: NodeId, what: GroupAsked },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Kind {
-    Offsets,
-    EpochEnds,
-    Fetch,
-}
 
 impl Consumer {
     /// Sends whatever may be sent now.

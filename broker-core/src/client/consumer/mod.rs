@@ -27,6 +27,7 @@ macro_rules! context {
     };
 }
 
+mod asked;
 pub mod assignor;
 mod commits;
 mod coordinator;
@@ -38,9 +39,9 @@ mod partition;
 #[cfg(test)]
 mod tests;
 
+use asked::Asked;
 use commits::Commits;
 use coordinator::Coordinator;
-use fetcher::Asked;
 use membership::Membership;
 use partition::{Assigned, Position, Stage, Tenure};
 

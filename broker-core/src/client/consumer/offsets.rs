@@ -10,7 +10,7 @@ use crate::trace::{self, Event, ResetCause};
 use crate::types::{GroupEpoch, LeaderEpoch, NodeId, TopicPartition};
 
 use super::Consumer;
-use super::coordinator::GroupAsked;
+use super::asked::GroupAsked;
 use super::partition::{Position, Stage};
 
 impl Consumer {

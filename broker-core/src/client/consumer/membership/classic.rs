@@ -23,7 +23,7 @@ use crate::protocol::{
 };
 use crate::types::{AssignorName, GroupEpoch, MemberId, NodeId, PartitionIndex, TopicName};
 
-use super::super::coordinator::GroupAsked;
+use super::super::asked::GroupAsked;
 use super::super::{Closing, Consumer};
 use super::{Membership, Protocol};
 

@@ -14,7 +14,7 @@ use crate::protocol::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatRespo
 use crate::random::Random;
 use crate::types::{AssignorName, GroupEpoch, MemberId, NodeId, TopicName, TopicPartition};
 
-use super::super::coordinator::GroupAsked;
+use super::super::asked::GroupAsked;
 use super::super::{Closing, Consumer};
 use super::{Membership, Protocol};
 
