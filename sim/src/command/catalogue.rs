@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use broker_core::config::{Quirks, Setting};
 
+use super::columns::columns;
 use super::exit::Exit;
 use super::filter::Filter;
 use super::meanings;
@@ -235,16 +236,6 @@ fn key_text(place: &str, name: &str, kind: &str, default: &str, meaning: &str) -
         format!("`{place}`")
     };
     format!("{name} (key of {place})\n  {meaning}\n  type: {kind}\n  default: {default}\n")
-}
-
-/// A title and two columns below it.
-pub(super) fn columns(title: &str, entries: &[(&str, &str)]) -> String {
-    let widest = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text = format!("{title}\n");
-    for (name, meaning) in entries {
-        let _ = writeln!(text, "  {name:<widest$}  {meaning}");
-    }
-    text
 }
 
 #[cfg(test)]

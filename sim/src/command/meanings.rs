@@ -2,7 +2,7 @@
 
 use reports::verdict::Word;
 
-use super::catalogue::columns;
+use super::columns::columns;
 use super::exit::Exit;
 use crate::faults::target::TARGETS;
 use crate::scenario::measures::{Quantity, Reading, Whose};

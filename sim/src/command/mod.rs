@@ -6,6 +6,7 @@
 
 mod args;
 mod catalogue;
+mod columns;
 mod exit;
 mod filter;
 mod identity;
@@ -35,7 +36,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-pub use crate::sweep::{Came, Panic, Ruled, judge};
+pub use crate::panics::Panic;
+pub use crate::sweep::{Came, Ruled, judge};
 use args::{CommandLine, Verb};
 pub use exit::Exit;
 pub use line::TrialLine;
