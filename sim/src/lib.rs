@@ -11,6 +11,7 @@
 
 mod address;
 pub mod check;
+mod clocks;
 #[cfg(feature = "command")]
 pub mod command;
 pub mod faults;
@@ -21,7 +22,10 @@ mod mark;
 pub mod metrics;
 pub mod nearest;
 pub mod nemesis;
+pub mod outcome;
+pub mod panics;
 pub mod program;
+mod running;
 mod scaled;
 pub mod scenario;
 pub mod sweep;

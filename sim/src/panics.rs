@@ -4,12 +4,22 @@ use core::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use super::judge::Panic;
-use crate::world;
+use crate::running::{During, running_program};
 
 thread_local! {
     static IS_CATCHING: Cell<bool> = const { Cell::new(false) };
     static FIRST: RefCell<Option<Panic>> = const { RefCell::new(None) };
+}
+
+/// A panic inside a trial.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Panic {
+    /// `file:line:column`.
+    pub place: String,
+    /// What it said.
+    pub message: String,
+    /// Where it came from, if that was code of a program.
+    pub during: Option<During>,
 }
 
 /// Does `work`, whose panics are returned and not reported.
@@ -48,7 +58,7 @@ fn install_hook() {
             let message = info.payload_as_str().unwrap_or("a panic without words").to_owned();
             // Code that was refused something and gave up says little of why.
             let message = guard::refusal().map_or(message, |refusal| refusal.to_string());
-            let during = world::running_program();
+            let during = running_program();
             // The first panic is the cause; later ones come from cleaning up after it.
             FIRST.with_borrow_mut(|first| first.get_or_insert(Panic { place, message, during }).clone());
         }));

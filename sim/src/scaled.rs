@@ -1,7 +1,8 @@
-//! A duration times a factor, for what a seed decides: by `libm`, so that no release of the standard library rounds it
-//! in another way.
+//! Durations that a seed decides: by `libm`, so that no release of the standard library rounds them in another way.
 
 use core::time::Duration;
+
+use broker_core::random::Random;
 
 /// `duration` times `factor`, to the nearest nanosecond. Nothing for factors that are not above 0, and the longest
 /// duration for those that lead beyond it.
@@ -18,10 +19,13 @@ pub fn scaled(duration: Duration, factor: f64) -> Duration {
     Duration::from_secs(whole as u64).saturating_add(Duration::from_nanos(nanos as u64))
 }
 
+/// A duration in nanoseconds, exponentially distributed with this mean, at least one.
+pub(crate) fn exponential(mean: f64, random: &mut Random) -> u64 {
+    ((-libm::log(1.0 - random.unit()) * mean) as u64).max(1)
+}
+
 #[cfg(test)]
 mod tests {
-    use broker_core::random::Random;
-
     use super::*;
 
     #[test]
@@ -57,5 +61,12 @@ mod tests {
                 "{duration:?} times {factor}"
             );
         }
+    }
+
+    #[test]
+    fn gaps_have_their_mean() {
+        let mut random = Random::new(1, "gaps");
+        let sum: u64 = (0..20_000).map(|_| exponential(1e6, &mut random)).sum();
+        assert!((sum / 20_000).abs_diff(1_000_000) < 20_000);
     }
 }

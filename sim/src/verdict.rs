@@ -3,12 +3,10 @@
 use crate::history::At;
 
 mod checks;
-mod judgement;
 mod way_out;
 
 pub(crate) use checks::title;
 pub use checks::{Check, readable};
-pub use judgement::{Judgement, Verdict};
 pub use reports::verdict::Word;
 pub(crate) use way_out::{way_out_of, with_way_out};
 

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::wall::Stopwatch;
+use crate::panics::{self, Panic};
 use crate::scenario::Scenario;
-use crate::sweep::{Panic, panics};
 use crate::trial::{Outcome, Wanted, on_fresh_thread};
 
 /// Whatever runs a trial: [`crate::trial::run`], or a stand-in in tests of the command.

@@ -2,9 +2,9 @@
 
 use reports::record::Measured;
 
-use super::{Check, Finding, Findings, Ruling, Word};
 use crate::scenario::{Expectation, Scenario};
 use crate::units::show_count;
+use crate::verdict::{Check, Finding, Findings, Ruling, Word};
 
 /// How a trial ended, by its checks alone.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,24 +4,21 @@ use core::ops::Range;
 use core::time::Duration;
 use std::sync::Arc;
 
-use broker_core::client::consumer::Consumer;
-use broker_core::client::producer::Producer;
-use broker_core::config::{AcksSetting, ConsumerConfig, ProducerConfig, Quirks};
+use broker_core::config::{AcksSetting, ProducerConfig};
 use broker_core::protocol::{ErrorCode, NewTopic};
 use broker_core::random::Random;
 use broker_core::types::{NodeId, PartitionIndex, TopicName};
 
-use super::admin::Admin;
+use super::client::{Admin, ClientMachine, NewClient};
 use super::clock::Clock;
-use super::consumer::PollError;
 use super::driver::{KeySource, LagBrake, Load, Probe, Reader, Step};
 use super::env::Env;
 use super::guard::Guarded;
+use super::outcome::PollError;
 use super::own::{Main, OwnProgram};
 use super::partition::TopicPartition;
-use super::station::{ClientMachine, Shared, Station};
+use super::station::{Shared, Station};
 use super::workers;
-use crate::address::Bootstrap;
 use crate::history::{SendPromise, SimTime};
 use crate::scenario::{ConsumerGroup, ProducerGroup, Scenario, WorkerGroup};
 
@@ -282,30 +279,6 @@ impl Role {
     }
 }
 
-/// What every library is made with. A library comes with the promise of its sends if it is a producer.
-pub(crate) struct NewClient {
-    /// The brokers that it knows at first.
-    pub(crate) bootstrap: Bootstrap,
-    /// The defects that it has.
-    pub(crate) quirks: Quirks,
-    pub(crate) random: Random,
-}
-
-impl NewClient {
-    pub(super) fn producer(self, config: &ProducerConfig) -> (ClientMachine, Option<SendPromise>) {
-        let machine = Producer::new(config.clone(), self.bootstrap, self.random).with_quirks(self.quirks);
-        (
-            ClientMachine::Producer(Box::new(machine)),
-            Some(SendPromise::of(config)),
-        )
-    }
-
-    pub(super) fn consumer(self, config: ConsumerConfig) -> (ClientMachine, Option<SendPromise>) {
-        let machine = Consumer::new(config, self.bootstrap, self.random).with_quirks(self.quirks);
-        (ClientMachine::Consumer(Box::new(machine)), None)
-    }
-}
-
 impl Member {
     /// The stream of a run of its code.
     pub(crate) fn random(&self, seed: u64, incarnation: u32) -> Random {
@@ -319,7 +292,7 @@ pub(crate) async fn play(shared: Shared, cast: Arc<Cast>, program: usize, seed: 
     let clock = Clock::new(shared.clone());
     let incarnation = shared.lock().clients[member.endpoints.start].incarnation;
     let random = member.random(seed, incarnation);
-    let env = |random| Env::new(shared.clone(), Arc::clone(&cast), program, seed, random);
+    let env = |random| Env::new(shared.clone(), &member.name, program, seed, random);
     match &member.role {
         Role::Worker { group, number } => {
             clock.topics_exist().await;

@@ -12,6 +12,7 @@ use broker_core::topic_pattern::InvalidPattern;
 use broker_core::types::{self, Offset, TopicName};
 
 use super::clock::Clock;
+use super::outcome::{CommitError, PollError};
 use super::partition::TopicPartition;
 use super::received::ConsumerRecord;
 use super::station::{Shared, Wish};
@@ -25,37 +26,6 @@ use super::station::{Shared, Wish};
 pub struct ConsumerClient {
     shared: Shared,
     client: usize,
-}
-
-/// Why a commit failed, by Kafka's error. The position may have been stored if the error can be tried again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, thiserror::Error)]
-#[error("the commit failed with {0:?}")]
-pub struct CommitError(pub ErrorCode);
-
-/// Why a poll ended without records, by Kafka's exceptions. Unless its group has failed the consumer goes on: the
-/// partition stands still until a seek, and the next poll reads the others.
-#[derive(Clone, PartialEq, Eq, Debug, Hash, thiserror::Error)]
-pub enum PollError {
-    /// No position, and `auto.offset.reset=none` (NoOffsetForPartitionException, OffsetOutOfRangeException).
-    #[error("{partition} has no position, and auto.offset.reset=none names none: seek")]
-    NoOffset {
-        /// The partition.
-        partition: TopicPartition,
-    },
-    /// The log was cut below the position, and `auto.offset.reset=none` (LogTruncationException).
-    #[error("the log of {partition} was cut below the position {position}, and auto.offset.reset=none: seek")]
-    LogTruncated {
-        /// The partition.
-        partition: TopicPartition,
-        /// The position.
-        position: Offset,
-        /// Where the logs part, if known.
-        diverging: Option<Offset>,
-    },
-    /// It cannot stay in its group, and will not come back by itself: FENCED_INSTANCE_ID, GROUP_MAX_SIZE_REACHED and
-    /// the like. Every further poll ends so.
-    #[error("the consumer has no place in its group: {0:?}")]
-    Group(ErrorCode),
 }
 
 /// What an application does when partitions come and go (Kafka `ConsumerRebalanceListener`). The rebalance waits for

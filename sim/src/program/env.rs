@@ -1,5 +1,6 @@
 //! What a program finds around it.
 
+use core::ops::Range;
 use core::time::Duration;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -9,14 +10,14 @@ use broker_core::config::{ConsumerConfig, ProducerConfig};
 use broker_core::random::Random;
 use broker_core::types::Timestamp;
 
-use super::cast::{Cast, NewClient};
+use super::client::{ClientMachine, NewClient};
 use super::clock::Clock;
 use super::consumer::ConsumerClient;
 use super::guard::Guarded;
 use super::producer::ProducerClient;
 use super::received::ConsumerRecord;
 use super::service::ServiceClient;
-use super::station::{ClientMachine, Shared};
+use super::station::Shared;
 use super::work::Work;
 use crate::history::SendPromise;
 use crate::scaled::scaled;
@@ -33,23 +34,26 @@ pub struct Env {
     /// Randomness that the trial's seed decides. Each run of each program has a stream of its own.
     pub random: Random,
     shared: Shared,
-    cast: Arc<Cast>,
     program: usize,
+    /// Its clients, by their places at the station.
+    endpoints: Range<usize>,
     incarnation: u32,
     seed: u64,
 }
 
 impl Env {
-    pub(super) fn new(shared: Shared, cast: Arc<Cast>, program: usize, seed: u64, random: Random) -> Env {
-        let member = &cast.members[program];
-        let incarnation = shared.lock().clients[member.endpoints.start].incarnation;
+    pub(super) fn new(shared: Shared, name: &str, program: usize, seed: u64, random: Random) -> Env {
+        let station = shared.lock();
+        let endpoints = station.programs[program].endpoints.clone();
+        let incarnation = station.clients[endpoints.start].incarnation;
+        drop(station);
         Env {
-            name: member.name.as_str().into(),
+            name: name.into(),
             clock: Clock::new(shared.clone()),
             random,
             shared,
-            cast,
             program,
+            endpoints,
             incarnation,
             seed,
         }
@@ -106,8 +110,7 @@ impl Env {
     /// The same for an attempt at a record that failed before in this place; `attempt` counts them from 1.
     #[must_use = "say how the work ended"]
     pub fn process_again(&self, record: &ConsumerRecord, attempt: u32) -> Work {
-        let endpoints = self.cast.members[self.program].endpoints.clone();
-        Work::begin(&self.shared, endpoints, record, attempt)
+        Work::begin(&self.shared, self.endpoints.clone(), record, attempt)
     }
 
     /// Works for `duration`, longer while a fault slows the program.
@@ -160,8 +163,8 @@ impl Env {
             clock: self.clock.clone(),
             random: Random::new(self.seed, &label),
             shared: self.shared.clone(),
-            cast: Arc::clone(&self.cast),
             program: self.program,
+            endpoints: self.endpoints.clone(),
             incarnation: self.incarnation,
             seed: self.seed,
         }
@@ -173,7 +176,7 @@ impl Env {
     }
 
     fn head(&self) -> usize {
-        self.cast.members[self.program].endpoints.start
+        self.endpoints.start
     }
 
     /// Starts a library on the next free endpoint.
@@ -188,7 +191,7 @@ impl Env {
             running.opened
         );
         running.opened += 1;
-        let label = format!("client {} run {}", self.cast.endpoints[client].name, self.incarnation);
+        let label = format!("client {} run {}", station.clients[client].name, self.incarnation);
         let (machine, promise) = machine(station.new_client(Random::new(self.seed, &label)));
         station.open(client, machine, promise);
         client

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::station::Shared;
-use crate::sweep::panics;
+use crate::panics;
 use crate::traced::PROGRAM;
 
 /// A task of a program. When it panics, the world is asked to end the process, and the task never ends.

@@ -28,14 +28,17 @@
 //! metadata of files; descriptors opened before the trial; raw system calls (`rustix`); threads of a pool that ran before.
 //! `std::thread::sleep` and other blocking calls stop the whole trial, whose time stands still meanwhile.
 
-mod admin;
+// In layers: `cast`, who plays → `workers`, `own`, `driver` → `env` and the handles that programs call → `station`, what they
+// share with the world → `client`, the libraries, and below these what programs name: partitions, records, outcomes.
 mod cast;
+pub(crate) mod client;
 mod clock;
 mod consumer;
 pub(crate) mod driver;
 mod env;
 mod guard;
 pub mod hop;
+mod outcome;
 mod own;
 mod partition;
 mod producer;
@@ -54,12 +57,13 @@ pub use broker_core::types::{Offset, PartitionIndex, Timestamp, TopicName};
 pub use cast::MOST_CLIENTS;
 pub(crate) use cast::{Cast, Role, cast, play};
 pub use clock::Clock;
-pub use consumer::{CommitError, ConsumerClient, PollError, RebalanceListener};
+pub use consumer::{ConsumerClient, RebalanceListener};
 pub use env::Env;
+pub use outcome::{CommitError, PollError, RecordMetadata, SendError};
 pub use own::Instances;
 pub(crate) use own::OwnProgram;
 pub use partition::TopicPartition;
-pub use producer::{Delivery, ProducerClient, ProducerRecord, RecordMetadata, SendError};
+pub use producer::{Delivery, ProducerClient, ProducerRecord};
 pub use received::{ConsumerRecord, TimestampType};
 pub use service::{ServiceClient, ServiceError};
 pub use work::Work;

@@ -5,14 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use broker_core::client::producer::{ProducerRecord as Prepared, SendFailed, SendId, SendRefused};
+use broker_core::client::producer::{ProducerRecord as Prepared, SendId, SendRefused};
 use broker_core::config::{ProducerConfig, millis};
 use broker_core::protocol::Header;
-use broker_core::types::{Offset, PartitionIndex, Timestamp, TopicName};
+use broker_core::types::{PartitionIndex, Timestamp, TopicName};
 use bytes::Bytes;
 
 use super::clock::{Clock, Sleep};
-use super::partition::TopicPartition;
+use super::outcome::{RecordMetadata, SendError};
 use super::station::{Shared, Station};
 use crate::history::Uid;
 use crate::mark;
@@ -121,26 +121,6 @@ impl ProducerRecord {
     pub(super) fn headers(self, headers: Vec<Header>) -> ProducerRecord {
         ProducerRecord { headers, ..self }
     }
-}
-
-/// Where a record went.
-#[derive(Clone, PartialEq, Eq, Debug, Hash)]
-pub struct RecordMetadata {
-    /// Its partition.
-    pub partition: TopicPartition,
-    /// Its offset, if the producer was told.
-    pub offset: Option<Offset>,
-}
-
-/// Why a record was not sent, or not for certain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, thiserror::Error)]
-pub enum SendError {
-    /// The producer did not take it.
-    #[error("the record was not taken: {0}")]
-    Refused(#[from] SendRefused),
-    /// The producer took it, and gave it up.
-    #[error("the send failed with {:?}", .0.error)]
-    Failed(SendFailed),
 }
 
 impl ProducerClient {

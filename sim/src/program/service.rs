@@ -5,10 +5,10 @@ use std::sync::Arc;
 use broker_core::random::Random;
 
 use super::clock::Clock;
-use super::driver::exponential;
 use super::received::ConsumerRecord;
 use super::station::Shared;
 use crate::history::{ServiceCalled, What};
+use crate::scaled::exponential;
 
 /// A client of a service.
 pub struct ServiceClient {

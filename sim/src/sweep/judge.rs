@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use reports::record::{GroupTotals, Measured};
 
-use crate::history::SimTime;
-use crate::trial::Outcome;
-use crate::verdict::{Check, Judgement, Ruling, Word};
+use crate::outcome::{Judgement, Outcome};
+use crate::panics::Panic;
+use crate::verdict::{Check, Ruling, Word};
 
 /// How a trial came out, seen from what its scenario expects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,26 +66,6 @@ pub struct Ruled {
     pub idle_faults: Vec<String>,
     /// What was not put to the test.
     pub untested: Vec<String>,
-}
-
-/// A panic inside a trial.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Panic {
-    /// `file:line:column`.
-    pub place: String,
-    /// What it said.
-    pub message: String,
-    /// Where it came from, if that was code of a program.
-    pub during: Option<During>,
-}
-
-/// Whose code panicked, and when.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct During {
-    /// The program's name.
-    pub program: String,
-    /// The simulated time.
-    pub time: SimTime,
 }
 
 impl From<Word> for Came {

@@ -11,9 +11,9 @@ use reports::plot;
 use reports::record::{SaveError, save};
 use reports::whole;
 
+use crate::outcome::Outcome;
 use crate::scenario::Scenario;
 use crate::scenario::write::to_toml;
-use crate::trial::Outcome;
 
 /// The folder above all runs whose place nobody chose.
 const RUNS: &str = "trial-runs";

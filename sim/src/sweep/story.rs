@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use reports::record::Measured;
 
-use crate::trial::{NO_CONTRACT, Outcome};
+use crate::outcome::{NO_CONTRACT, Outcome};
 use crate::units::show_count;
 use crate::verdict::{Finding, Ruling, readable};
 

@@ -10,7 +10,7 @@ use reports::summary::MeasuredRange;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Came, Ruled};
-use crate::trial::NO_CONTRACT;
+use crate::outcome::NO_CONTRACT;
 use crate::verdict::Word;
 
 /// The trials of one scenario.

@@ -1,7 +1,7 @@
 //! What all trials of a scenario together leave untested, so that a good verdict of them says less than it seems.
 
 use super::tally::Tally;
-use crate::trial::NO_CONTRACT;
+use crate::outcome::NO_CONTRACT;
 use crate::units::show_count;
 
 /// Sentences about faults that did nothing in any trial, and about clients that were never promised anything.

@@ -9,7 +9,7 @@ use broker_core::types::NodeId;
 
 use super::account::{Event, History};
 use crate::history::{At, Entry, Environment, What};
-use crate::sweep::{Panic, panics};
+use crate::panics::{self, Panic};
 use crate::verdict::{Check, Finding, Findings, Ruling};
 
 /// How many events before the newest an own finding shows.

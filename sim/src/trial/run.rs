@@ -14,6 +14,9 @@ use super::{Outcome, Own, Wanted, on_fresh_thread, run_planned, verdict};
 use crate::faults::FaultPlan;
 use crate::history::At;
 use crate::nemesis;
+use crate::outcome::Judgement;
+use crate::panics::{self, Panic};
+use crate::running::During;
 use crate::scenario::{Expectation, Scenario};
 use crate::sweep::failures::{Failures, counted};
 use crate::sweep::keep::Store;
@@ -22,9 +25,9 @@ use crate::sweep::seed::Seed;
 use crate::sweep::story::{faults_text, findings_text, measures_text, untested_text};
 use crate::sweep::tally::Tally;
 use crate::sweep::untested::untested;
-use crate::sweep::{Came, During, Panic, Ruled, judge, panics};
+use crate::sweep::{Came, Ruled, judge};
 use crate::units::show_count;
-use crate::verdict::{Check, Findings, Judgement, Ruling, Word, readable};
+use crate::verdict::{Check, Findings, Ruling, Word, readable};
 use crate::world::End;
 
 /// The environment variable that names the seed to look at.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::trace_file::traced;
 use super::{Outcome, Trial, Wanted};
-use crate::sweep::Panic;
+use crate::panics::Panic;
 
 /// Set in the second process: which call of `verify` of its thread it is about, and the file for the events.
 const SECOND: &str = "TRIAL_VERIFY_SECOND";

@@ -1,14 +1,9 @@
-//! Trial's own clients ([`crate::program::driver`]) take their steps in the world's loop.
+//! Which of Trial's own clients ([`crate::program::driver`]) have a reason for a step.
 
 use std::collections::VecDeque;
 
-use super::engine::{Happening, World};
-use super::record::Kind;
-use crate::history::{Observer, SimTime};
+use crate::history::SimTime;
 use crate::program::driver::{Pause, Step};
-
-/// More steps than these at one instant are a loop without end.
-const MOST_STEPS: u32 = 1_000_000;
 
 /// The drivers of all clients that have one, and which of them have a reason for a step.
 pub(super) struct Drivers {
@@ -17,11 +12,11 @@ pub(super) struct Drivers {
     ready: VecDeque<usize>,
 }
 
-struct Running {
-    driver: Box<dyn Step>,
-    pause: Pause,
+pub(super) struct Running {
+    pub(super) driver: Box<dyn Step>,
+    pub(super) pause: Pause,
     /// Whether it has a reason for a step.
-    is_due: bool,
+    pub(super) is_due: bool,
     /// It takes no steps: the process is paused, or its program is stuck.
     is_still: bool,
 }
@@ -82,7 +77,7 @@ impl Drivers {
     }
 
     /// The time has come for which a program waits; false if it does not wait for it any more.
-    fn ring(&mut self, program: usize, now: SimTime) -> bool {
+    pub(super) fn ring(&mut self, program: usize, now: SimTime) -> bool {
         let Some(running) = &mut self.running[program] else {
             return false;
         };
@@ -106,7 +101,7 @@ impl Drivers {
     }
 
     /// The next program that is to take a step.
-    fn next(&mut self) -> Option<(usize, &mut Running)> {
+    pub(super) fn next(&mut self) -> Option<(usize, &mut Running)> {
         while let Some(program) = self.ready.pop_front() {
             let is_ready = |running: &Running| running.is_due && !running.is_still;
             if self.running[program].as_ref().is_some_and(is_ready) {
@@ -114,38 +109,6 @@ impl Drivers {
             }
         }
         None
-    }
-}
-
-impl<O: Observer> World<'_, O> {
-    /// A driver has waited long enough.
-    pub(super) fn ring_driver(&mut self, program: usize) {
-        if self.drivers.ring(program, SimTime(self.now)) {
-            let node = self.cast.endpoints[self.cast.members[program].endpoints.start].id;
-            self.count(Kind::Ring, node, |_| {});
-        }
-    }
-
-    /// Lets every driver that has a reason take a step, until none has.
-    pub(super) fn run_drivers(&mut self) {
-        let now = self.at();
-        let mut steps = 0;
-        while let Some((program, running)) = self.drivers.next() {
-            self.station.at = now;
-            running.is_due = false;
-            let former = running.pause.until;
-            running.pause = running.driver.step(&mut self.station);
-            if let Some(until) = running.pause.until
-                && Some(until) != former
-            {
-                self.queue.push(until.0.max(self.now), Happening::RingDriver(program));
-            }
-            self.serve_clients();
-            steps += 1;
-            if steps > MOST_STEPS {
-                return self.never_waits();
-            }
-        }
     }
 }
 

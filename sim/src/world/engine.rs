@@ -1,35 +1,33 @@
 //! The world and its loop.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher as _};
+use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::broker::Roles;
 use broker_core::digest::DigestHasher;
-use broker_core::disk::{DiskError, DiskReply, FileName, OpId};
-use broker_core::machine::Input;
 use broker_core::random::Random;
 use broker_core::types::{Endpoint, Listener, NodeId};
 
-use super::clock::NodeClocks;
 use super::cluster::Cluster;
-use super::disk::SyncPoint;
 use super::drivers::Drivers;
-use super::faults::Faults;
+use super::happening::{self, Happening};
 use super::host::{self, Host};
-use super::network::{Connection, Message, Network};
+use super::network::Network;
 use super::node::{Costs, Kind, Node};
+use super::plan::Faults;
 use super::queue::Queue;
-use super::record;
 use super::{End, NodeFactory, Report, Setup, server_name, servers};
 use crate::address;
+use crate::clocks::NodeClocks;
 use crate::gauge::{self, Gauge};
 use crate::history::{Observer, SimTime};
+use crate::panics::Panic;
 use crate::program::station::{Client, Running, Shared, SleeperId, Station};
 use crate::program::{Cast, Role};
+use crate::running::During;
 use crate::scenario::Scenario;
-use crate::sweep::{During, Panic};
 
 /// How often the observer is asked whether the healed cluster has settled.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
@@ -88,52 +86,6 @@ pub(super) struct World<'a, O> {
     end: Option<End>,
 }
 
-/// What the queue holds.
-pub(super) enum Happening {
-    /// A message reaches its receiver's NIC.
-    Message(Message),
-    /// An input reaches a process.
-    Input {
-        node: usize,
-        incarnation: u32,
-        input: Box<Input>,
-        /// The CPU time that it takes.
-        cost: u64,
-    },
-    /// The CPU is free for the next input of the inbox.
-    Call { node: usize, incarnation: u32 },
-    /// A machine's deadline may have come.
-    Alarm { node: usize, incarnation: u32 },
-    /// A disk operation is done.
-    Disk(Box<DiskDone>),
-    /// The ends of a broken connection learn of it.
-    Closed(Connection),
-    /// A program has slept enough.
-    Ring(SleeperId),
-    /// A driver has waited long enough, perhaps.
-    RingDriver(usize),
-    /// A fault of the plan begins.
-    Begin(usize),
-    /// It ends.
-    End(usize),
-    /// The safety phase is over.
-    Heal,
-    /// Has the cluster settled?
-    Settle,
-}
-
-/// A disk operation that is done.
-pub(super) struct DiskDone {
-    pub(super) node: usize,
-    pub(super) incarnation: u32,
-    pub(super) power_cycle: u32,
-    pub(super) op: OpId,
-    pub(super) file: Option<FileName>,
-    /// What becomes durable by it.
-    pub(super) durable: Option<SyncPoint>,
-    pub(super) result: Result<DiskReply, DiskError>,
-}
-
 impl<'a, O: Observer> World<'a, O> {
     fn new(setup: &Setup<'a>, cast: Cast, node_factory: NodeFactory, observer: O) -> World<'a, O> {
         let (scenario, seed) = (setup.scenario, setup.seed);
@@ -147,7 +99,7 @@ impl<'a, O: Observer> World<'a, O> {
         let mut clients = Vec::new();
         for (place, endpoint) in cast.endpoints.iter().enumerate() {
             let clocks = clocks(cast.head_of(place).id);
-            clients.push(Client::new(endpoint.id, clocks));
+            clients.push(Client::new(endpoint.id, endpoint.name.clone(), clocks));
             let name = format!("client {}", endpoint.name);
             nodes.push(Node::new(endpoint.id, name, Kind::Client(place), clocks));
         }
@@ -296,7 +248,7 @@ impl<'a, O: Observer> World<'a, O> {
             && self.host.run_timers(&mut self.station, SimTime(next)).await
         {
             self.now = self.station.at.time.0;
-            self.count(record::Kind::Timer, record::NOWHERE, |_| {});
+            self.count(happening::Kind::Timer, happening::NOWHERE, |_| {});
             self.run_programs().await;
         }
     }
@@ -360,7 +312,7 @@ impl<'a, O: Observer> World<'a, O> {
     fn ring(&mut self, sleeper: SleeperId) {
         if self.station.ring(sleeper) {
             self.woken += self.station.take_woken();
-            self.count(record::Kind::Ring, record::NOWHERE, |_| {});
+            self.count(happening::Kind::Ring, happening::NOWHERE, |_| {});
         }
     }
 
@@ -441,9 +393,4 @@ impl<'a, O: Observer> World<'a, O> {
         };
         (report, self.observer)
     }
-}
-
-/// Folds anything into a digest.
-pub(super) fn fold(value: impl Hash) -> impl FnOnce(&mut DigestHasher) {
-    move |digest| value.hash(digest)
 }

@@ -1,11 +1,11 @@
 //! Filters that messages pass before they are sent, and the messages that faults hold.
 
+use super::network::{Body, Connection, Direction, Message};
 use crate::faults::{Fate, Filter, Passing};
-use crate::world::network::{Body, Connection, Direction, Message};
 
 /// The filters of all faults.
 #[derive(Default)]
-pub(in crate::world) struct Filters {
+pub(super) struct Filters {
     /// Each with its fault.
     filters: Vec<(usize, Box<dyn Filter>)>,
     streams: Vec<Stream>,
@@ -23,19 +23,14 @@ pub(super) struct Stream {
 
 /// What becomes of a message, and by which fault.
 #[derive(Clone, Copy)]
-pub(in crate::world) struct Verdict {
-    pub(in crate::world) fate: Fate,
-    pub(in crate::world) fault: usize,
+pub(super) struct Verdict {
+    pub(super) fate: Fate,
+    pub(super) fault: usize,
 }
 
 impl Filters {
     /// Has a message pass all filters; `is_held` says whether it is held anyway. Of several fates the gravest comes true.
-    pub(in crate::world) fn pass(
-        &mut self,
-        (from, to): (usize, usize),
-        body: &mut Body,
-        is_held: bool,
-    ) -> Option<Verdict> {
+    pub(super) fn pass(&mut self, (from, to): (usize, usize), body: &mut Body, is_held: bool) -> Option<Verdict> {
         let mut found: Option<Verdict> = None;
         for (fault, filter) in &mut self.filters {
             let mut message = Passing {
@@ -61,7 +56,7 @@ impl Filters {
     }
 
     /// A fault holds a message; all behind it follows with [`Filters::hold_behind`].
-    pub(in crate::world) fn hold(&mut self, fault: usize, message: Message) {
+    pub(super) fn hold(&mut self, fault: usize, message: Message) {
         self.streams.push(Stream {
             fault,
             connection: message.connection,
@@ -72,14 +67,14 @@ impl Filters {
     }
 
     /// Holds a message behind one that is held. Returns the fault.
-    pub(in crate::world) fn hold_behind(&mut self, message: Message) -> usize {
+    pub(super) fn hold_behind(&mut self, message: Message) -> usize {
         let stream = self.stream(message.connection, message.body.direction());
         stream.messages.push(message);
         stream.fault
     }
 
     /// The sender of a stream that is held closes its connection: the receiver learns of it behind the last message.
-    pub(in crate::world) fn close_behind(&mut self, connection: Connection, direction: Direction) {
+    pub(super) fn close_behind(&mut self, connection: Connection, direction: Direction) {
         self.stream(connection, direction).is_closed = true;
     }
 

@@ -5,8 +5,6 @@
 //! turns every clock and entropy call of this thread into simulated ones. Its network and files are not used. Its timers
 //! are not used by Trial itself; those that a user's program sets ([`Host::run_timers`]) ring at their own times.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +12,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use broker_core::random::Random;
-use madsim::plugin;
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId as HostId;
 use madsim::time::{Sleep, TimeHandle};
@@ -22,7 +19,7 @@ use madsim::time::{Sleep, TimeHandle};
 use crate::history::SimTime;
 use crate::program::station::{Shared, Station};
 use crate::program::{Cast, play};
-use crate::sweep::During;
+use crate::running;
 
 /// How far ahead the timer is set that rings when every task has run, for each task that was woken.
 const STEP: Duration = Duration::from_micros(1);
@@ -31,22 +28,6 @@ const ROUNDING: Duration = Duration::from_nanos(50);
 /// Programs that do not all wait after this long by madsim's clock never will: one poll of a task takes 50 to 100 ns
 /// of it, so that this is more than a million polls at one instant.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-thread_local! {
-    /// The time at which programs of this thread run, while they do.
-    static RUNNING: Cell<Option<SimTime>> = const { Cell::new(None) };
-    /// What the nodes of programs are called.
-    static NAMES: RefCell<BTreeMap<HostId, String>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-/// The program of this thread whose code runs now, and the time: for who wants to know where a panic comes from.
-pub(crate) fn running_program() -> Option<During> {
-    // Between two events it is the time of a timer.
-    let elapsed = SimTime::after(TimeHandle::try_current()?.elapsed());
-    let time = RUNNING.get()?.min(elapsed);
-    let program = NAMES.with_borrow(|names| names.get(&plugin::node()).cloned())?;
-    Some(During { program, time })
-}
 
 /// The programs and the executor under them.
 pub(super) struct Host {
@@ -72,8 +53,7 @@ pub(super) fn block_on<F: Future>(seed: u64, main: F) -> F::Output {
 impl Host {
     /// Call it inside of [`block_on`].
     pub(super) fn new(shared: Shared, cast: Arc<Cast>, seed: u64) -> Host {
-        RUNNING.set(None);
-        NAMES.take();
+        running::forget();
         let time = TimeHandle::current();
         Host {
             runtime: Handle::current(),
@@ -96,7 +76,7 @@ impl Host {
         let (shared, cast, seed) = (self.shared.clone(), Arc::clone(&self.cast), self.seed);
         let main = move || play(shared.clone(), Arc::clone(&cast), program, seed);
         let node = self.runtime.create_node().name(&name).init(main).build();
-        NAMES.with_borrow_mut(|names| names.insert(node.id(), name));
+        running::call(node.id(), name);
         self.programs[program] = Some(node.id());
     }
 
@@ -137,7 +117,7 @@ impl Host {
         if !behind.is_zero() {
             self.time.advance(behind);
         }
-        RUNNING.set(Some(now));
+        running::since(Some(now));
         self.shared.swap(station);
         let mut ahead = STEP * (woken + 1);
         let mut all_wait = false;
@@ -149,7 +129,7 @@ impl Host {
             ahead *= 2;
         }
         self.shared.swap(station);
-        RUNNING.set(None);
+        running::since(None);
         all_wait
     }
 
@@ -167,7 +147,7 @@ impl Host {
         self.timer.as_mut().reset(self.time.now_instant() + ahead - ROUNDING);
         self.shared.swap(station);
         self.shared.leave_to_timers(self.time.clone(), until);
-        RUNNING.set(Some(until));
+        running::since(Some(until));
         let timer = &mut self.timer;
         let shared = &self.shared;
         poll_fn(|context| match shared.was_entered(context.waker()) {
@@ -175,7 +155,7 @@ impl Host {
             false => timer.as_mut().poll(context),
         })
         .await;
-        RUNNING.set(None);
+        running::since(None);
         let was_entered = self.shared.take_back();
         self.shared.swap(station);
         was_entered

@@ -6,9 +6,9 @@ use super::NewNode;
 use super::engine::World;
 use super::node::{Kind, State};
 use crate::history::{Environment, Observer, SimTime};
+use crate::panics::Panic;
 use crate::program::Role;
-use crate::program::station::ClientMachine;
-use crate::sweep::Panic;
+use crate::program::client::ClientMachine;
 
 impl<O: Observer> World<'_, O> {
     /// A new run of a node's process begins.

@@ -4,24 +4,28 @@
 //! what the machine asks for, and when a program's wait has ended lets the programs run until all of them wait again.
 //! All times are whole nanoseconds, all chance comes from the seed, and every delivered event goes into the digest.
 //!
-//! The rooms: `engine` the loop · `turn` one input and its consequences · `traffic` messages on their way ·
-//! `lifecycle` start, death, pause · `faults`, `target` the fault plan · `node`, `network`, `disk`, `clock` the hardware ·
-//! `host` the executor of programs · `drivers` the steps of Trial's own clients · `record` digest, history and trace · `queue`, `rope` the tools.
+//! The modules: `engine` the loop · `happening` what can happen · `turn` one input and its consequences · `traffic` messages
+//! on their way · `lifecycle` start, death, pause · `plan`, `faults`, `filters`, `target` the fault plan · `node`, `network`,
+//! `disk` the hardware · `host` the executor of programs · `drivers`, `steps` Trial's own clients · `record` digest,
+//! history and trace · `queue`, `rope` the tools.
 
-pub(crate) mod clock;
 mod cluster;
 mod disk;
 mod drivers;
 mod engine;
 mod faults;
+mod filters;
+mod happening;
 mod host;
 mod lifecycle;
 mod network;
 mod node;
 mod pingpong;
+mod plan;
 mod queue;
 mod record;
 mod rope;
+mod steps;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -42,8 +46,7 @@ use crate::history::{Observer, SimTime};
 use crate::program::{OwnProgram, cast};
 use crate::scenario::{Cluster, Scenario};
 
-pub use clock::EPOCH;
-pub(crate) use host::running_program;
+pub use crate::clocks::EPOCH;
 pub use pingpong::ping_pong;
 
 /// What is run.

@@ -7,11 +7,11 @@ use broker_core::machine::{Input, Instant, Machine};
 
 use broker_core::types::NodeId;
 
-use super::clock::NodeClocks;
 use super::disk::Disk;
 use super::network::Connection;
+use crate::clocks::NodeClocks;
 use crate::faults::Drift;
-use crate::program::station::ClientMachine;
+use crate::program::client::ClientMachine;
 use crate::scenario::Hardware;
 
 /// A node.
@@ -250,8 +250,8 @@ mod tests {
     use broker_core::random::Random;
 
     use super::*;
+    use crate::clocks::EPOCH;
     use crate::history::SimTime;
-    use crate::world::clock::EPOCH;
 
     #[test]
     fn moving_deadlines_set_few_alarms() {

@@ -8,36 +8,9 @@ use broker_core::trace::Event;
 use broker_core::types::{MemberId, NodeId, TopicId, TopicName};
 
 use super::engine::World;
+use super::happening::{Kind, NOWHERE};
 use crate::history::{At, Entry, Environment, Observer, SimTime, What};
 use crate::words::{Names, Words};
-
-/// The node of what is about no single node.
-pub(super) const NOWHERE: NodeId = NodeId(0);
-
-/// The kinds of delivered events, for the digest.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    Input = 1,
-    Ring = 2,
-    FaultBegins = 3,
-    FaultEnds = 4,
-    Heal = 5,
-    /// A timer that a program has set, not the world.
-    Timer = 6,
-}
-
-impl Kind {
-    fn words(self) -> &'static str {
-        match self {
-            Kind::Input => "an input is handled",
-            Kind::Ring => "a program's alarm rings",
-            Kind::FaultBegins => "a planned fault begins",
-            Kind::FaultEnds => "a planned fault ends",
-            Kind::Heal => "the heal begins",
-            Kind::Timer => "a program's own timer rings",
-        }
-    }
-}
 
 /// States a line, if somebody replays the trial. Free of charge if not.
 macro_rules! say {

@@ -4,7 +4,8 @@ use broker_core::machine::{CloseReason, ConnectionId, Input, ReplyTo, RequestId}
 use broker_core::protocol::{Request, Response};
 use broker_core::types::{Endpoint, Listener, NodeId};
 
-use super::engine::{Happening, World};
+use super::engine::World;
+use super::happening::Happening;
 use super::network::{Body, Condition, Connection, Direction, Message, NOBODY};
 use super::node::State;
 use crate::address;

@@ -6,10 +6,10 @@ use std::ops::Range;
 use broker_core::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use broker_core::machine::{HaltReason, Input, Output};
 
-use super::clock::NodeClocks;
-use super::engine::{DiskDone, Happening, World};
+use super::engine::World;
+use super::happening::{self, DiskDone, Happening};
 use super::node::{Kind, Node, PerByte, State, Taken};
-use super::record;
+use crate::clocks::NodeClocks;
 use crate::history::{Environment, Observer, SimTime};
 
 impl<O: Observer> World<'_, O> {
@@ -108,7 +108,7 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
         }
-        self.count(record::Kind::Input, id, |digest| input.hash(digest));
+        self.count(happening::Kind::Input, id, |digest| input.hash(digest));
         self.say_input(id, &input);
         if matches!(input, Input::Request { .. } | Input::Response { .. }) {
             self.messages += 1;

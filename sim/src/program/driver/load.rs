@@ -9,13 +9,14 @@ use broker_core::types::{Timestamp, TopicName};
 use bytes::Bytes;
 
 use super::blocked::Blocked;
+use super::brake::LagBrake;
 use super::keys::KeySource;
-use super::lag::LagBrake;
 use super::probe::Probe;
 use super::{Pause, Step};
 use crate::history::SimTime;
 use crate::mark;
 use crate::program::station::Station;
+use crate::scaled::exponential;
 use crate::scenario::ProducerGroup;
 
 /// Records that are due within this time of each other are sent together, as a load generator that sleeps by the
@@ -215,22 +216,5 @@ impl RecordShape {
             headers,
             timestamp,
         }
-    }
-}
-
-/// A gap of this mean, at least a nanosecond.
-pub(crate) fn exponential(mean: f64, random: &mut Random) -> u64 {
-    ((-libm::log(1.0 - random.unit()) * mean) as u64).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gaps_have_their_mean() {
-        let mut random = Random::new(1, "gaps");
-        let sum: u64 = (0..20_000).map(|_| exponential(1e6, &mut random)).sum();
-        assert!((sum / 20_000).abs_diff(1_000_000) < 20_000);
     }
 }

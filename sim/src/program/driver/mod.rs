@@ -2,15 +2,15 @@
 //! lock. They use the same libraries as the programs of users.
 
 mod blocked;
+mod brake;
 mod keys;
-mod lag;
 mod load;
 mod probe;
 mod reader;
 
+pub(crate) use brake::LagBrake;
 pub(crate) use keys::KeySource;
-pub(crate) use lag::{LagBrake, LagProbe};
-pub(crate) use load::{Load, exponential};
+pub(crate) use load::Load;
 pub(crate) use probe::Probe;
 pub(crate) use reader::Reader;
 

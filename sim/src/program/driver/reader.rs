@@ -6,7 +6,7 @@ use broker_core::types::Offset;
 
 use super::{Pause, Step};
 use crate::history::SimTime;
-use crate::program::consumer::PollError;
+use crate::program::outcome::PollError;
 use crate::program::partition::TopicPartition;
 use crate::program::station::{Station, Wish};
 use crate::scenario::{ConsumerGroup, ConsumerStep, ScheduledStep, SeekTarget};

@@ -7,10 +7,11 @@ use broker_core::client::consumer::{CommitId, Consumer, ConsumerNotice, Consumer
 use broker_core::protocol::{ErrorCode, OffsetSpec};
 use broker_core::types::{self, GroupId, Offset, TopicName};
 
-use super::{ClientMachine, Station};
+use super::Station;
 use crate::history::{CommitEnded, CommitInvoked, ConsumerFailure, Sought, What};
 use crate::mark;
-use crate::program::consumer::PollError;
+use crate::program::client::ClientMachine;
+use crate::program::outcome::PollError;
 use crate::program::partition::TopicPartition;
 use crate::program::received::polled_record;
 

@@ -14,10 +14,8 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use broker_core::client::consumer::Consumer;
-use broker_core::client::producer::Producer;
 use broker_core::config::Quirks;
-use broker_core::machine::{Machine, Now};
+use broker_core::machine::Now;
 use broker_core::protocol::ErrorCode;
 use broker_core::random::Random;
 use broker_core::types::{Endpoint, NodeId};
@@ -28,14 +26,12 @@ pub(crate) use self::consuming::Wish;
 pub(crate) use self::running::{Running, ServiceState};
 use self::sends::Sends;
 use self::timers::Unwatched;
-use super::admin::Admin;
-use super::cast::NewClient;
-use super::driver::LagProbe;
+use super::client::{ClientMachine, NewClient};
 use crate::address;
+use crate::clocks::NodeClocks;
 use crate::history::{At, Entry, SendPromise, SendUnknown, SimTime, What};
+use crate::panics::Panic;
 use crate::scenario::Scenario;
-use crate::sweep::Panic;
-use crate::world::clock::NodeClocks;
 
 /// The programs' way to the [`Station`], which is there while they run.
 #[derive(Clone)]
@@ -114,6 +110,8 @@ pub(crate) struct Station {
 pub(crate) struct Client {
     /// Its node.
     pub(crate) node: NodeId,
+    /// The name of its endpoint.
+    pub(crate) name: String,
     /// Which run of its process.
     pub(crate) incarnation: u32,
     /// The clocks of its node.
@@ -126,14 +124,6 @@ pub(crate) struct Client {
     pub(crate) is_probing: bool,
     /// Whether it is in [`Station::touched`].
     is_touched: bool,
-}
-
-/// The library that a client runs on.
-pub(crate) enum ClientMachine {
-    Producer(Box<Producer>),
-    Consumer(Box<Consumer>),
-    Admin(Box<Admin>),
-    Lag(Box<LagProbe>),
 }
 
 /// Names a sleeper and, by its round, one use of its slot.
@@ -150,21 +140,11 @@ struct Sleeper {
     waker: Option<Waker>,
 }
 
-impl ClientMachine {
-    pub(crate) fn as_machine(&mut self) -> &mut dyn Machine {
-        match self {
-            ClientMachine::Producer(machine) => &mut **machine,
-            ClientMachine::Consumer(machine) => &mut **machine,
-            ClientMachine::Admin(machine) => &mut **machine,
-            ClientMachine::Lag(machine) => &mut **machine,
-        }
-    }
-}
-
 impl Client {
-    pub(crate) fn new(node: NodeId, clocks: NodeClocks) -> Client {
+    pub(crate) fn new(node: NodeId, name: String, clocks: NodeClocks) -> Client {
         Client {
             node,
+            name,
             incarnation: 0,
             clocks,
             machine: None,

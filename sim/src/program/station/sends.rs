@@ -7,11 +7,12 @@ use broker_core::client::producer::{Producer, ProducerRecord, SendCompletion, Se
 use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::TopicName;
 
+use super::Station;
 use super::records::sent_record;
-use super::{ClientMachine, Station};
 use crate::history::{SendFailed, SendOk, SendUnknown, Uid, What};
+use crate::program::client::ClientMachine;
+use crate::program::outcome::{RecordMetadata, SendError};
 use crate::program::partition::TopicPartition;
-use crate::program::producer::{RecordMetadata, SendError};
 
 /// The sends of a producer that have not ended, or whose ends nobody has taken yet.
 #[derive(Default)]

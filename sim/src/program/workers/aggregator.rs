@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::hands::Hands;
 use super::{Commits, POLL};
 use crate::history::ProcessOutcome;
-use crate::program::consumer::{ConsumerClient, PollError, RebalanceListener};
+use crate::program::consumer::{ConsumerClient, RebalanceListener};
+use crate::program::outcome::PollError;
 use crate::program::partition::TopicPartition;
 use crate::program::producer::ProducerRecord;
 

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::hands::Hands;
 use super::{Commits, POLL, give_back};
 use crate::history::ProcessOutcome;
-use crate::program::consumer::{ConsumerClient, PollError};
+use crate::program::consumer::ConsumerClient;
+use crate::program::outcome::PollError;
 use crate::program::received::ConsumerRecord;
 
 /// The pause before a batch is tried again.

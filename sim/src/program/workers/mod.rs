@@ -20,8 +20,9 @@ use std::sync::Arc;
 use broker_core::types::Offset;
 
 use self::hands::Hands;
-use super::consumer::{ConsumerClient, PollError, RebalanceListener};
+use super::consumer::{ConsumerClient, RebalanceListener};
 use super::env::Env;
+use super::outcome::PollError;
 use super::partition::TopicPartition;
 use super::received::ConsumerRecord;
 use crate::scenario::{CommitMode, WorkerGroup, WorkerProgram};

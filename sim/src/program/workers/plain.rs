@@ -3,7 +3,8 @@
 use super::hands::Hands;
 use super::{Commits, POLL};
 use crate::history::ProcessOutcome;
-use crate::program::consumer::{ConsumerClient, PollError};
+use crate::program::consumer::ConsumerClient;
+use crate::program::outcome::PollError;
 
 /// Polls, processes, commits.
 pub(super) async fn run(mut hands: Hands, consumer: &mut ConsumerClient) -> Result<(), PollError> {

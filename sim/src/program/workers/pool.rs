@@ -13,7 +13,8 @@ use super::POLL;
 use super::hands::Hands;
 use crate::history::ProcessOutcome;
 use crate::program::clock::Clock;
-use crate::program::consumer::{ConsumerClient, PollError, RebalanceListener};
+use crate::program::consumer::{ConsumerClient, RebalanceListener};
+use crate::program::outcome::PollError;
 use crate::program::partition::TopicPartition;
 use crate::program::received::ConsumerRecord;
 

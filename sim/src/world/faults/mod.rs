@@ -1,92 +1,17 @@
 //! The fault plan: whom a fault affects is decided when it begins, and all is undone when it ends.
 
-mod filters;
 mod primitives;
 
 use std::time::Duration;
 
-use super::FiredFault;
-use super::engine::{Happening, World, fold};
-use super::queue::Queue;
-use super::record::{Kind, NOWHERE};
-use crate::faults::{Applied, Fault, FaultPlan, Lasting, PlannedFault, Target};
+use super::engine::World;
+use super::happening::{Happening, Kind, NOWHERE, fold};
+use crate::faults::{Applied, Fault, PlannedFault};
 use crate::history::{Environment, Observer, SimTime};
-use filters::Filters;
 use primitives::Acting;
 
 /// How often a fault that waits for a condition looks.
 const CHECK: Duration = Duration::from_millis(100);
-
-/// The plan and what has become of it.
-pub(super) struct Faults<'a> {
-    plan: &'a FaultPlan,
-    courses: Vec<Course>,
-    pub(super) filters: Filters,
-    healed: bool,
-}
-
-/// What has become of one fault.
-#[derive(Default)]
-struct Course {
-    name: String,
-    began: Option<SimTime>,
-    ended: Option<SimTime>,
-    /// When it ends, if it began later than planned.
-    ends_at: Option<u64>,
-    fired: bool,
-    /// What its end has to undo.
-    lasting: Option<Box<dyn Lasting>>,
-}
-
-impl Course {
-    /// Whether it lasts now.
-    fn is_on(&self) -> bool {
-        self.began.is_some() && self.ended.is_none()
-    }
-}
-
-impl<'a> Faults<'a> {
-    pub(super) fn new(plan: &'a FaultPlan) -> Faults<'a> {
-        let course = |planned: &PlannedFault| Course {
-            name: planned.fault.text(&Target::to_string),
-            ..Course::default()
-        };
-        Faults {
-            plan,
-            courses: plan.iter().map(course).collect(),
-            filters: Filters::default(),
-            healed: false,
-        }
-    }
-
-    pub(super) fn schedule(&self, queue: &mut Queue<Happening>) {
-        for (number, planned) in self.plan.iter().enumerate() {
-            queue.push(SimTime::after(planned.at).0, Happening::Begin(number));
-            if let Some(until) = planned.until {
-                queue.push(SimTime::after(until).0, Happening::End(number));
-            }
-        }
-    }
-
-    /// A fault had an effect.
-    pub(super) fn had_effect(&mut self, number: usize) {
-        self.courses[number].fired = true;
-    }
-
-    /// The plan as it came out by `now`.
-    pub(super) fn outcome(&self, now: SimTime) -> Vec<FiredFault> {
-        let came_out = |(course, planned): (&Course, &PlannedFault)| {
-            let from = course.began.unwrap_or(SimTime::after(planned.at));
-            FiredFault {
-                name: course.name.clone(),
-                from,
-                to: course.ended.unwrap_or(now.max(from)),
-                fired: course.fired,
-            }
-        };
-        self.courses.iter().zip(self.plan).map(came_out).collect()
-    }
-}
 
 impl<O: Observer> World<'_, O> {
     // ---- beginning
