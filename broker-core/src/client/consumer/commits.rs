@@ -215,7 +215,7 @@ impl Consumer {
         }
         self.end_commit(now, error);
         if is_current {
-            self.commit_refused(error);
+            self.commit_refused(now, from, error);
         }
     }
 

@@ -14,21 +14,19 @@ use crate::config::{GroupProtocol, millis};
 use crate::machine::{Instant, Now};
 use crate::protocol::ErrorCode;
 use crate::topic_pattern::{InvalidPattern, TopicPattern};
-use crate::trace::{self, Event};
-use crate::types::{GroupEpoch, GroupInstanceId, MemberId, PartitionIndex, TopicName, TopicPartition};
+use crate::types::{GroupEpoch, GroupInstanceId, MemberId, NodeId, PartitionIndex, TopicName, TopicPartition};
 
-use super::commits::{Committer, Occasion};
+use super::commits::Committer;
 use super::partition::{Assigned, Tenure};
 use super::{Closing, CommitId, Consumer, ConsumerNotice, Rebalance};
 
 mod classic;
+mod closing;
 mod consumer;
+mod reconcile;
 
 use classic::Classic;
 use consumer::Heartbeating;
-
-/// How long [`Consumer::close`] takes at most (`ConsumerUtils.DEFAULT_CLOSE_TIMEOUT_MS`).
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A consumer's part in its group.
 pub(super) struct Membership {
@@ -99,7 +97,7 @@ impl Membership {
 
     fn target(&self) -> Target<'_> {
         match &self.protocol {
-            Protocol::Classic(classic) => Target::Named(&classic.target),
+            Protocol::Classic(classic) => Target::Named(classic.target()),
             Protocol::Consumer(heartbeating) => Target::Ids(&heartbeating.target),
         }
     }
@@ -184,32 +182,6 @@ impl Consumer {
         self.pump(now);
     }
 
-    /// Commits if it commits by itself, gives up all partitions in good order, and leaves its group. A static member of
-    /// the classic protocol does not leave: it may come back within its session timeout. Hear what
-    /// [`Consumer::rebalance`] tells until [`Consumer::is_closed`]; after that nothing comes from it any more.
-    pub fn close(&mut self, now: Now) {
-        let now = self.note(now);
-        if self.closing != Closing::Open {
-            return;
-        }
-        self.closing = Closing::Releasing(now + CLOSE_TIMEOUT);
-        // An application that closes is done with what it got.
-        self.is_busy = false;
-        if self.membership.is_none() && self.group.is_some() && self.config.enable_auto_commit {
-            let offsets = self.auto_committed(|_| true);
-            if !offsets.is_empty() {
-                self.begin_commit(now, offsets, Occasion::Parting);
-            }
-        }
-        self.pump(now);
-    }
-
-    /// Whether [`Consumer::close`] has come to its end: answered, or timed out.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closing == Closing::Closed
-    }
-
     /// An application that does not poll for longer than this is taken for dead (`max.poll.interval.ms`).
     #[must_use]
     pub fn max_poll_interval(&self) -> Duration {
@@ -279,65 +251,6 @@ impl Consumer {
         self.find_coordinator(now);
     }
 
-    fn pump_membership(&mut self, now: Instant) {
-        self.advance_release(now);
-        match &self.membership {
-            Some(membership) if membership.standing == Standing::Active => match membership.protocol {
-                Protocol::Classic(_) => self.pump_classic(now),
-                Protocol::Consumer(_) => self.pump_consumer(now),
-            },
-            _ => {}
-        }
-    }
-
-    fn pump_closing(&mut self, now: Instant) {
-        let (Closing::Releasing(until) | Closing::Leaving(until)) = self.closing else {
-            return;
-        };
-        if until <= now {
-            return self.closed(now);
-        }
-        self.wake_at(until);
-        if !matches!(self.closing, Closing::Releasing(_)) {
-            return;
-        }
-        let has_commits = self.group.as_ref().is_some_and(|group| !group.commits.is_empty());
-        let Some(membership) = &self.membership else {
-            if !has_commits {
-                self.closed(now);
-            }
-            return;
-        };
-        if !membership.is_idle() {
-            return;
-        }
-        let owned = self.owned();
-        if !owned.is_empty() {
-            self.begin_release(owned);
-        } else if !has_commits && self.can_leave(now) {
-            self.closing = Closing::Leaving(until);
-            if !self.leave(now) {
-                self.closed(now);
-            }
-        }
-    }
-
-    fn closed(&mut self, now: Instant) {
-        self.abandon_commits(now);
-        self.closing = Closing::Closed;
-        self.membership = None;
-        self.assigned.clear();
-        self.index_assigned();
-        self.wake = None;
-    }
-
-    /// The answer to a farewell has come, or never will.
-    pub(super) fn left(&mut self, now: Instant) {
-        if matches!(self.closing, Closing::Leaving(_)) {
-            self.closed(now);
-        }
-    }
-
     fn mind_poll_interval(&mut self, now: Instant) {
         let Some(membership) = &mut self.membership else {
             return;
@@ -354,21 +267,14 @@ impl Consumer {
         self.lose_membership(false);
     }
 
-    /// A member waits for a coordinator to take leave of.
-    fn can_leave(&mut self, now: Instant) -> bool {
-        let is_member = self
-            .membership
-            .as_ref()
-            .is_some_and(|membership| membership.member().is_some());
-        !is_member || self.ready_coordinator(now).is_some()
-    }
-
-    /// Says farewell, as far as that is the custom; false if there is nobody to say it to.
-    fn leave(&mut self, now: Instant) -> bool {
-        match self.membership.as_ref().map(|membership| &membership.protocol) {
-            Some(Protocol::Classic(_)) => self.leave_classic(now),
-            Some(Protocol::Consumer(_)) => self.leave_consumer(now),
-            None => false,
+    fn pump_membership(&mut self, now: Instant) {
+        self.advance_release(now);
+        match &self.membership {
+            Some(membership) if membership.standing == Standing::Active => match membership.protocol {
+                Protocol::Classic(_) => self.pump_classic(now),
+                Protocol::Consumer(_) => self.pump_consumer(now),
+            },
+            _ => {}
         }
     }
 
@@ -384,248 +290,6 @@ impl Consumer {
         self.metadata.want_matching(None, false);
         self.assigned.clear();
         self.index_assigned();
-    }
-
-    // ---- from what is owned to the target
-
-    /// Begins the next step towards the target; false if there is none: the member owns what it should, as far as
-    /// metadata tells.
-    fn reconcile(&mut self) -> bool {
-        let Some(membership) = &mut self.membership else {
-            return false;
-        };
-        if !membership.is_idle() {
-            return true;
-        }
-        if !core::mem::take(&mut membership.is_dirty) {
-            return false;
-        }
-        let target = membership.target();
-        let surplus = self.assigned.iter().filter(|partition| !target.has(partition));
-        let surplus: Vec<_> = surplus.filter_map(|partition| partition.id).collect();
-        if !surplus.is_empty() {
-            self.begin_release(surplus);
-            return true;
-        }
-        let missing = self.missing();
-        if missing.is_empty() {
-            return false;
-        }
-        let mut come = Vec::new();
-        for (topic, partition, id) in missing {
-            let mut assigned = self.new_partition(topic, partition);
-            assigned.tenure = Tenure::Coming;
-            assigned.id = Some(id);
-            assigned.follow(self.metadata.leader(id));
-            self.by_id.insert(id, self.assigned.len());
-            self.assigned.push(assigned);
-            come.push(id);
-        }
-        if let Some(membership) = &mut self.membership {
-            membership.told.push_back(Rebalance::Assigned(come));
-        }
-        true
-    }
-
-    /// What is in the target, is known by name and id, and is not owned.
-    fn missing(&mut self) -> Vec<(TopicName, PartitionIndex, TopicPartition)> {
-        let Some(membership) = &self.membership else {
-            return Vec::new();
-        };
-        let mut missing = Vec::new();
-        let mut is_unknown = false;
-        let mut resolved = |name: Option<&TopicName>, index: PartitionIndex| {
-            let topic = name.and_then(|name| Some((name.clone(), self.metadata.topic(name)?)));
-            let Some((name, topic)) = topic else {
-                is_unknown = true;
-                return;
-            };
-            let id = TopicPartition {
-                topic: topic.id,
-                partition: index,
-            };
-            if !self.by_id.contains_key(&id) {
-                missing.push((name, index, id));
-            }
-        };
-        match membership.target() {
-            Target::Named(target) => target.iter().for_each(|(name, index)| resolved(Some(name), *index)),
-            Target::Ids(target) => {
-                for id in target {
-                    resolved(self.metadata.name(id.topic), id.partition);
-                }
-            }
-        }
-        if is_unknown {
-            self.metadata.request_update();
-        }
-        missing
-    }
-
-    /// These are to go: from now on they are neither fetched nor returned.
-    fn begin_release(&mut self, partitions: Vec<TopicPartition>) {
-        for id in &partitions {
-            if let Some(index) = self.by_id.get(id).copied() {
-                self.assigned[index].tenure = Tenure::Going;
-                self.ready.retain(|ready| *ready != index);
-            }
-        }
-        if let Some(membership) = &mut self.membership {
-            membership.release = Release::Waiting(partitions);
-        }
-    }
-
-    fn advance_release(&mut self, now: Instant) {
-        let Some(Membership {
-            release: Release::Waiting(partitions),
-            ..
-        }) = &self.membership
-        else {
-            return;
-        };
-        let commits = self.config.enable_auto_commit && self.committer().is_ok();
-        if commits && self.is_busy {
-            return;
-        }
-        let partitions = partitions.clone();
-        let going = |partition: &Assigned| partition.id.is_some_and(|id| partitions.contains(&id));
-        let offsets = if commits {
-            self.auto_committed(going)
-        } else {
-            Vec::new()
-        };
-        let release = if offsets.is_empty() {
-            self.tell_release(partitions)
-        } else {
-            Release::Committing(partitions, self.begin_commit(now, offsets, Occasion::Parting))
-        };
-        if let Some(membership) = &mut self.membership {
-            membership.release = release;
-        }
-    }
-
-    /// The positions of what is to go are committed, or cannot be.
-    pub(super) fn parting_commit_ended(&mut self, id: CommitId) {
-        let Some(membership) = &mut self.membership else {
-            return;
-        };
-        match core::mem::replace(&mut membership.release, Release::None) {
-            Release::Committing(partitions, awaited) if awaited == id => {
-                let release = self.tell_release(partitions);
-                if let Some(membership) = &mut self.membership {
-                    membership.release = release;
-                }
-            }
-            other => membership.release = other,
-        }
-    }
-
-    fn tell_release(&mut self, partitions: Vec<TopicPartition>) -> Release {
-        if let Some(membership) = &mut self.membership {
-            membership.told.push_back(Rebalance::Revoked(partitions));
-        }
-        Release::Told
-    }
-
-    /// The application has given these up.
-    fn released(&mut self, partitions: &[TopicPartition]) {
-        let (Some(membership), Some(group)) = (&mut self.membership, &mut self.group) else {
-            return;
-        };
-        let (Some((member, epoch)), Release::Told | Release::None) = (membership.member(), &membership.release) else {
-            return;
-        };
-        // Unless they were lost in the meantime.
-        let (gone, kept) = core::mem::take(&mut self.assigned)
-            .into_iter()
-            .partition(|partition| partition.id.is_some_and(|id| partitions.contains(&id)));
-        let gone: Vec<Assigned> = gone;
-        self.assigned = kept;
-        if gone.is_empty() {
-            return;
-        }
-        membership.release = Release::None;
-        if let Protocol::Classic(classic) = &mut membership.protocol {
-            classic.released();
-        }
-        group.term += 1;
-        self.out.trace(Event::PartitionsRevoked(trace::PartitionsRevoked {
-            group: group.id.clone(),
-            member,
-            epoch,
-            partitions: gone.iter().filter_map(|partition| partition.id).collect(),
-        }));
-        self.index_assigned();
-    }
-
-    /// The application has heard that these have come.
-    fn taken_over(&mut self, partitions: &[TopicPartition]) {
-        let (Some(membership), Some(group)) = (&self.membership, &self.group) else {
-            return;
-        };
-        let mut taken = Vec::new();
-        for partition in &mut self.assigned {
-            // Unless they were lost in the meantime.
-            let id = partition.id.filter(|id| partitions.contains(id));
-            if let (Some(id), Tenure::Coming) = (id, partition.tenure) {
-                partition.tenure = Tenure::Owned;
-                taken.push(id);
-            }
-        }
-        if let (Some((member, epoch)), false) = (membership.member(), taken.is_empty()) {
-            self.out.trace(Event::PartitionsAssigned(trace::PartitionsAssigned {
-                group: group.id.clone(),
-                member,
-                epoch,
-                partitions: taken,
-            }));
-        }
-    }
-
-    /// The member is none any more: all that it owned is lost.
-    fn lose_membership(&mut self, keeps_id: bool) {
-        let (Some(membership), Some(group)) = (&mut self.membership, &mut self.group) else {
-            return;
-        };
-        group.term += 1;
-        let lost = self
-            .assigned
-            .iter()
-            .filter(|partition| partition.tenure != Tenure::Coming);
-        let lost: Vec<_> = lost.filter_map(|partition| partition.id).collect();
-        if let (Some((member, _)), false) = (membership.member(), lost.is_empty()) {
-            self.out.trace(Event::PartitionsLost(trace::PartitionsLost {
-                group: group.id.clone(),
-                member,
-                partitions: lost,
-            }));
-        }
-        // What the application hears as revoked already it need not hear again.
-        let is_told = |id: &TopicPartition| {
-            let mut told = membership.told.iter();
-            told.any(|told| matches!(told, Rebalance::Revoked(revoked) if revoked.contains(id)))
-        };
-        let lost = self.assigned.iter().filter_map(|partition| partition.id);
-        let lost: Vec<_> = lost.filter(|id| !is_told(id)).collect();
-        if !lost.is_empty() {
-            membership.told.push_back(Rebalance::Lost(lost));
-        }
-        membership.release = Release::None;
-        match &mut membership.protocol {
-            Protocol::Classic(classic) => classic.reset(keeps_id),
-            Protocol::Consumer(heartbeating) => heartbeating.reset(),
-        }
-        self.assigned.clear();
-        self.index_assigned();
-    }
-
-    /// The consumer cannot stay in its group.
-    fn fail_membership(&mut self, error: ErrorCode) {
-        self.lose_membership(false);
-        if let Some(membership) = &mut self.membership {
-            membership.standing = Standing::Failed;
-        }
-        self.notices.push_back(ConsumerNotice::GroupFailed(error));
     }
 
     // ---- what others ask
@@ -659,9 +323,9 @@ impl Consumer {
     }
 
     /// The coordinator refused a commit of the present member.
-    pub(super) fn commit_refused(&mut self, error: ErrorCode) {
+    pub(super) fn commit_refused(&mut self, now: Instant, from: NodeId, error: ErrorCode) {
         match self.membership.as_ref().map(|membership| &membership.protocol) {
-            Some(Protocol::Classic(_)) => self.classic_commit_refused(error),
+            Some(Protocol::Classic(_)) => self.classic_commit_refused(now, from, error),
             Some(Protocol::Consumer(_)) if error == ErrorCode::UnknownMemberId => self.heartbeat_soon(),
             _ => {}
         }

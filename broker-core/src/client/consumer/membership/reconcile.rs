@@ -1,0 +1,254 @@
+//! From what a member owns to its target, in steps: what must go is released, and then what has come is taken over.
+
+use alloc::vec::Vec;
+
+use super::super::commits::Occasion;
+use super::super::partition::{Assigned, Tenure};
+use super::super::{CommitId, Consumer, ConsumerNotice, Rebalance};
+use super::{Membership, Protocol, Release, Standing, Target};
+use crate::machine::Instant;
+use crate::protocol::ErrorCode;
+use crate::trace::{self, Event};
+use crate::types::{PartitionIndex, TopicName, TopicPartition};
+
+impl Consumer {
+    /// Begins the next step towards the target; false if there is none: the member owns what it should, as far as
+    /// metadata tells.
+    pub(super) fn reconcile(&mut self) -> bool {
+        let Some(membership) = &mut self.membership else {
+            return false;
+        };
+        if !membership.is_idle() {
+            return true;
+        }
+        if !core::mem::take(&mut membership.is_dirty) {
+            return false;
+        }
+        let target = membership.target();
+        let surplus = self.assigned.iter().filter(|partition| !target.has(partition));
+        let surplus: Vec<_> = surplus.filter_map(|partition| partition.id).collect();
+        if !surplus.is_empty() {
+            self.begin_release(surplus);
+            return true;
+        }
+        let missing = self.missing();
+        if missing.is_empty() {
+            return false;
+        }
+        let mut come = Vec::new();
+        for (topic, partition, id) in missing {
+            let mut assigned = self.new_partition(topic, partition);
+            assigned.tenure = Tenure::Coming;
+            assigned.id = Some(id);
+            assigned.follow(self.metadata.leader(id));
+            self.by_id.insert(id, self.assigned.len());
+            self.assigned.push(assigned);
+            come.push(id);
+        }
+        if let Some(membership) = &mut self.membership {
+            membership.told.push_back(Rebalance::Assigned(come));
+        }
+        true
+    }
+
+    /// What is in the target, is known by name and id, and is not owned.
+    fn missing(&mut self) -> Vec<(TopicName, PartitionIndex, TopicPartition)> {
+        let Some(membership) = &self.membership else {
+            return Vec::new();
+        };
+        let mut missing = Vec::new();
+        let mut is_unknown = false;
+        let mut resolved = |name: Option<&TopicName>, index: PartitionIndex| {
+            let topic = name.and_then(|name| Some((name.clone(), self.metadata.topic(name)?)));
+            let Some((name, topic)) = topic else {
+                is_unknown = true;
+                return;
+            };
+            let id = TopicPartition {
+                topic: topic.id,
+                partition: index,
+            };
+            if !self.by_id.contains_key(&id) {
+                missing.push((name, index, id));
+            }
+        };
+        match membership.target() {
+            Target::Named(target) => target.iter().for_each(|(name, index)| resolved(Some(name), *index)),
+            Target::Ids(target) => {
+                for id in target {
+                    resolved(self.metadata.name(id.topic), id.partition);
+                }
+            }
+        }
+        if is_unknown {
+            self.metadata.request_update();
+        }
+        missing
+    }
+
+    /// These are to go: from now on they are neither fetched nor returned.
+    pub(super) fn begin_release(&mut self, partitions: Vec<TopicPartition>) {
+        for id in &partitions {
+            if let Some(index) = self.by_id.get(id).copied() {
+                self.assigned[index].tenure = Tenure::Going;
+                self.ready.retain(|ready| *ready != index);
+            }
+        }
+        if let Some(membership) = &mut self.membership {
+            membership.release = Release::Waiting(partitions);
+        }
+    }
+
+    pub(super) fn advance_release(&mut self, now: Instant) {
+        let Some(Membership {
+            release: Release::Waiting(partitions),
+            ..
+        }) = &self.membership
+        else {
+            return;
+        };
+        let commits = self.config.enable_auto_commit && self.committer().is_ok();
+        if commits && self.is_busy {
+            return;
+        }
+        let partitions = partitions.clone();
+        let going = |partition: &Assigned| partition.id.is_some_and(|id| partitions.contains(&id));
+        let offsets = if commits {
+            self.auto_committed(going)
+        } else {
+            Vec::new()
+        };
+        let release = if offsets.is_empty() {
+            self.tell_release(partitions)
+        } else {
+            Release::Committing(partitions, self.begin_commit(now, offsets, Occasion::Parting))
+        };
+        if let Some(membership) = &mut self.membership {
+            membership.release = release;
+        }
+    }
+
+    /// The positions of what is to go are committed, or cannot be.
+    pub(in super::super) fn parting_commit_ended(&mut self, id: CommitId) {
+        let Some(membership) = &mut self.membership else {
+            return;
+        };
+        match core::mem::replace(&mut membership.release, Release::None) {
+            Release::Committing(partitions, awaited) if awaited == id => {
+                let release = self.tell_release(partitions);
+                if let Some(membership) = &mut self.membership {
+                    membership.release = release;
+                }
+            }
+            other => membership.release = other,
+        }
+    }
+
+    fn tell_release(&mut self, partitions: Vec<TopicPartition>) -> Release {
+        if let Some(membership) = &mut self.membership {
+            membership.told.push_back(Rebalance::Revoked(partitions));
+        }
+        Release::Told
+    }
+
+    /// The application has given these up.
+    pub(super) fn released(&mut self, partitions: &[TopicPartition]) {
+        let (Some(membership), Some(group)) = (&mut self.membership, &mut self.group) else {
+            return;
+        };
+        let (Some((member, epoch)), Release::Told | Release::None) = (membership.member(), &membership.release) else {
+            return;
+        };
+        // Unless they were lost in the meantime.
+        let (gone, kept) = core::mem::take(&mut self.assigned)
+            .into_iter()
+            .partition(|partition| partition.id.is_some_and(|id| partitions.contains(&id)));
+        let gone: Vec<Assigned> = gone;
+        self.assigned = kept;
+        if gone.is_empty() {
+            return;
+        }
+        membership.release = Release::None;
+        if let Protocol::Classic(classic) = &mut membership.protocol {
+            classic.released();
+        }
+        group.term += 1;
+        self.out.trace(Event::PartitionsRevoked(trace::PartitionsRevoked {
+            group: group.id.clone(),
+            member,
+            epoch,
+            partitions: gone.iter().filter_map(|partition| partition.id).collect(),
+        }));
+        self.index_assigned();
+    }
+
+    /// The application has heard that these have come.
+    pub(super) fn taken_over(&mut self, partitions: &[TopicPartition]) {
+        let (Some(membership), Some(group)) = (&self.membership, &self.group) else {
+            return;
+        };
+        let mut taken = Vec::new();
+        for partition in &mut self.assigned {
+            // Unless they were lost in the meantime.
+            let id = partition.id.filter(|id| partitions.contains(id));
+            if let (Some(id), Tenure::Coming) = (id, partition.tenure) {
+                partition.tenure = Tenure::Owned;
+                taken.push(id);
+            }
+        }
+        if let (Some((member, epoch)), false) = (membership.member(), taken.is_empty()) {
+            self.out.trace(Event::PartitionsAssigned(trace::PartitionsAssigned {
+                group: group.id.clone(),
+                member,
+                epoch,
+                partitions: taken,
+            }));
+        }
+    }
+
+    /// The member is none any more: all that it owned is lost.
+    pub(super) fn lose_membership(&mut self, keeps_id: bool) {
+        let (Some(membership), Some(group)) = (&mut self.membership, &mut self.group) else {
+            return;
+        };
+        group.term += 1;
+        let lost = self
+            .assigned
+            .iter()
+            .filter(|partition| partition.tenure != Tenure::Coming);
+        let lost: Vec<_> = lost.filter_map(|partition| partition.id).collect();
+        if let (Some((member, _)), false) = (membership.member(), lost.is_empty()) {
+            self.out.trace(Event::PartitionsLost(trace::PartitionsLost {
+                group: group.id.clone(),
+                member,
+                partitions: lost,
+            }));
+        }
+        // What the application hears as revoked already it need not hear again.
+        let is_told = |id: &TopicPartition| {
+            let mut told = membership.told.iter();
+            told.any(|told| matches!(told, Rebalance::Revoked(revoked) if revoked.contains(id)))
+        };
+        let lost = self.assigned.iter().filter_map(|partition| partition.id);
+        let lost: Vec<_> = lost.filter(|id| !is_told(id)).collect();
+        if !lost.is_empty() {
+            membership.told.push_back(Rebalance::Lost(lost));
+        }
+        membership.release = Release::None;
+        match &mut membership.protocol {
+            Protocol::Classic(classic) => classic.reset(keeps_id),
+            Protocol::Consumer(heartbeating) => heartbeating.reset(),
+        }
+        self.assigned.clear();
+        self.index_assigned();
+    }
+
+    /// The consumer cannot stay in its group.
+    pub(super) fn fail_membership(&mut self, error: ErrorCode) {
+        self.lose_membership(false);
+        if let Some(membership) = &mut self.membership {
+            membership.standing = Standing::Failed;
+        }
+        self.notices.push_back(ConsumerNotice::GroupFailed(error));
+    }
+}
