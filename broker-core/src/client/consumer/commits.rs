@@ -12,7 +12,7 @@ use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetCommitRequest, Respons
 use crate::types::{GroupEpoch, MemberId, NodeId, Offset, TopicPartition};
 
 use super::asked::GroupAsked;
-use super::partition::{Assigned, Tenure};
+use super::assignment::{Assigned, Tenure};
 use super::{CommitId, Consumer, ConsumerNotice};
 
 /// All commits that have not ended, and when the next one by the way is due.
@@ -93,7 +93,7 @@ impl Consumer {
         {
             return;
         }
-        let offsets = self.auto_committed(|partition| partition.tenure == Tenure::Owned);
+        let offsets = self.auto_committed(|partition| partition.tenure() == Tenure::Owned);
         if !offsets.is_empty() {
             self.begin_commit(now, offsets, Occasion::Interval);
         }
@@ -104,7 +104,7 @@ impl Consumer {
         let mut offsets = self.consumed(of);
         if self.quirks.prefetch_autocommit {
             for (id, position) in &mut offsets {
-                let end = self.by_id.get(id).and_then(|index| self.assigned[*index].fetched_end());
+                let end = self.assigned.find(*id).and_then(Assigned::fetched_end);
                 position.offset = end.unwrap_or(position.offset);
             }
         }
@@ -271,7 +271,7 @@ impl Consumer {
                 leader_epoch: position.offset_epoch,
                 ..OffsetAndMetadata::at(position.offset)
             };
-            Some((partition.id?, stored))
+            Some((partition.id()?, stored))
         };
         self.assigned
             .iter()

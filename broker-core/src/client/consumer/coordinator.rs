@@ -10,7 +10,7 @@ use crate::types::{Listener, NodeId};
 
 use super::Consumer;
 use super::asked::{Asked, GroupAsked};
-use super::partition::Stage;
+use super::assignment::Stage;
 
 /// What is known of the coordinator.
 #[derive(Default)]
@@ -159,7 +159,7 @@ impl Consumer {
         let is_uncommitted = || {
             self.assigned
                 .iter()
-                .any(|partition| partition.stage == Stage::Committed)
+                .any(|partition| partition.stage() == Stage::Committed)
         };
         has_commits || self.membership.is_some() && self.is_active_member() || is_uncommitted()
     }

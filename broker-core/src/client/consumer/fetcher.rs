@@ -1,6 +1,6 @@
 //! The consumer's requests and what their answers mean for positions (Kafka's `Fetcher` and `OffsetFetcher`).
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
@@ -11,10 +11,10 @@ use crate::protocol::{
     ListOffsetsRequest, OffsetForLeaderEpochRequest, OffsetSpec, Request, Response,
 };
 use crate::trace::{self, Event, ResetCause};
-use crate::types::{EpochEndOffset, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
+use crate::types::{EpochEndOffset, NodeId, Offset, Timestamp, TopicPartition};
 
 use super::asked::{Asked, Kind};
-use super::partition::{Position, Stage};
+use super::assignment::{Position, Stage};
 use super::{Consumer, ConsumerNotice};
 
 impl Consumer {
@@ -35,24 +35,27 @@ impl Consumer {
             }
         }
 
-        let buffered = self.nodes_with_buffered_records();
+        // Nothing is fetched from these until the application has taken what they gave (KAFKA-17182). A fetch without the
+        // partitions that have records buffered would be parked for `fetch.max.wait.ms` if the others are idle, and the
+        // busy ones would wait behind it. What the application does not get for now, as of paused partitions, stops nobody.
+        let buffered = self.assigned.ready_leaders();
         let mut groups: BTreeMap<(NodeId, Kind), Vec<usize>> = BTreeMap::new();
         for (index, partition) in self.assigned.iter().enumerate() {
-            if partition.id.is_some_and(|id| !self.metadata.knows(id)) {
+            if partition.id().is_some_and(|id| !self.metadata.knows(id)) {
                 // It is younger than the metadata: the topic has more partitions now.
                 self.metadata.request_update();
             }
-            let Some((node, epoch)) = partition.leader.filter(|_| partition.wants_request()) else {
+            let Some((node, epoch)) = partition.leader().filter(|_| partition.wants_request()) else {
                 continue;
             };
-            let kind = match partition.stage {
+            let kind = match partition.stage() {
                 Stage::Reset(_) => Kind::Offsets,
                 Stage::Validate => Kind::EpochEnds,
                 Stage::Fetch => Kind::Fetch,
                 Stage::Committed | Stage::Halted => continue,
             };
             // A leader that is older than the position cannot judge it.
-            let position_epoch = partition.position.and_then(|position| position.offset_epoch);
+            let position_epoch = partition.position().and_then(|position| position.offset_epoch);
             if kind == Kind::EpochEnds && position_epoch > Some(epoch) {
                 self.metadata.request_update();
                 continue;
@@ -73,15 +76,6 @@ impl Consumer {
         for ((node, kind), partitions) in groups {
             self.ask(now, node, kind, &partitions);
         }
-    }
-
-    /// The brokers that nothing is fetched from until the application has taken what they gave (KAFKA-17182). A fetch
-    /// without the partitions that have records buffered would be parked for `fetch.max.wait.ms` if the others are idle,
-    /// and the busy ones would wait behind it. What the application does not get for now, as of paused partitions,
-    /// stops nobody.
-    fn nodes_with_buffered_records(&self) -> BTreeSet<NodeId> {
-        let leaders = self.ready.iter().filter_map(|index| self.assigned[*index].leader);
-        leaders.map(|(node, _)| node).collect()
     }
 
     /// Closes the connections that were given up, and those whose oldest request has waited for too long.
@@ -116,7 +110,7 @@ impl Consumer {
             }
             (Asked::Metadata, _) => self.metadata.failed(&mut context!(self, now)),
             (Asked::Partitions { to, kind, turns }, reply) => {
-                let turns = self.end_turns(turns);
+                let turns = self.assigned.end_turns(turns);
                 match kind {
                     Kind::Fetch => self.fetch_replied(now, to, turns, reply),
                     Kind::Offsets | Kind::EpochEnds => self.partitions_replied(now, kind, turns, reply),
@@ -182,7 +176,7 @@ impl Consumer {
     pub(super) fn follow_metadata(&mut self) {
         let first_stage = self.first_stage();
         for index in 0..self.assigned.len() {
-            let partition = &mut self.assigned[index];
+            let partition = self.assigned.at(index);
             let Some(topic) = self.metadata.topic(&partition.topic) else {
                 continue;
             };
@@ -190,40 +184,18 @@ impl Consumer {
                 topic: topic.id,
                 partition: partition.partition,
             };
-            if partition.id != Some(id) {
-                // Known for the first time, or the topic was deleted and created again: another log.
-                if let Some(old) = partition.id.replace(id) {
-                    self.by_id.remove(&old);
-                    partition.enter(first_stage);
-                    partition.leader = None;
-                    self.drop_records(index);
-                }
-                self.by_id.insert(id, index);
-                if matches!(first_stage, Stage::Reset(_)) {
-                    self.begin_reset(index);
-                }
+            let is_new = self.assigned.identify(index, id, first_stage);
+            if is_new && matches!(first_stage, Stage::Reset(_)) {
+                self.begin_reset(index);
             }
-            self.follow_leader(index);
+            self.assigned.follow(index, self.metadata.leader(id));
         }
         self.follow_pattern();
         self.target_changed();
     }
 
-    fn follow_leader(&mut self, index: usize) {
-        let partition = &mut self.assigned[index];
-        let leader = partition.id.and_then(|id| self.metadata.leader(id));
-        if partition.follow(leader) {
-            self.drop_records(index);
-        }
-    }
-
     fn ask(&mut self, now: Instant, node: NodeId, kind: Kind, partitions: &[usize]) {
-        let mut turns = Vec::with_capacity(partitions.len());
-        for index in partitions {
-            let partition = &mut self.assigned[*index];
-            partition.is_asked = true;
-            turns.extend(partition.id.map(|id| (id, partition.turn)));
-        }
+        let turns = self.assigned.begin_turns(partitions);
         let request: Request = match kind {
             Kind::Fetch => self.fetch_request(node, partitions).into(),
             Kind::Offsets => self.offsets_request(partitions).into(),
@@ -239,11 +211,11 @@ impl Consumer {
 
     fn fetch_request(&mut self, node: NodeId, partitions: &[usize]) -> FetchRequest {
         let wanted = partitions.iter().filter_map(|index| {
-            let partition = &self.assigned[*index];
-            let (id, position) = (partition.id?, partition.position?);
+            let partition = self.assigned.at(*index);
+            let (id, position) = (partition.id()?, partition.position()?);
             let fetch = FetchPartition {
                 partition: id,
-                current_leader_epoch: partition.leader.map(|(_, epoch)| epoch),
+                current_leader_epoch: partition.leader().map(|(_, epoch)| epoch),
                 fetch_offset: position.offset,
                 // A follower lets its leader compare logs with each fetch; a consumer asks when the leader changes.
                 last_fetched_epoch: None,
@@ -273,10 +245,10 @@ impl Consumer {
 
     fn offsets_request(&self, partitions: &[usize]) -> ListOffsetsRequest {
         let of = |index: &usize| {
-            let partition = &self.assigned[*index];
+            let partition = self.assigned.at(*index);
             let sought = partition
                 .sought
-                .filter(|_| partition.stage == Stage::Reset(ResetCause::Seek));
+                .filter(|_| partition.stage() == Stage::Reset(ResetCause::Seek));
             let by_policy = match self.config.auto_offset_reset {
                 AutoOffsetReset::Earliest => OffsetSpec::Earliest,
                 AutoOffsetReset::ByDuration(ago) if !partition.has_nothing_young => {
@@ -286,8 +258,8 @@ impl Consumer {
                 AutoOffsetReset::Latest | AutoOffsetReset::None | AutoOffsetReset::ByDuration(_) => OffsetSpec::Latest,
             };
             Some((
-                partition.id?,
-                partition.leader.map(|(_, epoch)| epoch),
+                partition.id()?,
+                partition.leader().map(|(_, epoch)| epoch),
                 sought.unwrap_or(by_policy),
             ))
         };
@@ -299,27 +271,13 @@ impl Consumer {
 
     fn epoch_ends_request(&self, partitions: &[usize]) -> OffsetForLeaderEpochRequest {
         let of = |index: &usize| {
-            let partition = &self.assigned[*index];
-            let epoch = partition.position?.offset_epoch?;
-            Some((partition.id?, partition.leader.map(|(_, epoch)| epoch), epoch))
+            let partition = self.assigned.at(*index);
+            let epoch = partition.position()?.offset_epoch?;
+            Some((partition.id()?, partition.leader().map(|(_, epoch)| epoch), epoch))
         };
         OffsetForLeaderEpochRequest {
             partitions: partitions.iter().filter_map(of).collect(),
         }
-    }
-
-    /// A request has ended. The partitions for which its answer still counts, by id.
-    pub(super) fn end_turns(&mut self, turns: Vec<(TopicPartition, u64)>) -> BTreeMap<TopicPartition, usize> {
-        let mut current = BTreeMap::new();
-        for (id, turn) in turns {
-            if let Some(index) = self.by_id.get(&id).copied()
-                && self.assigned[index].turn == turn
-            {
-                self.assigned[index].is_asked = false;
-                current.insert(id, index);
-            }
-        }
-        current
     }
 
     fn fetched(&mut self, now: Instant, index: usize, answer: FetchPartitionResponse) {
@@ -327,35 +285,28 @@ impl Consumer {
             && self.metadata.learn_leader(answer.partition, leader)
         {
             // KIP-951: the new leader is asked without back-off.
-            self.follow_leader(index);
-            if !answer.error.is_ok() || self.assigned[index].stage != Stage::Fetch {
+            self.assigned.follow(index, self.metadata.leader(answer.partition));
+            if !answer.error.is_ok() || self.assigned.at(index).stage() != Stage::Fetch {
                 return;
             }
         }
         match answer.error {
             ErrorCode::None => {}
             ErrorCode::OffsetOutOfRange => {
-                self.assigned[index].enter(Stage::Reset(ResetCause::OutOfRange));
+                self.assigned.enter(index, Stage::Reset(ResetCause::OutOfRange));
                 return self.begin_reset(index);
             }
             _ => return self.failed(now, index),
         }
-        let partition = &mut self.assigned[index];
+        let partition = self.assigned.at_mut(index);
         partition.failures = 0;
         partition.high_watermark = Some(answer.high_watermark);
-        if !answer.records.is_empty() {
-            self.answers += 1;
-            partition.served = self.answers;
-            partition.buffer(answer.records);
-            if partition.is_readable() {
-                self.ready.push_back(index);
-            }
-        }
+        self.assigned.buffer(index, answer.records);
     }
 
     fn offset_found(&mut self, now: Instant, index: usize, answer: &ListOffsetsPartitionResponse) {
         let (Some(offset), ErrorCode::None) = (answer.offset, answer.error) else {
-            let partition = &mut self.assigned[index];
+            let partition = self.assigned.at_mut(index);
             // No record is young enough: the next one to come will be.
             if answer.error.is_ok() && !partition.has_nothing_young {
                 partition.has_nothing_young = true;
@@ -363,14 +314,14 @@ impl Consumer {
             }
             return self.failed(now, index);
         };
-        let partition = &self.assigned[index];
-        let Stage::Reset(cause) = partition.stage else {
+        let partition = self.assigned.at(index);
+        let Stage::Reset(cause) = partition.stage() else {
             return;
         };
         let to = Position {
             offset,
             offset_epoch: None,
-            leader_epoch: partition.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
+            leader_epoch: partition.leader_epoch(),
         };
         self.reset_to(index, to, cause);
     }
@@ -379,13 +330,12 @@ impl Consumer {
         if !error.is_ok() {
             return self.failed(now, index);
         }
-        let partition = &mut self.assigned[index];
-        let Some(position) = partition.position else {
+        let Some(position) = self.assigned.at(index).position() else {
             return;
         };
         // Without an end: the leader has no epoch as late as that one.
         if end.is_some_and(|end| end.end_offset >= position.offset) {
-            partition.enter(Stage::Fetch);
+            self.assigned.enter(index, Stage::Fetch);
         } else {
             self.truncated(index, end);
         }
@@ -394,14 +344,13 @@ impl Consumer {
     /// The leader's log was cut below the position: go on where the logs part, or by `auto.offset.reset` if nobody
     /// knows where that is (Kafka `SubscriptionState.maybeCompleteValidation`).
     fn truncated(&mut self, index: usize, end: Option<EpochEndOffset>) {
-        let partition = &mut self.assigned[index];
-        let (Some(id), Some(position)) = (partition.id, partition.position) else {
+        let partition = self.assigned.at(index);
+        let (Some(id), Some(position)) = (partition.id(), partition.position()) else {
             return;
         };
         let diverging = end.map(|end| end.end_offset);
         if self.config.auto_offset_reset == AutoOffsetReset::None {
-            partition.enter(Stage::Halted);
-            self.drop_records(index);
+            self.assigned.enter(index, Stage::Halted);
             self.notices.push_back(ConsumerNotice::LogTruncated {
                 partition: id,
                 position: position.offset,
@@ -410,7 +359,7 @@ impl Consumer {
             return;
         }
         let (Some(offset), Some(end)) = (diverging, end) else {
-            partition.enter(Stage::Reset(ResetCause::Truncated));
+            self.assigned.enter(index, Stage::Reset(ResetCause::Truncated));
             return self.begin_reset(index);
         };
         let to = Position {
@@ -422,42 +371,39 @@ impl Consumer {
     }
 
     fn reset_to(&mut self, index: usize, to: Position, cause: ResetCause) {
-        self.drop_records(index);
-        let partition = &mut self.assigned[index];
-        if let Some(id) = partition.id {
+        let partition = self.assigned.at(index);
+        if let Some(id) = partition.id() {
             self.out.trace(Event::PositionReset(trace::PositionReset {
                 partition: id,
-                from: partition.position.map(|position| position.offset),
+                from: partition.position().map(|position| position.offset),
                 to: to.offset,
                 cause,
             }));
         }
-        partition.position = Some(to);
-        partition.enter(Stage::Fetch);
+        self.assigned.go_to(index, to, Stage::Fetch);
     }
 
     /// A partition needs an offset to begin at: `auto.offset.reset` names it, or the application must.
     pub(super) fn begin_reset(&mut self, index: usize) {
-        self.drop_records(index);
-        let partition = &mut self.assigned[index];
         if self.config.auto_offset_reset == AutoOffsetReset::None {
-            partition.enter(Stage::Halted);
-            self.notices.extend(partition.id.map(ConsumerNotice::NoOffset));
+            self.assigned.enter(index, Stage::Halted);
+            let id = self.assigned.at(index).id();
+            self.notices.extend(id.map(ConsumerNotice::NoOffset));
         }
     }
 
     /// Every other error passes once the leader is known or ready.
     fn failed(&mut self, now: Instant, index: usize) {
         self.metadata.request_update();
-        if self.quirks.reset_on_transient_error && self.assigned[index].stage == Stage::Fetch {
-            self.assigned[index].enter(Stage::Reset(ResetCause::OutOfRange));
+        if self.quirks.reset_on_transient_error && self.assigned.at(index).stage() == Stage::Fetch {
+            self.assigned.enter(index, Stage::Reset(ResetCause::OutOfRange));
             self.begin_reset(index);
         }
         self.back_off(now, index);
     }
 
     pub(super) fn back_off(&mut self, now: Instant, index: usize) {
-        let partition = &mut self.assigned[index];
+        let partition = self.assigned.at_mut(index);
         partition.retry_at = now + self.retry_backoff.after(partition.failures, &mut self.rng);
         partition.failures = partition.failures.saturating_add(1);
     }

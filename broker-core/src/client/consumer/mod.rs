@@ -28,22 +28,22 @@ macro_rules! context {
 }
 
 mod asked;
+mod assignment;
 pub mod assignor;
 mod commits;
 mod coordinator;
 mod fetcher;
 mod membership;
 mod offsets;
-mod partition;
 
 #[cfg(test)]
 mod tests;
 
 use asked::Asked;
+use assignment::{Assigned, Assignment, Position, Stage};
 use commits::Commits;
 use coordinator::Coordinator;
 use membership::Membership;
-use partition::{Assigned, Position, Stage, Tenure};
 
 /// How many requests to one broker may be unanswered (a constant of the Java consumer).
 const MAX_IN_FLIGHT: usize = 100;
@@ -134,10 +134,7 @@ pub struct Consumer {
     network: Network<Asked>,
     metadata: Metadata,
     retry_backoff: Backoff,
-    assigned: Vec<Assigned>,
-    by_id: BTreeMap<TopicPartition, usize>,
-    /// Partitions with fetched records, in the order in which they came.
-    ready: VecDeque<usize>,
+    assigned: Assignment,
     /// Brokers with an unanswered fetch.
     fetching: BTreeSet<NodeId>,
     /// What each broker knows of what is read from it.
@@ -152,10 +149,6 @@ pub struct Consumer {
     closing: Closing,
     /// How many commits there ever were.
     commits: u64,
-    /// How many partitions were ever assigned.
-    assignments: u64,
-    /// How many answers had records: the latest turn of a partition.
-    answers: u64,
     /// What the wall clock shows at this input or call.
     wall: Timestamp,
     /// When something that waits for nothing but time comes due.
@@ -214,9 +207,7 @@ impl Consumer {
             rng,
             out,
             retry_backoff,
-            assigned: Vec::new(),
-            by_id: BTreeMap::new(),
-            ready: VecDeque::new(),
+            assigned: Assignment::default(),
             fetching: BTreeSet::new(),
             sessions: BTreeMap::new(),
             notices: VecDeque::new(),
@@ -225,8 +216,6 @@ impl Consumer {
             is_busy: false,
             closing: Closing::Open,
             commits: 0,
-            assignments: 0,
-            answers: 0,
             wall: Timestamp::NONE,
             wake: None,
         }
@@ -248,18 +237,20 @@ impl Consumer {
             return;
         }
         self.unsubscribe(now);
-        let kept = core::mem::take(&mut self.assigned).into_iter();
+        let first_stage = self.first_stage();
+        let kept = self.assigned.take_all().into_iter();
         let mut kept: BTreeMap<_, _> = kept.map(|old| ((old.topic.clone(), old.partition), old)).collect();
         let mut seen = BTreeSet::new();
+        let mut assigned = Vec::new();
         for key in partitions {
             if !seen.insert(key.clone()) {
                 continue;
             }
             self.metadata.want(&key.0);
-            let assigned = kept.remove(&key).unwrap_or_else(|| self.new_partition(key.0, key.1));
-            self.assigned.push(assigned);
+            let partition = kept.remove(&key);
+            assigned.push(partition.unwrap_or_else(|| self.assigned.new_partition(key.0, key.1, first_stage)));
         }
-        self.index_assigned();
+        self.assigned.set(assigned);
         self.watch_topics();
         self.follow_metadata();
         self.pump(now);
@@ -269,24 +260,19 @@ impl Consumer {
     #[must_use]
     pub fn partition_id(&self, topic: &TopicName, partition: PartitionIndex) -> Option<TopicPartition> {
         let is_it = |assigned: &&Assigned| assigned.topic == *topic && assigned.partition == partition;
-        self.assigned.iter().find(is_it)?.id
+        self.assigned.iter().find(is_it)?.id()
     }
 
     /// The name of an assigned partition's topic.
     #[must_use]
     pub fn topic_name(&self, partition: TopicPartition) -> Option<TopicName> {
-        let index = self.by_id.get(&partition)?;
-        Some(self.assigned[*index].topic.clone())
+        Some(self.assigned.find(partition)?.topic.clone())
     }
 
     /// The partitions that it reads: assigned by hand, or owned as a member.
     #[must_use]
     pub fn assignment(&self) -> Vec<TopicPartition> {
-        let owned = self
-            .assigned
-            .iter()
-            .filter(|partition| partition.tenure != Tenure::Coming);
-        owned.filter_map(|partition| partition.id).collect()
+        self.assigned.owned().collect()
     }
 
     /// Stops fetching these, and keeps back what was fetched; their positions stay.
@@ -305,23 +291,22 @@ impl Consumer {
     /// assigned.
     pub fn seek(&mut self, now: Now, partition: TopicPartition, offset: Offset) {
         let now = self.note(now);
-        let Some(index) = self.by_id.get(&partition).copied() else {
+        let Some(place) = self.assigned.place(partition) else {
             return;
         };
-        self.drop_records(index);
-        let assigned = &mut self.assigned[index];
+        let assigned = self.assigned.at(place);
         self.out.trace(Event::PositionReset(trace::PositionReset {
             partition,
-            from: assigned.position.map(|position| position.offset),
+            from: assigned.position().map(|position| position.offset),
             to: offset,
             cause: ResetCause::Seek,
         }));
-        assigned.position = Some(Position {
+        let position = Position {
             offset,
             offset_epoch: None,
-            leader_epoch: assigned.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
-        });
-        assigned.enter(Stage::Fetch);
+            leader_epoch: assigned.leader_epoch(),
+        };
+        self.assigned.go_to(place, position, Stage::Fetch);
         self.pump(now);
     }
 
@@ -329,20 +314,18 @@ impl Consumer {
     /// records of the partition are dropped. Does nothing for a partition that is not assigned.
     pub fn seek_to(&mut self, now: Now, partition: TopicPartition, sought: OffsetSpec) {
         let now = self.note(now);
-        let Some(index) = self.by_id.get(&partition).copied() else {
+        let Some(place) = self.assigned.place(partition) else {
             return;
         };
-        self.drop_records(index);
-        let assigned = &mut self.assigned[index];
-        assigned.sought = Some(sought);
-        assigned.enter(Stage::Reset(ResetCause::Seek));
+        self.assigned.at_mut(place).sought = Some(sought);
+        self.assigned.enter(place, Stage::Reset(ResetCause::Seek));
         self.pump(now);
     }
 
     /// The offset of the next record that the application gets.
     #[must_use]
     pub fn position(&self, partition: TopicPartition) -> Option<Offset> {
-        let assigned = &self.assigned[*self.by_id.get(&partition)?];
+        let assigned = self.assigned.find(partition)?;
         assigned.valid_position().map(|position| position.offset)
     }
 
@@ -350,7 +333,7 @@ impl Consumer {
     #[must_use]
     pub fn lag(&self, partition: TopicPartition) -> Option<u64> {
         let position = self.position(partition)?;
-        let high_watermark = self.assigned[*self.by_id.get(&partition)?].high_watermark?;
+        let high_watermark = self.assigned.find(partition)?.high_watermark?;
         Some(u64::try_from(high_watermark.0 - position.0).unwrap_or(0))
     }
 
@@ -358,22 +341,10 @@ impl Consumer {
     /// the application has a rebalance to hear of. Drain [`Machine::poll`] afterwards.
     pub fn take_records(&mut self, now: Now) -> Vec<ConsumerRecord> {
         let now = self.note(now);
-        let mut records = Vec::new();
         if !self.has_records() {
-            return records;
+            return Vec::new();
         }
-        let limit = self.config.max_poll_records as usize;
-        let mut is_some_empty = false;
-        while records.len() < limit
-            && let Some(index) = self.ready.front()
-        {
-            let assigned = &mut self.assigned[*index];
-            assigned.take(limit, &mut records);
-            if !assigned.has_records() {
-                self.ready.pop_front();
-                is_some_empty = true;
-            }
-        }
+        let (records, is_some_empty) = self.assigned.take(self.config.max_poll_records as usize);
         self.is_busy |= !records.is_empty();
         if is_some_empty {
             self.pump(now);
@@ -384,17 +355,12 @@ impl Consumer {
     /// Whether [`Consumer::take_records`] would give any.
     #[must_use]
     pub fn has_records(&self) -> bool {
-        !self.ready.is_empty() && self.config.max_poll_records > 0 && self.rebalance().is_none()
+        self.assigned.has_ready() && self.config.max_poll_records > 0 && self.rebalance().is_none()
     }
 
     /// The next notice.
     pub fn next_notice(&mut self) -> Option<ConsumerNotice> {
         self.notices.pop_front()
-    }
-
-    fn new_partition(&mut self, topic: TopicName, partition: PartitionIndex) -> Assigned {
-        self.assignments += 1;
-        Assigned::new(topic, partition, self.first_stage(), self.assignments)
     }
 
     /// What a new partition needs first: the position that its group has stored, or one by `auto.offset.reset`.
@@ -405,35 +371,9 @@ impl Consumer {
         }
     }
 
-    /// The assigned partitions are others now.
-    fn index_assigned(&mut self) {
-        self.by_id.clear();
-        self.ready.clear();
-        for (index, partition) in self.assigned.iter().enumerate() {
-            self.by_id.extend(partition.id.map(|id| (id, index)));
-            if partition.is_readable() {
-                self.ready.push_back(index);
-            }
-        }
-        let assigned = &self.assigned;
-        self.ready
-            .make_contiguous()
-            .sort_by_key(|index| assigned[*index].served);
-    }
-
     fn set_paused(&mut self, now: Instant, partitions: &[TopicPartition], is_paused: bool) {
         for id in partitions {
-            let Some(index) = self.by_id.get(id).copied() else {
-                continue;
-            };
-            let partition = &mut self.assigned[index];
-            if core::mem::replace(&mut partition.is_paused, is_paused) == is_paused {
-                continue;
-            }
-            self.ready.retain(|ready| *ready != index);
-            if self.assigned[index].is_readable() {
-                self.ready.push_back(index);
-            }
+            self.assigned.set_paused(*id, is_paused);
         }
         self.pump(now);
     }
@@ -447,11 +387,6 @@ impl Consumer {
     /// Something comes due then.
     fn wake_at(&mut self, at: Instant) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
-    }
-
-    fn drop_records(&mut self, index: usize) {
-        self.assigned[index].drop_records();
-        self.ready.retain(|ready| *ready != index);
     }
 }
 

@@ -7,11 +7,11 @@ use crate::client::network::Reply;
 use crate::machine::Instant;
 use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetFetchRequest, Response};
 use crate::trace::{self, Event, ResetCause};
-use crate::types::{GroupEpoch, LeaderEpoch, NodeId, TopicPartition};
+use crate::types::{GroupEpoch, NodeId, TopicPartition};
 
 use super::Consumer;
 use super::asked::GroupAsked;
-use super::partition::{Position, Stage};
+use super::assignment::{Position, Stage};
 
 impl Consumer {
     /// Asks for the stored positions of all partitions that wait for theirs.
@@ -19,7 +19,7 @@ impl Consumer {
         let mut waiting = Vec::new();
         let mut next = None;
         for (index, partition) in self.assigned.iter().enumerate() {
-            if partition.stage != Stage::Committed || partition.id.is_none() || !partition.wants_request() {
+            if partition.stage() != Stage::Committed || partition.id().is_none() || !partition.wants_request() {
                 continue;
             }
             if partition.retry_at > now {
@@ -38,12 +38,7 @@ impl Consumer {
             return;
         };
         let (member, member_epoch) = self.offset_fetch_member().unwrap_or((None, GroupEpoch::NONE));
-        let mut turns = Vec::with_capacity(waiting.len());
-        for index in waiting {
-            let partition = &mut self.assigned[index];
-            partition.is_asked = true;
-            turns.extend(partition.id.map(|id| (id, partition.turn)));
-        }
+        let turns = self.assigned.begin_turns(&waiting);
         let request = OffsetFetchRequest {
             group: group.id.clone(),
             member,
@@ -62,7 +57,7 @@ impl Consumer {
         turns: Vec<(TopicPartition, u64)>,
         reply: Reply,
     ) {
-        let mut turns = self.end_turns(turns);
+        let mut turns = self.assigned.end_turns(turns);
         match reply {
             Reply::Answer(Response::OffsetFetch(answer)) if answer.error.is_ok() => {
                 for (id, stored) in answer.partitions {
@@ -96,9 +91,9 @@ impl Consumer {
 
     /// A position that names the epoch before it is validated with the leader first (KIP-320).
     fn begin_at(&mut self, index: usize, stored: Option<OffsetAndMetadata>) {
-        let partition = &mut self.assigned[index];
-        let (Some(stored), Some(id)) = (stored, partition.id) else {
-            partition.enter(Stage::Reset(ResetCause::NoPosition));
+        let partition = self.assigned.at(index);
+        let (Some(stored), Some(id)) = (stored, partition.id()) else {
+            self.assigned.enter(index, Stage::Reset(ResetCause::NoPosition));
             return self.begin_reset(index);
         };
         self.out.trace(Event::PositionReset(trace::PositionReset {
@@ -107,14 +102,15 @@ impl Consumer {
             to: stored.offset,
             cause: ResetCause::Committed,
         }));
-        partition.position = Some(Position {
+        let position = Position {
             offset: stored.offset,
             offset_epoch: stored.leader_epoch,
-            leader_epoch: partition.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch),
-        });
-        partition.enter(match stored.leader_epoch {
+            leader_epoch: partition.leader_epoch(),
+        };
+        let stage = match stored.leader_epoch {
             Some(_) => Stage::Validate,
             None => Stage::Fetch,
-        });
+        };
+        self.assigned.go_to(index, position, stage);
     }
 }

@@ -1,5 +1,6 @@
 //! How a consumer closes: it commits, gives up its partitions in good order, and leaves its group.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::super::commits::Occasion;
@@ -58,7 +59,7 @@ impl Consumer {
         if !membership.is_idle() {
             return;
         }
-        let owned = self.owned();
+        let owned: Vec<_> = self.assigned.owned().collect();
         if !owned.is_empty() {
             self.begin_release(owned);
         } else if !has_commits && self.can_leave(now) {
@@ -73,8 +74,7 @@ impl Consumer {
         self.abandon_commits(now);
         self.closing = Closing::Closed;
         self.membership = None;
-        self.assigned.clear();
-        self.index_assigned();
+        self.assigned.take_all();
         self.wake = None;
     }
 

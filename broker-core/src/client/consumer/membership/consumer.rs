@@ -147,10 +147,10 @@ impl Consumer {
         }
     }
 
-    /// What the member owns, or is given and has not taken over because metadata does not know the topic yet: the
+    /// What the member owns, also if the application is still to be notified, or is given and has not taken over because metadata does not know the topic yet: the
     /// coordinator may not give it away before the member has answered that.
     fn claimed(&self) -> BTreeSet<TopicPartition> {
-        let mut claimed = self.held();
+        let mut claimed: BTreeSet<TopicPartition> = self.assigned.ids().collect();
         if let Some(Protocol::Consumer(member)) = self.membership.as_ref().map(|membership| &membership.protocol) {
             let is_unknown = |id: &&TopicPartition| self.metadata.name(id.topic).is_none();
             claimed.extend(member.target.iter().filter(is_unknown).copied());

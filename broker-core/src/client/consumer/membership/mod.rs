@@ -16,8 +16,8 @@ use crate::protocol::ErrorCode;
 use crate::topic_pattern::{InvalidPattern, TopicPattern};
 use crate::types::{GroupEpoch, GroupInstanceId, MemberId, NodeId, PartitionIndex, TopicName, TopicPartition};
 
+use super::assignment::Assigned;
 use super::commits::Committer;
-use super::partition::{Assigned, Tenure};
 use super::{Closing, CommitId, Consumer, ConsumerNotice, Rebalance};
 
 mod classic;
@@ -84,7 +84,7 @@ impl Target<'_> {
                 let mut named = target.iter();
                 named.any(|(topic, index)| *topic == partition.topic && *index == partition.partition)
             }
-            Target::Ids(target) => partition.id.is_some_and(|id| target.contains(&id)),
+            Target::Ids(target) => partition.id().is_some_and(|id| target.contains(&id)),
         }
     }
 }
@@ -159,8 +159,7 @@ impl Consumer {
             }
             _ => {
                 group.term += 1;
-                self.assigned.clear();
-                self.index_assigned();
+                self.assigned.take_all();
                 let protocol = match self.config.group_protocol {
                     GroupProtocol::Classic => Protocol::Classic(Classic::new(&self.config)),
                     GroupProtocol::Consumer => Protocol::Consumer(Heartbeating::new(&mut self.rng)),
@@ -284,12 +283,11 @@ impl Consumer {
             return;
         }
         self.leave(now);
-        let owned = self.owned();
+        let owned = self.assigned.owned().collect::<Vec<_>>();
         self.released(&owned);
         self.membership = None;
         self.metadata.want_matching(None, false);
-        self.assigned.clear();
-        self.index_assigned();
+        self.assigned.take_all();
     }
 
     // ---- what others ask
@@ -396,19 +394,5 @@ impl Consumer {
             self.metadata.want(topic);
         }
         self.metadata.retain(|topic| wanted.contains(topic));
-    }
-
-    /// What the application has.
-    fn owned(&self) -> Vec<TopicPartition> {
-        let owned = self
-            .assigned
-            .iter()
-            .filter(|partition| partition.tenure != Tenure::Coming);
-        owned.filter_map(|partition| partition.id).collect()
-    }
-
-    /// The same with what the application is about to hear of: the coordinator may not give it away meanwhile.
-    fn held(&self) -> BTreeSet<TopicPartition> {
-        self.assigned.iter().filter_map(|partition| partition.id).collect()
     }
 }

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::super::assignment::Assigned;
 use super::super::commits::Occasion;
-use super::super::partition::{Assigned, Tenure};
 use super::super::{CommitId, Consumer, ConsumerNotice, Rebalance};
 use super::{Membership, Protocol, Release, Standing, Target};
 use crate::machine::Instant;
@@ -26,7 +26,7 @@ impl Consumer {
         }
         let target = membership.target();
         let surplus = self.assigned.iter().filter(|partition| !target.has(partition));
-        let surplus: Vec<_> = surplus.filter_map(|partition| partition.id).collect();
+        let surplus: Vec<_> = surplus.filter_map(Assigned::id).collect();
         if !surplus.is_empty() {
             self.begin_release(surplus);
             return true;
@@ -36,13 +36,10 @@ impl Consumer {
             return false;
         }
         let mut come = Vec::new();
+        let first_stage = self.first_stage();
         for (topic, partition, id) in missing {
-            let mut assigned = self.new_partition(topic, partition);
-            assigned.tenure = Tenure::Coming;
-            assigned.id = Some(id);
-            assigned.follow(self.metadata.leader(id));
-            self.by_id.insert(id, self.assigned.len());
-            self.assigned.push(assigned);
+            let partition = self.assigned.new_partition(topic, partition, first_stage);
+            self.assigned.add_coming(partition, id, self.metadata.leader(id));
             come.push(id);
         }
         if let Some(membership) = &mut self.membership {
@@ -68,7 +65,7 @@ impl Consumer {
                 topic: topic.id,
                 partition: index,
             };
-            if !self.by_id.contains_key(&id) {
+            if self.assigned.place(id).is_none() {
                 missing.push((name, index, id));
             }
         };
@@ -88,12 +85,7 @@ impl Consumer {
 
     /// These are to go: from now on they are neither fetched nor returned.
     pub(super) fn begin_release(&mut self, partitions: Vec<TopicPartition>) {
-        for id in &partitions {
-            if let Some(index) = self.by_id.get(id).copied() {
-                self.assigned[index].tenure = Tenure::Going;
-                self.ready.retain(|ready| *ready != index);
-            }
-        }
+        self.assigned.begin_release(&partitions);
         if let Some(membership) = &mut self.membership {
             membership.release = Release::Waiting(partitions);
         }
@@ -112,7 +104,7 @@ impl Consumer {
             return;
         }
         let partitions = partitions.clone();
-        let going = |partition: &Assigned| partition.id.is_some_and(|id| partitions.contains(&id));
+        let going = |partition: &Assigned| partition.id().is_some_and(|id| partitions.contains(&id));
         let offsets = if commits {
             self.auto_committed(going)
         } else {
@@ -160,11 +152,7 @@ impl Consumer {
             return;
         };
         // Unless they were lost in the meantime.
-        let (gone, kept) = core::mem::take(&mut self.assigned)
-            .into_iter()
-            .partition(|partition| partition.id.is_some_and(|id| partitions.contains(&id)));
-        let gone: Vec<Assigned> = gone;
-        self.assigned = kept;
+        let gone = self.assigned.remove(partitions);
         if gone.is_empty() {
             return;
         }
@@ -177,9 +165,8 @@ impl Consumer {
             group: group.id.clone(),
             member,
             epoch,
-            partitions: gone.iter().filter_map(|partition| partition.id).collect(),
+            partitions: gone,
         }));
-        self.index_assigned();
     }
 
     /// The application has heard that these have come.
@@ -187,15 +174,8 @@ impl Consumer {
         let (Some(membership), Some(group)) = (&self.membership, &self.group) else {
             return;
         };
-        let mut taken = Vec::new();
-        for partition in &mut self.assigned {
-            // Unless they were lost in the meantime.
-            let id = partition.id.filter(|id| partitions.contains(id));
-            if let (Some(id), Tenure::Coming) = (id, partition.tenure) {
-                partition.tenure = Tenure::Owned;
-                taken.push(id);
-            }
-        }
+        // Unless they were lost in the meantime.
+        let taken = self.assigned.take_over(partitions);
         if let (Some((member, epoch)), false) = (membership.member(), taken.is_empty()) {
             self.out.trace(Event::PartitionsAssigned(trace::PartitionsAssigned {
                 group: group.id.clone(),
@@ -212,11 +192,7 @@ impl Consumer {
             return;
         };
         group.term += 1;
-        let lost = self
-            .assigned
-            .iter()
-            .filter(|partition| partition.tenure != Tenure::Coming);
-        let lost: Vec<_> = lost.filter_map(|partition| partition.id).collect();
+        let lost: Vec<_> = self.assigned.owned().collect();
         if let (Some((member, _)), false) = (membership.member(), lost.is_empty()) {
             self.out.trace(Event::PartitionsLost(trace::PartitionsLost {
                 group: group.id.clone(),
@@ -229,7 +205,7 @@ impl Consumer {
             let mut told = membership.told.iter();
             told.any(|told| matches!(told, Rebalance::Revoked(revoked) if revoked.contains(id)))
         };
-        let lost = self.assigned.iter().filter_map(|partition| partition.id);
+        let lost = self.assigned.ids();
         let lost: Vec<_> = lost.filter(|id| !is_told(id)).collect();
         if !lost.is_empty() {
             membership.told.push_back(Rebalance::Lost(lost));
@@ -239,8 +215,7 @@ impl Consumer {
             Protocol::Classic(classic) => classic.reset(keeps_id),
             Protocol::Consumer(heartbeating) => heartbeating.reset(),
         }
-        self.assigned.clear();
-        self.index_assigned();
+        self.assigned.take_all();
     }
 
     /// The consumer cannot stay in its group.

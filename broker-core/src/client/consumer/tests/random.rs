@@ -94,7 +94,7 @@ impl World {
             let cut = self.rng.below(3) as usize;
             // As in Kafka, no leader is asked about a position that a reset has found: what was read there before the next
             // change of leaders may be replaced unnoticed.
-            let position = self.bench.consumer.assigned[at].position;
+            let position = self.bench.consumer.assigned.at(at).position();
             let is_unclean = is_unclean && position.is_some_and(|position| position.offset_epoch.is_some());
             let log = &mut self.bench.logs[at];
             (log.leader, log.epoch) = (Some(leader), log.epoch + 1);
@@ -126,12 +126,14 @@ impl World {
             .bench
             .logs
             .iter()
-            .zip(&self.bench.consumer.assigned)
+            .zip(self.bench.consumer.assigned.iter())
             .zip(&self.readers);
         logs.into_iter().all(|((log, assigned), reader)| {
             let is_validated =
                 |position: Position| position.offset.0 == log.end() && position.leader_epoch == LeaderEpoch(log.epoch);
-            assigned.stage == Stage::Fetch && assigned.position.is_some_and(is_validated) && reader.next == log.end()
+            assigned.stage() == Stage::Fetch
+                && assigned.position().is_some_and(is_validated)
+                && reader.next == log.end()
         })
     }
 

@@ -58,7 +58,11 @@ impl Consumer {
             return self.advance_release(now);
         };
         let gives_up_first = !classic.is_cooperative();
-        let owned = if gives_up_first { self.owned() } else { Vec::new() };
+        let owned = if gives_up_first {
+            self.assigned.owned().collect()
+        } else {
+            Vec::new()
+        };
         if !owned.is_empty() {
             self.begin_release(owned);
             return self.advance_release(now);

@@ -8,11 +8,11 @@ use crate::protocol::{OffsetSpec, Record, RecordBatch};
 use crate::trace::ResetCause;
 use crate::types::{LeaderEpoch, NodeId, Offset, PartitionIndex, TopicName, TopicPartition};
 
-use super::ConsumerRecord;
+use super::super::ConsumerRecord;
 
 /// What a partition needs next (Kafka's `SubscriptionState.FetchStates`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Stage {
+pub(in super::super) enum Stage {
     /// The position that its group has stored.
     Committed,
     /// An offset to begin at, for this reason.
@@ -27,7 +27,7 @@ pub(super) enum Stage {
 
 /// A position and what it was derived from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Position {
+pub(in super::super) struct Position {
     /// Of the next record that the application gets.
     pub offset: Offset,
     /// The epoch of the record before it, as fetched or stored with it; unknown after a seek or a reset, and then no leader is
@@ -39,7 +39,7 @@ pub(super) struct Position {
 
 /// How a partition is held. By hand it is owned at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Tenure {
+pub(in super::super) enum Tenure {
     /// The application has still to hear that it has come.
     Coming,
     /// It is fetched and its records are returned.
@@ -50,21 +50,21 @@ pub(super) enum Tenure {
 
 /// An assigned partition. Records are buffered only while it is in [`Stage::Fetch`], and it is fetched only while
 /// none is buffered.
-pub(super) struct Assigned {
+pub(in super::super) struct Assigned {
     pub topic: TopicName,
     pub partition: PartitionIndex,
     /// Known once the topic is.
-    pub id: Option<TopicPartition>,
-    pub leader: Option<(NodeId, LeaderEpoch)>,
-    pub tenure: Tenure,
+    pub(super) id: Option<TopicPartition>,
+    pub(super) leader: Option<(NodeId, LeaderEpoch)>,
+    pub(super) tenure: Tenure,
     /// The application wants no records of it for now.
-    pub is_paused: bool,
-    pub stage: Stage,
+    pub(super) is_paused: bool,
+    pub(super) stage: Stage,
     /// Counts what the partition waited for: an answer to a request of an earlier turn means nothing any more.
-    pub turn: u64,
+    pub(super) turn: u64,
     /// A request of this turn is out.
-    pub is_asked: bool,
-    pub position: Option<Position>,
+    pub(super) is_asked: bool,
+    pub(super) position: Option<Position>,
     /// Where the application wants to be, if it does not know the offset.
     pub sought: Option<OffsetSpec>,
     /// The leader's, as of the last fetch.
@@ -76,7 +76,7 @@ pub(super) struct Assigned {
     /// Errors in a row.
     pub failures: u32,
     /// The answer that last had records for it, counted over all partitions: it queues behind the others.
-    pub served: u64,
+    pub(super) served: u64,
     /// What is left of the batch that is being taken; never empty while anything is buffered.
     current: Option<Current>,
     /// The batches behind it.
@@ -91,7 +91,7 @@ struct Current {
 
 impl Assigned {
     /// A partition that begins with `stage`. `assignment` tells it from earlier assignments of the same one.
-    pub fn new(topic: TopicName, partition: PartitionIndex, stage: Stage, assignment: u64) -> Assigned {
+    pub(super) fn new(topic: TopicName, partition: PartitionIndex, stage: Stage, assignment: u64) -> Assigned {
         Assigned {
             topic,
             partition,
@@ -114,8 +114,38 @@ impl Assigned {
         }
     }
 
+    /// Its id, once its topic is known.
+    pub fn id(&self) -> Option<TopicPartition> {
+        self.id
+    }
+
+    /// Its leader and the leader's epoch, if known.
+    pub fn leader(&self) -> Option<(NodeId, LeaderEpoch)> {
+        self.leader
+    }
+
+    /// What it needs next.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// How it is held.
+    pub fn tenure(&self) -> Tenure {
+        self.tenure
+    }
+
+    /// Its position, valid or to be validated or found anew.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// The epoch of its leader, for a position that is good there.
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.leader.map_or(LeaderEpoch::NONE, |(_, epoch)| epoch)
+    }
+
     /// Begins a stage; answers to earlier requests are void.
-    pub fn enter(&mut self, stage: Stage) {
+    pub(super) fn enter(&mut self, stage: Stage) {
         self.stage = stage;
         self.turn += 1;
         self.is_asked = false;
@@ -126,7 +156,7 @@ impl Assigned {
 
     /// Takes a new leader over. A position whose epoch is known must be validated with a leader of another epoch; true
     /// if that begins now.
-    pub fn follow(&mut self, leader: Option<(NodeId, LeaderEpoch)>) -> bool {
+    pub(super) fn follow(&mut self, leader: Option<(NodeId, LeaderEpoch)>) -> bool {
         if self.leader == leader {
             return false;
         }
@@ -158,7 +188,7 @@ impl Assigned {
     }
 
     /// Whether the application gets its records.
-    pub fn is_readable(&self) -> bool {
+    pub(super) fn is_readable(&self) -> bool {
         self.has_records() && !self.is_paused && self.tenure == Tenure::Owned
     }
 
@@ -179,18 +209,18 @@ impl Assigned {
             .or(self.valid_position().map(|position| position.offset))
     }
 
-    pub fn has_records(&self) -> bool {
+    pub(super) fn has_records(&self) -> bool {
         self.current.is_some()
     }
 
     /// Buffers fetched batches.
-    pub fn buffer(&mut self, batches: Vec<RecordBatch>) {
+    pub(super) fn buffer(&mut self, batches: Vec<RecordBatch>) {
         self.batches.extend(batches);
         self.advance();
     }
 
     /// Moves records to `into` until it has `limit`.
-    pub fn take(&mut self, limit: usize, into: &mut Vec<ConsumerRecord>) {
+    pub(super) fn take(&mut self, limit: usize, into: &mut Vec<ConsumerRecord>) {
         while into.len() < limit
             && let (Some(partition), Some(position), Some(current)) = (self.id, &mut self.position, &mut self.current)
         {
@@ -213,7 +243,7 @@ impl Assigned {
         }
     }
 
-    pub fn drop_records(&mut self) {
+    pub(super) fn drop_records(&mut self) {
         self.current = None;
         self.batches.clear();
     }
