@@ -1,7 +1,4 @@
-//! What became of every send, judged at the end: where it stands, in which order, how often, with which content, and
-//! whether it may be gone.
-
-use std::collections::BTreeMap;
+//! What became of every send, judged at the end: whether it may be gone, and whether what was read is what was sent.
 
 use broker_core::protocol::{Acks, ErrorCode};
 use broker_core::types::Offset;
@@ -9,13 +6,14 @@ use reports::record::Totals;
 
 use super::blame::{self, Clause};
 use super::causes::{Lost, acks_name};
+use super::found::{Found, by_send, why};
 use super::groups::contract::Contracts;
-use super::ledger::{Commit, Committed};
+use super::ledger::Committed;
 use super::model::{Model, Partition};
 use super::nodes::Nodes;
 use super::reads::{Reads, Strange, name};
 use super::sends::{Outcome, Send, Sends};
-use super::witness::{Evidence, Line, shown};
+use super::witness::shown;
 use crate::history::At;
 use crate::verdict::{Check, Finding, Findings, Ruling};
 
@@ -75,118 +73,6 @@ impl Sends {
         let sends = self.sends.iter().filter(|send| !send.is_probe);
         let answered = sends.filter(|send| matches!(send.outcome, Outcome::Ok { acks, .. } if acks != Acks::None));
         answered.count() as u64
-    }
-
-    /// Walks through all that is committed and gives each send its place: phantom, corruption, duplicate,
-    /// nonmonotonic-send. Returns how many records are committed, probes apart.
-    fn place(&mut self, model: &Model, end: &Quiescence<'_>, findings: &mut Findings) -> u64 {
-        let mut count = 0;
-        // Per topic and key: the partition of its last record.
-        let mut homes: BTreeMap<(u32, u32), usize> = BTreeMap::new();
-        let by_key: Vec<bool> = self
-            .nodes
-            .iter()
-            .map(|node| end.contracts.is_partitioned_by_key(*node))
-            .collect();
-        let partitions = model.partitions.iter().enumerate();
-        for (place, partition) in partitions.filter(|(_, partition)| !partition.is_internal) {
-            // Per program: the latest of its sends that stands in the partition so far.
-            let mut latest: Vec<Option<usize>> = vec![None; self.programs.len()];
-            let ledger = &partition.ledger;
-            for (batch, commit) in ledger.batches.iter().zip(&ledger.commits) {
-                let records = (batch.base.0..batch.next.0).map(|offset| (offset, &ledger.records[offset as usize]));
-                for (offset, record) in records.filter(|(_, record)| record.visible) {
-                    let (offset, at) = (Offset(offset), commit.at);
-                    let finds = Found {
-                        partition,
-                        offset,
-                        at,
-                        nodes: end.nodes,
-                    };
-                    count += u64::from(!record.is_probe);
-                    let Some(sent) = record.uid.and_then(|uid| self.index.get(uid)) else {
-                        finds.violation(
-                            findings,
-                            Check::Phantom,
-                            "a record that nobody sent is committed",
-                            || format!("{} was never sent", name(record.uid)),
-                        );
-                        continue;
-                    };
-                    self.check_content(&self.sends[sent], record.fingerprint, model, &finds, findings);
-                    if let Some(first) = self.sends[sent].place {
-                        // In two partitions, one of them is the wrong one, which the content's check says.
-                        if first.0 == place {
-                            self.judge_duplicate(sent, first.1, commit, &finds, findings);
-                        }
-                        continue;
-                    }
-                    self.sends[sent].place = Some((place, offset));
-                    let send = &self.sends[sent];
-                    if let Some(key) = send.key.filter(|_| by_key[send.program as usize])
-                        && let Some(home) = homes.insert((send.topic, key), place)
-                        && home != place
-                    {
-                        judge_home(self, send, (model, home), &finds, findings);
-                    }
-                    let latest = &mut latest[self.sends[sent].program as usize];
-                    match *latest {
-                        Some(later) if later > sent => self.judge_order(sent, later, commit, &finds, findings),
-                        _ => *latest = Some(sent),
-                    }
-                }
-            }
-        }
-        count
-    }
-
-    /// duplicate: the send stands here and at `first`.
-    fn judge_duplicate(&self, sent: usize, first: Offset, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
-        let send = &self.sends[sent];
-        let ruling = if !commit.idempotent && self.promise(send).is_some_and(|promise| promise.may_double) {
-            Clause::RetryWithoutIdempotence.into()
-        } else {
-            finds
-                .partition
-                .ruling_of_loss_between(send.invoked.time, commit.at.time)
-        };
-        finds.add(
-            findings,
-            Check::Duplicate,
-            ruling,
-            "one record stands at two offsets",
-            || {
-                let text = format!("{} is already committed at offset {first}", self.record(send));
-                by_send(self, send, finds.nodes, text).and(finds.stood(first))
-            },
-        );
-    }
-
-    /// nonmonotonic-send: `sent` stands here, behind `later`.
-    fn judge_order(&self, sent: usize, later: usize, commit: &Commit, finds: &Found<'_>, findings: &mut Findings) {
-        let send = &self.sends[sent];
-        let ruling = match (commit.idempotent, send.outcome) {
-            (false, _) if self.promise(send).is_some_and(|promise| promise.may_reorder) => {
-                Clause::InFlightWithoutIdempotence.into()
-            }
-            (false, Outcome::Unknown | Outcome::Pending) => Clause::LateAttempt.into(),
-            _ => finds
-                .partition
-                .ruling_of_loss_between(send.invoked.time, commit.at.time),
-        };
-        let shape = "records stand in another order than they were sent in";
-        finds.add(findings, Check::NonmonotonicSend, ruling, shape, || {
-            let later = &self.sends[later];
-            let text = format!(
-                "{} was sent before {}, which stands before it",
-                self.record(send),
-                self.record(later)
-            );
-            let before = later.place.into_iter().flat_map(|(_, place)| finds.stood(place));
-            by_send(self, send, finds.nodes, text)
-                .and([sending(self, later, finds.nodes)])
-                .and(before)
-        });
     }
 
     /// Gives each send that was committed once the place of its loss.
@@ -275,49 +161,6 @@ impl Sends {
             });
         }
     }
-
-    /// corruption: the record is as it was sent, and where it was sent to.
-    fn check_content(&self, send: &Send, fingerprint: u32, model: &Model, finds: &Found<'_>, findings: &mut Findings) {
-        let sent_to = self.topic(send);
-        let topic = finds.partition.topic.map(|topic| model.topics[topic].name.as_str());
-        let elsewhere = match send.outcome {
-            Outcome::Ok { partition, .. } => model.partitions[partition].id != finds.partition.id,
-            _ => false,
-        };
-        let shape = if fingerprint != send.fingerprint {
-            "a record's content is not what was sent"
-        } else if elsewhere || topic.is_some_and(|topic| topic != &*sent_to.0) {
-            "a record stands in another partition than it was sent to"
-        } else {
-            return;
-        };
-        finds.violation(findings, Check::Corruption, shape, || {
-            let text = format!(
-                "{} was sent to {} with fingerprint {:08x} and is here with {:08x}",
-                self.record(send),
-                sent_to,
-                send.fingerprint,
-                fingerprint
-            );
-            by_send(self, send, finds.nodes, text)
-        });
-    }
-}
-
-/// key-moved: the key of `send` has records in partition `home` as well.
-fn judge_home(sends: &Sends, send: &Send, (model, home): (&Model, usize), finds: &Found<'_>, findings: &mut Findings) {
-    let ruling = match model.was_raised(finds.partition.id.topic) {
-        true => {
-            Ruling::Allowed("the number of partitions was raised, and with it the partition of most keys".to_owned())
-        }
-        false => Ruling::Violation,
-    };
-    let shape = "records of one key are in two partitions";
-    finds.add(findings, Check::KeyMoved, ruling, shape, || {
-        let home = &model.partitions[home].label;
-        let text = format!("other records of the key of {} are in {home}", sends.record(send));
-        by_send(sends, send, finds.nodes, text)
-    });
 }
 
 /// lost-write and false-ack-offset for a send that was answered ok.
@@ -485,96 +328,5 @@ fn judge_offsets(partition: &Partition, end: &Quiescence<'_>, findings: &mut Fin
                 },
             );
         }
-    }
-}
-
-/// Evidence with the send that it is about.
-fn by_send(sends: &Sends, send: &Send, nodes: &Nodes, text: String) -> Evidence {
-    Evidence::from(text).and([sending(sends, send, nodes)])
-}
-
-fn sending(sends: &Sends, send: &Send, nodes: &Nodes) -> Line {
-    let (sender, record, topic) = (sends.sender(send, nodes), sends.record(send), sends.topic(send));
-    Line {
-        at: send.invoked,
-        text: format!("{sender} sent {record} to {topic}"),
-    }
-}
-
-/// Where something was found.
-struct Found<'a> {
-    partition: &'a Partition,
-    offset: Offset,
-    at: At,
-    nodes: &'a Nodes,
-}
-
-impl Found<'_> {
-    /// How the record at an offset came to stand there.
-    fn stood(&self, offset: Offset) -> impl Iterator<Item = Line> {
-        let (partition, label) = (self.partition, &self.partition.label);
-        let commit = partition.ledger.commits.get(partition.ledger.count_below(offset));
-        let append = partition.append_of(offset, commit.map_or(self.at, |commit| commit.at));
-        let append = append.map(|append| {
-            let leader = self.nodes.named(partition.replicas[append.slot as usize].node);
-            let text = format!(
-                "{leader} appended the record at offset {offset} of {label}, as the leader of epoch {}",
-                append.epoch
-            );
-            Line { at: append.at, text }
-        });
-        let commit = commit.map(|commit| Line {
-            at: commit.at,
-            text: format!("the record at offset {offset} of {label} was committed"),
-        });
-        append.into_iter().chain(commit)
-    }
-
-    fn violation<E: Into<Evidence>>(
-        &self,
-        findings: &mut Findings,
-        check: Check,
-        shape: &str,
-        evidence: impl FnOnce() -> E,
-    ) {
-        self.add(findings, check, Ruling::Violation, shape, evidence);
-    }
-
-    fn add<E: Into<Evidence>>(
-        &self,
-        findings: &mut Findings,
-        check: Check,
-        ruling: Ruling,
-        shape: &str,
-        evidence: impl FnOnce() -> E,
-    ) {
-        findings.add_with(check, ruling, |check, ruling| {
-            let mut evidence = evidence().into().and(self.stood(self.offset));
-            let at = evidence.latest().map_or(self.at, |latest| latest.max(self.at));
-            let witness = self.partition.notes.witness(check, at, &mut evidence, self.nodes);
-            Finding {
-                check,
-                evidence: format!(
-                    "{} offset {}: {}; {}",
-                    self.partition.label,
-                    self.offset,
-                    evidence.text,
-                    why(&ruling)
-                ),
-                ruling,
-                shape: shape.to_owned(),
-                at,
-                witness,
-            }
-        });
-    }
-}
-
-/// The clause of a ruling in a sentence.
-fn why(ruling: &Ruling) -> &str {
-    match ruling {
-        Ruling::Violation => "no clause of the contract allows it",
-        Ruling::Allowed(clause) => clause,
-        Ruling::Unknown(reason) => reason,
     }
 }
