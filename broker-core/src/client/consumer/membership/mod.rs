@@ -23,6 +23,7 @@ use super::{Closing, CommitId, Consumer, ConsumerNotice, Rebalance};
 mod classic;
 mod closing;
 mod consumer;
+mod next;
 mod reconcile;
 
 use classic::Classic;
@@ -98,7 +99,7 @@ impl Membership {
     fn target(&self) -> Target<'_> {
         match &self.protocol {
             Protocol::Classic(classic) => Target::Named(classic.target()),
-            Protocol::Consumer(heartbeating) => Target::Ids(&heartbeating.target),
+            Protocol::Consumer(heartbeating) => Target::Ids(heartbeating.target()),
         }
     }
 

@@ -27,7 +27,6 @@ mod state;
 mod tests;
 
 pub(super) use state::Classic;
-use state::Next;
 
 /// How much longer than `max.poll.interval.ms` a JoinGroup waits for its answer (`JOIN_GROUP_TIMEOUT_LAPSE`).
 const JOIN_TIMEOUT_LAPSE: Duration = Duration::from_secs(5);
@@ -77,25 +76,6 @@ impl Consumer {
         match &mut self.membership.as_mut()?.protocol {
             Protocol::Classic(classic) => Some(classic),
             Protocol::Consumer(_) => None,
-        }
-    }
-
-    /// Does what an answer of `from` leads to.
-    fn go_on(&mut self, now: Instant, from: NodeId, next: Next) {
-        match next {
-            Next::Wait => {}
-            Next::Lead => self.watch_topics(),
-            Next::Sync => self.sync(now, Vec::new()),
-            Next::Assigned => self.target_changed(),
-            Next::JoinLater(error) => {
-                if let Some(error) = error {
-                    self.follow_coordinator_error(from, error);
-                }
-                self.join_later(now);
-            }
-            Next::GoOn(error) => self.follow_coordinator_error(from, error),
-            Next::Lost { keeps_id } => self.lose_membership(keeps_id),
-            Next::Failed(error) => self.fail_membership(error),
         }
     }
 
@@ -151,7 +131,8 @@ impl Consumer {
         }
     }
 
-    fn join_later(&mut self, now: Instant) {
+    /// It joins again after a pause.
+    pub(super) fn join_later(&mut self, now: Instant) {
         let Some(failures) = self.classic().map(|classic| classic.failures()) else {
             return;
         };
@@ -196,7 +177,8 @@ impl Consumer {
         }
     }
 
-    fn sync(&mut self, now: Instant, assignments: Vec<(MemberId, Bytes)>) {
+    /// SyncGroup goes out, with the assignments of a leader.
+    pub(super) fn sync(&mut self, now: Instant, assignments: Vec<(MemberId, Bytes)>) {
         let (Some(to), instance) = (self.ready_coordinator(now), self.instance()) else {
             // It was lost since the answer to the join.
             return self.join_later(now);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
+use super::super::next::Next;
 use super::leadership::{Leadership, by_topic, strategies};
 use crate::client::consumer::assignor;
 use crate::client::network::Reply;
@@ -86,40 +87,6 @@ pub(super) struct Heartbeats {
     pub session_ends: Instant,
     /// The coordinator has not answered for a whole session.
     pub is_silent: bool,
-}
-
-/// What an answer leads to.
-#[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Next {
-    /// To nothing by itself.
-    Wait,
-    /// It leads its group, all of whose topics matter.
-    Lead,
-    /// It follows, and asks for its assignment.
-    Sync,
-    /// It has an assignment.
-    Assigned,
-    /// It joins again after a pause; the error may say something of the coordinator.
-    JoinLater(Option<ErrorCode>),
-    /// It goes on; the error may say something of the coordinator.
-    GoOn(ErrorCode),
-    /// It is no member any more, and may join again, with its id if it keeps that.
-    Lost { keeps_id: bool },
-    /// It cannot stay in its group.
-    Failed(ErrorCode),
-}
-
-impl Next {
-    /// What an error leads to that cannot be tried again.
-    fn of_refusal(error: ErrorCode) -> Option<Next> {
-        match error {
-            ErrorCode::UnknownMemberId => Some(Next::Lost { keeps_id: false }),
-            ErrorCode::IllegalGeneration => Some(Next::Lost { keeps_id: true }),
-            error if error.is_retriable() => None,
-            error => Some(Next::Failed(error)),
-        }
-    }
 }
 
 impl Identity {
@@ -394,7 +361,7 @@ impl Classic {
                 Next::Wait
             }
             ErrorCode::RebalanceInProgress => self.join_at_once(),
-            error => Next::of_refusal(error).unwrap_or(Next::JoinLater(Some(error))),
+            error => refusal(error).unwrap_or(Next::JoinLater(Some(error))),
         }
     }
 
@@ -447,7 +414,7 @@ impl Classic {
             }
             // It did not get an assignment, so its old one is what it claims (KAFKA-13891).
             ErrorCode::RebalanceInProgress => self.join_at_once(),
-            error => Next::of_refusal(error).unwrap_or(Next::JoinLater(Some(error))),
+            error => refusal(error).unwrap_or(Next::JoinLater(Some(error))),
         }
     }
 
@@ -511,7 +478,7 @@ impl Classic {
                 self.must_rejoin |= is_stable;
                 Next::Wait
             }
-            error => Next::of_refusal(error).unwrap_or_else(|| {
+            error => refusal(error).unwrap_or_else(|| {
                 generation.heartbeat_at = soon;
                 Next::GoOn(error)
             }),
@@ -526,9 +493,19 @@ impl Classic {
                 Next::Wait
             }
             ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration | ErrorCode::FencedInstanceId => {
-                Next::of_refusal(error).unwrap_or(Next::Wait)
+                refusal(error).unwrap_or(Next::Wait)
             }
             _ => Next::Wait,
         }
+    }
+}
+
+/// What an error leads to that cannot be tried again.
+fn refusal(error: ErrorCode) -> Option<Next> {
+    match error {
+        ErrorCode::UnknownMemberId => Some(Next::Lost { keeps_id: false }),
+        ErrorCode::IllegalGeneration => Some(Next::Lost { keeps_id: true }),
+        error if error.is_retriable() => None,
+        error => Some(Next::Failed(error)),
     }
 }

@@ -4,7 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::state::{Classic, Next};
+use super::super::next::Next;
+use super::state::Classic;
 use crate::client::network::Reply;
 use crate::config::ConsumerConfig;
 use crate::machine::Instant;
