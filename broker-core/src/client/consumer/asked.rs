@@ -9,9 +9,10 @@ use crate::types::{NodeId, TopicPartition};
 pub(super) enum Asked {
     /// Metadata.
     Metadata,
-    /// Records, an offset to begin at, or the end of an epoch, each for the partitions' turns.
+    /// Records of all partitions that are fetched from there.
+    Fetch { to: NodeId },
+    /// An offset to begin at, or the end of an epoch, each for the partitions' turns.
     Partitions {
-        to: NodeId,
         kind: Kind,
         turns: Vec<(TopicPartition, u64)>,
     },
@@ -24,7 +25,6 @@ pub(super) enum Asked {
 pub(super) enum Kind {
     Offsets,
     EpochEnds,
-    Fetch,
 }
 
 /// What a consumer remembers of an unanswered request about its group. A turn tells whether the answer still counts.

@@ -157,9 +157,8 @@ impl Consumer {
     fn needs_coordinator(&self) -> bool {
         let has_commits = self.group.as_ref().is_some_and(|group| !group.commits.is_empty());
         let is_uncommitted = || {
-            self.assigned
-                .iter()
-                .any(|partition| partition.stage() == Stage::Committed)
+            let mut unsettled = self.assigned.unsettled();
+            unsettled.any(|place| self.assigned.at(place).stage() == Stage::Committed)
         };
         has_commits || self.membership.is_some() && self.is_active_member() || is_uncommitted()
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
 use crate::config::{AutoOffsetReset, wire_millis};
+use crate::fetch_session::FetchSession;
 use crate::machine::{Channel, Instant};
 use crate::protocol::{
     ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, IsolationLevel, ListOffsetsPartitionResponse,
@@ -14,8 +15,18 @@ use crate::trace::{self, Event, ResetCause};
 use crate::types::{EpochEndOffset, NodeId, Offset, Timestamp, TopicPartition};
 
 use super::asked::{Asked, Kind};
-use super::assignment::{Position, Stage};
+use super::assignment::{Assigned, Position, Stage};
 use super::{Consumer, ConsumerNotice};
+
+/// A broker that partitions are fetched from.
+#[derive(Default)]
+pub(super) struct Source {
+    session: FetchSession,
+    /// A fetch is out.
+    is_asked: bool,
+    /// The session may name partitions that are not assigned any more.
+    has_strangers: bool,
+}
 
 impl Consumer {
     /// Sends whatever may be sent now.
@@ -35,24 +46,25 @@ impl Consumer {
             }
         }
 
-        // Nothing is fetched from these until the application has taken what they gave (KAFKA-17182). A fetch without the
-        // partitions that have records buffered would be parked for `fetch.max.wait.ms` if the others are idle, and the
-        // busy ones would wait behind it. What the application does not get for now, as of paused partitions, stops nobody.
-        let buffered = self.assigned.ready_leaders();
         let mut groups: BTreeMap<(NodeId, Kind), Vec<usize>> = BTreeMap::new();
-        for (index, partition) in self.assigned.iter().enumerate() {
+        for index in self.assigned.unsettled().collect::<Vec<_>>() {
+            let partition = self.assigned.at(index);
             if partition.id().is_some_and(|id| !self.metadata.knows(id)) {
                 // It is younger than the metadata: the topic has more partitions now.
                 self.metadata.request_update();
             }
-            let Some((node, epoch)) = partition.leader().filter(|_| partition.wants_request()) else {
-                continue;
-            };
             let kind = match partition.stage() {
                 Stage::Reset(_) => Kind::Offsets,
                 Stage::Validate => Kind::EpochEnds,
-                Stage::Fetch => Kind::Fetch,
-                Stage::Committed | Stage::Halted => continue,
+                Stage::Committed | Stage::Fetch | Stage::Halted => {
+                    self.follow_fetch(now, index);
+                    continue;
+                }
+            };
+            self.stop_fetching(index);
+            let partition = self.assigned.at(index);
+            let Some((node, epoch)) = partition.leader().filter(|_| partition.wants_request()) else {
+                continue;
             };
             // A leader that is older than the position cannot judge it.
             let position_epoch = partition.position().and_then(|position| position.offset_epoch);
@@ -60,21 +72,129 @@ impl Consumer {
                 self.metadata.request_update();
                 continue;
             }
-            if kind == Kind::Fetch && (self.fetching.contains(&node) || buffered.contains(&node)) {
-                continue;
-            }
             let Some(ready_at) = self.network.ready_at((node, Channel::Client)) else {
                 continue;
             };
             let at = ready_at.max(partition.retry_at);
             if at > now {
-                self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+                self.wake_at(at);
             } else {
                 groups.entry((node, kind)).or_default().push(index);
             }
         }
         for ((node, kind), partitions) in groups {
             self.ask(now, node, kind, &partitions);
+        }
+        self.send_fetches(now);
+    }
+
+    /// Sees that the next fetch asks for a partition what it should. While a fetch is out, what it asked stands.
+    fn follow_fetch(&mut self, now: Instant, index: usize) {
+        let partition = self.assigned.at(index);
+        if partition.is_readable() {
+            // Nothing is fetched from its leader until the records are taken, and then the partition is looked at again.
+            let leader = partition.leader().map(|(node, _)| node);
+            let is_from_leader = partition.fetched_from().is_none_or(|from| Some(from) == leader);
+            if is_from_leader || self.stop_fetching(index) {
+                self.assigned.settle(index);
+            }
+            return;
+        }
+        let is_fetched = partition.stage() == Stage::Fetch && partition.wants_request();
+        let Some((node, epoch)) = partition.leader().filter(|_| is_fetched) else {
+            let is_settled = self.stop_fetching(index);
+            let partition = self.assigned.at(index);
+            // The group is asked about a partition that waits for its committed position.
+            let waits =
+                partition.stage() == Stage::Committed || partition.id().is_some_and(|id| !self.metadata.knows(id));
+            if is_settled && !waits {
+                self.assigned.settle(index);
+            }
+            return;
+        };
+        if partition.retry_at > now {
+            let at = partition.retry_at;
+            self.stop_fetching(index);
+            return self.wake_at(at);
+        }
+        if partition.fetched_from().is_some_and(|from| from != node) && !self.stop_fetching(index) {
+            return;
+        }
+        let source = self.sources.entry(node).or_default();
+        if source.is_asked {
+            return;
+        }
+        let partition = self.assigned.at(index);
+        if let (Some(id), Some(position)) = (partition.id(), partition.position()) {
+            source.session.set(FetchPartition {
+                partition: id,
+                current_leader_epoch: Some(epoch),
+                fetch_offset: position.offset,
+                // A follower lets its leader compare logs with each fetch; a consumer asks when the leader changes.
+                last_fetched_epoch: None,
+                log_start_offset: Offset(-1),
+                max_bytes: self.config.max_partition_fetch_bytes,
+            });
+            self.assigned.set_fetched(index, Some(node));
+        }
+        self.assigned.settle(index);
+    }
+
+    /// The next fetch asks nothing for a partition. False while one is out that does.
+    fn stop_fetching(&mut self, index: usize) -> bool {
+        let partition = self.assigned.at(index);
+        let (Some(from), Some(id)) = (partition.fetched_from(), partition.id()) else {
+            return true;
+        };
+        if let Some(source) = self.sources.get_mut(&from) {
+            if source.is_asked {
+                return false;
+            }
+            source.session.forget(id);
+        }
+        self.assigned.set_fetched(index, None);
+        true
+    }
+
+    /// Fetches from every broker that has partitions to fetch and no fetch to answer.
+    fn send_fetches(&mut self, now: Instant) {
+        // Nothing is fetched from these until the application has taken what they gave (KAFKA-17182). A fetch without the
+        // partitions that have records buffered would be parked for `fetch.max.wait.ms` if the others are idle, and the
+        // busy ones would wait behind it. What the application does not get for now, as of paused partitions, stops nobody.
+        let buffered = self.assigned.ready_leaders();
+        let some_left = self.assigned.take_some_left();
+        for (node, source) in &mut self.sources {
+            source.has_strangers |= some_left;
+            if source.is_asked || buffered.contains(node) {
+                continue;
+            }
+            if core::mem::take(&mut source.has_strangers) {
+                let source_of = |id| self.assigned.find(id).and_then(Assigned::fetched_from);
+                source.session.retain(|id| source_of(id) == Some(*node));
+            }
+            let peer = (*node, Channel::Client);
+            let Some(ready_at) = self.network.ready_at(peer).filter(|_| !source.session.is_empty()) else {
+                continue;
+            };
+            if ready_at > now {
+                self.wake = Some(self.wake.map_or(ready_at, |wake| wake.min(ready_at)));
+                continue;
+            }
+            source.is_asked = true;
+            let contents = source.session.next_fetch();
+            let request = FetchRequest {
+                replica: None,
+                metadata: contents.metadata,
+                max_wait_ms: wire_millis(self.config.fetch_max_wait_ms),
+                min_bytes: self.config.fetch_min_bytes,
+                max_bytes: self.config.fetch_max_bytes,
+                isolation: IsolationLevel::ReadUncommitted,
+                partitions: contents.partitions,
+                forgotten: contents.forgotten,
+            };
+            let asked = Asked::Fetch { to: *node };
+            self.network
+                .request(&mut context!(self, now), peer, request.into(), asked);
         }
     }
 
@@ -109,33 +229,34 @@ impl Consumer {
                 }
             }
             (Asked::Metadata, _) => self.metadata.failed(&mut context!(self, now)),
-            (Asked::Partitions { to, kind, turns }, reply) => {
+            (Asked::Fetch { to }, reply) => self.fetch_replied(now, to, reply),
+            (Asked::Partitions { kind, turns }, reply) => {
                 let turns = self.assigned.end_turns(turns);
-                match kind {
-                    Kind::Fetch => self.fetch_replied(now, to, turns, reply),
-                    Kind::Offsets | Kind::EpochEnds => self.partitions_replied(now, kind, turns, reply),
-                }
+                self.partitions_replied(now, kind, turns, reply);
             }
             (Asked::Group { to, what }, reply) => self.group_replied(now, to, what, reply),
         }
     }
 
-    fn fetch_replied(&mut self, now: Instant, from: NodeId, mut turns: BTreeMap<TopicPartition, usize>, reply: Reply) {
-        self.fetching.remove(&from);
-        let session = self.sessions.entry(from).or_default();
+    fn fetch_replied(&mut self, now: Instant, from: NodeId, reply: Reply) {
+        let source = self.sources.entry(from).or_default();
+        source.is_asked = false;
         let Reply::Answer(Response::Fetch(answer)) = reply else {
             // The back-off of the connection is enough.
-            return session.on_lost();
+            return source.session.on_lost();
         };
-        if session.on_response(&answer) {
+        if source.session.on_response(&answer) {
             for partition in answer.partitions {
-                if let Some(index) = turns.remove(&partition.partition) {
-                    self.fetched(now, index, partition);
+                let place = self.assigned.place(partition.partition);
+                if let Some(place) = place.filter(|place| self.assigned.at(*place).awaits_records(from)) {
+                    self.fetched(now, place, partition);
                 }
             }
         } else if !answer.error.is_lost_session() {
-            for index in turns.into_values() {
-                self.back_off(now, index);
+            for index in 0..self.assigned.len() {
+                if self.assigned.at(index).fetched_from() == Some(from) {
+                    self.back_off(now, index);
+                }
             }
         }
     }
@@ -197,50 +318,12 @@ impl Consumer {
     fn ask(&mut self, now: Instant, node: NodeId, kind: Kind, partitions: &[usize]) {
         let turns = self.assigned.begin_turns(partitions);
         let request: Request = match kind {
-            Kind::Fetch => self.fetch_request(node, partitions).into(),
             Kind::Offsets => self.offsets_request(partitions).into(),
             Kind::EpochEnds => self.epoch_ends_request(partitions).into(),
         };
-        if kind == Kind::Fetch {
-            self.fetching.insert(node);
-        }
-        let asked = Asked::Partitions { to: node, kind, turns };
+        let asked = Asked::Partitions { kind, turns };
         let to = (node, Channel::Client);
         self.network.request(&mut context!(self, now), to, request, asked);
-    }
-
-    fn fetch_request(&mut self, node: NodeId, partitions: &[usize]) -> FetchRequest {
-        let wanted = partitions.iter().filter_map(|index| {
-            let partition = self.assigned.at(*index);
-            let (id, position) = (partition.id()?, partition.position()?);
-            let fetch = FetchPartition {
-                partition: id,
-                current_leader_epoch: partition.leader().map(|(_, epoch)| epoch),
-                fetch_offset: position.offset,
-                // A follower lets its leader compare logs with each fetch; a consumer asks when the leader changes.
-                last_fetched_epoch: None,
-                log_start_offset: Offset(-1),
-                max_bytes: self.config.max_partition_fetch_bytes,
-            };
-            Some((id, fetch))
-        });
-        let wanted: BTreeMap<TopicPartition, FetchPartition> = wanted.collect();
-        let session = self.sessions.entry(node).or_default();
-        session.retain(|id| wanted.contains_key(&id));
-        for fetch in wanted.into_values() {
-            session.set(fetch);
-        }
-        let contents = session.next_fetch();
-        FetchRequest {
-            replica: None,
-            metadata: contents.metadata,
-            max_wait_ms: wire_millis(self.config.fetch_max_wait_ms),
-            min_bytes: self.config.fetch_min_bytes,
-            max_bytes: self.config.fetch_max_bytes,
-            isolation: IsolationLevel::ReadUncommitted,
-            partitions: contents.partitions,
-            forgotten: contents.forgotten,
-        }
     }
 
     fn offsets_request(&self, partitions: &[usize]) -> ListOffsetsRequest {

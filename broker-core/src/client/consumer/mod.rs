@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use crate::client::metadata::Metadata;
 use crate::client::network::{Backoff, Network, Reply};
 use crate::config::{ConsumerConfig, Quirks, millis};
-use crate::fetch_session::FetchSession;
 use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
 use crate::protocol::{ErrorCode, OffsetSpec, Record};
 use crate::random::Random;
@@ -43,6 +42,7 @@ use asked::Asked;
 use assignment::{Assigned, Assignment, Position, Stage};
 use commits::Commits;
 use coordinator::Coordinator;
+use fetcher::Source;
 use membership::Membership;
 
 /// How many requests to one broker may be unanswered (a constant of the Java consumer).
@@ -135,10 +135,8 @@ pub struct Consumer {
     metadata: Metadata,
     retry_backoff: Backoff,
     assigned: Assignment,
-    /// Brokers with an unanswered fetch.
-    fetching: BTreeSet<NodeId>,
-    /// What each broker knows of what is read from it.
-    sessions: BTreeMap<NodeId, FetchSession>,
+    /// The brokers that partitions are fetched from.
+    sources: BTreeMap<NodeId, Source>,
     notices: VecDeque<ConsumerNotice>,
     /// Its group, with `group.id`.
     group: Option<Group>,
@@ -208,8 +206,7 @@ impl Consumer {
             out,
             retry_backoff,
             assigned: Assignment::default(),
-            fetching: BTreeSet::new(),
-            sessions: BTreeMap::new(),
+            sources: BTreeMap::new(),
             notices: VecDeque::new(),
             group,
             membership: None,

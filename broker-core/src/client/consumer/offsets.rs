@@ -18,7 +18,8 @@ impl Consumer {
     pub(super) fn fetch_committed(&mut self, now: Instant) {
         let mut waiting = Vec::new();
         let mut next = None;
-        for (index, partition) in self.assigned.iter().enumerate() {
+        for index in self.assigned.unsettled() {
+            let partition = self.assigned.at(index);
             if partition.stage() != Stage::Committed || partition.id().is_none() || !partition.wants_request() {
                 continue;
             }

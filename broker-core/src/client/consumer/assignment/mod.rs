@@ -12,13 +12,15 @@ use crate::protocol::RecordBatch;
 use crate::types::{LeaderEpoch, NodeId, PartitionIndex, TopicName, TopicPartition};
 
 mod partition;
+mod places;
 
 pub(super) use partition::{Assigned, Position, Stage, Tenure};
+use places::Places;
 
 /// The partitions that a consumer reads.
 #[derive(Default)]
 pub(super) struct Assignment {
-    partitions: Vec<Assigned>,
+    partitions: Places,
     /// The place of each partition whose id is known.
     by_id: BTreeMap<TopicPartition, usize>,
     /// The places of those whose records the application gets, in the order in which these came.
@@ -27,6 +29,8 @@ pub(super) struct Assignment {
     assignments: u64,
     /// How many answers had records: the latest turn of a partition.
     answers: u64,
+    /// Partitions have left, or have other ids, since somebody asked.
+    some_left: bool,
 }
 
 impl Assignment {
@@ -40,7 +44,7 @@ impl Assignment {
 
     /// These and no others.
     pub fn set(&mut self, partitions: Vec<Assigned>) {
-        self.partitions = partitions;
+        self.partitions = partitions.into();
         self.by_id.clear();
         self.ready.clear();
         for (place, partition) in self.partitions.iter().enumerate() {
@@ -59,7 +63,8 @@ impl Assignment {
     pub fn take_all(&mut self) -> Vec<Assigned> {
         self.by_id.clear();
         self.ready.clear();
-        core::mem::take(&mut self.partitions)
+        self.some_left = true;
+        core::mem::take(&mut self.partitions).into_iter().collect()
     }
 
     /// One more, of which the application has still to be notified.
@@ -74,10 +79,11 @@ impl Assignment {
     /// The application has been notified that these have come. Those of which that is true: the others were lost.
     pub fn take_over(&mut self, ids: &[TopicPartition]) -> Vec<TopicPartition> {
         let mut taken = Vec::new();
-        for partition in &mut self.partitions {
+        for place in 0..self.partitions.len() {
+            let partition = &self.partitions[place];
             let id = partition.id.filter(|id| ids.contains(id));
             if let (Some(id), Tenure::Coming) = (id, partition.tenure) {
-                partition.tenure = Tenure::Owned;
+                self.partitions[place].tenure = Tenure::Owned;
                 taken.push(id);
             }
         }
@@ -108,12 +114,14 @@ impl Assignment {
     /// The topic of a partition has this id. True if that is news: the id was not known before, or the topic was deleted and
     /// created again. Such a topic has another log, with which the partition begins anew in `first_stage`.
     pub fn identify(&mut self, place: usize, id: TopicPartition, first_stage: Stage) -> bool {
-        let partition = &mut self.partitions[place];
-        if partition.id == Some(id) {
+        if self.partitions[place].id == Some(id) {
             return false;
         }
+        let partition = &mut self.partitions[place];
         if let Some(old) = partition.id.replace(id) {
             partition.leader = None;
+            partition.fetched = None;
+            self.some_left = true;
             self.by_id.remove(&old);
             self.enter(place, first_stage);
         }
@@ -184,9 +192,30 @@ impl Assignment {
 
     /// Takes a leader over. A position whose epoch is known is first validated with a leader of another epoch.
     pub fn follow(&mut self, place: usize, leader: Option<(NodeId, LeaderEpoch)>) {
-        if self.partitions[place].follow(leader) {
+        if self.partitions[place].leader != leader && self.partitions[place].follow(leader) {
             self.drop_records(place);
         }
+    }
+
+    /// The places of those that have changed or wait for something, ascending: the others have nothing to do.
+    pub fn unsettled(&self) -> impl Iterator<Item = usize> {
+        self.partitions.unsettled()
+    }
+
+    /// Nothing is to be done about a partition until it changes.
+    pub fn settle(&mut self, place: usize) {
+        self.partitions.settle(place);
+    }
+
+    /// From now on a partition is fetched from this broker, or from none.
+    pub fn set_fetched(&mut self, place: usize, from: Option<NodeId>) {
+        let partition = &mut self.partitions[place];
+        partition.fetched = from.map(|from| (from, partition.turn));
+    }
+
+    /// Whether partitions have left, or have other ids, since this was last asked.
+    pub fn take_some_left(&mut self) -> bool {
+        core::mem::take(&mut self.some_left)
     }
 
     /// A request about these goes out: what its answer will be compared with.

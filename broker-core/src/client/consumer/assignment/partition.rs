@@ -62,8 +62,10 @@ pub(in super::super) struct Assigned {
     pub(super) stage: Stage,
     /// Counts what the partition waited for: an answer to a request of an earlier turn means nothing any more.
     pub(super) turn: u64,
-    /// A request of this turn is out.
+    /// A request of this turn is out, other than a fetch.
     pub(super) is_asked: bool,
+    /// The broker that it is fetched from, and the turn in which that began.
+    pub(super) fetched: Option<(NodeId, u64)>,
     pub(super) position: Option<Position>,
     /// Where the application wants to be, if it does not know the offset.
     pub sought: Option<OffsetSpec>,
@@ -102,6 +104,7 @@ impl Assigned {
             stage,
             turn: assignment << 32,
             is_asked: false,
+            fetched: None,
             position: None,
             sought: None,
             high_watermark: None,
@@ -122,6 +125,16 @@ impl Assigned {
     /// Its leader and the leader's epoch, if known.
     pub fn leader(&self) -> Option<(NodeId, LeaderEpoch)> {
         self.leader
+    }
+
+    /// The broker that it is fetched from.
+    pub fn fetched_from(&self) -> Option<NodeId> {
+        self.fetched.map(|(from, _)| from)
+    }
+
+    /// Whether the answer of this broker to a fetch still counts.
+    pub fn awaits_records(&self, from: NodeId) -> bool {
+        self.fetched == Some((from, self.turn))
     }
 
     /// What it needs next.
@@ -177,7 +190,7 @@ impl Assigned {
         }
     }
 
-    /// Whether a request of this turn is to be sent: it is not out, nothing is buffered, and the partition is held.
+    /// Whether a request of this turn is to be sent: it is not out, nothing is buffered, and the partition is owned.
     pub fn wants_request(&self) -> bool {
         let is_done = match self.stage {
             Stage::Halted => true,
@@ -188,7 +201,7 @@ impl Assigned {
     }
 
     /// Whether the application gets its records.
-    pub(super) fn is_readable(&self) -> bool {
+    pub fn is_readable(&self) -> bool {
         self.has_records() && !self.is_paused && self.tenure == Tenure::Owned
     }
 

@@ -218,3 +218,56 @@ fn an_idle_consumer_waits_for_its_fetch() {
     );
     assert_eq!(bench.consumer.lag(tp(0)), Some(0));
 }
+
+/// KIP-227: a broker with sessions is asked for what changed, also when a partition is paused or not assigned any more.
+#[test]
+fn within_a_session_a_fetch_names_what_changed() {
+    let mut bench = Bench::new(AutoOffsetReset::Earliest, 2);
+    bench.assign();
+    let first = bench.settle().remove(0);
+    assert_eq!(first.fetched(), [(0, 0), (1, 0)]);
+    let answer = |bench: &mut Bench, to: &Sent, of: &[i32]| {
+        let Response::Fetch(mut answer) = bench.serve(&first) else {
+            panic!("a fetch is answered")
+        };
+        answer.session_id = 9;
+        answer
+            .partitions
+            .retain(|answer| of.contains(&answer.partition.partition.0));
+        bench.respond(to, answer.into());
+    };
+    let next = |bench: &mut Bench, epoch: i32| {
+        let sent = bench.request();
+        let metadata = sent.fetch().metadata;
+        assert_eq!((metadata.session_id, metadata.epoch), (9, epoch));
+        sent
+    };
+    answer(&mut bench, &first, &[0, 1]);
+    let second = next(&mut bench, 1);
+    assert_eq!(second.fetched(), []);
+    bench.logs[1].append(1);
+    answer(&mut bench, &second, &[1]);
+    assert_eq!(bench.take(), ["0@0"]);
+    let third = next(&mut bench, 2);
+    assert_eq!(third.fetched(), [(1, 1)]);
+    bench.consumer.pause(bench.now(), &[tp(0)]);
+    answer(&mut bench, &third, &[]);
+    let fourth = next(&mut bench, 3);
+    assert_eq!((fourth.fetched(), &*fourth.fetch().forgotten), (vec![], &[tp(0)][..]));
+    bench.consumer.resume(bench.now(), &[tp(0)]);
+    bench.consumer.seek(bench.now(), tp(1), Offset(0));
+    answer(&mut bench, &fourth, &[]);
+    let fifth = next(&mut bench, 4);
+    assert_eq!(fifth.fetched(), [(0, 0), (1, 0)]);
+    // The broker has lost the session: all is named, at once.
+    let lost = FetchResponse {
+        error: ErrorCode::FetchSessionIdNotFound,
+        ..FetchResponse::of_all(vec![])
+    };
+    bench.respond(&fifth, lost.into());
+    let again = bench.request();
+    assert_eq!(
+        (again.fetched(), again.fetch().metadata.epoch),
+        (vec![(0, 0), (1, 0)], 0)
+    );
+}
