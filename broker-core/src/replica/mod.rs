@@ -339,6 +339,10 @@ impl Replicas {
         let mut text = String::new();
         for (id, partition) in &self.partitions {
             let offset = partition.high_watermark();
+            // An offset that is missing is read as 0.
+            if offset == Offset::ZERO {
+                continue;
+            }
             writeln!(text, "{} {} {offset}", id.topic, id.partition).expect("a string takes everything");
         }
         let op = ctx.out.disk(DiskOp::Replace {
