@@ -104,7 +104,14 @@ impl Words<'_> {
                         epoch_of(wanted.current_leader_epoch)
                     )
                 };
-                format!("give records: {}", listed(fetch.partitions.iter().map(of)))
+                let forgotten = fetch.forgotten.iter();
+                let forgotten = forgotten.map(|id| format!("{} no more", self.0.partition(*id)));
+                let named = listed(fetch.partitions.iter().map(of).chain(forgotten));
+                match (fetch.metadata.is_full(), named.is_empty()) {
+                    (true, _) => format!("give records: {named}"),
+                    (false, true) => "give records: as before".to_owned(),
+                    (false, false) => format!("give records: as before, but {named}"),
+                }
             }
             Request::OffsetCommit(commit) => {
                 let of = |(partition, position): &(TopicPartition, broker_core::protocol::OffsetAndMetadata)| {
@@ -130,6 +137,8 @@ impl Words<'_> {
                 let at = of.base_offset.map(|offset| format!(" from offset {offset} on"));
                 outcome(&of.partition, &of.error, format!("stored{}", at.unwrap_or_default()))
             })),
+            Response::Fetch(fetch) if !fetch.error.is_ok() => format!("{:?}", fetch.error),
+            Response::Fetch(fetch) if fetch.partitions.is_empty() => "nothing new".to_owned(),
             Response::Fetch(fetch) => listed(fetch.partitions.iter().map(|of| {
                 let records = match of.records.as_slice() {
                     [] => "nothing new".to_owned(),
