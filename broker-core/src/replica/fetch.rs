@@ -7,17 +7,16 @@ use core::time::Duration;
 use crate::log::{FileRead, Read};
 use crate::machine::{Context, ReplyTo};
 use crate::protocol::{
-    ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchingReplica,
-    ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, OffsetSpec, RecordBatch,
+    ErrorCode, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchingReplica, RecordBatch,
 };
 use crate::replica::leader::FollowerFetch;
+use crate::replica::partition::Partition;
 use crate::replica::purgatory::ParkedId;
 use crate::replica::reads::{AnswerId, ReadFor};
 use crate::replica::sessions::{Session, SessionId};
-use crate::replica::{Partition, Replicas, not_led};
+use crate::replica::{Replicas, led};
 use crate::trace::{self, Event};
-use crate::types::{EpochEndOffset, LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::types::{LeaderEpoch, Offset, TopicPartition};
 
 /// A fetch that waits for records.
 pub(super) struct ParkedFetch {
@@ -65,13 +64,9 @@ impl Replicas {
     /// Reads (Kafka `ReplicaManager.fetchMessages`). A follower's fetch also says how far it is.
     pub fn on_fetch(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: FetchRequest) {
         let metadata = request.metadata;
-        let earlier = SessionId(metadata.session_id);
-        if metadata.is_full() {
-            if let Some(parked) = self.sessions.end(earlier) {
-                self.refuse_parked(ctx, parked);
-            }
-        } else if let Some(parked) = self.sessions.get_mut(earlier).and_then(|session| session.parked.take()) {
-            // The reader does not wait for that one any more.
+        if metadata.is_full()
+            && let Some(parked) = self.sessions.end(SessionId(metadata.session_id))
+        {
             self.refuse_parked(ctx, parked);
         }
         let (min_bytes, max_bytes) = (u64::from(request.min_bytes), request.max_bytes);
@@ -80,6 +75,10 @@ impl Replicas {
             Ok(session) => session,
             Err(error) => return refuse(ctx, reply_to, error),
         };
+        if let Some(parked) = self.sessions.get_mut(session).and_then(|session| session.parked.take()) {
+            // The reader does not wait for its earlier fetch any more.
+            self.refuse_parked(ctx, parked);
+        }
         self.note_follower(ctx, session);
         let must_answer = min_bytes == 0 || max_wait.is_zero();
         if must_answer || self.has_enough(session, min_bytes) {
@@ -296,63 +295,6 @@ impl Replicas {
             refuse(ctx, fetch.reply_to, ErrorCode::InvalidFetchSessionEpoch);
         }
     }
-
-    /// Looks up offsets. A new leader answers "latest" only once its high watermark has reached its epoch (KIP-207).
-    pub fn on_list_offsets(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: &ListOffsetsRequest) {
-        let look_up = |(id, epoch, spec): &(TopicPartition, Option<LeaderEpoch>, OffsetSpec)| match offset_of(
-            self.partitions.get(id),
-            *epoch,
-            *spec,
-        ) {
-            Ok((found, timestamp, leader_epoch)) => ListOffsetsPartitionResponse {
-                partition: *id,
-                error: ErrorCode::None,
-                offset: found,
-                timestamp,
-                leader_epoch,
-            },
-            Err(error) => ListOffsetsPartitionResponse {
-                partition: *id,
-                error,
-                offset: None,
-                timestamp: Timestamp::NONE,
-                leader_epoch: None,
-            },
-        };
-        let partitions = request.partitions.iter().map(look_up).collect();
-        ctx.out.respond(reply_to, ListOffsetsResponse { partitions }.into());
-    }
-
-    /// Answers where leader epochs end.
-    pub fn on_offset_for_leader_epoch(
-        &mut self,
-        ctx: &mut Context<'_>,
-        reply_to: ReplyTo,
-        request: &OffsetForLeaderEpochRequest,
-    ) {
-        let look_up = |(id, believed, epoch): &(TopicPartition, Option<LeaderEpoch>, LeaderEpoch)| match epoch_end_of(
-            self.partitions.get(id),
-            *believed,
-            *epoch,
-        ) {
-            Ok(end) => (*id, ErrorCode::None, end),
-            Err(error) => (*id, error, None),
-        };
-        let partitions = request.partitions.iter().map(look_up).collect();
-        ctx.out
-            .respond(reply_to, OffsetForLeaderEpochResponse { partitions }.into());
-    }
-}
-
-/// The partition, if it is led here in the epoch that the reader believes in.
-fn led(partition: Option<&Partition>, believed: Option<LeaderEpoch>) -> Result<&Partition, ErrorCode> {
-    let here = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    here.check_epoch(believed)?;
-    if here.leads() {
-        Ok(here)
-    } else {
-        Err(not_led(partition))
-    }
 }
 
 /// Followers read everything; consumers what is committed.
@@ -402,7 +344,7 @@ fn find(partitions: &BTreeMap<TopicPartition, Partition>, session: &mut Session,
             // The first batch is given whatever its size, or its reader would never get past it (KIP-74).
             is_first: bytes == 0,
         };
-        let mut answer = match read_partition(partition, &fetch, replica.is_some(), room) {
+        let answer = match read_partition(partition, &fetch, replica.is_some(), room) {
             Ok((answer, Some(read))) => {
                 bytes += read.len;
                 found.reads.push(WantedRead {
@@ -439,7 +381,6 @@ fn find(partitions: &BTreeMap<TopicPartition, Partition>, session: &mut Session,
             session.settle(id);
         }
         if !is_known || answers_all {
-            answer.records.shrink_to_fit();
             found.partitions.push(answer);
         }
     }
@@ -469,7 +410,8 @@ fn read_partition(
         diverging_epoch: partition.divergence(fetch),
         ..FetchPartitionResponse::error(fetch.partition, ErrorCode::None)
     };
-    if answer.diverging_epoch.is_some() {
+    let has_room = room.bytes > 0 || room.is_first;
+    if answer.diverging_epoch.is_some() || !has_room {
         return Ok((answer, None));
     }
     let limit = read_limit(partition, is_replica);
@@ -506,39 +448,4 @@ fn refuse(ctx: &mut Context<'_>, reply_to: ReplyTo, error: ErrorCode) {
         partitions: Vec::new(),
     };
     ctx.out.respond(reply_to, response.into());
-}
-
-type FoundOffset = (Option<Offset>, Timestamp, Option<LeaderEpoch>);
-
-fn offset_of(
-    partition: Option<&Partition>,
-    epoch: Option<LeaderEpoch>,
-    spec: OffsetSpec,
-) -> Result<FoundOffset, ErrorCode> {
-    let partition = led(partition, epoch)?;
-    let high_watermark = partition.high_watermark();
-    let epoch_start = partition.epoch_start_offset();
-    if spec != OffsetSpec::Earliest && epoch_start.is_some_and(|start| high_watermark < start) {
-        return Err(ErrorCode::OffsetNotAvailable);
-    }
-    let log = partition.log();
-    Ok(match spec {
-        OffsetSpec::Earliest => {
-            let start = log.log_start_offset();
-            (Some(start), Timestamp::NONE, log.epoch_for_offset(start))
-        }
-        OffsetSpec::Latest => (Some(high_watermark), Timestamp::NONE, Some(partition.leader_epoch())),
-        OffsetSpec::AtTimestamp(timestamp) => match log.offset_for_timestamp(timestamp, high_watermark) {
-            Some((offset, timestamp)) => (Some(offset), timestamp, log.epoch_for_offset(offset)),
-            None => (None, Timestamp::NONE, None),
-        },
-    })
-}
-
-fn epoch_end_of(
-    partition: Option<&Partition>,
-    believed: Option<LeaderEpoch>,
-    epoch: LeaderEpoch,
-) -> Result<Option<EpochEndOffset>, ErrorCode> {
-    Ok(led(partition, believed)?.log().end_offset_for(epoch))
 }

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `produce` | producers | append, wait for replicas, answer |
 //! | `fetch` | consumers and followers | read, wait for records or the disk, answer |
+//! | `offsets` | consumers | where logs and epochs begin and end |
 //! | `fetcher` | leaders | follow, truncate, append |
 //! | `isr` | the controller | AlterPartition |
 //! | `coordinated` | coordinators on this broker | their partitions' logs |
@@ -17,6 +18,7 @@ mod fetch;
 mod fetcher;
 mod isr;
 mod leader;
+mod offsets;
 mod partition;
 mod produce;
 mod purgatory;
@@ -42,7 +44,7 @@ use crate::log::{Log, LogConfig};
 use crate::machine::{ConnectionId, Context, Instant, RequestId, earliest};
 use crate::protocol::{ErrorCode, Response};
 use crate::random::Random;
-use crate::types::{BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::types::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 
 use fetch::{ParkedFetch, ReadingFetch};
 use fetcher::Fetcher;
@@ -396,5 +398,16 @@ fn not_led(partition: Option<&Partition>) -> ErrorCode {
         None => ErrorCode::UnknownTopicOrPartition,
         Some(partition) if partition.log().is_offline() => ErrorCode::KafkaStorageError,
         Some(_) => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
+/// The partition, if it is led here in the epoch that the reader believes in.
+fn led(partition: Option<&Partition>, believed: Option<LeaderEpoch>) -> Result<&Partition, ErrorCode> {
+    let here = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    here.check_epoch(believed)?;
+    if here.leads() {
+        Ok(here)
+    } else {
+        Err(not_led(partition))
     }
 }

@@ -13,7 +13,7 @@ use crate::protocol::{
     Acks, BatchBuilder, FetchMetadata, FetchPartition, FetchRequest, FetchingReplica, IsolationLevel, ProduceRequest,
 };
 use crate::random::Random;
-use crate::types::{LeaderEpoch, PartitionEpoch, Timestamp};
+use crate::types::{PartitionEpoch, Timestamp};
 
 const FOLLOWER: NodeId = NodeId(2);
 const CONSUMER: NodeId = NodeId(9);

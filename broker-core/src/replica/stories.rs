@@ -16,7 +16,7 @@ use crate::protocol::{
     FetchResponse, ProduceRequest, RecordBatch, Request,
 };
 use crate::random::Random;
-use crate::types::{LeaderEpoch, PartitionEpoch, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use crate::types::{PartitionEpoch, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 const TP: TopicPartition = TopicPartition {
     topic: TopicId(100),
