@@ -13,17 +13,20 @@ use super::Running;
 use crate::idle::IdleCheck;
 use crate::machine::{ConnectionId, Context, Instant, ReplyTo, RequestId};
 use crate::protocol::Request;
+use crate::types::Listener;
 
 /// What waits on a connection, in the order in which it came.
 type Waiting = VecDeque<(ReplyTo, Request)>;
 
-/// The connections over which requests have come.
+/// The connections that are open.
 pub(super) struct Inbound {
     open: BTreeMap<ConnectionId, Connection>,
     idle: IdleCheck,
 }
 
 struct Connection {
+    /// Which listener accepted it.
+    listener: Listener,
     /// When a request or an answer last passed it.
     used_at: Instant,
     in_progress: Option<RequestId>,
@@ -39,14 +42,31 @@ impl Inbound {
         }
     }
 
-    /// Takes a request; gives it back if it need not wait for the one before it.
-    fn take(&mut self, now: Instant, reply_to: ReplyTo, request: Request) -> Option<Request> {
+    /// A peer has opened a connection. The host says so before it brings requests; one of which it does not is the
+    /// broker's.
+    pub fn opened(&mut self, now: Instant, connection: ConnectionId, listener: Listener) {
+        self.connection(now, connection).listener = listener;
+    }
+
+    /// Which listener a request came over.
+    pub fn listener_of(&self, reply_to: ReplyTo) -> Listener {
+        let connection = self.open.get(&reply_to.connection);
+        connection.map_or(Listener::Broker, |connection| connection.listener)
+    }
+
+    fn connection(&mut self, now: Instant, connection: ConnectionId) -> &mut Connection {
         self.idle.used(now);
-        let connection = self.open.entry(reply_to.connection).or_insert_with(|| Connection {
+        self.open.entry(connection).or_insert_with(|| Connection {
+            listener: Listener::Broker,
             used_at: now,
             in_progress: None,
             behind: Waiting::new(),
-        });
+        })
+    }
+
+    /// Takes a request; gives it back if it need not wait for the one before it.
+    fn take(&mut self, now: Instant, reply_to: ReplyTo, request: Request) -> Option<Request> {
+        let connection = self.connection(now, reply_to.connection);
         connection.used_at = now;
         if connection.in_progress.is_none() {
             return Some(request);
@@ -129,7 +149,6 @@ impl Running {
     /// Nobody waits any more for answers over a connection that a peer had opened.
     pub(super) fn on_inbound_closed(&mut self, connection: ConnectionId) {
         self.inbound.forget(connection);
-        self.accepted.remove(&connection);
         if let Some(broker) = &mut self.broker {
             broker.replicas.on_closed(connection);
             broker.groups.on_closed(connection);

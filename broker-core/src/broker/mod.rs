@@ -16,7 +16,6 @@ mod shutdown;
 mod tests;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -39,7 +38,7 @@ use crate::machine::{
     Channel, ConnectionId, Context, HaltReason, Input, Instant, Machine, Now, Outbox, Output, ReplyTo, RequestId,
     earliest,
 };
-use crate::protocol::{ErrorCode, Request, Response};
+use crate::protocol::{ApiVersionsResponse, ErrorCode, Request, Response};
 use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
@@ -189,8 +188,6 @@ struct Running {
     applied: Offset,
     broker: Option<BrokerRole>,
     inbound: Inbound,
-    /// The connections that peers have opened, and the listener of each.
-    accepted: BTreeMap<ConnectionId, Listener>,
     /// Once it is asked to end.
     shutdown: Option<Shutdown>,
 }
@@ -239,7 +236,6 @@ impl Running {
                 forwarding: Forwarding::new(&identity.config),
             }),
             inbound: Inbound::new(millis(identity.config.connections_max_idle_ms)),
-            accepted: BTreeMap::new(),
             shutdown: None,
         };
         running.follow_up(ctx)?;
@@ -254,7 +250,7 @@ impl Running {
             Input::Opened {
                 connection, listener, ..
             } => {
-                self.accepted.insert(connection, listener);
+                self.inbound.opened(ctx.now, connection, listener);
             }
             Input::Request { reply_to, body } => self.read(ctx, reply_to, body),
             Input::Response { connection, id, body } => {
@@ -293,6 +289,13 @@ impl Running {
             Request::Fetch(body) if is_of_metadata_log(&body.partitions) => {
                 self.quorum.on_request(ctx, reply_to, body.into());
             }
+            Request::ApiVersions(body) => {
+                let response = match body.is_valid() {
+                    true => ApiVersionsResponse::of(self.inbound.listener_of(reply_to)).into(),
+                    false => Request::ApiVersions(body).error_response(ErrorCode::InvalidRequest),
+                };
+                ctx.out.respond(reply_to, response);
+            }
             Request::CreateTopics(_) | Request::CreatePartitions(_)
                 if self.should_forward(reply_to)
                     && let Some(broker) = &mut self.broker =>
@@ -312,7 +315,7 @@ impl Running {
             },
             request => match &mut self.broker {
                 Some(broker) => {
-                    let listener = accepted_by(&self.accepted, reply_to);
+                    let listener = self.inbound.listener_of(reply_to);
                     let controller = self.quorum.leader();
                     broker.on_client_request(ctx, (&self.image, controller), listener, reply_to, request);
                 }
@@ -327,7 +330,7 @@ impl Running {
     /// came to the controller stays here, so that two nodes that take each other for the active one do not send it to and
     /// fro.
     fn should_forward(&self, reply_to: ReplyTo) -> bool {
-        accepted_by(&self.accepted, reply_to) == Listener::Broker && !self.quorum.is_leader()
+        self.inbound.listener_of(reply_to) == Listener::Broker && !self.quorum.is_leader()
     }
 
     fn on_response(
@@ -624,12 +627,6 @@ impl BrokerRole {
         };
         self.replicas.apply(ctx, partition, &topic.config, state);
     }
-}
-
-/// Which listener a request came over. The host says so before the first one; a broker's, should it not have.
-fn accepted_by(accepted: &BTreeMap<ConnectionId, Listener>, reply_to: ReplyTo) -> Listener {
-    let listener = accepted.get(&reply_to.connection);
-    listener.copied().unwrap_or(Listener::Broker)
 }
 
 /// Whether a record gives the cluster a topic or a topic a partition.

@@ -238,8 +238,11 @@ impl Arbitrary<'_> {
     /// Any request that a client may send; those of brokers and controllers too if `peers` says so. What a replica says of
     /// its own log is believed, so that no voter claims to hold what it does not.
     pub fn request(&mut self, peers: bool) -> Request {
-        let kinds = if peers { 23 } else { 14 };
-        match self.0.below(kinds) {
+        let kind = match (peers, self.0.below(if peers { 24 } else { 15 })) {
+            (false, 14) => 23,
+            (_, kind) => kind,
+        };
+        match kind {
             0 => ProduceRequest {
                 acks: self.one_of(&[Acks::None, Acks::Leader, Acks::All]),
                 timeout: self.duration(),
@@ -414,6 +417,11 @@ impl Arbitrary<'_> {
                 epoch: self.epoch(),
             }
             .into(),
+            23 => ApiVersionsRequest {
+                client_software_name: self.one_of(&["trial", "", "-", "apache-kafka-java"]).into(),
+                client_software_version: self.one_of(&["4.1.1", "4.1.", "\u{e9}"]).into(),
+            }
+            .into(),
             _ => EndQuorumEpochRequest {
                 leader: self.node(),
                 epoch: self.epoch(),
@@ -536,6 +544,15 @@ impl Arbitrary<'_> {
                 let partitions = self.about(&asked, |draw, partition| (partition, draw.error()));
                 OffsetCommitResponse { partitions }.into()
             }
+            Request::ApiVersions(_) => ApiVersionsResponse {
+                error: self.error(),
+                api_keys: self.list(|draw| ApiVersion {
+                    api_key: draw.one_of(&[0, 1, -1, i16::MAX]),
+                    min_version: draw.one_of(&[0, 3, i16::MAX]),
+                    max_version: draw.one_of(&[-1, 0, 18]),
+                }),
+            }
+            .into(),
             Request::OffsetFetch(body) => {
                 let asked = body.partitions.clone().unwrap_or_default();
                 OffsetFetchResponse {
@@ -556,4 +573,13 @@ impl Arbitrary<'_> {
         }
         about.into_iter().map(|partition| draw(self, partition)).collect()
     }
+}
+
+#[test]
+fn every_api_is_drawn() {
+    let mut rng = Random::new(1, "apis");
+    let topics = [TopicId(100)];
+    let mut draw = Arbitrary(&mut rng, &topics);
+    let drawn: alloc::collections::BTreeSet<ApiKey> = (0..2_000).map(|_| draw.request(true).api_key()).collect();
+    assert_eq!(drawn.len(), ApiKey::ALL.len(), "{drawn:?}");
 }

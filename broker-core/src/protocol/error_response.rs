@@ -6,13 +6,13 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    AllocateProducerIdsResponse, AlterPartitionResponse, BeginQuorumEpochResponse, BrokerHeartbeatResponse,
-    BrokerRegistrationResponse, ConsumerGroupHeartbeatResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    EndQuorumEpochResponse, ErrorCode, FetchPartitionResponse, FetchResponse, FindCoordinatorResponse,
-    HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListOffsetsPartitionResponse,
-    ListOffsetsResponse, MetadataResponse, MetadataTopic, OffsetCommitResponse, OffsetFetchResponse,
-    OffsetForLeaderEpochResponse, ProducePartitionResponse, ProduceResponse, Request, Response, SyncGroupResponse,
-    VoteResponse,
+    AllocateProducerIdsResponse, AlterPartitionResponse, ApiVersionsResponse, BeginQuorumEpochResponse,
+    BrokerHeartbeatResponse, BrokerRegistrationResponse, ConsumerGroupHeartbeatResponse, CreatePartitionsResponse,
+    CreateTopicsResponse, EndQuorumEpochResponse, ErrorCode, FetchPartitionResponse, FetchResponse,
+    FindCoordinatorResponse, HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
+    ListOffsetsPartitionResponse, ListOffsetsResponse, MetadataResponse, MetadataTopic, OffsetCommitResponse,
+    OffsetFetchResponse, OffsetForLeaderEpochResponse, ProducePartitionResponse, ProduceResponse, Request, Response,
+    SyncGroupResponse, VoteResponse,
 };
 use crate::types::{BrokerEpoch, GroupEpoch, LeaderEpoch, MemberId, Offset, ProducerEpoch, ProducerId, Timestamp};
 
@@ -147,6 +147,11 @@ impl Request {
                 let partitions = asked.map(|(partition, _)| (*partition, error)).collect();
                 OffsetCommitResponse { partitions }.into()
             }
+            Request::ApiVersions(_) => ApiVersionsResponse {
+                error,
+                api_keys: Vec::new(),
+            }
+            .into(),
             Request::OffsetFetch(_) => OffsetFetchResponse {
                 error,
                 partitions: Vec::new(),

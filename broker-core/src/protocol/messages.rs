@@ -1,125 +1,15 @@
-//! Requests and responses. Each pair names the Kafka API it stands for.
+//! Requests and responses of the cluster, and those of its logs; those of groups are in `groups`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::TopicConfig;
-use crate::protocol::groups::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
-    SyncGroupResponse,
-};
 use crate::protocol::{ErrorCode, RecordBatch};
 use crate::types::{
     BrokerEpoch, Endpoint, EpochEndOffset, LeaderEpoch, LeaderIdAndEpoch, Listeners, NodeId, Offset, PartitionEpoch,
     PartitionIndex, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicName, TopicPartition,
 };
-
-macro_rules! api {
-    ($($(#[$doc:meta])* $name:ident($request:ty, $response:ty),)*) => {
-        /// Every request, by API.
-        #[derive(Clone, Debug, Hash)]
-        pub enum Request { $($(#[$doc])* $name($request),)* }
-
-        /// Every response, by API.
-        #[derive(Clone, Debug, Hash)]
-        pub enum Response { $($(#[$doc])* $name($response),)* }
-
-        /// The APIs.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-        pub enum ApiKey { $($(#[$doc])* $name,)* }
-
-        impl Request {
-            /// Which API it is.
-            #[must_use]
-            pub fn api_key(&self) -> ApiKey {
-                match self { $(Request::$name(_) => ApiKey::$name,)* }
-            }
-        }
-
-        impl Response {
-            /// Which API it is.
-            #[must_use]
-            pub fn api_key(&self) -> ApiKey {
-                match self { $(Response::$name(_) => ApiKey::$name,)* }
-            }
-        }
-
-        $(impl From<$request> for Request {
-            fn from(body: $request) -> Request { Request::$name(body) }
-        }
-        impl From<$response> for Response {
-            fn from(body: $response) -> Response { Response::$name(body) }
-        })*
-    };
-}
-
-api! {
-    /// Append records.
-    Produce(ProduceRequest, ProduceResponse),
-    /// Read records: consumers, followers, and voters and observers of the metadata quorum.
-    Fetch(FetchRequest, FetchResponse),
-    /// Which offset is the earliest, the latest, the first at a time?
-    ListOffsets(ListOffsetsRequest, ListOffsetsResponse),
-    /// Where does a leader epoch end?
-    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse),
-    /// Who leads what?
-    Metadata(MetadataRequest, MetadataResponse),
-    /// Create topics; a broker forwards it to the controller.
-    CreateTopics(CreateTopicsRequest, CreateTopicsResponse),
-    /// A producer id for an idempotent producer.
-    InitProducerId(InitProducerIdRequest, InitProducerIdResponse),
-    /// A block of producer ids for a broker (KIP-730).
-    AllocateProducerIds(AllocateProducerIdsRequest, AllocateProducerIdsResponse),
-    /// A broker joins the cluster (KIP-631).
-    BrokerRegistration(BrokerRegistrationRequest, BrokerRegistrationResponse),
-    /// A broker is alive (KIP-631).
-    BrokerHeartbeat(BrokerHeartbeatRequest, BrokerHeartbeatResponse),
-    /// A leader proposes another ISR (KIP-497).
-    AlterPartition(AlterPartitionRequest, AlterPartitionResponse),
-    /// A candidate asks for a vote (KIP-595; pre-vote KIP-996).
-    Vote(VoteRequest, VoteResponse),
-    /// A new quorum leader makes itself known.
-    BeginQuorumEpoch(BeginQuorumEpochRequest, BeginQuorumEpochResponse),
-    /// A quorum leader resigns.
-    EndQuorumEpoch(EndQuorumEpochRequest, EndQuorumEpochResponse),
-    /// Give a topic more partitions; a broker forwards it to the controller (KIP-195).
-    CreatePartitions(CreatePartitionsRequest, CreatePartitionsResponse),
-    /// Which broker coordinates a group?
-    FindCoordinator(FindCoordinatorRequest, FindCoordinatorResponse),
-    /// A member of the classic protocol joins, or joins again.
-    JoinGroup(Box<JoinGroupRequest>, JoinGroupResponse),
-    /// A member of the classic protocol asks for its assignment; the leader brings all of them.
-    SyncGroup(SyncGroupRequest, SyncGroupResponse),
-    /// A member of the classic protocol is alive.
-    Heartbeat(HeartbeatRequest, HeartbeatResponse),
-    /// A member of the classic protocol leaves.
-    LeaveGroup(LeaveGroupRequest, LeaveGroupResponse),
-    /// A member of the consumer protocol joins, is alive, reports what it owns, or leaves (KIP-848).
-    ConsumerGroupHeartbeat(Box<ConsumerGroupHeartbeatRequest>, ConsumerGroupHeartbeatResponse),
-    /// Store positions of a group.
-    OffsetCommit(OffsetCommitRequest, OffsetCommitResponse),
-    /// The stored positions of a group.
-    OffsetFetch(OffsetFetchRequest, OffsetFetchResponse),
-}
-
-// The large and rare ones lie in boxes, so that the others are moved in a few instructions: every message of a cluster
-// is moved a dozen times on its way.
-const _: () = assert!(size_of::<Request>() <= 96 && size_of::<Response>() <= 96);
-
-impl From<JoinGroupRequest> for Request {
-    fn from(body: JoinGroupRequest) -> Request {
-        Request::JoinGroup(Box::new(body))
-    }
-}
-
-impl From<ConsumerGroupHeartbeatRequest> for Request {
-    fn from(body: ConsumerGroupHeartbeatRequest) -> Request {
-        Request::ConsumerGroupHeartbeat(Box::new(body))
-    }
-}
 
 /// How many replicas must have a batch before the producer is answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -678,81 +568,4 @@ pub struct CreatePartitionsRequest {
 pub struct CreatePartitionsResponse {
     /// Success, or why not (INVALID_PARTITIONS, UNKNOWN_TOPIC_OR_PARTITION, NOT_CONTROLLER).
     pub error: ErrorCode,
-}
-
-/// A header with client id and correlation id, and the frame's length.
-const ENVELOPE: u64 = 32;
-/// A partition entry of a list: topic id, index and a handful of fixed fields.
-const ENTRY: u64 = 48;
-
-impl Request {
-    /// Whether the sender reads an answer: at `acks=0` it does not.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
-        !matches!(self, Request::Produce(body) if body.acks == Acks::None)
-    }
-
-    /// About how many bytes the request has on the wire; exact for the records in it.
-    #[must_use]
-    pub fn wire_size(&self) -> u64 {
-        let entries = match self {
-            Request::Produce(body) => {
-                return ENVELOPE
-                    + body
-                        .partitions
-                        .iter()
-                        .map(|(_, batch)| ENTRY + batch.size())
-                        .sum::<u64>();
-            }
-            Request::Fetch(body) => body.partitions.len() + body.forgotten.len(),
-            Request::ListOffsets(body) => body.partitions.len(),
-            Request::OffsetForLeaderEpoch(body) => body.partitions.len(),
-            Request::AlterPartition(body) => body.partitions.len(),
-            Request::CreateTopics(body) => body.topics.len(),
-            Request::OffsetCommit(body) => body.partitions.len(),
-            Request::OffsetFetch(body) => body.partitions.as_ref().map_or(1, Vec::len),
-            Request::JoinGroup(body) => {
-                let metadata = body.protocols.iter().map(|(_, metadata)| metadata.len() as u64);
-                return ENVELOPE + ENTRY + metadata.sum::<u64>();
-            }
-            Request::SyncGroup(body) => {
-                let assignments = body.assignments.iter().map(|(_, bytes)| ENTRY + bytes.len() as u64);
-                return ENVELOPE + ENTRY + assignments.sum::<u64>();
-            }
-            Request::ConsumerGroupHeartbeat(body) => 1 + body.owned.as_ref().map_or(0, Vec::len),
-            _ => 1,
-        };
-        ENVELOPE + ENTRY * entries as u64
-    }
-}
-
-impl Response {
-    /// About how many bytes the response has on the wire; exact for the records in it.
-    #[must_use]
-    pub fn wire_size(&self) -> u64 {
-        let entries = match self {
-            Response::Fetch(body) => {
-                let records = body.partitions.iter().flat_map(|partition| &partition.records);
-                return ENVELOPE + ENTRY * body.partitions.len() as u64 + records.map(RecordBatch::size).sum::<u64>();
-            }
-            Response::Produce(body) => body.partitions.len(),
-            Response::ListOffsets(body) => body.partitions.len(),
-            Response::OffsetForLeaderEpoch(body) => body.partitions.len(),
-            Response::AlterPartition(body) => body.partitions.len(),
-            Response::CreateTopics(body) => body.topics.len(),
-            Response::OffsetCommit(body) => body.partitions.len(),
-            Response::OffsetFetch(body) => body.partitions.len(),
-            Response::JoinGroup(body) => {
-                let members = body.members.iter().map(|member| ENTRY + member.metadata.len() as u64);
-                return ENVELOPE + ENTRY + members.sum::<u64>();
-            }
-            Response::SyncGroup(body) => return ENVELOPE + ENTRY + body.assignment.len() as u64,
-            Response::ConsumerGroupHeartbeat(body) => 1 + body.assignment.as_ref().map_or(0, Vec::len),
-            Response::Metadata(body) => {
-                body.brokers.len() + body.topics.iter().map(|t| 1 + t.partitions.len()).sum::<usize>()
-            }
-            _ => 1,
-        };
-        ENVELOPE + ENTRY * entries as u64
-    }
 }

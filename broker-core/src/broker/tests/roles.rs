@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::protocol::{
-    Acks, AllocateProducerIdsRequest, BatchBuilder, CreatePartitionsRequest, InitProducerIdRequest, MetadataRequest,
-    ProduceRequest,
+    Acks, AllocateProducerIdsRequest, ApiVersionsRequest, BatchBuilder, CreatePartitionsRequest, InitProducerIdRequest,
+    MetadataRequest, ProduceRequest,
 };
 use crate::types::{BrokerEpoch, Timestamp, TopicId};
 
@@ -124,4 +124,88 @@ fn a_request_that_was_passed_on_is_answered_also_if_the_controller_is_silent() {
     let waited = cluster.now.since(begin);
     let timeout = Duration::from_millis(BrokerConfig::default().controller_socket_timeout_ms);
     assert!(waited >= timeout && waited < timeout + SECOND, "{waited:?}");
+}
+
+/// Numbers and versions as Kafka 4.1.1 has them (`ApiKeys`), and by the listeners of its message definitions.
+#[test]
+fn a_listener_says_what_it_serves() {
+    let mut cluster = dedicated();
+    let mut ask = |node: u32, listener: Listener, name: &str| {
+        let reply_to = ReplyTo {
+            node: NodeId(9),
+            connection: ConnectionId::Inbound(77),
+            id: RequestId(1_000_000),
+        };
+        let opened = Input::Opened {
+            connection: reply_to.connection,
+            peer: Endpoint::of(NodeId(9), Listener::Broker),
+            listener,
+        };
+        let body = ApiVersionsRequest {
+            client_software_name: name.into(),
+            client_software_version: "0.2.0".into(),
+        };
+        let machine = cluster.nodes.get_mut(&node).and_then(|node| node.machine.as_mut());
+        let machine = machine.expect("it runs");
+        machine.handle(Now::at(cluster.now), opened);
+        let request = Input::Request {
+            reply_to,
+            body: body.into(),
+        };
+        machine.handle(Now::at(cluster.now), request);
+        let answered = core::iter::from_fn(|| machine.poll()).find_map(|output| match output {
+            Output::Response { to, body } if to == reply_to => Some(body),
+            _ => None,
+        });
+        let Some(Response::ApiVersions(body)) = answered else {
+            panic!("{answered:?}")
+        };
+        let versions = body.api_keys.iter();
+        let versions = versions.map(|api| (api.api_key, api.min_version, api.max_version));
+        (body.error, versions.collect::<Vec<_>>())
+    };
+    let of_broker = [
+        (0, 3, 13),
+        (1, 4, 18),
+        (2, 1, 10),
+        (3, 0, 13),
+        (8, 2, 10),
+        (9, 1, 10),
+        (10, 0, 6),
+        (11, 0, 9),
+        (12, 0, 4),
+        (13, 0, 5),
+        (14, 0, 5),
+        (18, 0, 4),
+        (19, 2, 7),
+        (22, 0, 6),
+        (23, 2, 4),
+        (37, 0, 3),
+        (68, 0, 1),
+    ];
+    let of_controller = [
+        (1, 4, 18),
+        (18, 0, 4),
+        (19, 2, 7),
+        (37, 0, 3),
+        (52, 0, 2),
+        (53, 0, 1),
+        (54, 0, 1),
+        (56, 2, 3),
+        (62, 0, 4),
+        (63, 0, 1),
+        (67, 0, 0),
+    ];
+    assert_eq!(ask(2, Listener::Broker, "trial"), (ErrorCode::None, of_broker.to_vec()));
+    assert_eq!(
+        ask(1, Listener::Controller, "apache-kafka-java"),
+        (ErrorCode::None, of_controller.to_vec())
+    );
+    for name in ["", "-trial", "trial.", "tri al"] {
+        assert_eq!(
+            ask(2, Listener::Broker, name),
+            (ErrorCode::InvalidRequest, Vec::new()),
+            "{name:?}"
+        );
+    }
 }
