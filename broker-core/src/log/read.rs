@@ -24,13 +24,17 @@ impl Log {
         self.read_files(from, limit, max_bytes)
     }
 
-    /// How many bytes [`Log::read`] can give, counted until there are `enough`.
+    /// How many bytes [`Log::read`] can give, counted until there are `enough`. Limits are where batches end.
     ///
     /// # Errors
     /// When `from` is below the start or above the end.
     pub fn readable_bytes(&self, from: Offset, limit: Offset, enough: u64) -> Result<u64, OffsetOutOfRange> {
         if !self.has_to_read(from, limit)? {
             return Ok(0);
+        }
+        if enough <= 1 {
+            // Whatever there is, it is enough.
+            return Ok(1);
         }
         if let Some(newest) = self.tail.sizes_from(from) {
             return Ok(count(newest, limit, enough));

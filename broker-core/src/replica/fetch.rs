@@ -13,7 +13,7 @@ use crate::replica::leader::FollowerFetch;
 use crate::replica::partition::Partition;
 use crate::replica::purgatory::ParkedId;
 use crate::replica::reads::{AnswerId, ReadFor};
-use crate::replica::sessions::{Session, SessionId};
+use crate::replica::sessions::{High, Said, Session, SessionId};
 use crate::replica::{Replicas, led};
 use crate::trace::{self, Event};
 use crate::types::{LeaderEpoch, Offset, TopicPartition};
@@ -56,9 +56,6 @@ enum News {
     /// No records, but perhaps a new high watermark.
     NoBytes(High),
 }
-
-/// What every answer says of a partition: its high watermark and the start of its log.
-type High = (Offset, Offset);
 
 impl Replicas {
     /// Reads (Kafka `ReplicaManager.fetchMessages`). A follower's fetch also says how far it is.
@@ -245,6 +242,7 @@ impl Replicas {
     /// Answers the fetches that waited for what changed at a partition and now find enough.
     pub(super) fn complete_fetches(&mut self, ctx: &mut Context<'_>, id: TopicPartition) {
         let mut ready = Vec::new();
+        let partition = self.partitions.get(&id);
         for reader in self.sessions.readers(id) {
             let session = self.sessions.get(*reader);
             let parked = session.and_then(|session| Some((session.parked?, session.wanted(id)?, session.replica)));
@@ -255,7 +253,7 @@ impl Replicas {
                 continue;
             };
             // What changed may be nothing to a reader: a high watermark to a follower, a log end to a consumer.
-            match news(self.partitions.get(&id), fetch, replica, waiting.min_bytes) {
+            match news(partition, fetch, replica, waiting.min_bytes) {
                 News::NoBytes(_) => {}
                 News::Bytes(bytes) => ready.push((parked, waiting.min_bytes.saturating_sub(bytes))),
                 News::Urgent => ready.push((parked, 0)),
@@ -329,61 +327,45 @@ fn has_settled(partition: Option<&Partition>, replica: Option<FetchingReplica>) 
 
 /// Reads what a session has to answer, and notes in it what the answer says.
 fn find(partitions: &BTreeMap<TopicPartition, Partition>, session: &mut Session, max_bytes: u64) -> Found {
-    let answers_all = session.answers_all;
+    let answers_all = session.take_answers_all();
     let replica = session.replica;
     let mut found = Found {
         partitions: Vec::new(),
         reads: Vec::new(),
     };
     let mut bytes = 0;
-    for fetch in session.take_due() {
-        let id = fetch.partition;
-        let partition = partitions.get(&id);
+    session.answer(|fetch, known| {
+        let partition = partitions.get(&fetch.partition);
         let room = Room {
             bytes: (max_bytes.saturating_sub(bytes)).min(u64::from(fetch.max_bytes)),
             // The first batch is given whatever its size, or its reader would never get past it (KIP-74).
             is_first: bytes == 0,
         };
-        let answer = match read_partition(partition, &fetch, replica.is_some(), room) {
-            Ok((answer, Some(read))) => {
-                bytes += read.len;
-                found.reads.push(WantedRead {
-                    read,
-                    index: found.partitions.len(),
-                    partition: id,
-                });
-                session.served(id);
-                answer
-            }
-            Ok((answer, None)) => {
-                bytes += answer.records.iter().map(RecordBatch::size).sum::<u64>();
-                if !answer.records.is_empty() {
-                    session.served(id);
-                }
-                answer
-            }
-            Err(error) => refused(partition, id, error),
-        };
+        let (answer, read) = read_partition(partition, fetch, replica.is_some(), room)
+            .unwrap_or_else(|error| (refused(partition, fetch.partition, error), None));
+        let in_memory = answer.records.iter().map(RecordBatch::size).sum::<u64>();
+        let size = in_memory + read.as_ref().map_or(0, |read| read.len);
+        bytes += size;
         let is_wrong = !answer.error.is_ok() || answer.diverging_epoch.is_some();
         let high = (answer.high_watermark, answer.log_start_offset);
-        let has_read = found
-            .reads
-            .last()
-            .is_some_and(|read| read.index == found.partitions.len());
-        let has_nothing = answer.records.is_empty() && !has_read && !is_wrong;
-        let is_known = has_nothing && session.knows(id, high);
-        session.say(id, (!is_wrong).then_some(high));
-        // Bytes may be left for which there was no room.
-        if has_nothing
-            && has_settled(partition, replica)
-            && matches!(news(partition, &fetch, replica, 1), News::NoBytes(_))
-        {
-            session.settle(id);
-        }
-        if !is_known || answers_all {
+        let has_nothing = size == 0 && !is_wrong;
+        found.reads.extend(read.map(|read| WantedRead {
+            read,
+            index: found.partitions.len(),
+            partition: fetch.partition,
+        }));
+        if !has_nothing || known != Some(high) || answers_all {
             found.partitions.push(answer);
         }
-    }
+        Said {
+            known: (!is_wrong).then_some(high),
+            has_records: size > 0,
+            // Bytes may be left for which there was no room.
+            is_settled: has_nothing
+                && has_settled(partition, replica)
+                && matches!(news(partition, fetch, replica, 1), News::NoBytes(_)),
+        }
+    });
     found
 }
 

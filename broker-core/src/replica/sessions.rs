@@ -48,9 +48,22 @@ pub(super) struct Session {
     news: BTreeSet<(u64, TopicPartition)>,
     turns: u64,
     /// The answer that is due names all partitions.
-    pub answers_all: bool,
+    answers_all: bool,
     /// The fetch that waits.
     pub parked: Option<ParkedId>,
+}
+
+/// What every answer says of a partition: its high watermark and the start of its log.
+pub(super) type High = (Offset, Offset);
+
+/// What an answer says of a partition.
+pub(super) struct Said {
+    /// What the reader knows from now on; nothing if something is wrong.
+    pub known: Option<High>,
+    /// It has records: the partition is read last from now on.
+    pub has_records: bool,
+    /// Nothing but a change will bring something new.
+    pub is_settled: bool,
 }
 
 /// What a session wants of one partition.
@@ -59,7 +72,7 @@ struct Wanted {
     /// Partitions are read in this order, and one that gave records goes to the end.
     turn: u64,
     /// What the reader knows of the high watermark and the start of the log.
-    known: Option<(Offset, Offset)>,
+    known: Option<High>,
 }
 
 impl Sessions {
@@ -107,11 +120,13 @@ impl Sessions {
         session.replica = request.replica;
         session.connection = connection;
         for fetch in request.partitions {
-            let readers = self.readers.entry(fetch.partition).or_default();
-            if let Err(at) = readers.binary_search(&id) {
-                readers.insert(at, id);
+            let partition = fetch.partition;
+            if session.set(fetch) {
+                let readers = self.readers.entry(partition).or_default();
+                if let Err(at) = readers.binary_search(&id) {
+                    readers.insert(at, id);
+                }
             }
-            session.set(fetch);
         }
         for forgotten in &request.forgotten {
             session.forget(*forgotten);
@@ -247,21 +262,23 @@ impl Sessions {
 }
 
 impl Session {
-    fn set(&mut self, fetch: FetchPartition) {
+    /// Takes over what is wanted of a partition. Whether nothing was wanted of it before.
+    fn set(&mut self, fetch: FetchPartition) -> bool {
         let id = fetch.partition;
-        match self.partitions.get_mut(&id) {
-            Some(wanted) => wanted.fetch = fetch,
-            None => {
-                self.turns += 1;
-                let wanted = Wanted {
-                    fetch,
-                    turn: self.turns,
-                    known: None,
-                };
-                self.partitions.insert(id, wanted);
-            }
+        if let Some(wanted) = self.partitions.get_mut(&id) {
+            wanted.fetch = fetch;
+            self.news.insert((wanted.turn, id));
+            return false;
         }
-        self.note_news(id);
+        self.turns += 1;
+        let wanted = Wanted {
+            fetch,
+            turn: self.turns,
+            known: None,
+        };
+        self.partitions.insert(id, wanted);
+        self.news.insert((self.turns, id));
+        true
     }
 
     fn forget(&mut self, id: TopicPartition) {
@@ -297,36 +314,39 @@ impl Session {
         self.news.iter().map(|(_, id)| &self.partitions[id].fetch)
     }
 
-    /// What the answer that is due looks at, in the order in which it is read.
-    pub fn take_due(&mut self) -> Vec<FetchPartition> {
-        if core::mem::take(&mut self.answers_all) {
+    /// Whether the answer that is due names all partitions. From now on answers name what is new.
+    pub fn take_answers_all(&mut self) -> bool {
+        let answers_all = core::mem::take(&mut self.answers_all);
+        if answers_all {
             self.all_is_news();
         }
-        self.news().cloned().collect()
+        answers_all
+    }
+
+    /// Makes an answer of what there may be to say, in the order in which it is read: `say` is given what is wanted of a
+    /// partition and what the reader knows of it, and returns what the answer says.
+    pub fn answer(&mut self, mut say: impl FnMut(&FetchPartition, Option<High>) -> Said) {
+        let due: Vec<(u64, TopicPartition)> = self.news.iter().copied().collect();
+        for (turn, id) in due {
+            let Some(wanted) = self.partitions.get_mut(&id) else {
+                continue;
+            };
+            let said = say(&wanted.fetch, wanted.known);
+            wanted.known = said.known;
+            if said.has_records {
+                self.turns += 1;
+                wanted.turn = self.turns;
+                self.news.remove(&(turn, id));
+                self.news.insert((self.turns, id));
+            } else if said.is_settled {
+                self.news.remove(&(turn, id));
+            }
+        }
     }
 
     /// Whether the reader knows this already.
-    pub fn knows(&self, id: TopicPartition, now: (Offset, Offset)) -> bool {
+    pub fn knows(&self, id: TopicPartition, now: High) -> bool {
         self.partitions.get(&id).is_some_and(|wanted| wanted.known == Some(now))
-    }
-
-    /// The answer says this of a partition; `None` if it says that something is wrong.
-    pub fn say(&mut self, id: TopicPartition, known: Option<(Offset, Offset)>) {
-        if let Some(wanted) = self.partitions.get_mut(&id) {
-            wanted.known = known;
-        }
-    }
-
-    /// The answer has records of a partition: it is read last from now on.
-    pub fn served(&mut self, id: TopicPartition) {
-        let Some(wanted) = self.partitions.get_mut(&id) else {
-            return;
-        };
-        self.turns += 1;
-        let before = core::mem::replace(&mut wanted.turn, self.turns);
-        if self.news.remove(&(before, id)) {
-            self.news.insert((self.turns, id));
-        }
     }
 
     /// There is nothing more to say about a partition.
