@@ -68,7 +68,7 @@ config! {
         controller_socket_timeout_ms: u64 = 30_000, "controller.socket.timeout.ms";
         /// How often high watermarks are written to the checkpoint file.
         replica_high_watermark_checkpoint_interval_ms: u64 = 5_000, "replica.high.watermark.checkpoint.interval.ms";
-        /// How often a broker tells the controller that it is alive.
+        /// How often a broker reports to the controller that it is alive.
         broker_heartbeat_interval_ms: u64 = 2_000, "broker.heartbeat.interval.ms";
         /// A broker silent for longer is fenced by the controller.
         broker_session_timeout_ms: u64 = 9_000, "broker.session.timeout.ms";
@@ -76,7 +76,7 @@ config! {
         controlled_shutdown_enable: bool = true, "controlled.shutdown.enable";
         /// A voter that waits longer than this (times 1 to 2) for a vote to end stands again.
         controller_quorum_election_timeout_ms: u64 = 1_000, "controller.quorum.election.timeout.ms";
-        /// A voter that hears nothing from the leader for this long stands; a leader that hears from no majority
+        /// A voter that gets nothing from the leader for this long stands; a leader that gets nothing from a majority
         /// for 1.5 times this resigns.
         controller_quorum_fetch_timeout_ms: u64 = 2_000, "controller.quorum.fetch.timeout.ms";
         /// The longest random pause before standing again.
@@ -287,7 +287,7 @@ config! {
             alloc::vec!["range".into(), "cooperative-sticky".into()], "partition.assignment.strategy";
         /// A member that is silent for longer is dropped (classic protocol).
         session_timeout_ms: u64 = 45_000, "session.timeout.ms";
-        /// How often it tells the coordinator that it is alive (classic protocol).
+        /// How often it reports to the coordinator that it is alive (classic protocol).
         heartbeat_interval_ms: u64 = 3_000, "heartbeat.interval.ms";
         /// A member whose application does not poll for so long leaves the group.
         max_poll_interval_ms: u64 = 300_000, "max.poll.interval.ms";

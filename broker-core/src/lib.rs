@@ -6,8 +6,8 @@
 //! file, no clock, no thread, and draws randomness only from the [`random::Random`] that it was made
 //! with. Whoever drives it decides everything that is not logic, and the same inputs give the same outputs.
 //!
-//! # The rooms
-//! [`broker`] is the hall; behind it are [`controller`] and [`group`], which keep their state in a log by way of
+//! # The modules
+//! [`broker`] is the dispatcher; below it are [`controller`] and [`group`], which keep their state in a log by way of
 //! [`replicated`], then [`replica`] and [`quorum`], both over [`log`]; [`client`] holds the producer and the consumer.
 //! [`protocol`], [`types`], [`config`], [`disk`] and [`trace`] are the words that all of them share.
 #![no_std]

@@ -144,7 +144,7 @@ pub struct ReplyTo {
     pub id: RequestId,
 }
 
-/// What a host tells a machine.
+/// What a host gives a machine.
 #[derive(Clone, Debug, Hash)]
 pub enum Input {
     /// A peer has opened a connection. It comes before everything that comes over it; nobody says so of connections that
@@ -182,7 +182,7 @@ pub enum Input {
         /// Why.
         reason: CloseReason,
     },
-    /// A disk operation ended. Failures are always told; which successes are told, [`DiskOp`] says.
+    /// A disk operation ended. Failures are always reported; which successes are reported, [`DiskOp`] says.
     Disk {
         /// The operation.
         op: OpId,
@@ -273,7 +273,7 @@ pub trait Machine {
     fn deadline(&self) -> Option<Instant>;
 }
 
-/// What a machine lends to its rooms for one input: the time, randomness and the way out.
+/// What a machine lends to its modules for one input: the time, randomness and the way out.
 pub struct Context<'a> {
     /// The node's monotonic clock at this input.
     pub now: Instant,

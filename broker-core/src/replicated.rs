@@ -1,7 +1,7 @@
-//! The last step of a replicated state machine: a reply waits until what it tells is committed.
+//! The last step of a replicated state machine: a reply waits until what it says is committed.
 //!
 //! The controller and the coordinators decide on the state at the end of their log, append what they decided and
-//! replay it at once, so that the next decision sees it. Nobody is told before it is committed: [`Replies`] holds the
+//! replay it at once, so that the next decision sees it. Nobody is answered before it is committed: [`Replies`] holds the
 //! answers, also those of decisions that wrote nothing, since they were made from what may not be committed yet.
 
 use alloc::collections::VecDeque;

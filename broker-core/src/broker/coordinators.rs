@@ -1,4 +1,4 @@
-//! Coordinators in the hall: what they know of topics, who coordinates a group, and the topic that holds it all.
+//! Coordinators, as the broker sees them: what they know of topics, who coordinates a group, and the topic that holds it all.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -30,7 +30,7 @@ impl Topics for ClusterImage {
     }
 }
 
-/// The broker that coordinates a group, as far as committed metadata tell.
+/// The broker that coordinates a group, as far as committed metadata says.
 pub(super) fn find_coordinator(
     image: &ClusterImage,
     groups: &GroupCoordinator,

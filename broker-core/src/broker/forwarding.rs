@@ -1,6 +1,6 @@
 //! Clients' requests for the controller, passed on by the broker that they asked (KIP-590; Kafka `ForwardingManager`).
 //!
-//! Kafka's broker tries for a minute, with other controllers too. This one asks once: its client hears NOT_CONTROLLER or
+//! Kafka's broker tries for a minute, with other controllers too. This one asks once: its client gets NOT_CONTROLLER or
 //! REQUEST_TIMED_OUT, both of which it may try again.
 
 use alloc::collections::BTreeMap;

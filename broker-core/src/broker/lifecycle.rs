@@ -38,7 +38,7 @@ enum ControlledShutdown {
     NotWanted,
     /// Its heartbeats say that it wants to shut down.
     Wanted,
-    /// The controller has heard it, and moves its leaderships away.
+    /// The controller has been notified, and moves its leaderships away.
     Pending,
     /// The controller lets it go.
     Granted,

@@ -1,4 +1,4 @@
-//! What a node tells of its image: to clients that ask, and to the trace.
+//! What a node says of its image: to clients that ask, and to the trace.
 
 use alloc::vec::Vec;
 

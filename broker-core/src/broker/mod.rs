@@ -1,8 +1,8 @@
-//! The hall: each input goes to one room, the facts that come back go to the others.
+//! The dispatcher: each input goes to one module, the facts that come back go to the others.
 //!
 //! A node starts by reading its disk (`boot`). Then the quorum replicates the metadata log; what is committed there is
 //! replayed into the node's [`ClusterImage`], and from it flow the states of its partitions. The controller's logic
-//! rests in every voter and acts in the one that leads.
+//! is in every voter and acts in the one that leads.
 
 mod boot;
 mod coordinators;
@@ -197,7 +197,7 @@ struct BrokerRole {
     replicas: Replicas,
     groups: GroupCoordinator,
     offsets_topic: OffsetsTopic,
-    /// Topics came or grew, and the coordinators have not been told.
+    /// Topics came or grew, and the coordinators have not been notified.
     topics_grew: bool,
     lifecycle: Lifecycle,
     producer_ids: ProducerIds,
@@ -426,7 +426,7 @@ impl Running {
                     replicas.on_disk(ctx, op, file, result);
                 }
                 // There is no other log directory. A broker that lived on would keep its leaderships, and the followers
-                // that it no longer serves would leave the ISR: the controller hears of it by the session that ends.
+                // that it no longer serves would leave the ISR: the controller learns of it by the session that ends.
                 result.as_ref().map_err(|error| HaltReason::LogDirOffline(*error))?;
             }
         }
@@ -473,7 +473,7 @@ impl Running {
         ])
     }
 
-    /// Spreads what the quorum committed and decided and what the replicas tell coordinators, then sends what is due to
+    /// Spreads what the quorum committed and decided and what the replicas report to coordinators, then sends what is due to
     /// the controller.
     fn follow_up(&mut self, ctx: &mut Context<'_>) -> Result<(), HaltReason> {
         while let Some(fact) = self.quorum.next_fact() {
@@ -595,7 +595,7 @@ impl BrokerRole {
         self.topics_grew |= changed.iter().any(is_growth);
     }
 
-    /// Tells coordinators what became of their partitions, and then of the cluster's topics: a coordinator that is none
+    /// Notifies coordinators of what became of their partitions, and then of the cluster's topics: a coordinator that is none
     /// any more must not decide about those.
     fn tell_coordinators(&mut self, ctx: &mut Context<'_>, image: &ClusterImage) -> Result<(), HaltReason> {
         loop {

@@ -56,7 +56,7 @@ impl Pattern {
 #[derive(Clone, Copy, Default)]
 struct Wanted {
     topic: Option<Topic>,
-    /// Some broker has told of it, or that it does not exist.
+    /// Some broker has described it, or that it does not exist.
     is_answered: bool,
 }
 
@@ -144,12 +144,12 @@ impl Metadata {
         self.stale = true;
     }
 
-    /// The topic, once a broker has told of it.
+    /// The topic, once a broker has described it.
     pub fn topic(&self, name: &TopicName) -> Option<Topic> {
         self.topics.get(name)?.topic
     }
 
-    /// Whether an answer has told of the topic, or that it does not exist.
+    /// Whether an answer has described the topic, or said that it does not exist.
     pub fn is_answered(&self, name: &TopicName) -> bool {
         self.topics.get(name).is_some_and(|wanted| wanted.is_answered)
     }
@@ -167,7 +167,7 @@ impl Metadata {
         known.leader.map(|leader| (leader, known.leader_epoch))
     }
 
-    /// Whether an answer has told of the partition, with a leader or without.
+    /// Whether an answer has described the partition, with a leader or without.
     pub fn knows(&self, partition: TopicPartition) -> bool {
         self.leaders.contains_key(&partition)
     }

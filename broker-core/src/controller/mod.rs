@@ -86,7 +86,7 @@ impl Controller {
     }
 
     /// Takes a fact of the quorum. After `BecameLeader` it waits until its epoch's first entry is committed: then
-    /// `committed` (the image with everything that facts up to this one told) is all that the log has, and it acts on
+    /// `committed` (the image with everything that facts up to this one reported) is all that the log has, and it acts on
     /// a copy of it. On `LostLeadership` it answers everybody NOT_CONTROLLER and drops its state. On `Committed` it
     /// releases replies.
     pub fn on_quorum(

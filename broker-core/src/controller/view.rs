@@ -14,7 +14,7 @@ pub(super) struct View<'a> {
     pub shutting_down: &'a BTreeMap<NodeId, Offset>,
 }
 
-/// What the log gets (all of it or nothing), and what the asker is told once that is committed.
+/// What the log gets (all of it or nothing), and what the asker is answered once that is committed.
 pub(super) struct Decision {
     pub records: alloc::vec::Vec<MetadataRecord>,
     pub response: Response,

@@ -249,7 +249,7 @@ impl Groups {
         self.timers.next()
     }
 
-    /// Topics came, went or grew. Groups need no telling: the leader of a classic group watches its topics itself, and
+    /// Topics came, went or grew. Groups need no notice: the leader of a classic group watches its topics itself, and
     /// every heartbeat of the consumer protocol compares the group's topics with those that are there.
     pub fn topics_changed(&mut self, _ctx: &mut Context<'_>, _topics: &dyn Topics) -> Decision {
         Decision::default()
@@ -284,7 +284,7 @@ impl Groups {
         }
     }
 
-    /// May this member be told offsets?
+    /// May this member read offsets?
     ///
     /// # Errors
     /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH.
@@ -351,7 +351,7 @@ impl Groups {
     }
 }
 
-/// For decisions that tell nobody what is assigned.
+/// For decisions that assign nothing to anybody.
 struct NoTopics;
 
 impl Topics for NoTopics {

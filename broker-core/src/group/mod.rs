@@ -7,7 +7,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `coordinator` | the partitions that this broker leads: loading, requests, time, the end of leadership |
-//! | `offsets` | positions: stored, told, expired |
+//! | `offsets` | positions: stored, read, expired |
 //! | `groups` | all groups of a partition, of both protocols |
 //! | `classic` | members that join and sync, and the leader that assigns |
 //! | `consumer` | members that send heartbeats, and the coordinator that assigns (KIP-848), with its `assignor`s; the ways from and to `classic` |

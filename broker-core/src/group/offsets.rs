@@ -1,4 +1,4 @@
-//! The positions of groups: stored by OffsetCommit, told by OffsetFetch, and gone when nobody has used them for long.
+//! The positions of groups: stored by OffsetCommit, read by OffsetFetch, and gone when nobody has used them for long.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -99,7 +99,7 @@ impl Offsets {
         }
     }
 
-    /// The positions that have been of no use for `retention`, group by group. `unused_since` tells from when on that
+    /// The positions that have been of no use for `retention`, group by group. `unused_since` says from when on that
     /// time counts, if it does (KIP-211).
     pub fn expired(
         &self,

@@ -164,7 +164,7 @@ pub enum MemberState {
 pub struct StoredCurrentAssignment {
     /// The epoch that the member has reached; [`GroupEpoch::LEAVE_STATIC`] while a static member is away.
     pub epoch: GroupEpoch,
-    /// The epoch before: the answer that told the member of the step may have been lost.
+    /// The epoch before: the answer that took the member the step may have been lost.
     pub previous_epoch: GroupEpoch,
     /// How far it is.
     pub state: MemberState,

@@ -1,4 +1,4 @@
-//! Reading: from the tail in memory, or by telling the caller what to read from which file.
+//! Reading: from the tail in memory, or by naming the bytes of a file that the caller has to read.
 
 use alloc::vec::Vec;
 
@@ -132,7 +132,7 @@ impl Log {
         batches
     }
 
-    /// The first record at or after `timestamp`, below `limit`, as far as batch headers tell: the batch's base offset
+    /// The first record at or after `timestamp`, below `limit`, as far as batch headers say: the batch's base offset
     /// and max timestamp.
     #[must_use]
     pub fn offset_for_timestamp(&self, timestamp: Timestamp, limit: Offset) -> Option<(Offset, Timestamp)> {

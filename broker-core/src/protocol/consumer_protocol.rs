@@ -1,4 +1,4 @@
-//! What consumers of the classic protocol tell each other through the coordinator, which does not look into it:
+//! What consumers of the classic protocol exchange through the coordinator, which does not look into it:
 //! subscriptions and assignments (Kafka `ConsumerProtocolSubscription`, `ConsumerProtocolAssignment`).
 //!
 //! Both begin with a version (16 bits); numbers are big-endian, arrays have 32-bit lengths, strings 16-bit lengths.

@@ -90,7 +90,7 @@ impl Quorum {
                 (!ballot.has_answer_of(peer)).then_some((ballot.start, Call::Vote { pre_vote: false }))
             }
             Role::Leader(leader) => Some((leader.begin_due(peer)?, Call::BeginQuorumEpoch)),
-            Role::Resigned { untold, .. } => untold.contains(&peer).then_some((AT_ONCE, Call::EndQuorumEpoch)),
+            Role::Resigned { unnotified, .. } => unnotified.contains(&peer).then_some((AT_ONCE, Call::EndQuorumEpoch)),
         }
     }
 

@@ -138,7 +138,7 @@ impl Quorum {
             unreachable!("only a leader resigns")
         };
         let resigned = Role::Resigned {
-            untold: self.peers.keys().copied().collect(),
+            unnotified: self.peers.keys().copied().collect(),
             successors: leader.successors(),
             election_timeout: ctx.now + self.random_election_timeout(ctx),
         };

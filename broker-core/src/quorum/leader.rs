@@ -20,15 +20,15 @@ pub(super) struct LeaderState {
     voters: BTreeMap<NodeId, VoterState>,
     /// Fetches that wait for entries or for news of the high watermark; at most one of each replica.
     pub parked: Vec<ParkedFetch>,
-    /// The high watermark that each replica was last told.
-    told: BTreeMap<NodeId, Offset>,
+    /// The high watermark that each replica was last sent.
+    sent: BTreeMap<NodeId, Offset>,
 }
 
 /// Another voter, as its fetches show it.
 struct VoterState {
     /// It holds everything below durably; `None` before its first fetch in this epoch.
     end: Option<Offset>,
-    /// When it is to be told (again) who leads: it has not fetched for a while.
+    /// When it is to be notified (again) of who leads: it has not fetched for a while.
     begin_due: Instant,
 }
 
@@ -61,11 +61,11 @@ impl LeaderState {
             fetched_since: BTreeSet::new(),
             voters: voters.collect(),
             parked: Vec::new(),
-            told: BTreeMap::new(),
+            sent: BTreeMap::new(),
         }
     }
 
-    /// A voter fetched: it is alive and knows the leader. `silent_after` later it is told again.
+    /// A voter fetched: it is alive and knows the leader. `silent_after` later it is notified again.
     pub fn voter_fetched(&mut self, now: Instant, voter: NodeId, silent_after: Duration) {
         let others = self.voters.len();
         let Some(state) = self.voters.get_mut(&voter) else {
@@ -86,12 +86,12 @@ impl LeaderState {
         }
     }
 
-    /// When `voter` is to be told who leads.
+    /// When `voter` is to be notified of who leads.
     pub fn begin_due(&self, voter: NodeId) -> Option<Instant> {
         self.voters.get(&voter).map(|state| state.begin_due)
     }
 
-    /// `voter` was told.
+    /// `voter` was notified.
     pub fn defer_begin(&mut self, voter: NodeId, until: Instant) {
         if let Some(state) = self.voters.get_mut(&voter) {
             state.begin_due = state.begin_due.max(until);
@@ -126,13 +126,13 @@ impl LeaderState {
     }
 
     /// Whether `replica` knows of `high_watermark`.
-    pub fn has_been_told(&self, replica: NodeId, high_watermark: Offset) -> bool {
-        self.told.get(&replica).is_some_and(|told| *told >= high_watermark)
+    pub fn has_been_sent(&self, replica: NodeId, high_watermark: Offset) -> bool {
+        self.sent.get(&replica).is_some_and(|sent| *sent >= high_watermark)
     }
 
-    /// `replica` is told of `high_watermark` now.
-    pub fn tell(&mut self, replica: NodeId, high_watermark: Offset) {
-        self.told.insert(replica, high_watermark);
+    /// `replica` is sent `high_watermark` now.
+    pub fn note_sent(&mut self, replica: NodeId, high_watermark: Offset) {
+        self.sent.insert(replica, high_watermark);
     }
 }
 

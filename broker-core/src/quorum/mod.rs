@@ -1,6 +1,6 @@
 //! The metadata quorum: a log that a majority of voters holds, with one leader per epoch (KIP-595, KIP-996).
 //!
-//! What the entries mean is not this room's business: it replicates opaque values and says which are committed.
+//! What the entries mean is not this module's business: it replicates opaque values and says which are committed.
 //!
 //! Changes of role are in `election`, what voters say about it in `vote`, the leader's side of replication in `serve`, the follower's in `fetch`. Requests are
 //! derived from the state on each pass (`Quorum::drive`): who is asked what follows from the role, so that a lost
@@ -63,7 +63,7 @@ pub struct Quorum {
     stated: Option<(QuorumRole, LeaderEpoch, Option<NodeId>)>,
     /// Never falls while the node runs.
     high_watermark: Offset,
-    /// Facts have told everything below. Invariant: `delivered <= high_watermark`.
+    /// Facts have reported everything below. Invariant: `delivered <= high_watermark`.
     delivered: Offset,
     facts: VecDeque<QuorumFact>,
     /// The other voters, as peers to send requests to.
@@ -87,7 +87,7 @@ pub enum QuorumFact {
     Committed {
         /// Offset and value.
         entries: Vec<(Offset, Bytes)>,
-        /// Everything below is committed and has been told.
+        /// Everything below is committed and has been reported.
         end: Offset,
     },
 }
@@ -342,7 +342,7 @@ impl Quorum {
         self.facts.pop_front()
     }
 
-    /// One pass: what is due happens, what the role calls for is sent, what is committed is told.
+    /// One pass: what is due happens, what the role calls for is sent, what is committed is delivered.
     fn drive(&mut self, ctx: &mut Context<'_>) {
         self.expire(ctx);
         self.count_votes(ctx);

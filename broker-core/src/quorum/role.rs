@@ -17,7 +17,7 @@ pub(super) enum Role {
     Follower(Follower),
     /// Asks whether it would be elected, before it disturbs anybody with a new epoch (KIP-996).
     Prospective {
-        /// The leader that fell silent, if there was one: back to it when the others still hear it.
+        /// The leader that fell silent, if there was one: back to it when the others still get its answers.
         leader: Option<NodeId>,
         ballot: Ballot,
     },
@@ -29,7 +29,7 @@ pub(super) enum Role {
     Resigned {
         election_timeout: Instant,
         /// Voters that have not answered its EndQuorumEpoch.
-        untold: BTreeSet<NodeId>,
+        unnotified: BTreeSet<NodeId>,
         /// All voters, the best log first.
         successors: alloc::vec::Vec<NodeId>,
     },

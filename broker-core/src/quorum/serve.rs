@@ -14,7 +14,7 @@ use crate::types::{EpochEndOffset, LeaderEpoch, Offset, TopicPartition};
 
 impl Quorum {
     /// A replica wants what comes after its log. Enabled at the leader of the epoch that the replica believes in.
-    /// A log that parts from the leader's is told where; one that agrees is an acknowledgement, and gets entries,
+    /// To a log that parts from the leader's the answer says where; one that agrees is an acknowledgement, and gets entries,
     /// news of the high watermark, or has to wait for them.
     pub(super) fn on_fetch(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: &FetchRequest) {
         let mut partitions = request.partitions.iter();
@@ -89,7 +89,7 @@ impl Quorum {
         };
         let parked = core::mem::take(&mut leader.parked);
         let (ready, waiting) = parked.into_iter().partition::<Vec<_>, _>(|fetch| {
-            fetch.fetch_offset < end || !leader.has_been_told(fetch.replica, high_watermark) || fetch.until <= ctx.now
+            fetch.fetch_offset < end || !leader.has_been_sent(fetch.replica, high_watermark) || fetch.until <= ctx.now
         });
         leader.parked = waiting;
         for fetch in ready {
@@ -113,7 +113,7 @@ impl Quorum {
             ..self.fetch_error(ErrorCode::None)
         };
         if let Role::Leader(leader) = &mut self.role {
-            leader.tell(fetch.replica, self.high_watermark);
+            leader.note_sent(fetch.replica, self.high_watermark);
         }
         self.respond_fetch(ctx, fetch.reply_to, response);
     }

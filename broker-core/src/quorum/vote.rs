@@ -25,7 +25,7 @@ impl Quorum {
 
     /// A voter asks for this voter's vote. A higher epoch is taken over first; then the vote is given if this node
     /// has given no other in the epoch, knows no leader of it, and its log is not the longer one. A pre-vote
-    /// changes nothing and is denied by whoever hears a leader (KIP-996).
+    /// changes nothing and is denied by whoever has a leader (KIP-996).
     pub(super) fn on_vote(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: &VoteRequest) {
         let mut error = ErrorCode::None;
         let mut granted = false;
@@ -151,7 +151,7 @@ impl Quorum {
             return;
         };
         if response.error.is_ok() {
-            // Told again soon, unless it begins to fetch.
+            // Notified again soon, unless it begins to fetch.
             leader.defer_begin(from, ctx.now + self.timing.fetch_timeout / 2);
         } else {
             self.request_failed(ctx.now, from);
@@ -208,8 +208,8 @@ impl Quorum {
         response: &EndQuorumEpochResponse,
     ) {
         self.observe(ctx, response.epoch, None);
-        if let Role::Resigned { untold, .. } = &mut self.role {
-            untold.remove(&from);
+        if let Role::Resigned { unnotified, .. } = &mut self.role {
+            unnotified.remove(&from);
         }
     }
 }

@@ -86,7 +86,7 @@ pub struct ProducerIdAssigned {
 pub struct BatchSent {
     /// The partition.
     pub partition: TopicPartition,
-    /// To whom.
+    /// The receiver.
     pub to: NodeId,
     /// Counts from 1.
     pub attempt: u32,

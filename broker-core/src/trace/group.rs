@@ -82,7 +82,7 @@ pub struct GroupChanged {
 }
 
 /// A member joined, reached another epoch, or got another assignment. Stated when it is decided; committed by the
-/// time that the member is told.
+/// time that the member learns it.
 #[derive(Clone, Debug, Hash)]
 pub struct MemberChanged {
     /// The group.
@@ -127,12 +127,12 @@ pub struct OffsetCommitted {
     pub at: (TopicPartition, Offset),
 }
 
-/// A coordinator told somebody the stored positions of a group.
+/// A coordinator answered somebody with the stored positions of a group.
 #[derive(Clone, Debug, Hash)]
 pub struct OffsetsFetched {
     /// The group.
     pub group: GroupId,
-    /// Whom.
+    /// The asker.
     pub client: NodeId,
     /// The positions, for the partitions that were asked for.
     pub partitions: Vec<(TopicPartition, Option<Offset>)>,

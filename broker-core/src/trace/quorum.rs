@@ -31,7 +31,7 @@ pub struct QuorumRoleChanged {
 pub struct VoteStored {
     /// The epoch.
     pub epoch: LeaderEpoch,
-    /// For whom, if for anybody.
+    /// The candidate, if there is one.
     pub voted_for: Option<NodeId>,
 }
 
@@ -40,7 +40,7 @@ pub struct VoteStored {
 pub struct VoteGranted {
     /// The epoch.
     pub epoch: LeaderEpoch,
-    /// To whom.
+    /// The candidate that got it.
     pub candidate: NodeId,
 }
 

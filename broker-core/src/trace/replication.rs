@@ -28,7 +28,7 @@ pub struct BecameLeader {
 pub struct BecameFollower {
     /// The partition.
     pub partition: TopicPartition,
-    /// Whom.
+    /// The leader.
     pub leader: Option<NodeId>,
     /// In this epoch.
     pub leader_epoch: LeaderEpoch,

@@ -50,14 +50,14 @@ pub enum Verb {
         #[arg(short = 'E', long = "filter", value_name = "FILTER")]
         filters: Vec<Filter>,
     },
-    /// Tell what a check, a quirk, a fault, or a key of a scenario file means
+    /// Explain what a check, a quirk, a fault, or a key of a scenario file means
     Explain {
         /// A name: `lost-write`, `truncate-to-high-watermark`, `kill`, `cluster.brokers`, `acks`
         name: String,
     },
     /// Print the JSON Schema of scenario files, for editors: `trial explain schema` says how
     Schema,
-    /// Validate scenario files, and tell what is probably not meant
+    /// Validate scenario files, and say what is probably not meant
     Lint {
         /// Scenario files or folders
         #[arg(required = true)]

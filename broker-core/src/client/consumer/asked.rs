@@ -27,7 +27,7 @@ pub(super) enum Kind {
     EpochEnds,
 }
 
-/// What a consumer remembers of an unanswered request about its group. A turn tells whether the answer still counts.
+/// What a consumer remembers of an unanswered request about its group. A turn says whether the answer still counts.
 pub(super) enum GroupAsked {
     Coordinator,
     Join { turn: u64 },

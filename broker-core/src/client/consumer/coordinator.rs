@@ -102,7 +102,7 @@ impl Consumer {
         self.membership_lost_coordinator();
     }
 
-    /// The coordinator has not been heard of for too long.
+    /// Nothing has come from the coordinator for too long.
     pub(super) fn coordinator_silent(&mut self) {
         if let Some(node) = self.group.as_ref().and_then(|group| group.coordinator.node) {
             self.coordinator_lost(node);

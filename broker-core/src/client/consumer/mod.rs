@@ -63,7 +63,7 @@ pub struct ConsumerRecord {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct CommitId(pub u64);
 
-/// What a rebalance listener is told (Kafka `ConsumerRebalanceListener`). Until the application says
+/// What a rebalance listener is notified of (Kafka `ConsumerRebalanceListener`). Until the application says
 /// [`Consumer::rebalance_done`] the consumer does not go on with the rebalance.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum Rebalance {
@@ -118,7 +118,7 @@ pub enum ConsumerNotice {
 /// clock. After each of them drain [`Machine::poll`] and [`Consumer::next_notice`], and ask [`Machine::deadline`].
 ///
 /// The application's poll is three steps: [`Consumer::polled`] says that it has come, and that it is done with what
-/// it got before; while [`Consumer::rebalance`] tells something it hears that and says [`Consumer::rebalance_done`];
+/// it got before; while [`Consumer::rebalance`] announces something it takes note of that and says [`Consumer::rebalance_done`];
 /// then it takes records. Heartbeats go on in between by the consumer's own deadlines, as by Kafka's heartbeat thread.
 ///
 /// As in Kafka there is at most one fetch per broker, and none while records of a partition that it leads wait to be
@@ -335,7 +335,7 @@ impl Consumer {
     }
 
     /// The next fetched records, at most `max.poll.records`; moves the positions past them. Fetches ahead. None while
-    /// the application has a rebalance to hear of. Drain [`Machine::poll`] afterwards.
+    /// the application has a rebalance to take note of. Drain [`Machine::poll`] afterwards.
     pub fn take_records(&mut self, now: Now) -> Vec<ConsumerRecord> {
         let now = self.note(now);
         if !self.has_records() {

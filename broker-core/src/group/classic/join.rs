@@ -247,7 +247,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Calls all members to join: their next heartbeats, syncs and commits tell them.
+    /// Calls all members to join: their next heartbeats, syncs and commits are answered so.
     pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn<'_, '_>) {
         for (id, member) in &mut self.members {
             if let Some(to) = member.syncing.take() {
@@ -369,7 +369,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Tells a member what it has joined. The leader is told who the others are, if there is something to assign.
+    /// Answers a member with what it has joined. The leader learns who the others are, if there is something to assign.
     fn welcome(&self, turn: &mut Turn<'_, '_>, to: ReplyTo, id: &MemberId) {
         let assigns = self.leader.as_ref() == Some(id) && self.state == GroupState::CompletingRebalance;
         let response = JoinGroupResponse {

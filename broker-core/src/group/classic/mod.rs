@@ -7,7 +7,7 @@
 //! ```
 //! A generation that everybody has joined is not durable until the leader's assignment is: then one record holds all
 //! of the group. Everything before that is in memory, and after a failover the last complete generation stands. Only
-//! the new id of a static member that came back is written before the member is told of it, or the next coordinator
+//! the new id of a static member that came back is written before the member learns of it, or the next coordinator
 //! would take it for an impostor. (Kafka does so in stable groups alone, KAFKA-10284.)
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,7 @@ struct Member {
     joining: Option<ReplyTo>,
     /// Its SyncGroup, while the leader's assignment is awaited.
     syncing: Option<ReplyTo>,
-    /// It has never been told its id by an answer to a join, so it cannot send heartbeats.
+    /// It has never got its id with an answer to a join, so it cannot send heartbeats.
     new: bool,
     /// It has not synced in this generation.
     to_sync: bool,

@@ -2,7 +2,7 @@
 //! other (KIP-848, "online migration").
 //!
 //! Nobody leads and nobody waits for the others: a JoinGroup is a full heartbeat, with the owned partitions of its
-//! subscription, and takes the member a step towards its target; SyncGroup tells what it may own; a Heartbeat calls it to
+//! subscription, and takes the member a step towards its target; SyncGroup says what it may own; a Heartbeat calls it to
 //! join again whenever there is a step to take. Its generation is its member epoch. (Kafka
 //! `GroupMetadataManager.classicGroupJoinToConsumerGroup` and its siblings.)
 
@@ -217,7 +217,7 @@ impl ConsumerGroup {
     }
 }
 
-/// What a member is told that has joined: it leads nobody.
+/// What a member is answered that has joined: it leads nobody.
 fn welcome(generation: GroupEpoch) -> JoinGroupResponse {
     JoinGroupResponse {
         error: ErrorCode::None,

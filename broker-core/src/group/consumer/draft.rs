@@ -30,7 +30,7 @@ impl<'a, 't, 'c, 'x> Draft<'a, 't, 'c, 'x> {
         self.turn.record(record);
     }
 
-    /// Tells what became of the group.
+    /// Says what became of the group.
     pub(super) fn finish(self) {
         let Cow::Owned(group) = &self.group else { return };
         if self.downgraded {

@@ -65,7 +65,7 @@ impl ConsumerGroup {
         let current = draft.group.members[&request.member].current.clone();
         let full = request.rebalance_timeout.is_some() && names_topics(request);
         let sorted = |owned: &Vec<TopicPartition>| BTreeSet::from_iter(owned.iter().copied());
-        let told = !joins && current.assigned == before && !(full && request.owned.is_some());
+        let is_known = !joins && current.assigned == before && !(full && request.owned.is_some());
         let agrees = request
             .owned
             .as_ref()
@@ -76,7 +76,7 @@ impl ConsumerGroup {
             error: ErrorCode::None,
             member_epoch: current.epoch,
             heartbeat_interval: millis(turn.config.group_consumer_heartbeat_interval_ms),
-            assignment: (!told || !agrees).then_some(current.assigned),
+            assignment: (!is_known || !agrees).then_some(current.assigned),
         })
     }
 
@@ -218,7 +218,7 @@ fn check(request: &ConsumerGroupHeartbeatRequest) -> Result<(), ErrorCode> {
 }
 
 /// A member must speak from its epoch. It may also speak from the one before, if what it owns is its own: then the
-/// answer that told it of the new epoch was lost.
+/// answer that named the new epoch was lost.
 fn check_epoch(current: &StoredCurrentAssignment, request: &ConsumerGroupHeartbeatRequest) -> Result<(), ErrorCode> {
     if request.member_epoch == current.epoch {
         return Ok(());

@@ -3,7 +3,7 @@
 //!
 //! | way | what calls for it | what becomes of the members |
 //! |---|---|---|
-//! | upgrade | the first member of the consumer protocol joins a classic group | they are members with what they have; joins and syncs that wait are told to join again |
+//! | upgrade | the first member of the consumer protocol joins a classic group | they are members with what they have; joins and syncs that wait are answered that they must join again |
 //! | downgrade | the last member of the consumer protocol goes | they are members of a classic group, and called to join |
 //!
 //! Either way one batch of records ends the one group and begins the other, so that the next coordinator finds the one or

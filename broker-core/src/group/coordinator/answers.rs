@@ -51,7 +51,7 @@ pub(super) fn failed(response: Response, error: ErrorCode) -> Response {
     }
 }
 
-/// What a client is told when its coordinator could not append (Kafka's `CoordinatorOperationExceptionHelper`).
+/// What a client is answered when its coordinator could not append (Kafka's `CoordinatorOperationExceptionHelper`).
 pub(super) fn of_append(error: ErrorCode) -> ErrorCode {
     match error {
         ErrorCode::UnknownTopicOrPartition | ErrorCode::NotEnoughReplicas | ErrorCode::RequestTimedOut => {

@@ -1,6 +1,6 @@
 //! The coordinators of one broker: one for each partition of the offsets topic that it leads.
 //!
-//! [`GroupCoordinator`] is driven by the hall with requests, with the facts that the replicas tell about the offsets
+//! [`GroupCoordinator`] is driven by the broker with requests, with the facts that the replicas report about the offsets
 //! topic, with changes of metadata and with time. `shard` holds one partition's coordinator, `loading` how it reads its
 //! log, `answers` the answers that fit a request when there is nothing to say but an error.
 
@@ -43,7 +43,7 @@ impl Settings {
     }
 }
 
-/// What the hall lends to a coordinator.
+/// What the broker lends to a coordinator.
 struct Cluster<'a> {
     replicas: &'a mut Replicas,
     topics: &'a dyn Topics,
@@ -82,7 +82,7 @@ impl GroupCoordinator {
     }
 
     /// Takes a JoinGroup, SyncGroup, Heartbeat, LeaveGroup, ConsumerGroupHeartbeat, OffsetCommit or OffsetFetch. The
-    /// answer comes when what it tells is committed, or with the error that says why not.
+    /// answer comes when what it says is committed, or with the error that says why not.
     pub fn on_request(
         &mut self,
         ctx: &mut Context<'_>,
@@ -202,7 +202,7 @@ impl GroupCoordinator {
         self.deadline
     }
 
-    /// Kept, since the hall asks after every input, also those that are nothing to groups.
+    /// Kept, since the broker asks after every input, also those that are nothing to groups.
     fn note_deadline(&mut self) {
         self.deadline = self.shards.values().filter_map(Shard::deadline).min();
     }

@@ -32,7 +32,7 @@ pub(super) struct Shard {
     /// While there is something to read.
     pub(super) loading: Option<Loading>,
     next_expiry_check: Instant,
-    /// Groups are not told the time before: what they decided last could not be appended.
+    /// Groups do not learn the time before: what they decided last could not be appended.
     paused_until: Option<Instant>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Loading {
 struct Reply {
     reply_to: ReplyTo,
     response: Response,
-    /// For the answer to an OffsetFetch: whose positions it tells.
+    /// For the answer to an OffsetFetch: whose positions it has.
     positions_of: Option<GroupId>,
 }
 

@@ -40,7 +40,7 @@ pub(in super::super) struct Position {
 /// How a partition is held. By hand it is owned at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum Tenure {
-    /// The application has still to hear that it has come.
+    /// The application has still to be notified that it has come.
     Coming,
     /// It is fetched and its records are returned.
     Owned,

@@ -13,8 +13,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Consumer {
     /// Commits if it commits by itself, gives up all partitions in good order, and leaves its group. A static member of
-    /// the classic protocol does not leave: it may come back within its session timeout. Hear what
-    /// [`Consumer::rebalance`] tells until [`Consumer::is_closed`]; after that nothing comes from it any more.
+    /// the classic protocol does not leave: it may come back within its session timeout. Go on with what
+    /// [`Consumer::rebalance`] announces until [`Consumer::is_closed`]; after that nothing comes from it any more.
     pub fn close(&mut self, now: Now) {
         let now = self.note(now);
         if self.closing != Closing::Open {

@@ -2,7 +2,7 @@
 //!
 //! A protocol says which partitions the member is to own (its target). [`Consumer::reconcile`] leads from what it owns
 //! to the target in steps, one at a time: what must go is released (its records are kept back, its positions
-//! committed, the application told), then what has come is told. Only when the application has heard does the protocol
+//! committed, the application notified), then what has come is announced. Only when the application is done does the protocol
 //! go on.
 
 use alloc::collections::{BTreeSet, VecDeque};
@@ -37,8 +37,8 @@ pub(super) struct Membership {
     pattern: Option<String>,
     protocol: Protocol,
     standing: Standing,
-    /// What the application must hear, oldest first. It may be hearing the first.
-    told: VecDeque<Rebalance>,
+    /// What the application must be notified of, oldest first. It may be at work on the first.
+    notices: VecDeque<Rebalance>,
     release: Release,
     /// The target or what is owned has changed: they may differ.
     is_dirty: bool,
@@ -61,18 +61,18 @@ enum Standing {
     Failed,
 }
 
-/// How far the release of some partitions has come. They are [`Tenure::Going`] until the application has heard.
+/// How far the release of some partitions has come. They are [`Tenure::Going`] until the application has been notified.
 enum Release {
     None,
     /// Their positions wait until the application is done with the records that it has got.
     Waiting(Vec<TopicPartition>),
     /// Their positions are being committed.
     Committing(Vec<TopicPartition>, CommitId),
-    /// The application is told.
-    Told,
+    /// The application is notified.
+    Announced,
 }
 
-/// Which partitions a member is to own, by name or by id as its protocol tells them.
+/// Which partitions a member is to own, by name or by id as its protocol names them.
 enum Target<'a> {
     Named(&'a [(TopicName, PartitionIndex)]),
     Ids(&'a [TopicPartition]),
@@ -93,7 +93,7 @@ impl Target<'_> {
 impl Membership {
     /// Nothing is under way between the consumer and its application.
     fn is_idle(&self) -> bool {
-        self.told.is_empty() && matches!(self.release, Release::None)
+        self.notices.is_empty() && matches!(self.release, Release::None)
     }
 
     fn target(&self) -> Target<'_> {
@@ -165,13 +165,13 @@ impl Consumer {
                     GroupProtocol::Classic => Protocol::Classic(Classic::new(&self.config)),
                     GroupProtocol::Consumer => Protocol::Consumer(Heartbeating::new(&mut self.rng)),
                 };
-                let told = self.membership.take().map(|old| old.told);
+                let notices = self.membership.take().map(|old| old.notices);
                 self.membership = Some(Membership {
                     topics,
                     pattern,
                     protocol,
                     standing: Standing::Active,
-                    told: told.unwrap_or_default(),
+                    notices: notices.unwrap_or_default(),
                     release: Release::None,
                     is_dirty: true,
                     poll_deadline: now + millis(self.config.max_poll_interval_ms),
@@ -207,20 +207,20 @@ impl Consumer {
         self.pump(now);
     }
 
-    /// What the application must hear next, before it gets more records.
+    /// What the application must be notified of next, before it gets more records.
     #[must_use]
     pub fn rebalance(&self) -> Option<&Rebalance> {
-        self.membership.as_ref()?.told.front()
+        self.membership.as_ref()?.notices.front()
     }
 
-    /// The application has heard the rebalance that [`Consumer::rebalance`] tells.
+    /// The application is done with the rebalance that [`Consumer::rebalance`] announces.
     pub fn rebalance_done(&mut self, now: Now) {
         let now = self.note(now);
         let Some(membership) = &mut self.membership else {
             return;
         };
         membership.is_dirty = true;
-        match membership.told.pop_front() {
+        match membership.notices.pop_front() {
             Some(Rebalance::Revoked(partitions)) => self.released(&partitions),
             Some(Rebalance::Assigned(partitions)) => self.taken_over(&partitions),
             Some(Rebalance::Lost(_)) | None => {}
@@ -364,7 +364,7 @@ impl Consumer {
         }
     }
 
-    /// Metadata may tell of more topics that match a classic member's pattern: then it joins again for them.
+    /// Metadata may name more topics that match a classic member's pattern: then it joins again for them.
     pub(super) fn follow_pattern(&mut self) {
         let Some(membership) = self
             .membership

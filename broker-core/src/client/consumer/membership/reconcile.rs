@@ -13,7 +13,7 @@ use crate::types::{PartitionIndex, TopicName, TopicPartition};
 
 impl Consumer {
     /// Begins the next step towards the target; false if there is none: the member owns what it should, as far as
-    /// metadata tells.
+    /// metadata says.
     pub(super) fn reconcile(&mut self) -> bool {
         let Some(membership) = &mut self.membership else {
             return false;
@@ -43,7 +43,7 @@ impl Consumer {
             come.push(id);
         }
         if let Some(membership) = &mut self.membership {
-            membership.told.push_back(Rebalance::Assigned(come));
+            membership.notices.push_back(Rebalance::Assigned(come));
         }
         true
     }
@@ -138,9 +138,9 @@ impl Consumer {
 
     fn tell_release(&mut self, partitions: Vec<TopicPartition>) -> Release {
         if let Some(membership) = &mut self.membership {
-            membership.told.push_back(Rebalance::Revoked(partitions));
+            membership.notices.push_back(Rebalance::Revoked(partitions));
         }
-        Release::Told
+        Release::Announced
     }
 
     /// The application has given these up.
@@ -148,7 +148,8 @@ impl Consumer {
         let (Some(membership), Some(group)) = (&mut self.membership, &mut self.group) else {
             return;
         };
-        let (Some((member, epoch)), Release::Told | Release::None) = (membership.member(), &membership.release) else {
+        let (Some((member, epoch)), Release::Announced | Release::None) = (membership.member(), &membership.release)
+        else {
             return;
         };
         // Unless they were lost in the meantime.
@@ -169,7 +170,7 @@ impl Consumer {
         }));
     }
 
-    /// The application has heard that these have come.
+    /// The application has been notified that these have come.
     pub(super) fn taken_over(&mut self, partitions: &[TopicPartition]) {
         let (Some(membership), Some(group)) = (&self.membership, &self.group) else {
             return;
@@ -200,15 +201,15 @@ impl Consumer {
                 partitions: lost,
             }));
         }
-        // What the application hears as revoked already it need not hear again.
+        // What the application is notified of as revoked already it need not be notified of again.
         let is_told = |id: &TopicPartition| {
-            let mut told = membership.told.iter();
-            told.any(|told| matches!(told, Rebalance::Revoked(revoked) if revoked.contains(id)))
+            let mut notices = membership.notices.iter();
+            notices.any(|notice| matches!(notice, Rebalance::Revoked(revoked) if revoked.contains(id)))
         };
         let lost = self.assigned.ids();
         let lost: Vec<_> = lost.filter(|id| !is_told(id)).collect();
         if !lost.is_empty() {
-            membership.told.push_back(Rebalance::Lost(lost));
+            membership.notices.push_back(Rebalance::Lost(lost));
         }
         membership.release = Release::None;
         match &mut membership.protocol {
