@@ -1,6 +1,6 @@
 //! Client cores: what a producer and a consumer library do between the application and the sockets.
 //!
-//! Both stand on a private pair of rooms: `network` (what is unanswered on each connection, timeouts, back-off) and
+//! Both stand on a private pair of modules: `network` (what is unanswered on each connection, timeouts, back-off) and
 //! `metadata` (who leads what, and when to ask again).
 
 #[cfg(test)]
