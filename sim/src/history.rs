@@ -1,4 +1,4 @@
-//! What happened, in the order in which it happened: the clients' operations and the environment's blows.
+//! What happened, in the order in which it happened: the clients' operations and the environment's events.
 //!
 //! Together with the machines' trace events ([`broker_core::trace`]) this is all that checkers and reports read.
 
@@ -125,7 +125,7 @@ pub struct SendOk {
     pub uid: Uid,
     /// Where it went.
     pub partition: TopicPartition,
-    /// At which offset, if the producer was told.
+    /// At which offset, if the ack has one.
     pub offset: Option<Offset>,
     /// Under which promise.
     pub acks: Acks,
@@ -145,7 +145,7 @@ pub struct SendFailed {
 pub struct SendUnknown {
     /// Which record.
     pub uid: Uid,
-    /// What the producer was told; its process may also have died ([`ErrorCode::UnknownServerError`]).
+    /// The error that the producer reported; its process may also have died ([`ErrorCode::UnknownServerError`]).
     pub error: ErrorCode,
 }
 
@@ -196,7 +196,7 @@ pub struct ServiceCalled {
     pub uid: Option<Uid>,
     /// Whether the call took effect.
     pub effect: bool,
-    /// Whether the caller was told that it succeeded.
+    /// Whether the caller got a success.
     pub ok: bool,
 }
 
@@ -329,7 +329,7 @@ pub struct PolledRecord {
     pub is_probe: bool,
 }
 
-/// A blow of the environment, or its end.
+/// An event of the environment: a failure, a fault, or its end.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum Environment {
     /// The process ended; its page cache is kept.

@@ -21,7 +21,7 @@ use crate::words::{self, Names, Words};
 
 /// Which records are followed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Whom {
+pub enum RecordSelector {
     /// All of this key.
     Key(String),
     /// Whatever stands at this offset.
@@ -59,7 +59,7 @@ pub struct NoSuchRecord {
 
 /// The stations of the followed records so far.
 pub struct Journey {
-    whom: Whom,
+    selector: RecordSelector,
     names: Known,
     /// Every send, for who follows an offset.
     sends: BTreeMap<Uid, (At, NodeId, SentRecord)>,
@@ -98,9 +98,9 @@ impl Names for Known {
 impl Journey {
     /// Of these records, through a trial with nodes of these names.
     #[must_use]
-    pub fn new(whom: Whom, names: BTreeMap<NodeId, String>) -> Journey {
+    pub fn new(selector: RecordSelector, names: BTreeMap<NodeId, String>) -> Journey {
         Journey {
-            whom,
+            selector,
             names: Known {
                 nodes: names,
                 topics: BTreeMap::new(),
@@ -129,8 +129,8 @@ impl Journey {
     }
 
     fn no_such_record(&self) -> NoSuchRecord {
-        match &self.whom {
-            Whom::Key(key) => {
+        match &self.selector {
+            RecordSelector::Key(key) => {
                 let keys = self.sends.values().filter_map(|(_, _, sent)| sent.key.as_ref());
                 let keys: BTreeSet<String> = keys.map(|key| words::key(key)).collect();
                 let near = nearest(key, keys.iter().map(String::as_str));
@@ -143,7 +143,7 @@ impl Journey {
                     },
                 }
             }
-            Whom::Uid(uid) => {
+            RecordSelector::Uid(uid) => {
                 let (first, last) = (self.sends.first_key_value(), self.sends.last_key_value());
                 NoSuchRecord {
                     what: format!("has the uid {uid}"),
@@ -152,7 +152,7 @@ impl Journey {
                         .map(|((first, _), (last, _))| format!("uids go from {} to {}", first.0, last.0)),
                 }
             }
-            Whom::Offset {
+            RecordSelector::Offset {
                 topic,
                 partition,
                 offset,
@@ -191,10 +191,10 @@ impl Journey {
     fn sent(&mut self, entry: &Entry, sent: &SentRecord) {
         self.sends.insert(sent.uid, (entry.at, entry.process, sent.clone()));
         let is_copy = sent.hop.as_ref().is_some_and(|hop| self.followed.contains(&hop.origin));
-        let is_it = match &self.whom {
-            Whom::Key(key) => sent.key.as_ref().is_some_and(|of| words::key(of) == *key),
-            Whom::Uid(uid) => sent.uid.0 == *uid,
-            Whom::Offset { .. } => false,
+        let is_it = match &self.selector {
+            RecordSelector::Key(key) => sent.key.as_ref().is_some_and(|of| words::key(of) == *key),
+            RecordSelector::Uid(uid) => sent.uid.0 == *uid,
+            RecordSelector::Offset { .. } => false,
         };
         if is_copy || is_it {
             self.follow(sent.uid);
@@ -203,8 +203,8 @@ impl Journey {
 
     /// Whether it is the place that is followed.
     fn is_wanted(&self, place: TopicPartition, at: Offset) -> bool {
-        match &self.whom {
-            Whom::Offset {
+        match &self.selector {
+            RecordSelector::Offset {
                 topic,
                 partition,
                 offset,

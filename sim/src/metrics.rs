@@ -85,7 +85,7 @@ impl Metrics {
     /// More buckets than a plot has room for are never kept.
     pub const MAX_BUCKETS: usize = 400;
 
-    /// Begins with buckets of this width; `clients` tells which client nodes belong to which group of the scenario.
+    /// Begins with buckets of this width; `clients` maps the client nodes to the groups of the scenario.
     ///
     /// # Panics
     /// If `bucket` is zero.
@@ -205,7 +205,7 @@ impl Observer for Metrics {
             Event::TopicCreated(trace::TopicCreated { name, topic, .. }) => {
                 self.topics.entry(*topic).or_insert_with(|| name.clone());
             }
-            // A consumer that is told where to begin is behind from then on, even if it never gets a record.
+            // A consumer that has a position is behind from then on, even if it never gets a record.
             Event::PositionReset(trace::PositionReset { partition, to, .. }) => {
                 self.position(at.time, node, *partition, *to, *to);
                 self.group_fact(at.time, node, event);
@@ -251,7 +251,7 @@ impl Observer for Metrics {
                     self.consumer_groups.ended(bucket, group, *outcome);
                 }
             }
-            What::Environment(blow) => self.environment(time, entry.process, blow),
+            What::Environment(event) => self.environment(time, entry.process, event),
             What::ProducerOpened(_)
             | What::ConsumerFailed(_)
             | What::SendFailed(_)
@@ -317,9 +317,9 @@ impl Metrics {
         }
     }
 
-    fn environment(&mut self, time: SimTime, node: NodeId, blow: &Environment) {
+    fn environment(&mut self, time: SimTime, node: NodeId, event: &Environment) {
         if matches!(
-            blow,
+            event,
             Environment::Killed
                 | Environment::PowerLost { .. }
                 | Environment::Halted
@@ -328,7 +328,7 @@ impl Metrics {
         ) {
             self.consumer_groups.died(time, node);
         }
-        match blow {
+        match event {
             Environment::Killed => self.hold(time, node, Held::Killed),
             Environment::PowerLost { .. } => self.hold(time, node, Held::PowerLost),
             Environment::Halted => self.hold(time, node, Held::Halted),
@@ -354,7 +354,7 @@ impl Metrics {
     }
 
     fn hold(&mut self, time: SimTime, node: NodeId, held: Held) {
-        // A second blow of the same kind changes nothing: the first one still holds.
+        // A second event of the same kind changes nothing: the first one still holds.
         self.open.entry((node, held)).or_insert(time);
     }
 

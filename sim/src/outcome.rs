@@ -25,7 +25,7 @@ pub struct Outcome {
     pub findings: Findings,
     /// The faults that were planned.
     pub plan: FaultPlan,
-    /// Those of them that never took effect: what, to whom, and when, for people.
+    /// Those of them that never took effect: which, on which nodes, and when, for people.
     pub idle_faults: Vec<String>,
     /// What a good verdict of it does not say, because it was not put to the test: a sentence each.
     pub untested: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Outcome {
     pub records_acked: u64,
     /// Records whose send failed for certain.
     pub records_failed: u64,
-    /// Records whose send ended without an answer that tells.
+    /// Records whose send ended with an unknown outcome.
     pub records_unknown: u64,
     /// Records that consumers got.
     pub records_consumed: u64,

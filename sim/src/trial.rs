@@ -12,7 +12,7 @@ use crate::check::{Checks, Finish, Judged};
 use crate::faults::FaultPlan;
 use crate::gauge::Gauge;
 use crate::history::{At, Entry, Observer};
-use crate::journey::{Journey, NoSuchRecord, Station, Whom};
+use crate::journey::{Journey, NoSuchRecord, RecordSelector, Station};
 use crate::metrics::{Length, Metrics, Series};
 use crate::nemesis;
 use crate::program::OwnProgram;
@@ -60,10 +60,15 @@ pub fn run(scenario: &Scenario, seed: u64, wanted: Wanted<'_>) -> Outcome {
 ///
 /// # Errors
 /// When no record of the trial is the one that should be followed.
-pub fn follow(scenario: &Scenario, seed: u64, whom: Whom, gauge: &Gauge) -> Result<Vec<Station>, NoSuchRecord> {
+pub fn follow(
+    scenario: &Scenario,
+    seed: u64,
+    selector: RecordSelector,
+    gauge: &Gauge,
+) -> Result<Vec<Station>, NoSuchRecord> {
     let watch = Following {
         checks: standard_checks(scenario, &[]),
-        journey: Journey::new(whom, world::names(scenario)),
+        journey: Journey::new(selector, world::names(scenario)),
     };
     let plan = nemesis::plan(scenario, seed);
     let setup = Setup {
@@ -211,14 +216,14 @@ fn run_planned(scenario: &Scenario, own: Own<'_>, seed: u64, plan: FaultPlan, wa
     }
 }
 
-/// The planned faults that never took effect: what, to whom, and when.
+/// The planned faults that never took effect: which, on which nodes, and when.
 fn idle_faults(report: &Report) -> Vec<String> {
     let idle = report.faults.iter().filter(|fault| !fault.fired);
-    let told = idle.map(|fault| {
+    let lines = idle.map(|fault| {
         let at = show_duration(Duration::from_nanos(fault.from.0));
         format!("{} at {at}", fault.name)
     });
-    told.collect()
+    lines.collect()
 }
 
 /// What a good verdict does not say.

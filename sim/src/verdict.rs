@@ -17,7 +17,7 @@ pub enum Ruling {
     Violation,
     /// It looks bad, but the contract allows it, by this clause.
     Allowed(String),
-    /// It cannot be told, for this reason.
+    /// It cannot be decided, for this reason.
     Unknown(String),
 }
 
@@ -88,7 +88,7 @@ impl Findings {
         self.violations(check) + self.allowed(check)
     }
 
-    /// How often `check` could not tell.
+    /// How often `check` could not decide.
     #[must_use]
     pub fn unknown(&self, check: Check) -> u64 {
         self.counts.get(&(check, 2)).copied().unwrap_or(0)

@@ -260,12 +260,13 @@ impl Words<'_> {
                 client,
                 partitions,
             }) => {
-                let told = partitions.iter().map(|(partition, position)| match position {
+                let positions = partitions.iter().map(|(partition, position)| match position {
                     Some(position) => format!("{} {position}", of(partition)),
                     None => format!("{} none", of(partition)),
                 });
-                let told = listed(told);
-                format!("told {} the positions of group {group}: {told}", self.0.node(*client))
+                let positions = listed(positions);
+                let client = self.0.node(*client);
+                format!("answered {client} with the positions of group {group}: {positions}")
             }
             Event::OffsetExpired(trace::OffsetExpired { group, partition }) => {
                 format!(

@@ -116,7 +116,7 @@ pub(super) fn committed_loss(
 
 impl Partition {
     /// What follows from a loss between the two moments, if there was one that the contract allows: with the records
-    /// the leader lost what it knew of their producers, and nothing tells it of an attempt that came twice or late.
+    /// the leader lost its producer state, so that it does not recognise an attempt that came twice or late.
     pub fn ruling_of_loss_between(&self, from: SimTime, to: SimTime) -> Ruling {
         let losses = self
             .ledger

@@ -16,7 +16,7 @@ pub(super) struct Lost<'a> {
     pub sends: &'a Sends,
     /// Its send.
     pub send: &'a Send,
-    /// When its program was told that it is stored.
+    /// When its program got the ack.
     pub acked: At,
     /// Under which promise.
     pub acks: Acks,
@@ -31,13 +31,13 @@ pub(super) struct Lost<'a> {
 }
 
 impl Lost<'_> {
-    /// When it was lost, and what led to it, the most telling first.
+    /// When it was lost, and what led to it, the most informative first.
     pub fn causes(&self) -> (At, Vec<Line>) {
         let (at, ends) = match self.version {
             Some(version) => self.of_committed(version),
             None => self.of_uncommitted(),
         };
-        // Who is told late was told all the same.
+        // A late ack is an ack all the same.
         let at = at.max(self.acked);
         let mut lines = self.beginning();
         lines.extend(ends);
@@ -67,10 +67,7 @@ impl Lost<'_> {
             ));
         }
         let acks = acks_name(self.acks);
-        lines.push(line(
-            self.acked,
-            format!("{sender} was told that it is stored (acks={acks})"),
-        ));
+        lines.push(line(self.acked, format!("{sender} got the ack (acks={acks})")));
         lines
     }
 

@@ -89,7 +89,7 @@ impl Sends {
         }
     }
 
-    /// Marks the records whose producers were told where they stand.
+    /// Marks the records whose producers got their offsets.
     fn mark_acked(&self, model: &mut Model) {
         for send in &self.sends {
             let Outcome::Ok {
@@ -180,7 +180,7 @@ fn judge_ok(
     let other = stands.filter(|other| other.visible);
     let mut versions = partition.ledger.versions.iter();
     let stood = offset.is_some_and(|offset| versions.any(|version| version.at(offset).as_ref().is_some_and(is_it)));
-    let told = offset.map_or_else(
+    let acked_at = offset.map_or_else(
         || "without an offset".to_owned(),
         |offset| format!("at offset {offset}"),
     );
@@ -228,7 +228,7 @@ fn judge_ok(
             Finding {
                 check,
                 evidence: format!(
-                    "{} was acked under acks={} {told} of {} and is not in the committed log: {}",
+                    "{} was acked under acks={} {acked_at} of {} and is not in the committed log: {}",
                     sends.record(send),
                     acks_name(acks),
                     partition.label,
@@ -241,7 +241,7 @@ fn judge_ok(
             }
         });
     }
-    // The offset that the producer was told. Where nothing is committed, something may still come to be.
+    // The offset in the producer's ack. Where nothing is committed, something may still come to be.
     if offset.is_none() || stood || other.is_none() && (send.place.is_none() || !end.settled) {
         return;
     }
@@ -249,7 +249,7 @@ fn judge_ok(
     let there = other.map_or_else(|| "nothing".to_owned(), |other| name(other.uid));
     let shape = "an ack named an offset that holds another record";
     finds.add(findings, Check::FalseAckOffset, ruling.clone(), shape, || {
-        format!("uid {} was acked {told}, where {there} is committed", send.uid.0)
+        format!("uid {} was acked {acked_at}, where {there} is committed", send.uid.0)
     });
     if other.is_some_and(|other| other.observed) {
         finds.add(

@@ -55,7 +55,7 @@ pub(super) struct Committed {
     pub visible: bool,
     /// Consumers get it and keep it from their programs.
     pub is_probe: bool,
-    /// Somebody was told that it stands here: a consumer that read it or a producer that was answered.
+    /// It was reported at this offset: to a consumer that read it, or to a producer in its ack.
     pub observed: bool,
 }
 

@@ -39,8 +39,8 @@ impl Checks {
                 ..Wait::new(Check::L5, On::Send(oldest), text)
             });
         }
-        let unheard = self.sends.unheard(&self.nodes);
-        waits.extend(unheard.map(|(text, send)| Wait::new(Check::L5, On::Send(send), text)));
+        let unreached = self.sends.unreached(&self.nodes);
+        waits.extend(unreached.map(|(text, send)| Wait::new(Check::L5, On::Send(send), text)));
         self.consumer_waits(&mut waits);
         self.groups.waits(&self.nodes, &self.model, &self.reads, &mut waits);
         waits

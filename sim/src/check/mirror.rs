@@ -195,7 +195,7 @@ impl Mirror {
         }
     }
 
-    /// Takes back from [`Mirror::lost`] what the log has again, as `committed` tells.
+    /// Takes back from [`Mirror::lost`] what the log has again, judged by `committed`.
     pub fn regain(&mut self, committed: &[Batch]) {
         let Some(lost) = &self.lost else { return };
         let held = self.common(committed);

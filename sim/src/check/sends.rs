@@ -39,9 +39,9 @@ pub(super) struct Sends {
     /// The nodes that send until every partition has taken a record after the heal: loads and the probe.
     loads: BTreeSet<NodeId>,
     /// The partitions of each topic that each of them has reached since the heal.
-    heard: BTreeMap<(NodeId, u32), BTreeSet<usize>>,
+    reached: BTreeMap<(NodeId, u32), BTreeSet<usize>>,
     /// A send since the heal that did not end well, if some partition of its topic was not reached since either.
-    unheard: BTreeMap<(NodeId, u32), usize>,
+    unreached: BTreeMap<(NodeId, u32), usize>,
 }
 
 struct Topic {
@@ -83,11 +83,11 @@ pub(super) enum Outcome {
     Pending,
     /// It took effect.
     Ok {
-        /// When the program was told.
+        /// When the program got the ack.
         at: At,
         /// The partition's place in the model.
         partition: usize,
-        /// The offset that the program was told.
+        /// The offset in the ack.
         offset: Option<Offset>,
         /// Under which promise.
         acks: Acks,
@@ -119,8 +119,8 @@ impl Sends {
             pending: 0,
             counts: Vec::new(),
             loads: loads(scenario, names),
-            heard: BTreeMap::new(),
-            unheard: BTreeMap::new(),
+            reached: BTreeMap::new(),
+            unreached: BTreeMap::new(),
         }
     }
 
@@ -201,7 +201,7 @@ impl Sends {
         });
     }
 
-    /// A send ended without an answer that tells.
+    /// A send ended with an unknown outcome.
     pub fn unknown(&mut self, at: At, &SendUnknown { uid, error }: &SendUnknown) {
         self.end(uid, Outcome::Unknown, |counts, topic| {
             // The process died, which says nothing of its sends.
@@ -245,13 +245,13 @@ impl Sends {
             // Where a failed send went to is not known: each partition must be reached then.
             let at = (node, send.topic);
             if let Outcome::Ok { partition, .. } = outcome {
-                let heard = self.heard.entry(at).or_default();
-                heard.insert(partition);
-                if heard.len() >= self.topics[send.topic as usize].partitions {
-                    self.unheard.remove(&at);
+                let reached = self.reached.entry(at).or_default();
+                reached.insert(partition);
+                if reached.len() >= self.topics[send.topic as usize].partitions {
+                    self.unreached.remove(&at);
                 }
             } else {
-                self.unheard.insert(at, place);
+                self.unreached.insert(at, place);
             }
         }
     }
@@ -337,12 +337,12 @@ impl Sends {
     }
 
     /// The loads that cannot send although everything is healed, for people.
-    pub fn unheard<'a>(&'a self, nodes: &'a Nodes) -> impl Iterator<Item = (String, usize)> + 'a {
-        self.unheard.iter().map(move |((node, _), place)| {
+    pub fn unreached<'a>(&'a self, nodes: &'a Nodes) -> impl Iterator<Item = (String, usize)> + 'a {
+        self.unreached.iter().map(move |((node, _), place)| {
             let send = &self.sends[*place];
             let how = match send.outcome {
                 Outcome::Failed(error) => format!("failed with {error:?}"),
-                _ => "ended without an answer that tells".to_owned(),
+                _ => "ended with an unknown outcome".to_owned(),
             };
             let (node, record, topic) = (nodes.named(*node), self.record(send), self.topic(send));
             (

@@ -16,7 +16,7 @@ use super::verify::Again;
 use super::voice::Voice;
 use super::watchdog::Watchdog;
 use crate::gauge::Gauge;
-use crate::journey::Whom;
+use crate::journey::RecordSelector;
 use crate::panics;
 use crate::scenario::files::{Loaded, load_one};
 use crate::scenario::{Expectation, Scenario};
@@ -102,8 +102,8 @@ impl Replay<'_> {
             until: self.args.until,
         };
         let records = self.args.follow.as_deref().and_then(followed_records);
-        if let Some(whom) = &records
-            && let Err(exit) = self.show_journey(&scenario, whom, window, voice)
+        if let Some(selector) = &records
+            && let Err(exit) = self.show_journey(&scenario, selector, window, voice)
         {
             return exit;
         }
@@ -153,8 +153,14 @@ impl Replay<'_> {
     }
 
     /// Prints the journey of records. It is a trial of its own, which is the same as the one that is judged.
-    fn show_journey(&self, scenario: &Scenario, whom: &Whom, window: Window, voice: &mut Voice) -> Result<(), Exit> {
-        let followed = |gauge: &Gauge| panics::catch(|| follow(scenario, self.seed, whom.clone(), gauge));
+    fn show_journey(
+        &self,
+        scenario: &Scenario,
+        selector: &RecordSelector,
+        window: Window,
+        voice: &mut Voice,
+    ) -> Result<(), Exit> {
+        let followed = |gauge: &Gauge| panics::catch(|| follow(scenario, self.seed, selector.clone(), gauge));
         let stations = match self.watched(scenario, false, voice, followed).0 {
             Ok(Ok(stations)) => stations,
             Ok(Err(error)) => {

@@ -9,7 +9,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::moment::Moment;
-use crate::journey::Whom;
+use crate::journey::RecordSelector;
 use crate::nearest::nearest;
 use crate::scenario::Scenario;
 use crate::traced::{self, Line};
@@ -62,16 +62,16 @@ pub const FORMS: &[(&str, &str)] = &[
 
 /// The records that `--follow` names, if it names records: `key:customer-17`, `orders/0@3046`, `uid:3047`.
 #[must_use]
-pub fn followed_records(text: &str) -> Option<Whom> {
+pub fn followed_records(text: &str) -> Option<RecordSelector> {
     if let Some(key) = text.strip_prefix("key:") {
-        return Some(Whom::Key(key.to_owned()));
+        return Some(RecordSelector::Key(key.to_owned()));
     }
     if let Some(uid) = text.strip_prefix("uid:") {
-        return Some(Whom::Uid(uid.trim().parse().ok()?));
+        return Some(RecordSelector::Uid(uid.trim().parse().ok()?));
     }
     let (partition, offset) = text.rsplit_once('@')?;
     let (topic, partition) = partition.rsplit_once('/')?;
-    Some(Whom::Offset {
+    Some(RecordSelector::Offset {
         topic: topic.to_owned(),
         partition: partition.parse().ok()?,
         offset: offset.parse().ok()?,
@@ -271,16 +271,16 @@ mod tests {
     #[test]
     fn records_are_named_by_key_offset_or_uid() {
         let offset = |topic: &str, partition, offset| {
-            Some(Whom::Offset {
+            Some(RecordSelector::Offset {
                 topic: topic.to_owned(),
                 partition,
                 offset,
             })
         };
-        for (text, whom) in [
-            ("key:customer-17", Some(Whom::Key("customer-17".to_owned()))),
-            ("key:a@b/1", Some(Whom::Key("a@b/1".to_owned()))),
-            ("uid:3047", Some(Whom::Uid(3047))),
+        for (text, selector) in [
+            ("key:customer-17", Some(RecordSelector::Key("customer-17".to_owned()))),
+            ("key:a@b/1", Some(RecordSelector::Key("a@b/1".to_owned()))),
+            ("uid:3047", Some(RecordSelector::Uid(3047))),
             ("orders/0@3046", offset("orders", 0, 3046)),
             ("a/b/2@5", offset("a/b", 2, 5)),
             ("orders/0", None),
@@ -288,7 +288,7 @@ mod tests {
             ("uid:first", None),
             ("orders@5", None),
         ] {
-            assert_eq!(followed_records(text), whom, "{text}");
+            assert_eq!(followed_records(text), selector, "{text}");
         }
     }
 

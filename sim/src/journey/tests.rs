@@ -1,4 +1,4 @@
-use super::{NoSuchRecord, Station, Whom};
+use super::{NoSuchRecord, RecordSelector, Station};
 use crate::gauge::Gauge;
 use crate::scenario::Scenario;
 use crate::scenario::parse::parse;
@@ -37,20 +37,20 @@ consumer = { "auto.offset.reset" = "earliest" }
         .scenario
 }
 
-fn offset(offset: i64) -> Whom {
-    Whom::Offset {
+fn offset(offset: i64) -> RecordSelector {
+    RecordSelector::Offset {
         topic: "orders".to_owned(),
         partition: 0,
         offset,
     }
 }
 
-fn follow(scenario: &Scenario, seed: u64, whom: Whom) -> Result<Vec<Station>, NoSuchRecord> {
-    trial::follow(scenario, seed, whom, &Gauge::default())
+fn follow(scenario: &Scenario, seed: u64, selector: RecordSelector) -> Result<Vec<Station>, NoSuchRecord> {
+    trial::follow(scenario, seed, selector, &Gauge::default())
 }
 
 /// The stations with who was at work, without what differs from record to record.
-fn told(stations: &[Station]) -> Vec<String> {
+fn lines(stations: &[Station]) -> Vec<String> {
     let line = |station: &Station| format!("{}: {}", station.node, station.text);
     stations.iter().map(line).collect()
 }
@@ -59,7 +59,7 @@ fn told(stations: &[Station]) -> Vec<String> {
 fn a_record_is_sent_appended_replicated_committed_polled_processed_and_passed() {
     let stations = follow(&stage(), 1, offset(10)).expect("it has an offset 10");
     assert!(stations.is_sorted_by_key(|station| station.at));
-    let lines = told(&stations);
+    let lines = lines(&stations);
     let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
     // In this order; each of them as often as there are replicas or programs to do it.
     let mut last = 0;
@@ -99,29 +99,29 @@ fn an_offset_a_uid_and_a_key_lead_to_the_same_record() {
         .split_whitespace()
         .nth(2)
         .expect("sent uid 11 (key key-3) to orders");
-    let by_uid = follow(&scenario, 1, Whom::Uid(uid.parse().expect("a number"))).expect("it was sent");
-    assert_eq!(told(&by_uid), told(&by_offset));
+    let by_uid = follow(&scenario, 1, RecordSelector::Uid(uid.parse().expect("a number"))).expect("it was sent");
+    assert_eq!(lines(&by_uid), lines(&by_offset));
     let key = sent
         .split("(key ")
         .nth(1)
         .and_then(|rest| rest.split(')').next())
         .expect("a key");
-    let by_key = told(&follow(&scenario, 1, Whom::Key(key.to_owned())).expect("it was sent"));
-    for line in told(&by_offset) {
+    let by_key = lines(&follow(&scenario, 1, RecordSelector::Key(key.to_owned())).expect("it was sent"));
+    for line in lines(&by_offset) {
         assert!(by_key.contains(&line), "{line}");
     }
 }
 
 #[test]
 fn what_does_not_exist_is_said_with_what_does() {
-    let hint = |whom| -> String {
-        let NoSuchRecord { what, hint } = follow(&stage(), 1, whom).expect_err("there is none");
+    let hint = |selector| -> String {
+        let NoSuchRecord { what, hint } = follow(&stage(), 1, selector).expect_err("there is none");
         format!("{what}; {}", hint.unwrap_or_default())
     };
     assert_eq!(
-        hint(Whom::Key("kye-1".to_owned())),
+        hint(RecordSelector::Key("kye-1".to_owned())),
         "has the key `kye-1`; did you mean `key:key-1`?"
     );
-    assert!(hint(Whom::Uid(1 << 40)).contains("uids go from 1 to "));
+    assert!(hint(RecordSelector::Uid(1 << 40)).contains("uids go from 1 to "));
     assert!(hint(offset(1 << 40)).contains("orders/0 ends at offset "));
 }

@@ -88,8 +88,8 @@ impl Feed {
         self.entry(ms, process, What::Polled(records.iter().map(record).collect()));
     }
 
-    fn environment(&mut self, ms: u64, node: NodeId, blow: Environment) {
-        self.entry(ms, node, What::Environment(blow));
+    fn environment(&mut self, ms: u64, node: NodeId, event: Environment) {
+        self.entry(ms, node, What::Environment(event));
     }
 
     fn finish(self, ms: u64) -> Series {
@@ -317,7 +317,7 @@ fn the_buckets_never_outnumber_their_limit_and_always_cover_the_run() {
 }
 
 #[test]
-fn bands_open_and_close_with_the_blows() {
+fn bands_open_and_close_with_the_environments_events() {
     use Environment::*;
     let fault = |name: &str| name.to_owned();
     let mut feed = Feed::new(500);

@@ -254,7 +254,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_out_of_bounds_is_told_with_its_numbers() {
+    fn what_is_out_of_bounds_is_reported_with_its_numbers() {
         let text = "at_most = { duplicate = 1_000 }\nat_least = { lost-write = 1 }\ntopics = [{ name = \"orders\" }]";
         let scenario = parse("s", "s.toml", text).expect("a scenario").scenario;
         let mut findings = Findings::default();

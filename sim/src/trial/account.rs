@@ -19,7 +19,7 @@ use crate::history::{
 pub struct History {
     events: Vec<Event>,
     records: BTreeMap<Uid, Sent>,
-    /// The records that close a trial: they are not told of.
+    /// The records that close a trial: they are not reported.
     probes: BTreeSet<Uid>,
     names: BTreeMap<NodeId, Arc<str>>,
     topics: BTreeMap<TopicId, Arc<str>>,
@@ -102,7 +102,7 @@ pub enum Happened {
         uid: Uid,
         /// Where it went.
         partition: Partition,
-        /// At which offset, if the producer was told.
+        /// At which offset, if the ack has one.
         offset: Option<Offset>,
     },
     /// The send did not take effect and never will.
@@ -116,7 +116,7 @@ pub enum Happened {
     SendUnknown {
         /// Which record.
         uid: Uid,
-        /// What the producer was told.
+        /// The error that the producer reported.
         error: ErrorCode,
     },
     /// A producer was opened.
@@ -163,7 +163,7 @@ pub enum Happened {
         uid: Option<Uid>,
         /// Whether the call took effect.
         effect: bool,
-        /// Whether the caller was told that it succeeded.
+        /// Whether the caller got a success.
         ok: bool,
     },
     /// A process started, died, stood still or went on, or a fault began or ended.
@@ -429,8 +429,8 @@ impl fmt::Display for Happened {
         match self {
             Happened::Sent(uid) => write!(f, "sends record {}", uid.0),
             Happened::Acked { uid, partition, offset } => match offset {
-                Some(offset) => write!(f, "is told that record {} is at {partition}@{}", uid.0, offset.0),
-                None => write!(f, "is told that record {} is in {partition}", uid.0),
+                Some(offset) => write!(f, "gets the ack: record {} is at {partition}@{}", uid.0, offset.0),
+                None => write!(f, "gets the ack: record {} is in {partition}", uid.0),
             },
             Happened::SendFailed { uid, error } => write!(f, "failed to send record {}: {error:?}", uid.0),
             Happened::SendUnknown { uid, error } => {
@@ -463,8 +463,8 @@ impl fmt::Display for Happened {
                     write!(f, " for record {}", uid.0)?;
                 }
                 let effect = if *effect { "takes effect" } else { "has no effect" };
-                let told = if *ok { "success" } else { "a failure" };
-                write!(f, ": it {effect}, and the answer is {told}")
+                let answer = if *ok { "success" } else { "a failure" };
+                write!(f, ": it {effect}, and the answer is {answer}")
             }
             Happened::Environment(what) => match what {
                 Environment::Killed => write!(f, "is killed"),

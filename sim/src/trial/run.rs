@@ -36,8 +36,8 @@ const SEED_VARIABLE: &str = "TRIAL_SEED";
 /// Of how many trials of one signature a sweep keeps files.
 const KEPT: usize = 3;
 
-/// How many findings of one trial are told.
-const TOLD: usize = 5;
+/// How many findings of one trial are listed.
+const LISTED: usize = 5;
 
 /// One trial that was run: what came out, and where its files are.
 #[derive(Clone, Debug)]
@@ -468,7 +468,7 @@ fn violations(findings: &Findings, signature: &str) -> Vec<String> {
     let (of_check, others): (Vec<_>, Vec<_>) = violations.partition(|finding| finding.check.id() == named);
     let mut lines: Vec<String> = of_check
         .iter()
-        .take(TOLD)
+        .take(LISTED)
         .map(|finding| format!("at {}: {}", finding.at.time, finding.evidence))
         .collect();
     let all = of_check.first().map_or(0, |finding| findings.violations(finding.check));
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn five_violations_are_told_and_the_others_counted() {
+    fn five_violations_are_listed_and_the_others_counted() {
         let mut findings = Findings::default();
         for number in 0..20 {
             let at = At::default();
@@ -555,10 +555,10 @@ mod tests {
             check: Check::L8,
             ..panic_finding("billing/1", "", "", At::default())
         });
-        let told = violations(&findings, "panic: a.rs:1:1");
-        assert_eq!(told.len(), 7);
-        assert_eq!(told[4], "at 0.000000s: billing/4 panicked: no");
-        assert_eq!(told[5..], ["and 15 more", "also violated: L8 never-caught-up (1)"]);
+        let listed = violations(&findings, "panic: a.rs:1:1");
+        assert_eq!(listed.len(), 7);
+        assert_eq!(listed[4], "at 0.000000s: billing/4 panicked: no");
+        assert_eq!(listed[5..], ["and 15 more", "also violated: L8 never-caught-up (1)"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 /// What the contract allows stands behind the meaning.
 macro_rules! checks {
     ($($variant:ident = $id:literal $($name:literal)?: $meaning:literal $(, allowed $allowed:literal)?;)*) => {
-        /// A check of the catalogue. Ordered as failures are ranked: the most telling first.
+        /// A check of the catalogue. Ordered as failures are ranked: the most informative first.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
         #[allow(missing_docs)] // `Check::meaning` says it of each
         pub enum Check { $($variant,)* }
@@ -67,7 +67,7 @@ checks! {
     StaleOwnerCommit = "stale-owner-commit": "a commit was taken from a member or generation that was not current",
         allowed "the coordinator's log lost committed records, and the contract allows that loss";
     OverlappingOwners = "overlapping-owners": "two live members of a group owned one partition at once",
-        allowed "a member that the coordinator removed has not heard of it yet; the coordinator's log lost committed records, and the contract allows that loss";
+        allowed "a member that the coordinator removed has not learned of it yet; the coordinator's log lost committed records, and the contract allows that loss";
     UnexplainedReset = "unexplained-reset": "a consumer's position jumped to the beginning or the end without a true cause";
     Reprocessed = "reprocessed": "a record was processed twice",
         allowed "at least once: its owner crashed, lost the partition, or went back to an earlier position before the commit; the position had expired";

@@ -22,13 +22,13 @@ impl Words<'_> {
                 let at = offset.map(|offset| format!(" at offset {offset}")).unwrap_or_default();
                 let label = self.0.partition(*partition);
                 format!(
-                    "was told that uid {} is stored{at} of {label} (acks={})",
+                    "got the ack: uid {} is stored{at} of {label} (acks={})",
                     uid.0,
                     acks_name(*acks)
                 )
             }
             What::SendFailed(SendFailed { uid, error }) => {
-                format!("was told that uid {} is not stored: {error:?}", uid.0)
+                format!("got the error {error:?}: uid {} is not stored", uid.0)
             }
             What::SendUnknown(SendUnknown { uid, error }) => {
                 format!("does not know whether uid {} is stored: {error:?}", uid.0)
@@ -65,9 +65,9 @@ impl Words<'_> {
             What::CommitEnded(CommitEnded { group, offsets, error }) => {
                 let positions = self.positions(offsets);
                 match error.is_ok() {
-                    true => format!("was told that the positions of group {group} are stored: {positions}"),
+                    true => format!("got the ack: the positions of group {group} are stored: {positions}"),
                     false => {
-                        format!("was told that the commit for group {group} was not taken ({error:?}): {positions}")
+                        format!("got the error {error:?}: the commit for group {group} was not taken: {positions}")
                     }
                 }
             }

@@ -16,8 +16,8 @@ pub(super) struct Again {
     partition: TopicPartition,
 }
 
-/// Why the position behind a record was not there when somebody took the partition up again. Ordered by what tells
-/// most.
+/// Why the position behind a record was not there when somebody took the partition up again. The most
+/// informative first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Cause {
     /// It was there, and expired.
@@ -82,7 +82,7 @@ impl Again {
         }
     }
 
-    /// The first event of each kind that tells what became of the position and of the owner, and how the new one began.
+    /// The first event of each kind that shows what became of the position and of the owner, and how the new one began.
     pub fn lines(&self, notes: &Notes, nodes: &Nodes, node: NodeId) -> Vec<Line> {
         let first = |wanted: &dyn Fn(&Note, OfGroup) -> bool| {
             let found = of(notes, self.partition, self.ended).find(|(note, what)| wanted(note, *what));

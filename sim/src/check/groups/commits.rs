@@ -1,7 +1,7 @@
-//! Every position that a coordinator took, and what coordinators tell of them: lost-committed-offset and G5.
+//! Every position that a coordinator took, and what coordinators answer when asked for them: lost-committed-offset and G5.
 //!
 //! A position is a register: the last commit counts, and it may be lower than the one before. What a coordinator must
-//! tell follows from its own log: what it took itself, and before that the newest that its log has of its
+//! answer follows from its own log: what it took itself, and before that the newest that its log has of its
 //! predecessors.
 
 use core::time::Duration;
@@ -71,7 +71,7 @@ struct Taken {
 pub(super) struct Answer {
     /// Which partition.
     pub partition: TopicPartition,
-    /// What was told.
+    /// What was answered.
     pub position: Option<Offset>,
     /// Whether it was true.
     pub right: bool,
@@ -157,7 +157,7 @@ impl Positions {
         self.taken.get(&partition)?.last()?.position
     }
 
-    /// What a coordinator may truly tell now: the newest position that its log has, and those that it replaced only
+    /// What a coordinator may correctly answer now: the newest position that its log has, and those that it replaced only
     /// just now. The second is set if nothing can be said for certain.
     fn truth(&self, at: At, model: &Model, session: Session, partition: TopicPartition) -> (Vec<Option<Offset>>, bool) {
         let mut truths = Vec::new();
@@ -196,8 +196,8 @@ fn stands(batches: &[Batch], taken: &Taken) -> bool {
     batch.is_some_and(|batch| batch.base <= taken.log.1 && batch.epoch == taken.epoch)
 }
 
-/// A coordinator told somebody its positions. lost-committed-offset.
-pub(super) fn check_told(
+/// A coordinator answered with a group's positions. lost-committed-offset.
+pub(super) fn check_answered(
     scene: &mut Scene<'_>,
     model: &Model,
     group: &Group,
@@ -223,12 +223,12 @@ pub(super) fn check_told(
         }
         let (node, id, scene_at) = (scene.name(), &group.id, scene.at);
         let shape = match position {
-            None => "a coordinator told of no position where one was committed",
-            Some(_) => "a coordinator told another position than the last one committed",
+            None => "a coordinator answered with no position where one was committed",
+            Some(_) => "a coordinator answered with another position than the last one committed",
         };
         scene.violation(Check::LostCommittedOffset, shape, &group.notes, || {
             let text = format!(
-                "{node} told group {id} {} for {}, where {} is committed",
+                "{node} answered group {id} with {} for {}, where {} is committed",
                 shown(position),
                 model.label(partition),
                 shown(truths.first().copied().flatten())
@@ -261,7 +261,7 @@ pub(super) fn check_acked(scene: &mut Scene<'_>, model: &Model, group: &Group, o
         let shape = "a commit was answered ok before it was committed";
         scene.violation(Check::LostCommittedOffset, shape, &group.notes, || {
             let label = model.label(*partition);
-            let text = format!("{node} was told that position {offset} of {label} is stored for group {id}, but no coordinator has it in its committed log");
+            let text = format!("{node} got the ack for position {offset} of {label} of group {id}, but no coordinator has it in its committed log");
             let lines = group.positions.lines(model, *partition, scene_at);
             Evidence::from(text).on(*partition).and(lines.take(3))
         });

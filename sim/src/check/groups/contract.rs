@@ -23,8 +23,8 @@ pub(in crate::check) struct Contracts {
 }
 
 impl Contracts {
-    /// The workers of `scenario`; `names` tells what it calls each node: `<workers>/<number>`, and what of that program
-    /// the node is after a space.
+    /// The workers of `scenario`; `names` has its name of each node: `<workers>/<number>`, and after a space which part of that
+    /// program the node is.
     pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Contracts {
         let workers: Vec<WorkerGroup> = scenario.workers.clone();
         let place = |name: &str| {

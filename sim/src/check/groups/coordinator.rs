@@ -169,7 +169,7 @@ impl Coordinators {
         self.running.remove(&(scene.node, index));
     }
 
-    /// A node told somebody the positions of a group: only a coordinator that has loaded may.
+    /// A node answered with the positions of a group: only a coordinator that has loaded may.
     pub fn check_answer(&self, scene: &mut Scene<'_>, group: &GroupId) {
         if self.session(scene, group).is_some() {
             return;
@@ -181,7 +181,7 @@ impl Coordinators {
         };
         scene.violation(Check::G1, shape, &Notes::default(), || {
             format!(
-                "{node} told the positions of group {group} although it {why} {}-{index}",
+                "{node} answered with the positions of group {group} although it {why} {}-{index}",
                 TopicName::CONSUMER_OFFSETS
             )
         });

@@ -105,8 +105,8 @@ impl Groups {
     pub fn offsets_fetched(&mut self, scene: &mut Scene<'_>, model: &Model, fact: &OffsetsFetched) {
         self.coordinators.check_answer(scene, &fact.group);
         let (group, session) = self.stated(scene, &fact.group);
-        let answers = commits::check_told(scene, model, group, session, &fact.partitions);
-        self.told.add(fact.client, &answers);
+        let answers = commits::check_answered(scene, model, group, session, &fact.partitions);
+        self.answered.add(fact.client, &answers);
     }
 
     /// A position was too old and is gone.
@@ -133,7 +133,7 @@ impl Groups {
         let (node, labels) = (scene.name(), labels(model, &fact.partitions));
         let words = format!("{node} owned {labels} from now on, in epoch {epoch} of group {id}");
         group.note(scene, OfGroup::Owns, &fact.partitions, words);
-        group.members.told(scene.at, epoch);
+        group.members.received(scene.at, epoch);
         ownership::assigned(scene, model, group, fact);
     }
 
@@ -158,7 +158,7 @@ impl Groups {
     /// A consumer's machine moved its position.
     pub fn position_reset(&mut self, scene: &mut Scene<'_>, model: &Model, fact: &PositionReset) {
         let (partition, to) = (fact.partition, fact.to);
-        let answers = self.told.take(scene.node, partition);
+        let answers = self.answered.take(scene.node, partition);
         let mut group = self.of_node.get(&scene.node).map(|place| &mut self.list[*place]);
         positions::check(scene, model, group.as_deref_mut(), fact, &answers);
         let Some(group) = group else { return };

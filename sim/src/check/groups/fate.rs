@@ -99,8 +99,8 @@ impl Groups {
     /// environment let go of everything, and after the member had its partition, would have been polled.
     pub fn check_idle(&self, scene: &mut Scene<'_>, model: &Model, quiet_since: At) {
         for group in &self.list {
-            let is_told = self.contracts.of_group(&group.id).next().is_some();
-            if is_told || group.has_polled || group.busy.has_begun() {
+            let is_reported = self.contracts.of_group(&group.id).next().is_some();
+            if is_reported || group.has_polled || group.busy.has_begun() {
                 continue;
             }
             let (mut count, mut first) = (0, None);

@@ -192,12 +192,12 @@ impl Groups {
                 uid.0
             );
             let committed = group.positions.line(model, from, at);
-            let told = format!("{maker} was told that uid {} is stored", uid.0);
+            let acked = format!("{maker} got the ack: uid {} is stored", uid.0);
             Evidence::from(text)
                 .on(from)
                 .and([made])
                 .and(committed)
-                .because(at, told)
+                .because(at, acked)
         });
     }
 
@@ -296,7 +296,7 @@ impl Groups {
             let shape = "a record of a retry or dead-letter topic is no copy";
             scene.violation(Check::Provenance, shape, &Notes::default(), || {
                 format!(
-                    "uid {} in {} does not tell where it comes from",
+                    "uid {} in {} does not say where it comes from",
                     send.uid.0,
                     sends.topic(send)
                 )
@@ -325,15 +325,15 @@ impl Groups {
                 let mark = group.lanes.get(from).and_then(|lane| lane.mark(offset));
                 mark.is_some_and(|mark| mark.ends.has(Ends::AGAIN))
             });
-            let was_told = sends
+            let was_acked = sends
                 .find(before.uid)
                 .is_some_and(|sent| matches!(sent.outcome, Outcome::Ok { .. }));
             let ruling = if before.by != copy.by || worked_again {
                 Ruling::Allowed(
                     "at least once: its program was gone before it had committed, and another did it again".to_owned(),
                 )
-            } else if !was_told {
-                Ruling::Allowed("the first copy was sent without an answer that tells".to_owned())
+            } else if !was_acked {
+                Ruling::Allowed("the first copy's send ended with an unknown outcome".to_owned())
             } else {
                 Ruling::Violation
             };

@@ -73,9 +73,9 @@ impl Keys {
             Some((_, CommitMode::AsyncPool { .. })) => {
                 Ruling::Allowed("a pool works on the records of one key side by side".to_owned())
             }
-            _ if before.by != scene.node => {
-                Ruling::Allowed("a member that had lost the partition and was not told yet worked on".to_owned())
-            }
+            _ if before.by != scene.node => Ruling::Allowed(
+                "a member that had lost the partition and had not learned of it yet worked on".to_owned(),
+            ),
             _ if before.stint != stint => {
                 Ruling::Allowed("at least once: its owner had gone back to an earlier position".to_owned())
             }

@@ -12,7 +12,7 @@ use crate::check::sends::{Outcome, Sends};
 use crate::history::{At, SimTime, Uid};
 use crate::verdict::Ruling;
 
-/// How long what a coordinator stated before a loss may be on its way to the fact that tells of it.
+/// How long what a coordinator stated before a loss may take to reach the fact that reports it.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// The partition of the offsets topic in which a group's coordinator keeps what it knows.

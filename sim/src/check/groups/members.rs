@@ -30,10 +30,10 @@ pub(super) struct Members {
     given: BTreeMap<(MemberId, GroupEpoch), BTreeSet<TopicPartition>>,
     /// The group has called its members to join: it speaks the classic protocol.
     is_classic: bool,
-    /// The largest epoch that a member was told.
-    told: GroupEpoch,
+    /// The largest epoch that a member has received.
+    received: GroupEpoch,
     /// When it was.
-    told_at: At,
+    received_at: At,
     /// Became stable then; judged when everything of that step is known.
     stable: Option<At>,
     epoch: Option<GroupEpoch>,
@@ -76,10 +76,10 @@ impl Members {
         self.last
     }
 
-    /// A member was told this epoch, so it is committed.
-    pub fn told(&mut self, at: At, epoch: GroupEpoch) {
-        if epoch >= self.told {
-            (self.told, self.told_at) = (epoch, at);
+    /// A member received this epoch, so it is committed.
+    pub fn received(&mut self, at: At, epoch: GroupEpoch) {
+        if epoch >= self.received {
+            (self.received, self.received_at) = (epoch, at);
         }
     }
 
@@ -150,7 +150,7 @@ pub(super) fn group_changed(
     }
     let begins_anew = matches!(members.last, None | Some(GroupState::Empty | GroupState::Dead));
     let before = members.state.map(|(_, epoch, _)| epoch);
-    let floor = before.unwrap_or(GroupEpoch::NONE).max(members.told);
+    let floor = before.unwrap_or(GroupEpoch::NONE).max(members.received);
     match state {
         GroupState::PreparingRebalance | GroupState::CompletingRebalance => members.is_classic = true,
         // A group that changed its protocol with members in it states that it does so.
@@ -161,7 +161,7 @@ pub(super) fn group_changed(
     members.state = Some((state, epoch, count));
     members.stable = (state == GroupState::Stable).then_some(scene.at);
     if matches!(state, GroupState::Dead) {
-        members.told = GroupEpoch::NONE;
+        members.received = GroupEpoch::NONE;
         return;
     }
     if epoch < floor && !begins_anew {
@@ -169,14 +169,14 @@ pub(super) fn group_changed(
         // What a coordinator has stated itself it cannot have lost.
         let ruling = match before.is_some_and(|before| epoch < before) {
             true => Ruling::Violation,
-            false => group.log.forgotten(model, group.members.told_at, scene.at),
+            false => group.log.forgotten(model, group.members.received_at, scene.at),
         };
         scene.rule(Check::G2, ruling, "a group's epoch fell", &group.notes, || {
             format!("{node} put group {id} at epoch {epoch} after {floor}")
         });
     }
     if epoch < floor {
-        group.members.told = epoch;
+        group.members.received = epoch;
     }
 }
 
@@ -246,7 +246,7 @@ pub(super) fn check_stable(scene: &mut Scene<'_>, model: &Model, group: &mut Gro
     let Some((GroupState::Stable, epoch, count)) = members.state else {
         return;
     };
-    // Somebody whom the newest coordinator has said nothing of may own the rest.
+    // A member of which the newest coordinator has stated nothing may own the rest.
     let all_known = members.certain().count() == count as usize && members.certain().all(|(_, of)| of.epoch == epoch);
     if !all_known {
         return;
@@ -346,13 +346,13 @@ pub(super) fn check_committer(
         return;
     };
     let (ruling, stale) = if known.session != members.session {
-        // What an earlier coordinator stated need not have been committed, a removal neither; a generation that some
-        // member was told was.
-        if !members.is_classic || epoch >= members.told {
+        // What an earlier coordinator stated need not have been committed, nor a removal; a generation that some
+        // member received was.
+        if !members.is_classic || epoch >= members.received {
             return;
         }
-        let ruling = log.forgotten(model, members.told_at, scene.at);
-        (ruling, format!("after a member was told of {}", members.told))
+        let ruling = log.forgotten(model, members.received_at, scene.at);
+        (ruling, format!("after a member received {}", members.received))
     } else if let Some(cause) = known.removed {
         (
             Ruling::Violation,

@@ -5,7 +5,7 @@
 //! | [`contract`] | what a scenario promises of its workers | |
 //! | [`coordinator`] | who coordinates a partition of the offsets topic, and since when | G1 |
 //! | [`members`] | groups and members as coordinators state them | G2, G3, G4, stale-owner-commit |
-//! | [`commits`] | every position that a coordinator took, and what it tells | lost-committed-offset, G5 |
+//! | [`commits`] | every position that a coordinator took, and what it answers | lost-committed-offset, G5 |
 //! | [`ownership`] | who owns what, as the members themselves state it | overlapping-owners, G2 |
 //! | [`positions`] | where members begin to read | unexplained-reset, poll-skip |
 //! | [`again`] | why a record was worked on again | |
@@ -62,7 +62,7 @@ use keys::Keys;
 use losses::OffsetsLog;
 use members::Members;
 use ownership::Owners;
-use positions::Told;
+use positions::Answered;
 use processing::Lanes;
 
 /// Everything about consumer groups.
@@ -75,7 +75,7 @@ pub(super) struct Groups {
     last: usize,
     /// Which group each member's node is in.
     of_node: BTreeMap<NodeId, usize>,
-    told: Told,
+    answered: Answered,
     hops: Hops,
     healed: bool,
     totals: GroupTotals,
@@ -108,7 +108,7 @@ pub(super) struct Group {
 }
 
 impl Groups {
-    /// No group yet; `names` tells what the scenario calls each node.
+    /// No group yet; `names` has the scenario's name of each node.
     pub fn new(scenario: &Scenario, names: &BTreeMap<NodeId, String>) -> Groups {
         Groups {
             contracts: Contracts::new(scenario, names),
@@ -117,7 +117,7 @@ impl Groups {
             index: BTreeMap::new(),
             last: 0,
             of_node: BTreeMap::new(),
-            told: Told::default(),
+            answered: Answered::default(),
             hops: Hops::default(),
             totals: GroupTotals::default(),
             healed: false,
@@ -138,7 +138,7 @@ impl Groups {
         if self.list.get(self.last).is_some_and(|group| group.id == *id) {
             return self.last;
         }
-        let is_told = self.contracts.of_group(id).next().is_some();
+        let is_reported = self.contracts.of_group(id).next().is_some();
         let log = OffsetsLog(self.coordinators.partition_of(id));
         self.last = *self.index.entry(id.clone()).or_insert_with(|| {
             self.list.push(Group {
@@ -148,7 +148,7 @@ impl Groups {
                 of_members: OfMembers::default(),
                 positions: Positions::default(),
                 owners: Owners::default(),
-                lanes: Lanes::new(is_told),
+                lanes: Lanes::new(is_reported),
                 keys: Keys::default(),
                 busy: Busy::default(),
                 has_polled: false,

@@ -105,10 +105,10 @@ pub(super) fn assigned(scene: &mut Scene<'_>, model: &Model, group: &mut Group, 
             let (ruling, shape) = match members.removal(&other.member) {
                 Some(cause) => (
                     Ruling::Allowed(format!(
-                        "a member that the coordinator removed ({}) owns what it owned until it is told",
+                        "a member that the coordinator removed ({}) owns what it owned until it learns of it",
                         words::removal(cause)
                     )),
-                    "a member that was removed has not been told yet",
+                    "a member that was removed has not learned of it yet",
                 ),
                 None => (
                     log.forgotten(model, other.since, scene.at),

@@ -12,22 +12,22 @@ use crate::check::model::{Model, Partition, Scene};
 use crate::check::witness::{Evidence, Notes};
 use crate::verdict::{Check, Ruling};
 
-/// The positions that coordinators told each consumer since it last took one.
+/// The positions that coordinators answered each consumer with since it last took one.
 #[derive(Default)]
-pub(super) struct Told(BTreeMap<(NodeId, TopicPartition), Vec<Answer>>);
+pub(super) struct Answered(BTreeMap<(NodeId, TopicPartition), Vec<Answer>>);
 
-impl Told {
-    /// A coordinator told a consumer these.
+impl Answered {
+    /// A coordinator answered a consumer with these.
     pub fn add(&mut self, client: NodeId, answers: &[Answer]) {
         for answer in answers {
-            let told = self.0.entry((client, answer.partition)).or_default();
-            if told.len() < 64 {
-                told.push(*answer);
+            let answered = self.0.entry((client, answer.partition)).or_default();
+            if answered.len() < 64 {
+                answered.push(*answer);
             }
         }
     }
 
-    /// What a consumer was told of a partition; it is used up.
+    /// What a consumer was answered about a partition; each answer is taken once.
     pub fn take(&mut self, client: NodeId, partition: TopicPartition) -> Vec<Answer> {
         self.0.remove(&(client, partition)).unwrap_or_default()
     }
@@ -51,8 +51,8 @@ pub(super) fn check(
         }
         ResetCause::NoPosition => group.as_ref().and_then(|group| no_position(group, answers)),
         ResetCause::Committed => group.as_ref().and_then(|group| {
-            let was_told = answers.iter().any(|answer| answer.position == Some(moved.to));
-            (!was_told).then(|| format!("which no coordinator had told it for group {}", group.id))
+            let was_answered = answers.iter().any(|answer| answer.position == Some(moved.to));
+            (!was_answered).then(|| format!("which no coordinator had answered it for group {}", group.id))
         }),
     };
     let node = scene.name();
@@ -104,11 +104,11 @@ fn no_position(group: &Group, answers: &[Answer]) -> Option<String> {
         return None;
     }
     Some(match answers.last() {
-        None => format!("although no coordinator had told it that group {id} has no position"),
+        None => format!("although no coordinator had answered it that group {id} has no position"),
         Some(Answer { position: None, .. }) => {
-            format!("because a coordinator told it that group {id} has no position, which was not true")
+            format!("because a coordinator answered it that group {id} has no position, which was not true")
         }
-        Some(told) => format!("although group {id} was told {}", shown(told.position)),
+        Some(last) => format!("although the answer for group {id} was {}", shown(last.position)),
     })
 }
 

@@ -19,8 +19,8 @@ use crate::verdict::{Check, Ruling};
 /// A group's work, partition by partition.
 pub(super) struct Lanes {
     lanes: BTreeMap<TopicPartition, Lane>,
-    /// Its programs tell of their work.
-    is_told: bool,
+    /// Its programs report their work.
+    is_reported: bool,
 }
 
 /// A group's work on one partition.
@@ -36,7 +36,7 @@ pub(super) struct Lane {
     stint: u32,
     /// Positions that programs asked to commit, and how many records below had no end then, with the first of them.
     asked: BTreeMap<Offset, Option<Undone>>,
-    /// The largest position that a program was told is stored.
+    /// The largest position of a commit that was acknowledged to a program.
     acked: Offset,
     /// The committed positions passed these although nobody had ended work on them.
     pub passed: BTreeSet<Offset>,
@@ -187,10 +187,10 @@ impl Lane {
 }
 
 impl Lanes {
-    /// No work yet; `is_told` if its programs will tell of it.
-    pub fn new(is_told: bool) -> Lanes {
+    /// No work yet; `is_reported` if its programs will report it.
+    pub fn new(is_reported: bool) -> Lanes {
         let lanes = BTreeMap::new();
-        Lanes { lanes, is_told }
+        Lanes { lanes, is_reported }
     }
 
     /// The work on one partition.
@@ -258,7 +258,7 @@ impl Lanes {
         Some((before, after))
     }
 
-    /// A program was told that these positions are stored.
+    /// A program's commit of these positions was acknowledged.
     pub fn commit_acked(&mut self, offsets: &[(TopicPartition, Offset)]) {
         for (partition, position) in offsets {
             if let Some(lane) = self.lanes.get_mut(partition) {
@@ -270,7 +270,7 @@ impl Lanes {
     /// A program, or its consumer for it, asks to commit these.
     pub fn commit_invoked(&mut self, at: At, model: &Model, offsets: &[(TopicPartition, Offset)]) {
         for (partition, position) in offsets {
-            let Some(lane) = self.lanes.get_mut(partition).filter(|_| self.is_told) else {
+            let Some(lane) = self.lanes.get_mut(partition).filter(|_| self.is_reported) else {
                 continue;
             };
             let found = model.find(*partition);
@@ -308,7 +308,7 @@ pub(super) fn begun(
         ..
     } = *processing;
     let is_new = !lanes.lanes.contains_key(&partition);
-    lanes.is_told = true;
+    lanes.is_reported = true;
     let lane = lanes.lanes.entry(partition).or_default();
     if is_new {
         lane.frontier = offset;
@@ -374,13 +374,13 @@ pub(super) fn position_passed(
     position: Offset,
 ) {
     let Group { id, lanes, notes, .. } = group;
-    let Some(lane) = lanes.lanes.get_mut(&partition).filter(|_| lanes.is_told) else {
+    let Some(lane) = lanes.lanes.get_mut(&partition).filter(|_| lanes.is_reported) else {
         return;
     };
     let found = model.find(partition);
     let undone = match lane.asked.get(&position) {
         Some(undone) if undone.is_none_or(|undone| undone.first >= lane.frontier) => *undone,
-        // Nobody has asked for it, or what was missing then has been told of or done since.
+        // Nobody has asked for it, or what was missing then has been reported or done since.
         _ => lane.undone(scene.at, found, position),
     };
     let Some(undone) = undone else { return };

@@ -123,7 +123,7 @@ fn partition_waits(
     if by_reading && read.is_some_and(|next| partition.is_worked_off(next)) {
         return;
     }
-    // Without a position to begin at, such a program has to be told one by hand.
+    // Without a position to begin at, a program with this setting has to seek to one itself.
     if committed.or(read).is_none() && workers.consumer.auto_offset_reset == AutoOffsetReset::None {
         return;
     }

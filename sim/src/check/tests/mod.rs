@@ -41,7 +41,7 @@ struct Story<'a> {
     contract: Contract,
     script: &'a str,
     /// Names alone are violations; in brackets stands what the contract allows, with a question mark what cannot be
-    /// told.
+    /// decided.
     finds: &'static str,
 }
 

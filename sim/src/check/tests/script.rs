@@ -46,23 +46,23 @@
 //! remove w1 Left          it removes the member
 //! expire 0                it gives up the position in partition 0
 //! w1 owns 0,1             the member takes these (`w1 gives 0`, `w1 loses 0`)
-//! w1 told 0 5 / w1 told 0 -          the coordinator tells it the position in partition 0
+//! w1 fetched 0 5 / w1 fetched 0 -    the coordinator answers it with the position in partition 0
 //! w1 at 0 5 / w1 begins 0 5 / w1 thrown 0 7 5       it takes that position, begins at 5 without, is reset from 7
-//! w1 joins 0 5            owns, told, at: all of it
+//! w1 joins 0 5            owns, fetched, at: all of it
 //! w1 seeks 0 3 / w1 moves 0 5 3         its program goes to 3, and so does its consumer, from 5
 //! w1 polls a@0
 //! w1 works a@0            begins (`2`: attempt 2); `w1 done a@0` processed, `w1 drops a@0` skipped, `w1 again a@0` fails
 //! w1 does a@0             works and done
 //! w1 copies x a@0 1       its producer sends x, a copy of what it read at 0, after one attempt (`dead`: a dead letter;
 //!                         `of b`: it says that b is its origin; `after 9`: not before the second 9; `other`: another payload)
-//! w1 copied x@0           that is committed in `retry`, and it is told so (`dead` after it: in `dead`)
+//! w1 copied x@0           that is committed in `retry`, and it gets the ack (`dead` after it: in `dead`)
 //! w1 retried a@0 x        its work ends so (`w1 buried a@0 x`: with a dead letter); `w1 does x@r0`: it works on the copy
 //! keep 1 c                c is committed in `orders/1` (`keep r c`: in `retry`)
 //! w1 stuck 0              its consumer has no position in partition 0 and no way to get one
 //! w1 unseated Name        its group has no place for it, with this error
-//! w1 asks 0 5             a commit begins (`w1 hears 0 5`: ends well, `w1 hears 0 5 NotCoordinator`: does not)
+//! w1 asks 0 5             a commit begins (`w1 answered 0 5`: ends well, `w1 answered 0 5 NotCoordinator`: does not)
 //! w1 taken 0 5 3          the coordinator takes it from the member in epoch 3; it is committed (`lost`: not yet)
-//! w1 commits 0 5 3        asks, taken, hears
+//! w1 commits 0 5 3        asks, taken, answered
 //! member v1 1 0 / v1 …    the same of the worker of group `h`, if the contract has that
 //! 1 regains 0             broker 1 recovers the offsets topic with the batches below 0 (`1 regains r 0`: `retry`, and
 //!                         leads that again)

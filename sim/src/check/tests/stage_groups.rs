@@ -272,7 +272,7 @@ impl Stage {
                 });
                 self.fact(worker, lost);
             }
-            "told" => {
+            "fetched" => {
                 let position = (words[1] != "-").then(|| offset(words[1]));
                 let fetched = Event::OffsetsFetched(trace::OffsetsFetched {
                     group: group_of(name),
@@ -308,7 +308,7 @@ impl Stage {
             "moves" => self.fact(worker, moved(Some(words[1]), words[2], ResetCause::Seek)),
             "joins" => {
                 self.worker(name, "owns", &words[..1]);
-                self.worker(name, "told", words);
+                self.worker(name, "fetched", words);
                 let verb = if words[1] == "-" { "begins" } else { "at" };
                 let to = if words[1] == "-" { "0" } else { words[1] };
                 self.worker(name, verb, &[words[0], to]);
@@ -356,7 +356,7 @@ impl Stage {
                 let group = group_of(name);
                 self.entry(worker, What::CommitInvoked(CommitInvoked { group, offsets }));
             }
-            "hears" => {
+            "answered" => {
                 let error = match words.get(2) {
                     Some(&"NotCoordinator") => ErrorCode::NotCoordinator,
                     Some(&"IllegalGeneration") => ErrorCode::IllegalGeneration,
@@ -387,7 +387,7 @@ impl Stage {
                 self.fact(coordinator, taken);
             }
             "commits" => {
-                for verb in ["asks", "taken", "hears"] {
+                for verb in ["asks", "taken", "answered"] {
                     self.worker(name, verb, words);
                 }
             }

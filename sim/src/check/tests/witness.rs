@@ -130,7 +130,7 @@ fn a_refused_commit_is_why_a_record_is_processed_again() {
     let script = format!(
         "{WORKED}
         w1 asks 0 2
-        w1 hears 0 2 IllegalGeneration
+        w1 answered 0 2 IllegalGeneration
         w1 loses 0
         group Reconciling 2 1
         member w2 2 0
@@ -168,7 +168,7 @@ fn a_refused_commit_is_why_a_group_stays_behind() {
         w1 polls c@2 d@3
         w1 does c@2 d@3
         w1 asks 0 4
-        w1 hears 0 4 IllegalGeneration
+        w1 answered 0 4 IllegalGeneration
         unsettled"
     );
     let judged = judge(&format!("{BEGIN}{script}"), AT_LEAST_ONCE);

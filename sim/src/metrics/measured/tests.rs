@@ -60,7 +60,7 @@ fn series() -> Series {
     }
 }
 
-/// Of a trial of 4 s that ended at 4.8 s: the measure and what it says, with `yes`, `no`, or `?` for what cannot be told.
+/// Of a trial of 4 s that ended at 4.8 s: the measure and what it says, with `yes`, `no`, or `?` for what cannot be decided.
 const MEASURED: &[(&str, &str)] = &[
     (
         "that = 'lag(billing)', below = 101",
@@ -217,7 +217,7 @@ fn figures_keep_within_their_bounds_or_not() {
 }
 
 #[test]
-fn of_a_trial_that_a_limit_ended_only_what_cannot_change_is_told() {
+fn of_a_trial_that_a_limit_ended_only_what_cannot_change_is_decided() {
     for (entry, word) in [
         ("that = 'lag(billing)', below = 1_000", "?"),
         ("that = 'lag(billing)', below = 100", "no"),

@@ -96,7 +96,7 @@ fn a_trace_tells_every_event_with_the_names_of_people() {
         "node=broker 1 got request",
         "node=broker 1 began to lead orders/0",
         "node=client load/1 got the answer of broker 1 to request",
-        "node=client load/1 was told that uid",
+        "node=client load/1 got the ack: uid",
         "node=everywhere all faults are over",
     ] {
         assert!(lines.iter().any(|line| line.contains(words)), "{words}");

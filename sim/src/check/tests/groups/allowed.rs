@@ -16,7 +16,7 @@ fn what_the_contract_allows_is_no_violation() {
             "a program processes what it could not commit",
             BEFORE,
             "w1 asks 0 2
-             w1 hears 0 2 NotCoordinator
+             w1 answered 0 2 NotCoordinator
              w1 does a@0
              w1 gives 0
              w1 joins 0 -
@@ -40,7 +40,7 @@ fn what_the_contract_allows_is_no_violation() {
              commit e
              ok e@4
              w1 owns 0
-             w1 told 0 -
+             w1 fetched 0 -
              w1 begins 0 5",
             "(poll-skip)",
         ),
@@ -204,7 +204,7 @@ fn what_follows_from_a_loss_is_ruled_as_the_loss_was() {
             "overlapping-owners (reprocessed) R3 D2 G2",
         ),
         (
-            "a coordinator forgets a group, and nobody had been told of it since",
+            "a coordinator forgets a group, and nobody had received its epoch since",
             AFTER,
             FORGOTTEN
                 .replace("Stable 0 1", "Stable 2 1")
@@ -243,7 +243,7 @@ const OTHERS: &str = "
      keep 1 k\nkeep 1 l\nkeep 1 m\nkeep 1 n\nkeep 1 o\nkeep 1 p\nkeep 1 q\nkeep 1 r
      unknown k l m n o p q r
      member w2 1 1
-     w2 owns 1\nw2 told 1 -\nw2 begins 1 8
+     w2 owns 1\nw2 fetched 1 -\nw2 begins 1 8
      wait 150";
 
 /// Each of ten records takes ten seconds, and all of them came within milliseconds.
@@ -270,7 +270,7 @@ pub(in crate::check::tests) const OVERLOAD: GroupStory = (
 );
 
 #[test]
-fn an_overload_is_told_from_what_keeps_records_away() {
+fn an_overload_is_distinguished_from_what_keeps_records_away() {
     let (name, contract, script, finds) = OVERLOAD;
     let stories = [
         (name, contract, script.to_owned(), finds),

@@ -51,7 +51,7 @@ pub(in crate::check::tests) const BROKEN: &[GroupStory] = &[
              w1 commits 0 2 1
              w1 gives 0
              w1 owns 0
-             w1 told 0 2
+             w1 fetched 0 2
              w1 begins 0 0",
         "unexplained-reset",
     ),
@@ -67,7 +67,7 @@ pub(in crate::check::tests) const BROKEN: &[GroupStory] = &[
         "w1 does a@0 b@1
              w1 asks 0 2
              w1 taken 0 2 1 is uncommitted
-             w1 hears 0 2",
+             w1 answered 0 2",
         "lost-committed-offset",
     ),
     (
@@ -176,7 +176,7 @@ pub(in crate::check::tests) const BROKEN: &[GroupStory] = &[
     ),
     ("a generation falls", AFTER, "group Stable 3 1\ngroup Stable 2 1", "G2"),
     (
-        "a generation falls below what a member was told",
+        "a generation falls below what a member received",
         AFTER,
         "member w1 5 0,1
              w1 owns 1 5
@@ -219,7 +219,7 @@ pub(in crate::check::tests) const BROKEN: &[GroupStory] = &[
              w1 commits 0 1 1
              w1 gives 0
              w1 owns 0
-             w1 told 0 1
+             w1 fetched 0 1
              w1 at 0 1
              w1 polls c@2",
         "poll-skip",

@@ -66,7 +66,7 @@ fn good_histories_pass() {
             "w1 does a@0 b@1
              w1 asks 0 2
              remove w1 SessionTimeout
-             w1 hears 0 2 IllegalGeneration
+             w1 answered 0 2 IllegalGeneration
              member w2 2 0
              group Stable 2 1
              w2 joins 0 -
@@ -76,7 +76,7 @@ fn good_histories_pass() {
             "(overlapping-owners) (reprocessed)",
         ),
         (
-            "a member that has not been told works on beside the new owner",
+            "a member that has not learned of its removal works on beside the new owner",
             AFTER,
             "w1 works a@0
              remove w1 SessionTimeout
@@ -93,7 +93,7 @@ fn good_histories_pass() {
             "(overlapping-owners)",
         ),
         (
-            "a coordinator's successor tells what is committed, and not what was not",
+            "a coordinator's successor answers with what is committed, and nothing else",
             AFTER,
             "w1 does a@0
              w1 commits 0 1 1
@@ -101,7 +101,7 @@ fn good_histories_pass() {
              w1 asks 0 2
              w1 taken 0 2 1 is uncommitted
              2 coordinates
-             w1 hears 0 2 NotCoordinator
+             w1 answered 0 2 NotCoordinator
              w1 gives 0
              w1 joins 0 1
              w1 polls b@1
@@ -125,7 +125,7 @@ fn good_histories_pass() {
              w1 commits 0 1 1
              w1 asks 0 2
              w1 taken 0 2 1
-             w2 told 0 1",
+             w2 fetched 0 1",
             "",
         ),
         (
@@ -213,7 +213,7 @@ fn good_histories_pass() {
             "",
         ),
         (
-            "a consumer without a position is told one",
+            "a consumer without a position seeks to one",
             NOWHERE,
             "w2 stuck 0
              w2 seeks 0 3",

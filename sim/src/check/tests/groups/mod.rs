@@ -48,7 +48,7 @@ const LATE: Contract = working(Program::Retry { copy_first: false });
 const RIVALS: Contract = Contract { rival: true, ..RETRY };
 /// Two groups of workers that commit before they hand a record on.
 const LATE_RIVALS: Contract = Contract { rival: true, ..LATE };
-/// Workers that have to be told where to begin.
+/// Workers that have to seek to where they begin.
 const NOWHERE: Contract = Contract {
     work: Some(Work {
         resets: AutoOffsetReset::None,
@@ -140,7 +140,7 @@ fn a_retry_topic_is_drained_by_who_reads_it_to_its_end_without_commits() {
 
 #[test]
 fn a_group_that_cannot_begin_by_itself_is_not_waited_for() {
-    let begun = ONE.replace("w1 joins 0 -\n    w1 polls a@0 b@1", "w1 owns 0\n    w1 told 0 -");
+    let begun = ONE.replace("w1 joins 0 -\n    w1 polls a@0 b@1", "w1 owns 0\n    w1 fetched 0 -");
     let script = format!("{BEGIN}{begun}\nmeta 1 leader 1");
     let waits = |contract| watch(&steps(&script, contract), contract).settled();
     assert_eq!(
@@ -165,7 +165,7 @@ fn a_group_that_gets_none_of_what_comes_in_is_idle() {
         ("it comes late", format!("wait 20\n{later}\nmeta 1 leader 1"), ""),
         (
             "it gets something",
-            format!("{later}\nw1 told 0 -\nw1 begins 0 4\nw1 polls e@4\nwait 20\nmeta 1 leader 1"),
+            format!("{later}\nw1 fetched 0 -\nw1 begins 0 4\nw1 polls e@4\nwait 20\nmeta 1 leader 1"),
             "",
         ),
         (

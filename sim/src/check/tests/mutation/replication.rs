@@ -106,14 +106,17 @@ heal
 const AS_GOOD: AsGood = &[
     ("Flushed.end-", "a weaker promise, and no power is lost"),
     ("Flushed.node~", "another log that is as long"),
-    ("Appended.role~", "who leads is told by other facts"),
+    ("Appended.role~", "who leads is known from other facts"),
     ("Truncated.cause~", "an answer of another kind"),
     ("BecameLeader.partition_epoch", "a copy of the committed state's"),
     ("BecameLeader.high_watermark-", "it may lag behind"),
-    ("BecameLeader.isr~", "who else is asked is told by the committed state"),
+    (
+        "BecameLeader.isr~",
+        "who else is asked is known from the committed state",
+    ),
     (
         "BecameFollower.leader~",
-        "where it fetches from is told by what it gets",
+        "where it fetches from is known from what it gets",
     ),
     ("BecameFollower.high_watermark-", "it may lag behind"),
     ("BecameFollower.high_watermark+", "what it has below that is committed"),
@@ -125,17 +128,17 @@ const AS_GOOD: AsGood = &[
     ),
     (
         "HighWatermarkChanged.leader_epoch",
-        "a follower's is told by its leader",
+        "a follower gets it from its leader",
     ),
     (
         "HighWatermarkChanged.from",
-        "where it was before is told by other facts",
+        "where it was before is known from other facts",
     ),
     (
         "HighWatermarkChanged.to-",
         "it may lag behind as long as nobody relies on it",
     ),
-    ("HighWatermarkChanged.role~", "it was told by the leader before"),
+    ("HighWatermarkChanged.role~", "it came from the leader before"),
     (
         "HighWatermarkChanged.node~",
         "it may lag behind as long as nobody relies on it",
@@ -145,7 +148,7 @@ const AS_GOOD: AsGood = &[
         "FollowerFetched.fetch_offset+",
         "believed only as far as the follower's log reaches",
     ),
-    ("FollowerFetched.node~", "told to a replica that does not lead"),
+    ("FollowerFetched.node~", "reported to a replica that does not lead"),
     ("FollowerFetched.follower~", "of a replica that is not asked"),
     ("FollowerFetched.leader_epoch", "of a replica that is not asked"),
     ("FollowerFetched.partition~", "of a replica that is not asked"),
