@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_told_in_the_unit_that_they_fill() {
+    fn rates_are_shown_in_the_unit_that_they_fill() {
         for (per_second, text) in [
             (0.0, "0/s"),
             (1_234.4, "1,234/s"),

@@ -30,7 +30,7 @@ use crate::whole;
 pub enum PlotError {
     /// Its parts do not fit together.
     #[error(
-        "draw the run record: it contradicts itself: {0}\nhint: load records with `record::load`, which tells where they come from"
+        "draw the run record: it contradicts itself: {0}\nhint: load records with `record::load`, which reports where they come from"
     )]
     Invalid(#[from] Invalid),
     /// The drawing library refused.

@@ -83,7 +83,7 @@ pub struct Totals {
     pub acked: u64,
     /// Failed for certain.
     pub failed: u64,
-    /// Ended without an answer that tells.
+    /// Ended with an unknown outcome.
     pub unknown: u64,
     /// Below the high watermark at the end.
     pub committed: u64,
@@ -131,7 +131,7 @@ pub struct Measured {
     pub value: Option<f64>,
     /// When it had that value, in seconds; null for what is of the whole time.
     pub at: Option<f64>,
-    /// Whether it is within the bounds; null if a limit ended the trial too early to tell.
+    /// Whether it is within the bounds; null if a limit ended the trial too early to decide.
     #[serde(rename = "met")]
     pub is_met: Option<bool>,
     /// The same in a sentence.

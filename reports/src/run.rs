@@ -35,7 +35,7 @@ pub struct RunSummary {
 /// What came of one scenario.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ScenarioSummary {
-    /// Tells one scenario, as it was understood, from another.
+    /// Distinguishes one scenario, as it was understood, from another.
     pub key: String,
     /// Its file, as it was named.
     pub file: String,
@@ -43,7 +43,7 @@ pub struct ScenarioSummary {
     pub seeds: Vec<(u64, u64)>,
     /// The line of the table.
     pub row: SummaryRow,
-    /// Its failures, the most telling first.
+    /// Its failures, the most informative first.
     pub failures: Vec<FailureSummary>,
 }
 

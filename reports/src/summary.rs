@@ -102,7 +102,7 @@ pub struct SummaryRow {
     pub records: u64,
     /// Records whose send failed for certain.
     pub failed: u64,
-    /// Records whose send ended without an answer that tells.
+    /// Records whose send ended with an unknown outcome.
     pub unknown: u64,
     /// What consumer groups did, in all trials.
     pub groups: GroupTotals,

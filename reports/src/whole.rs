@@ -18,7 +18,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let neighbour = path.with_file_name(neighbour);
     let result = write_synced(&neighbour, bytes).and_then(|()| fs::rename(&neighbour, path));
     if result.is_err() {
-        // The first error is the one to tell; a neighbour that cannot be removed either harms nobody.
+        // The first error is the one to report; a neighbour that cannot be removed either harms nobody.
         let _ = fs::remove_file(&neighbour);
     }
     result

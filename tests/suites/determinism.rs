@@ -160,7 +160,7 @@ fn the_same_in_every_profile() -> Result<(), Failed> {
 fn is_caught(name: &str, leak: Leak) -> Result<(), Failed> {
     let scenario = load(SCENARIOS[0]);
     let runs = [(); 2].map(|()| digest(&scenario, 0, Some(leak)));
-    let is_told_apart = runs[0] != runs[1] || in_another_process(name)? != all_digests(Some(leak));
-    assert!(is_told_apart, "{name} went unnoticed");
+    let is_distinguished = runs[0] != runs[1] || in_another_process(name)? != all_digests(Some(leak));
+    assert!(is_distinguished, "{name} went unnoticed");
     Ok(())
 }

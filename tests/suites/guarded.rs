@@ -15,20 +15,20 @@ use sim::trial::{Keep, Trial};
 const STAGE: &str =
     "duration = \"3s\"\ncluster = { brokers = 1 }\ntopics = [{ name = \"orders\", replication_factor = 1 }]";
 
-fn trial(deed: fn()) -> Trial {
+fn trial(operation: fn()) -> Trial {
     Trial::from_toml(STAGE)
         .keep(Keep::Nothing)
         .program("app", move |env| async move {
             env.clock.sleep(Duration::from_secs(1)).await;
-            deed();
+            operation();
             env.clock.sleep(Duration::from_secs(1)).await;
         })
 }
 
-/// What the trial says when the program does `deed`.
-fn refused(deed: fn()) -> String {
+/// What the trial says when the program does `operation`.
+fn refused(operation: fn()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(|| {
-        trial(deed).run(0).assert_pass();
+        trial(operation).run(0).assert_pass();
     }));
     *panic
         .expect_err("it was refused")
@@ -38,7 +38,7 @@ fn refused(deed: fn()) -> String {
 
 #[test]
 fn what_reaches_out_ends_the_trial() {
-    let deeds: [(&str, &str, fn()); 6] = [
+    let operations: [(&str, &str, fn()); 6] = [
         ("app/1 wanted to open a socket", "`Env`", || {
             drop(TcpStream::connect("127.0.0.1:9092"))
         }),
@@ -60,8 +60,8 @@ fn what_reaches_out_ends_the_trial() {
             drop(fs::read_dir("/tmp"))
         }),
     ];
-    for (what, way_out, deed) in deeds {
-        let message = refused(deed);
+    for (what, way_out, operation) in operations {
+        let message = refused(operation);
         assert!(message.contains(what) && message.contains(way_out), "{message}");
     }
     assert!(!Path::new("/tmp/trial-out").exists());

@@ -54,7 +54,7 @@ fn a_crate_made_by_the_steps_of_the_readme_passes_its_test() {
     }
 }
 
-/// What the README tells people to type and to write.
+/// The commands and files that the README asks readers to type and write.
 struct Steps<'a> {
     make: &'a str,
     stage: &'a str,

@@ -81,22 +81,24 @@ fn a_group_that_stops_polling_before_it_has_anything_is_idle() {
             })
             .programs("audit", Instances::of(1), move |env| audit(env, goes_on));
         let run = trial.run(0);
-        let told = run
+        let evidence = run
             .findings
             .kept()
             .iter()
             .map(|finding| finding.evidence.clone())
             .collect();
-        (run.verdict.clone(), told)
+        (run.verdict.clone(), evidence)
     };
-    let (idle, told): (Verdict, Vec<String>) = verdict(false);
+    let (idle, evidence): (Verdict, Vec<String>) = verdict(false);
     let signature = "idle-group: a group processes nothing".to_owned();
-    assert_eq!(idle, Verdict::Violation { signature }, "{told:?}");
-    let [told] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(idle, Verdict::Violation { signature }, "{evidence:?}");
+    let [evidence] = &evidence[..] else {
+        panic!("{evidence:?}")
+    };
     assert!(
-        told.starts_with("no member of group audit ever got a record, though ")
-            && told.contains("audit/1 has owned orders/"),
-        "{told}"
+        evidence.starts_with("no member of group audit ever got a record, though ")
+            && evidence.contains("audit/1 has owned orders/"),
+        "{evidence}"
     );
     assert_eq!(verdict(true), (Verdict::Pass, Vec::new()));
 }

@@ -64,7 +64,7 @@ async fn hasty(env: Env) {
 }
 
 #[test]
-fn a_mistake_is_found_and_told() {
+fn a_mistake_is_found_and_reported() {
     let trial = Trial::from_toml(include_str!("own_program.toml"))
         .programs("billing", Instances::of(3), hasty)
         .drains("billing", &["orders"])
@@ -101,7 +101,7 @@ fn payloads_keys_and_headers_arrive() {
                 .payload("hello")
                 .header("lang", "en");
             let sent = producer.send(record).await.expect("a calm cluster");
-            assert_eq!(sent.offset.expect("told").0, 0);
+            assert_eq!(sent.offset.expect("an ack with an offset").0, 0);
         })
         .program("reader", |env| async move {
             let mut consumer = env.consumer(ConsumerConfig {
@@ -124,16 +124,16 @@ fn payloads_keys_and_headers_arrive() {
 }
 
 #[test]
-fn a_wrong_stage_is_told_with_its_place() {
+fn a_wrong_stage_is_reported_with_its_place() {
     let trial = Trial::from_toml("[[topics]]\nname = \"orders\"\n[[faults]]\nat = \"1s\"\nkill = \"client biling/1\"");
     let error = trial
         .program("billing", |_| async {})
         .scenario()
         .expect_err("a wrong name");
-    let told = error.render(false);
+    let rendered = error.render(false);
     assert!(
-        told.contains("there are no clients called `biling`") && told.contains("did you mean `billing`?"),
-        "{told}"
+        rendered.contains("there are no clients called `biling`") && rendered.contains("did you mean `billing`?"),
+        "{rendered}"
     );
 }
 

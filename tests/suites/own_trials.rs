@@ -132,11 +132,14 @@ fn a_broken_own_check_is_a_finding_like_any_other() {
     let record = std::fs::read_to_string(kept.join("record.json")).expect("is there");
     assert!(record.contains("10 orders were bought"));
     assert!(kept.join("scenario.toml").exists() && kept.join("throughput.svg").exists());
-    let told = message(|| _ = run.assert_pass());
-    assert!(told.starts_with("seed 3: violation: own: nobody buys\n  at "), "{told}");
-    assert!(told.contains("s: 10 orders were bought\n"), "{told}");
+    let failure = message(|| _ = run.assert_pass());
+    assert!(
+        failure.starts_with("seed 3: violation: own: nobody buys\n  at "),
+        "{failure}"
+    );
+    assert!(failure.contains("s: 10 orders were bought\n"), "{failure}");
     let last = "\nTRIAL_SEED=3 cargo test a_broken_own_check_is_a_finding_like_any_other";
-    assert!(told.ends_with(last), "{told}");
+    assert!(failure.ends_with(last), "{failure}");
     std::fs::remove_dir_all(folder).expect("is removed");
 }
 
@@ -154,7 +157,7 @@ fn an_invariant_says_when_it_broke_first() {
         }
     });
     let run = trial.run(0);
-    assert_eq!(run.findings.violations(Check::Own), 1, "it is told once");
+    assert_eq!(run.findings.violations(Check::Own), 1, "it is reported once");
     let finding = run.findings.worst().expect("one");
     assert_eq!(finding.signature(), "own: at most three orders");
     assert!(finding.evidence.ends_with("is number 4"), "{}", finding.evidence);
@@ -182,11 +185,11 @@ fn a_panic_of_a_program_is_a_finding_and_the_others_go_on() {
     assert!(finding.evidence.starts_with("billing/"), "{}", finding.evidence);
     assert!(finding.evidence.contains("no rate for it"), "{}", finding.evidence);
     assert!(finding.at.time.seconds() > 1.0, "{:?}", finding.at);
-    let told = message(|| _ = run.assert_pass());
-    assert!(told.starts_with("seed 0: violation: panic: "), "{told}");
+    let failure = message(|| _ = run.assert_pass());
+    assert!(failure.starts_with("seed 0: violation: panic: "), "{failure}");
     assert!(
-        told.ends_with("TRIAL_SEED=0 cargo test a_panic_of_a_program_is_a_finding_and_the_others_go_on"),
-        "{told}"
+        failure.ends_with("TRIAL_SEED=0 cargo test a_panic_of_a_program_is_a_finding_and_the_others_go_on"),
+        "{failure}"
     );
     assert!(run.records_acked >= 10, "the shop went on");
     assert_eq!(trial.run(0).digest, run.digest, "a seed is a trial");
@@ -246,22 +249,22 @@ fn a_sweep_groups_its_failures_and_keeps_the_first() {
         panic!("{signatures:?}");
     };
     assert!(signature.starts_with("panic: "), "{signature}");
-    let told = message(|| _ = sweep.assert_pass());
+    let failure = message(|| _ = sweep.assert_pass());
     assert!(
-        told.starts_with("sweep: 6 of 6 trials failed\n1 signature in 6 trials\n\npanic: "),
-        "{told}"
+        failure.starts_with("sweep: 6 of 6 trials failed\n1 signature in 6 trials\n\npanic: "),
+        "{failure}"
     );
     assert!(
-        told.contains("\n  6 of 6 trials (100.0 %), first in sweep, seed 0\n"),
-        "{told}"
+        failure.contains("\n  6 of 6 trials (100.0 %), first in sweep, seed 0\n"),
+        "{failure}"
     );
     assert!(
-        told.contains(&format!("\n  {}\n", folder.join("sweep/0").display())),
-        "{told}"
+        failure.contains(&format!("\n  {}\n", folder.join("sweep/0").display())),
+        "{failure}"
     );
     assert!(
-        told.ends_with("\nTRIAL_SEED=0 cargo test a_sweep_groups_its_failures_and_keeps_the_first"),
-        "{told}"
+        failure.ends_with("\nTRIAL_SEED=0 cargo test a_sweep_groups_its_failures_and_keeps_the_first"),
+        "{failure}"
     );
     for (seed, is_kept) in [(0, true), (2, true), (3, false)] {
         assert_eq!(
@@ -282,8 +285,11 @@ fn what_the_scenario_expects_is_no_failure() {
     // Without the isolation nothing is lost.
     let (calm, _) = stage.split_once("[[faults]]").expect("its fault stands last");
     let sweep = Trial::from_toml(calm).keep(Keep::Nothing).sweep(0..2);
-    let told = message(|| _ = sweep.assert_pass());
-    assert!(told.contains("expected lost-write, which no trial showed"), "{told}");
+    let failure = message(|| _ = sweep.assert_pass());
+    assert!(
+        failure.contains("expected lost-write, which no trial showed"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -305,10 +311,13 @@ fn a_quirk_is_found_and_the_lost_records_are_named() {
             }
         })
         .quirk("truncate-to-high-watermark");
-    let told = message(|| _ = trial.sweep(0..4).assert_pass());
-    assert!(told.contains("\nlost-write: an acked write was committed"), "{told}");
-    let lost = told.lines().find(|line| line.contains("(key ada, payload \"order "));
-    let lost = lost.unwrap_or_else(|| panic!("{told}"));
+    let failure = message(|| _ = trial.sweep(0..4).assert_pass());
+    assert!(
+        failure.contains("\nlost-write: an acked write was committed"),
+        "{failure}"
+    );
+    let lost = failure.lines().find(|line| line.contains("(key ada, payload \"order "));
+    let lost = lost.unwrap_or_else(|| panic!("{failure}"));
     assert!(
         lost.contains("s: uid ") && lost.contains(" of orders/0 and is not"),
         "{lost}"
@@ -317,7 +326,7 @@ fn a_quirk_is_found_and_the_lost_records_are_named() {
 
 #[test]
 #[should_panic(expected = "did you mean `truncate-to-high-watermark`?")]
-fn a_wrong_quirk_is_told_with_a_hint() {
+fn a_wrong_quirk_is_reported_with_a_hint() {
     let _ = calm().quirk("truncate-to-high-watermarks");
 }
 
@@ -346,16 +355,16 @@ fn trial_seed_runs_one_seed_and_prints_its_story() {
         let both = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&both).into_owned())
     };
-    let (passed, told) = stand_in("2");
-    assert!(!passed && told.contains("1 of 1 trial failed"), "{told}");
-    assert!(told.contains("seed 2\n0 of 0 faults took effect\n"), "{told}");
+    let (passed, output) = stand_in("2");
+    assert!(!passed && output.contains("1 of 1 trial failed"), "{output}");
+    assert!(output.contains("seed 2\n0 of 0 faults took effect\n"), "{output}");
     assert!(
-        told.contains("s  billing/2 panicked\n") && told.contains("\npanic: "),
-        "{told}"
+        output.contains("s  billing/2 panicked\n") && output.contains("\npanic: "),
+        "{output}"
     );
     assert!(
-        told.contains("TRIAL_SEED=2 cargo test stand_in_for_a_users_test"),
-        "{told}"
+        output.contains("TRIAL_SEED=2 cargo test stand_in_for_a_users_test"),
+        "{output}"
     );
     let kept = folder.join("stand_in_for_a_users_test/2");
     let trace = std::fs::read_to_string(kept.join("trace.txt")).expect("is there");
@@ -369,10 +378,10 @@ fn trial_seed_runs_one_seed_and_prints_its_story() {
         "what programs say is in it"
     );
     assert!(kept.join("story.txt").exists() && kept.join("record.json").exists());
-    let (passed, told) = stand_in("two");
+    let (passed, output) = stand_in("two");
     assert!(
-        !passed && told.contains("TRIAL_SEED is `two`, but a seed is a decimal number"),
-        "{told}"
+        !passed && output.contains("TRIAL_SEED is `two`, but a seed is a decimal number"),
+        "{output}"
     );
     std::fs::remove_dir_all(folder).expect("is removed");
 }
@@ -434,7 +443,7 @@ fn bounds_and_measures_of_the_scenario_count_for_own_code() {
         "{}",
         run.story()
     );
-    for (says, signature, told) in [
+    for (says, signature, expected) in [
         (
             "measures = [{ that = \"processed(billing)\", above = 100 }]",
             "measure: processed(billing)",
@@ -459,7 +468,7 @@ fn bounds_and_measures_of_the_scenario_count_for_own_code() {
             failure.starts_with(&format!("seed 1: missed: {signature}")),
             "{failure}"
         );
-        assert!(failure.contains(told), "{failure}");
+        assert!(failure.contains(expected), "{failure}");
     }
     let wrong = on("measures = [{ that = \"sent(shops)\", below = 1 }]")
         .scenario()
@@ -475,11 +484,11 @@ fn a_sweep_of_trials_that_test_nothing_says_so() {
     let idle = on(&struck).program("shop", |_| async {}).sweep(0..2);
     idle.assert_pass();
     let said = idle.to_string();
-    for told in [
+    for expected in [
         "warning: none of 2 planned faults ever took effect",
         "warning: no send was promised anything, and nobody got a record",
     ] {
-        assert!(said.contains(told), "{said}");
+        assert!(said.contains(expected), "{said}");
     }
     let busy = on(&struck).program("shop", shop).sweep(0..2).to_string();
     assert!(!busy.contains("warning"), "{busy}");

@@ -124,12 +124,12 @@ fn timestamps_headers_and_tombstones_arrive_as_sent() {
                 (now.0 - 10_000..=now.0 + 1_000).contains(&bare.timestamp().0),
                 "stamped when it was sent"
             );
-            let told = format!("{deletes:?}");
+            let shown = format!("{deletes:?}");
             assert!(
-                told.contains("partition: orders/1") && told.contains("payload: None"),
-                "{told}"
+                shown.contains("partition: orders/1") && shown.contains("payload: None"),
+                "{shown}"
             );
-            assert!(!told.contains("trial.uid"), "{told}");
+            assert!(!shown.contains("trial.uid"), "{shown}");
         });
     let outcome = trial.run(1);
     assert_eq!(outcome.assert_pass().records_consumed, 4);
@@ -141,7 +141,7 @@ fn the_trial_keeps_its_headers_to_itself() {
     let _ = ProducerRecord::to("orders").header("trial.probe", "");
 }
 
-/// Notes what it hears.
+/// Notes each rebalance that it is notified of.
 struct Listener(Vec<String>);
 
 impl RebalanceListener for Listener {

@@ -10,9 +10,8 @@ use sim::{nemesis, world};
 
 const SEEDS: u32 = 24;
 
-/// Seconds from the death of a process to the first fact after it that `is_end`, told the dead node and the one that
-/// states the fact, recognises, for each seed. Deaths begin
-/// at 20 s and are spread over `period`: nodes that start together keep time together.
+/// Seconds from the death of a process to the first fact after it that `is_end` accepts, for each seed. `is_end` gets the dead
+/// node, the node that states the fact, and the fact. Deaths begin at 20 s and are spread over `period`: nodes that start together keep time together.
 fn seconds_after_death(text: &str, period: Duration, is_end: fn(NodeId, NodeId, &Event) -> bool) -> Vec<f64> {
     let parsed = parse::parse("timers", "timers.toml", text).unwrap_or_else(|error| panic!("{error}"));
     let mut scenario = parsed.scenario;
@@ -140,7 +139,7 @@ fn other_owner(victim: NodeId, node: NodeId, event: &Event) -> bool {
 }
 
 /// A classic member's last heartbeat is 0 to 3 s old when it dies (`heartbeat.interval.ms`), and it is dropped 45 s after
-/// it (`session.timeout.ms`); the other hears of that with its next heartbeat, 0 to 3 s later, and joins again: 42 to
+/// it (`session.timeout.ms`); the other learns of that with its next heartbeat, 0 to 3 s later, and joins again: 42 to
 /// 48 s, and the time of a join and a sync.
 #[test]
 fn a_dead_classic_members_partitions_move_after_its_session_and_one_round() {

@@ -45,8 +45,8 @@ fn a_line_has_program_and_simulated_time() {
         .with_max_level(tracing::Level::INFO)
         .with_writer(move || writer.clone())
         .finish();
-    let heard = tracing::subscriber::with_default(subscriber, || trial().run(1));
-    heard.assert_pass();
+    let traced = tracing::subscriber::with_default(subscriber, || trial().run(1));
+    traced.assert_pass();
     let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let times: Vec<f64> = lines
         .split("time=")
@@ -65,5 +65,5 @@ fn a_line_has_program_and_simulated_time() {
          INFO traces: alone\n"
     );
     assert_eq!(lines, expected);
-    assert_eq!(trial().run(1).digest, heard.digest, "who listens changes nothing");
+    assert_eq!(trial().run(1).digest, traced.digest, "who listens changes nothing");
 }

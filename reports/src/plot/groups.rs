@@ -236,7 +236,7 @@ fn paint_band(scene: &mut Scene, frame: &Frame, row: usize, band: &OwnerBand, ow
     }
     let (left, right) = (x(alone_from), x(band.to).max(x(alone_from) + 1.0));
     swatch(scene, (left, upper), (right, lower), owner);
-    // A short name where there is room for it: colours alone do not tell everybody.
+    // A short name where there is room for it: not everybody can distinguish the colours.
     let name = band.owner.rsplit('/').next().unwrap_or(&band.owner);
     if lower - upper >= 13.0 && text::width(name, SMALL, true) <= right - left - 8.0 {
         let (r, g, b) = colour.rgb;

@@ -13,7 +13,7 @@ use crate::record::{LagSeries, RunRecord};
 pub(super) const HOT: Colour = Colour::hex(0xcc_3311);
 const HOT_WIDTH: f64 = 3.5;
 const WIDTH: f64 = 1.6;
-/// Mostly Paul Tol's muted colours, which the colour-blind can tell apart, and greys.
+/// Mostly Paul Tol's muted colours, which the colour-blind can distinguish, and greys.
 pub(super) const OTHERS: [Colour; 12] = [
     Colour::hex(0x33_2288),
     Colour::hex(0x44_aa99),

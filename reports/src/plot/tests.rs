@@ -239,7 +239,7 @@ fn shared() -> RunRecord {
         .map(|partition| band(partition, partition % 3 + 1, 3.0, 12.0))
         .collect();
     owners.extend((0..12).map(|partition| band(partition, partition % 4 + 1, 12.5, 33.0)));
-    // The third one is paused, and hears late that it has lost what it had.
+    // The third one is paused, and learns late that it has lost its partitions.
     owners.extend((0..12).map(|partition| match partition % 4 {
         2 => band(partition, partition % 3 + 1, 30.5, 65.0),
         owner => band(partition, owner + 1, 33.0, 65.0),
@@ -282,7 +282,7 @@ fn shared() -> RunRecord {
     };
     RunRecord {
         scenario: "groups/paused-member".into(),
-        teaches: "A member that stands still for longer than its session timeout loses its partitions; what it does before it hears of that cannot be committed.".into(),
+        teaches: "A member that stands still for longer than its session timeout loses its partitions; what it does before it learns of that cannot be committed.".into(),
         faults: vec![fault],
         groups: vec![group],
         ..record

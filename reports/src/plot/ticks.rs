@@ -92,7 +92,7 @@ mod tests {
         let with = |spike: f64| [&usual[..], &[0.0, spike, spike]].concat();
         assert_eq!(shown(with(450.0).iter()), (450.0, false));
         assert_eq!(shown(with(5_000.0).iter()), (200.0, true));
-        assert_eq!(shown([1.0, 1.0, 90.0].iter()), (90.0, false), "too few to tell");
+        assert_eq!(shown([1.0, 1.0, 90.0].iter()), (90.0, false), "too few to decide");
         assert_eq!(shown([].iter()), (0.0, false));
     }
 

@@ -69,7 +69,7 @@ pub enum LoadError {
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The version of Trial that wrote it, as far as it can be told.
+        /// The version of Trial that wrote it, as far as it is known.
         build: String,
     },
     /// Its parts do not fit together.
@@ -108,7 +108,7 @@ pub fn load(path: &Path) -> Result<RunRecord, LoadError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(LoadError::Missing { path }),
         Err(source) => return Err(LoadError::Io { path, source }),
     };
-    // The version comes first: what a newer version changed would otherwise be told as a missing field.
+    // The version comes first: what a newer version changed would otherwise be reported as a missing field.
     let Version {
         schema_version: found,
         build,

@@ -168,18 +168,18 @@ fn what_is_no_record_is_refused_with_the_way_out() {
         ("newer", Some(newer)),
         ("uneven", Some(uneven)),
     ];
-    let mut told = String::new();
+    let mut errors = String::new();
     for (name, content) in rows {
         let path = dir.join(name);
         if let Some(content) = content {
             fs::write(&path, content).expect("writes");
         }
         let error = load(&path).expect_err(name).to_string();
-        told += &format!("failed to {error}\n\n").replace(&format!("{}/", dir.display()), "");
+        errors += &format!("failed to {error}\n\n").replace(&format!("{}/", dir.display()), "");
     }
     let error = load(&dir).expect_err("a folder").to_string();
     assert!(error.contains("hint: check that it is a file"), "{error}");
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(errors);
 }
 
 #[test]

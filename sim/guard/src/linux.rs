@@ -144,12 +144,12 @@ fn refuse_read(kind: &str, name: *const c_char) -> bool {
     refuse(format!("read the {kind} {}", path.display()), READING)
 }
 
-fn refuse_change(deed: &str, name: *const c_char) -> bool {
+fn refuse_change(operation: &str, name: *const c_char) -> bool {
     let path = path(name);
     if path == Path::new("/dev/null") {
         return false;
     }
-    refuse(format!("{deed} {}", path.display()), WRITING)
+    refuse(format!("{operation} {}", path.display()), WRITING)
 }
 
 /// Notes a refusal. A thread that panics is left alone: its report reads the executable.

@@ -98,7 +98,7 @@ pub fn schema() -> Exit {
     voice.end(Exit::AsExpected)
 }
 
-/// Tells what a name means. One name may mean several things.
+/// Explains what a name means. One name may mean several things.
 pub fn explain(name: &str) -> Exit {
     let mut voice = Voice::new(false, false);
     match explanation(name) {

@@ -24,7 +24,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them, as the help text tells them.
+    /// All of them, as the help text lists them.
     pub const MEANINGS: &'static str = "\
 Exit codes:
    0  all as expected

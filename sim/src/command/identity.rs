@@ -1,4 +1,4 @@
-//! What tells one scenario, one sweep and one build of Trial from another.
+//! What distinguishes one scenario, one sweep and one build of Trial from another.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -35,7 +35,7 @@ pub struct TrialLine {
     pub records_acked: u64,
     /// Records whose send failed for certain.
     pub records_failed: u64,
-    /// Records whose send ended without an answer that tells.
+    /// Records whose send ended with an unknown outcome.
     pub records_unknown: u64,
     /// Records that consumers got.
     pub records_consumed: u64,
@@ -83,7 +83,7 @@ impl TrialLine {
         }
     }
 
-    /// True when the two tell of the same run: all but the wall time is equal.
+    /// True when the two describe the same run: all but the wall time is equal.
     #[must_use]
     pub fn same_run(&self, other: &TrialLine) -> bool {
         TrialLine {

@@ -85,7 +85,7 @@ fn measures() -> String {
     let rows: Vec<(String, String)> = Quantity::ALL.iter().map(row).collect();
     let rows: Vec<(&str, &str)> = rows.iter().map(|(name, meaning)| (&**name, &**meaning)).collect();
     let mut text = columns(
-        "what can be measured, and of whom; empty parentheses, but for a lag, mean all",
+        "what can be measured, and of what; empty parentheses mean all, except for a lag",
         &rows,
     );
     text += "examples\n";

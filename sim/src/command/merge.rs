@@ -13,7 +13,7 @@ use super::voice::Voice;
 use super::{Host, TABLE_WIDTH};
 use crate::sweep::failures::counted;
 
-/// Puts summaries together, tells what came out, and writes what is asked for.
+/// Puts summaries together, shows what came out, and writes what is asked for.
 pub fn merge(args: &MergeArgs, host: &Host) -> Exit {
     let mut voice = Voice::new(false, false);
     let whole = match load(args) {

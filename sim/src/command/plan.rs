@@ -20,7 +20,7 @@ use broker_core::config::UnknownQuirk;
 /// The trials of one `trial run`.
 #[derive(Clone, Debug)]
 pub struct RunPlan {
-    /// Scenarios and their seeds, in the order in which they are told.
+    /// Scenarios and their seeds, in the order in which they are listed.
     pub scenarios: Vec<(Arc<Loaded>, Range<u64>)>,
     /// Which seeds these are.
     pub mode: Mode,
@@ -38,7 +38,7 @@ pub struct RunPlan {
     pub keep: bool,
     /// Of how many failing trials files are kept.
     pub keep_at_most: u64,
-    /// Whether progress is told in lines, whatever listens.
+    /// Whether progress is printed in lines, also to a terminal.
     pub plain: bool,
     /// One trial in so many is compared with the same trial in a second process; 0 for none.
     pub verify_every: u64,

@@ -252,10 +252,10 @@ impl Run<'_> {
         let each = |job: Job, ran: Ran| {
             progress.lock().expect("progress does not panic").trial(&ran.ruled);
             let failed = ran.ruled.came != Came::AsExpected;
-            let is_told = self.voice.json(&TrialLine::new(&job.loaded.scenario, &ran.ruled));
+            let is_printed = self.voice.json(&TrialLine::new(&job.loaded.scenario, &ran.ruled));
             let tally = Tally::of(&ran.ruled);
-            // A noted trial is not run again, so nobody would ever get a line that is not out before.
-            if let Some(file) = file.as_deref_mut().filter(|_| is_told && !ran.was_cut_off)
+            // A noted trial is not run again: its line must be printed before it is noted, or nobody ever gets it.
+            if let Some(file) = file.as_deref_mut().filter(|_| is_printed && !ran.was_cut_off)
                 && let Err(error) = file.note(&keys[job.scenario], job.seed, tally.clone())
             {
                 troubles.push((

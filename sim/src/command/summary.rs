@@ -1,4 +1,4 @@
-//! What is told at the end of a run: a line a scenario, the failures by signature, and the command to replay one.
+//! What is printed at the end of a run: a line a scenario, the failures by signature, and the command to replay one.
 
 use core::fmt::Write as _;
 use core::ops::Range;
@@ -130,7 +130,7 @@ impl Standing<'_> {
     }
 }
 
-/// Failures by signature, the most telling first, each with the command that replays it, and as the last line the one
+/// Failures by signature, the most informative first, each with the command that replays it, and as the last line the one
 /// for the first of them; nothing when all is as expected.
 #[must_use]
 pub fn failures(standings: &[Standing<'_>], store: &Store, quirks: &[String]) -> String {

@@ -57,7 +57,7 @@ impl Voice {
     /// Something that is wrong, on standard error.
     pub fn report(&mut self, text: impl AsRef<str>) {
         self.flush();
-        // Nobody is left to tell it to when standard error is gone.
+        // When standard error is gone there is nobody left to report to.
         let _ = writeln!(io::stderr(), "{}", text.as_ref().trim_end_matches('\n'));
     }
 

@@ -1,4 +1,4 @@
-//! Wall time: the command tells how long trials took and when they were run. Nothing inside a trial depends on it.
+//! Wall time: the command reports how long trials took and when they were run. Nothing inside a trial depends on it.
 #![expect(
     clippy::disallowed_types,
     reason = "the command measures how long trials take and names folders by the time; no trial sees it"

@@ -1,4 +1,4 @@
-//! Looks after the trials that run: tells how far they are, and cuts off those that are over the limit of wall time.
+//! Looks after the trials that run: shows how far they are, and cuts off those that are over the limit of wall time.
 
 use core::time::Duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,7 @@
 
 use super::{Surroundings, Target};
 
-/// The draws of one fault, and whom it may affect.
+/// The draws of one fault, and the nodes that it may affect.
 pub struct Draw<'a> {
     /// The scenario.
     pub scenario: &'a Surroundings,

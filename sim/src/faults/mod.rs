@@ -1,4 +1,4 @@
-//! Faults: what can be done to the cluster, to whom, and when.
+//! Faults: what can be done to the cluster, to which nodes, and when.
 //!
 //! Each kind has a file of its own, with all that there is to say about it: its key in a scenario file, how it is read,
 //! written, judged, described and drawn by the nemesis, what it does and how that is undone. The [`registry`] has a line
@@ -72,13 +72,13 @@ pub struct Entry {
 pub struct Drawn {
     /// The key of the weight, with its default.
     pub weight: Key,
-    /// Of whom it is a fault.
+    /// Whose fault it is: of brokers and controllers, or of programs.
     pub of: Victims,
-    /// The fault of these draws, if there is somebody whom it may affect.
+    /// The fault of these draws, if there is a node that it may affect.
     pub draw: fn(&Draw<'_>) -> Option<Fault>,
 }
 
-/// Of whom a drawn fault is one.
+/// Which nodes a drawn fault affects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Victims {
     /// Brokers and controllers: `max_concurrent` limits how many are affected at once.

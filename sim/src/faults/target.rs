@@ -1,4 +1,4 @@
-//! Whom a fault affects: how targets are written and read.
+//! Which nodes a fault affects: how targets are written and read.
 
 use core::fmt;
 
@@ -45,7 +45,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// How targets are written, and whom they mean when the fault begins.
+/// How targets are written, and which nodes they mean when the fault begins.
 pub const TARGETS: [(&str, &str); 9] = [
     ("broker 2", "a broker by number, from 1"),
     ("controller 1", "a dedicated controller by number, from 1"),

@@ -1,4 +1,4 @@
-//! One fault of the nemesis: of which kind, and for whom.
+//! One fault of the nemesis: of which kind, and for which nodes.
 
 use core::time::Duration;
 

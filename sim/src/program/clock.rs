@@ -2,7 +2,7 @@
 //!
 //! A program's node has clocks of its own, monotonic and wall, which may be wrong and which faults may change. Its
 //! libraries go by them: timeouts, sessions and back-offs by the monotonic clock, timestamps of records by the wall clock.
-//! The program itself sees the wall clock by [`super::Env::timestamp`]. Everything else that tells it the time does not follow
+//! The program itself sees the wall clock by [`super::Env::timestamp`]. Everything else that shows it the time does not follow
 //! its node's clocks: [`Clock`], `std::time` and the timers of tokio show simulated time and wait by it.
 
 use std::future::Future;

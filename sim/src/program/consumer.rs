@@ -58,7 +58,7 @@ enum Woken {
     Failed(PollError),
     Records(Vec<ConsumerRecord>),
     Rebalance(Rebalance),
-    /// The poll begins anew: its consumer is to be told that its application is alive, or done with all that it got.
+    /// The poll begins anew, to report to the consumer that the application is alive, or done with all that it got.
     Renewed,
     TimedOut,
 }
@@ -117,7 +117,7 @@ impl ConsumerClient {
         self.poll_with(&mut (), timeout).await
     }
 
-    /// The same, with a listener that hears of rebalances.
+    /// The same, with a listener that is called on rebalances.
     ///
     /// # Errors
     /// As [`ConsumerClient::poll`].
@@ -163,7 +163,7 @@ impl ConsumerClient {
             match woken {
                 Woken::Failed(error) => return Err(error),
                 Woken::Records(records) => return Ok(records),
-                Woken::Rebalance(rebalance) => self.hear(listener, rebalance).await,
+                Woken::Rebalance(rebalance) => self.notify(listener, rebalance).await,
                 Woken::Renewed => {}
                 Woken::TimedOut => return Ok(Vec::new()),
             }
@@ -211,7 +211,7 @@ impl ConsumerClient {
     }
 
     /// How far the position is behind the high watermark, as of the last fetch. Records that close a trial count here,
-    /// because the cluster does not tell them apart.
+    /// because the cluster does not distinguish them.
     #[must_use]
     pub fn lag(&self, partition: &TopicPartition) -> Option<u64> {
         let mut station = self.shared.lock();
@@ -289,7 +289,7 @@ impl ConsumerClient {
         self.close_with(&mut ()).await;
     }
 
-    /// The same, with a listener that hears of the last revocation.
+    /// The same, with a listener that is called on the last revocation.
     pub async fn close_with<L: RebalanceListener>(mut self, listener: &mut L) {
         if !self.has_group() {
             return;
@@ -309,7 +309,7 @@ impl ConsumerClient {
             })
             .await;
             match rebalance {
-                Some(rebalance) => self.hear(listener, rebalance).await,
+                Some(rebalance) => self.notify(listener, rebalance).await,
                 None => return,
             }
         }
@@ -322,7 +322,7 @@ impl ConsumerClient {
         self.shared.lock().clients[self.client].consuming.failure
     }
 
-    async fn hear<L: RebalanceListener>(&mut self, listener: &mut L, rebalance: Rebalance) {
+    async fn notify<L: RebalanceListener>(&mut self, listener: &mut L, rebalance: Rebalance) {
         let (Rebalance::Revoked(of) | Rebalance::Lost(of) | Rebalance::Assigned(of)) = &rebalance;
         let partitions = self.shared.lock().partition_names(self.client, of);
         match &rebalance {

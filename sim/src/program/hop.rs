@@ -22,7 +22,7 @@ const ATTEMPTS: &[u8] = b"trial.attempts";
 const NOT_BEFORE: &[u8] = b"trial.not-before";
 const DEAD_LETTER: &[u8] = b"trial.dead-letter";
 
-/// The headers that tell of `hop`.
+/// The headers that describe `hop`.
 #[must_use]
 pub fn headers(hop: &Hop) -> Vec<Header> {
     let mut from = BytesMut::with_capacity(28);
@@ -43,7 +43,7 @@ pub fn headers(hop: &Hop) -> Vec<Header> {
     headers
 }
 
-/// What the headers tell; `None` if the record is no copy.
+/// The hop that the headers describe; `None` if the record is no copy.
 #[must_use]
 pub fn read(headers: &[Header]) -> Option<Hop> {
     if headers.is_empty() {
@@ -71,7 +71,7 @@ pub fn read(headers: &[Header]) -> Option<Hop> {
     })
 }
 
-/// The headers that do not tell of a hop.
+/// The headers that do not describe a hop.
 pub(super) fn without_hop(headers: &[Header]) -> impl Iterator<Item = &Header> {
     let of_hop = [ORIGIN, FROM, ATTEMPTS, NOT_BEFORE, DEAD_LETTER];
     headers.iter().filter(move |header| !of_hop.contains(&&*header.key))

@@ -11,7 +11,7 @@ use super::partition::TopicPartition;
 pub struct RecordMetadata {
     /// Its partition.
     pub partition: TopicPartition,
-    /// Its offset, if the producer was told.
+    /// Its offset, if the ack has one.
     pub offset: Option<Offset>,
 }
 

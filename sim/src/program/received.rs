@@ -123,7 +123,7 @@ impl fmt::Debug for ConsumerRecord {
     }
 }
 
-/// The record as the history tells of it.
+/// The record as the history has it.
 pub(super) fn polled_record(fetched: &Fetched) -> PolledRecord {
     let Fetched {
         partition,

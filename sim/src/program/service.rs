@@ -13,13 +13,13 @@ use crate::scaled::exponential;
 /// A client of a service.
 pub struct ServiceClient {
     shared: Shared,
-    /// The endpoint whose history tells of the calls.
+    /// The endpoint whose history has the calls.
     client: usize,
     name: Arc<str>,
     random: Random,
 }
 
-/// A call of a service failed, as far as its caller can tell: it may have taken effect.
+/// A call of a service failed, as far as its caller knows: it may have taken effect.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the service {0} did not answer that it had succeeded")]
 pub struct ServiceError(pub Arc<str>);

@@ -1,4 +1,4 @@
-//! A program's work on one record, as the history tells it.
+//! A program's work on one record, as the history has it.
 
 use core::ops::Range;
 
@@ -16,7 +16,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Work of the program with these endpoints. It is told of the one on which the record was read.
+    /// Work of the program with these endpoints. It is reported for the one on which the record was read.
     pub(super) fn begin(shared: &Shared, endpoints: Range<usize>, record: &ConsumerRecord, attempt: u32) -> Work {
         let mut station = shared.lock();
         let has_read = |client: &usize| station.clients[*client].consuming.read.contains(&record.partition_id());

@@ -1,4 +1,4 @@
-//! Every key that a scenario file may have: what `explain` tells and what the reader accepts are one table.
+//! Every key that a scenario file may have: what `explain` shows and what the reader accepts are one table.
 
 mod clients;
 mod cluster;
@@ -160,7 +160,7 @@ pub const MEASURE: Section = Section {
             "that",
             Measured,
             Required,
-            "what is measured, and in parentheses of whom: `lag(billing)`; empty ones mean all: `failed()`",
+            "what is measured, and in parentheses of which group, programs or topic: `lag(billing)`; empty ones mean all: `failed()`",
         ),
         key(
             "below",

@@ -124,7 +124,7 @@ impl<'a> Lint<'a> {
         }
     }
 
-    /// What takes long or much is told before it is paid.
+    /// Warns of a scenario that takes long, or does much, before it runs.
     fn cost(&mut self) {
         const LONG: Duration = Duration::from_secs(30);
         const MANY: u64 = 5_000;

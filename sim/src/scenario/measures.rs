@@ -12,7 +12,7 @@ use crate::units::show_duration;
 pub struct Measure {
     /// What is measured.
     pub quantity: Quantity,
-    /// Of whom: a consumer group, programs or a topic; none: of all.
+    /// Of what: a consumer group, programs or a topic; none: of all.
     pub of: Option<String>,
     /// It must be less than this.
     pub below: Option<f64>,
@@ -143,7 +143,7 @@ impl Quantity {
             Whose::Programs,
             Reading::Count,
             "sends",
-            "sends that ended without an answer that tells",
+            "sends that ended with an unknown outcome",
         ),
         (
             Quantity::Retried,
@@ -327,7 +327,7 @@ pub(super) fn measure(table: &Table<'_>) -> Option<Measure> {
 }
 
 fn quantity(value: &Value<'_>) -> Option<(Quantity, Option<String>)> {
-    let text = value.text_such_as("what is measured, and of whom: `\"lag(billing)\"`")?;
+    let text = value.text_such_as("what is measured, and of what: `\"lag(billing)\"`")?;
     let known = || Quantity::ALL.iter().map(|(_, name, ..)| *name);
     let parts = text.trim().split_once('(');
     let parts = parts.and_then(|(name, rest)| Some((name.trim(), rest.strip_suffix(')')?.trim())));
@@ -357,7 +357,7 @@ fn quantity(value: &Value<'_>) -> Option<(Quantity, Option<String>)> {
     };
     if of.is_empty() && *whose == Whose::Readers {
         value.problem(
-            format!("`{name}` of whom?"),
+            format!("`{name}` of what?"),
             format!("name a consumer group, or plain consumers: `{name}(billing)`"),
         );
         return None;

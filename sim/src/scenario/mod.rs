@@ -420,7 +420,7 @@ pub struct Service {
     pub latency: Duration,
     /// The probability that a call fails, 0 to 1.
     pub failure: f64,
-    /// The probability that a call that fails, as far as its caller can tell, took effect all the same.
+    /// The probability that a call that fails, as far as its caller knows, took effect all the same.
     pub ambiguous: f64,
 }
 

@@ -155,7 +155,7 @@ fn quirk(value: &Value<'_>) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// What to tell somebody who named a quirk that is none.
+/// The hint for an unknown quirk.
 #[must_use]
 pub fn quirk_hint(name: &str) -> String {
     match nearest(name, Quirks::ALL.iter().map(|(name, _)| *name)) {

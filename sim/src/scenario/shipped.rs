@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_told_with_the_nearest() {
+    fn a_wrong_name_is_reported_with_the_nearest() {
         let error = find(&[path("durability/nemesi")]).expect_err("no such scenario");
         insta::assert_snapshot!(error.render(false), @"
         error: no shipped scenario or folder of them is called `durability/nemesi`

@@ -94,7 +94,7 @@ fn defaults(section: &Section) -> impl Iterator<Item = (&Key, &'static str)> {
 }
 
 #[test]
-fn the_defaults_are_those_that_explain_tells() {
+fn the_defaults_are_those_that_explain_shows() {
     let plain = read(TOPIC);
     let parts = [
         ("", ""),
@@ -586,7 +586,7 @@ fn doubts_of_lint() {
 }
 
 #[test]
-fn lint_tells_a_partition_that_cuts_nothing() {
+fn lint_reports_a_partition_that_cuts_nothing() {
     let cuts_nothing = |cluster: &str, groups: &str| {
         let text = format!(
             "teaches = \"something\"\n[cluster]\n{cluster}\n{TOPIC}replication_factor = 1\n\

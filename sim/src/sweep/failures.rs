@@ -8,7 +8,7 @@ use super::tally::{FailureKind, Tally};
 use crate::units::show_count;
 use crate::verdict::{Check, readable};
 
-/// The failures of all trials of a sweep, the most telling first.
+/// The failures of all trials of a sweep, the most informative first.
 pub struct Failures<'a> {
     signatures: Vec<Signature<'a>>,
     trials: u64,
@@ -101,7 +101,7 @@ impl<'a> Failures<'a> {
     }
 }
 
-/// Order of telling: internal errors, then violations by the order of the catalogue, then the inconclusive.
+/// The order in which failures are listed: internal errors, then violations by the order of the catalogue, then the inconclusive.
 pub fn rank(signature: &str, kind: FailureKind) -> (FailureKind, usize) {
     let check = signature.split(':').next().unwrap_or_default();
     let position = Check::ALL.iter().position(|known| known.id() == check);

@@ -137,7 +137,7 @@ impl Store {
         let written = write(&unfinished, scenario, outcome);
         let written = written.and_then(|()| replace(&folder, &unfinished).map_err(at(&folder)));
         if let Err(error) = written {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = fs::remove_dir_all(&unfinished);
             return Err(error);
         }

@@ -66,7 +66,7 @@ pub fn findings_text(outcome: &Outcome) -> String {
             Ruling::Violation => ("violation".to_owned(), outcome.findings.violations(finding.check)),
             Ruling::Allowed(clause) => (format!("allowed: {clause}"), outcome.findings.allowed(finding.check)),
             Ruling::Unknown(reason) => (
-                format!("cannot be told: {reason}"),
+                format!("cannot be decided: {reason}"),
                 outcome.findings.unknown(finding.check),
             ),
         };

@@ -39,7 +39,7 @@ pub struct Tally {
     pub records_acked: u64,
     /// Records whose send failed for certain.
     pub records_failed: u64,
-    /// Records whose send ended without an answer that tells.
+    /// Records whose send ended with an unknown outcome.
     pub records_unknown: u64,
     /// Records that consumers got.
     pub records_consumed: u64,

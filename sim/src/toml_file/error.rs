@@ -95,7 +95,7 @@ pub struct Problem {
     pub message: String,
     /// Where, in bytes.
     pub span: Range<usize>,
-    /// The way out, if there is one to tell.
+    /// The way out, if one is known.
     pub hint: Option<String>,
 }
 

@@ -79,7 +79,7 @@ pub enum Type {
     Api,
     /// What a fault is aimed at: `leader of orders/0`.
     Target,
-    /// What is measured, and of whom: `lag(billing)`.
+    /// What is measured, and of what: `lag(billing)`.
     Measured,
     /// `true` or `false`.
     Boolean,

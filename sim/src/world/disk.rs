@@ -98,7 +98,7 @@ impl Disk {
         }
     }
 
-    /// Replaces the cached file; durable once [`Disk::done`] is told of the returned point.
+    /// Replaces the cached file; durable once [`Disk::done`] is called with the returned point.
     pub(super) fn replace(&mut self, name: FileName, bytes: Bytes) -> SyncPoint {
         self.sequence += 1;
         let file = self.files.entry(name).or_default();

@@ -96,7 +96,7 @@ pub enum End {
 /// One fault of the plan, as it came out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FiredFault {
-    /// What was done to whom: `kill broker 2 (leader of orders/0)`.
+    /// What was done, and to which nodes: `kill broker 2 (leader of orders/0)`.
     pub name: String,
     /// When it began.
     pub from: SimTime,

@@ -1,4 +1,4 @@
-//! Whom faults affect: targets become nodes when a fault begins, and faults get names that people read.
+//! Which nodes faults affect: targets become nodes when a fault begins, and faults get names that people read.
 
 use std::cell::{Cell, RefCell};
 
@@ -53,7 +53,7 @@ impl<O: Observer> World<'_, O> {
             .filter(|place| self.nodes[*place].is_alive())
     }
 
-    /// What is done to whom, with the nodes that its targets mean now; `None` if some target means none, and if the one
+    /// What is done, and to the nodes that its targets mean now; `None` if some target means none, and if the one
     /// follower that runs would have to be two.
     pub(super) fn name(&self, fault: &Fault) -> Option<String> {
         let missing = Cell::new(false);

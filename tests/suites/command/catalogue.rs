@@ -92,14 +92,14 @@ fn list_explain_and_lint(place: &Place) {
         "targets",
         "units",
     ];
-    let told: Vec<String> = names
+    let pages: Vec<String> = names
         .iter()
         .map(|name| place.trial(&format!("explain {name}")).ended(0).out)
         .collect();
-    insta::assert_snapshot!("explain", told.join("\n"));
-    let told = |name: &str| place.trial(&format!("explain {name}")).ended(0).out;
-    assert_eq!(told("measure"), told("measures"));
-    assert_eq!(told("missed"), told("verdicts"));
+    insta::assert_snapshot!("explain", pages.join("\n"));
+    let page = |name: &str| place.trial(&format!("explain {name}")).ended(0).out;
+    assert_eq!(page("measure"), page("measures"));
+    assert_eq!(page("missed"), page("verdicts"));
     let unknown = place.trial("explain lost-wriet").ended(64);
     assert_eq!(
         unknown.err,

@@ -167,9 +167,9 @@ fn few_files_are_kept_of_many_failures(place: &Place) {
         .ended(1);
     let records = place.files().into_iter().filter(|file| file.ends_with("record.json"));
     assert_eq!(records.count(), 2);
-    let told =
+    let expected =
         "files of 18 more failing trials are not kept (--keep-at-most 2): any of them can be run again by its seed";
-    assert!(said.out.contains(told), "{}", said.out);
+    assert!(said.out.contains(expected), "{}", said.out);
 }
 
 fn the_profile_for_ci_speaks_to_github(place: &Place) {

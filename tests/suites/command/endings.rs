@@ -10,7 +10,7 @@ use crate::place::{Place, Said};
 pub const TESTS: &[(&str, Test)] = tests![
     exit_codes,
     a_panic_is_an_internal_error_with_its_seed,
-    a_place_that_takes_no_files_is_told_before_the_first_trial,
+    a_place_that_takes_no_files_is_reported_before_the_first_trial,
     a_reader_that_is_gone_is_no_error_but_a_full_disk_is,
 ];
 
@@ -78,7 +78,7 @@ fn a_panic_is_an_internal_error_with_its_seed(place: &Place) {
     assert_eq!(said.last_line(), "trial replay scenarios/broken.toml --seed 3");
     assert!(
         !said.err.contains("panicked"),
-        "a panic inside a trial is told once: {}",
+        "a panic inside a trial is reported once: {}",
         said.err
     );
     place.trial("replay scenarios/broken.toml --seed 3").ended(70);
@@ -87,7 +87,7 @@ fn a_panic_is_an_internal_error_with_its_seed(place: &Place) {
     assert_eq!(said.json()[2]["verdict"], "error");
 }
 
-fn a_place_that_takes_no_files_is_told_before_the_first_trial(place: &Place) {
+fn a_place_that_takes_no_files_is_reported_before_the_first_trial(place: &Place) {
     place.scenario("a", "panics", "");
     place.write("taken", "a file");
     for arguments in [
@@ -137,7 +137,7 @@ fn a_reader_that_is_gone_is_no_error_but_a_full_disk_is(place: &Place) {
         let said = Said::by(place.command("list").stdout(full)).ended(70);
         assert!(said.err.contains("standard output cannot be written"), "{}", said.err);
     }
-    // Results that cannot be written are told, and the verdict is too.
+    // Results that cannot be written are reported, and so is the verdict.
     place.write("taken/a", "a file");
     let said = place.trial("run scenarios --seed 1 --out taken").ended(70);
     assert!(said.err.contains("error: failed to write to taken/a"), "{}", said.err);

@@ -10,7 +10,7 @@ pub const TESTS: &[(&str, Test)] = tests![
     seeds_come_from_flags_then_the_environment_then_the_file,
     replay_says_whether_the_failure_came_again,
     replay_follows_a_node_or_a_partition,
-    one_seed_with_two_runs_is_told,
+    one_seed_with_two_runs_is_reported,
     the_real_trace_is_of_the_trial_alone,
     the_real_trial_is_the_same_in_two_processes,
 ];
@@ -51,7 +51,7 @@ fn seeds_come_from_flags_then_the_environment_then_the_file(place: &Place) {
 fn replay_says_whether_the_failure_came_again(place: &Place) {
     place.scenario("bad", "loses/2", "");
     place.scenario("known", "loses/2", "expect = [\"lost-write\"]");
-    for (arguments, exit, told) in [
+    for (arguments, exit, expected) in [
         (
             "bad.toml --seed 2",
             1,
@@ -70,12 +70,12 @@ fn replay_says_whether_the_failure_came_again(place: &Place) {
         ),
     ] {
         let said = place.trial(&format!("replay scenarios/{arguments}")).ended(exit);
-        assert!(said.out.contains(told), "{arguments}: {}", said.out);
+        assert!(said.out.contains(expected), "{arguments}: {}", said.out);
     }
     assert_eq!(
         place.files(),
         Vec::<String>::new(),
-        "a replay leaves nothing unless it is told where"
+        "a replay writes nothing unless `--out` says where"
     );
     place.trial("replay scenarios/bad.toml --seed 2 --out here").ended(1);
     assert!(place.0.join("here/bad/2/record.json").is_file());
@@ -132,7 +132,7 @@ fn replay_follows_a_node_or_a_partition(place: &Place) {
     assert!(said.err.contains("hint: did you mean `orders/0`?"), "{}", said.err);
 }
 
-fn one_seed_with_two_runs_is_told(place: &Place) {
+fn one_seed_with_two_runs_is_reported(place: &Place) {
     place.scenario("steady", "loses", "");
     place.scenario("by-process", "differs-by-process", "");
     place.scenario("by-call", "differs-by-call loses", "");

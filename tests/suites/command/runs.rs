@@ -14,13 +14,13 @@ pub const TESTS: &[(&str, Test)] = tests![
     a_quirk_from_the_command_line_is_planted_and_replayed,
     expected_anomalies_must_be_found_and_others_not,
     bounds_hold_in_each_trial,
-    measures_are_judged_and_told,
+    measures_are_judged_and_reported,
     json_is_one_object_a_trial,
     jobs_change_nothing,
     fail_fast_ends_at_the_first_failure_whatever_the_jobs,
     quiet_says_the_summary_alone,
-    faults_that_never_fired_are_told,
-    trials_that_promised_nothing_are_told,
+    faults_that_never_fired_are_reported,
+    trials_that_promised_nothing_are_reported,
 ];
 
 fn a_passing_run_keeps_each_scenarios_first_trial(place: &Place) {
@@ -66,7 +66,7 @@ fn a_failing_run_ends_with_the_command_that_replays_it(place: &Place) {
     );
     assert!(
         again.out.contains("broker 1 died"),
-        "the witness is told: {}",
+        "the witness is printed: {}",
         again.out
     );
     // The first trial and every failing one are kept.
@@ -144,7 +144,7 @@ fn a_quirk_from_the_command_line_is_planted_and_replayed(place: &Place) {
 
 fn expected_anomalies_must_be_found_and_others_not(place: &Place) {
     let expect = |names: &str| format!("seeds = \"1..5\"\nexpect = [{names}]");
-    for (name, teaches, names, exit, told) in [
+    for (name, teaches, names, exit, expected) in [
         ("found", "loses/3", "\"lost-write\"", 0, "lost-write in 1 of 4"),
         ("allowed", "may-lose/3", "\"lost-write\"", 0, "lost-write in 1 of 4"),
         (
@@ -178,11 +178,11 @@ fn expected_anomalies_must_be_found_and_others_not(place: &Place) {
     ] {
         place.scenario(name, teaches, &expect(names));
         let said = place.trial(&format!("run scenarios/{name}.toml")).ended(exit);
-        assert!(said.out.contains(told), "{name}: {}", said.out);
+        assert!(said.out.contains(expected), "{name}: {}", said.out);
         let sweep = place
             .trial(&format!("run scenarios/{name}.toml --seeds 1..5"))
             .ended(exit);
-        assert!(sweep.out.contains(told), "{name}: {}", sweep.out);
+        assert!(sweep.out.contains(expected), "{name}: {}", sweep.out);
     }
     // What the contract allows, a scenario may forbid.
     place.scenario("strict", "may-lose/3", "seeds = \"1..5\"\nforbid = [\"lost-write\"]");
@@ -230,7 +230,7 @@ fn bounds_hold_in_each_trial(place: &Place) {
     assert_eq!(record.verdict.as_str(), "missed");
 }
 
-fn measures_are_judged_and_told(place: &Place) {
+fn measures_are_judged_and_reported(place: &Place) {
     // The lag is ten times the seed.
     let measures =
         "seeds = \"1..5\"\nmeasures = [{ that = \"lag(reader)\", below = 30 }, { that = \"failed()\", below = 1 }]";
@@ -254,12 +254,12 @@ fn measures_are_judged_and_told(place: &Place) {
         (&40.0.into(), &false.into())
     );
     let replay = place.trial("replay scenarios/lags.toml --seed 4").ended(1);
-    for told in [
+    for expected in [
         "measure missed: lag(reader) was 40 at 2 s, below 30 wanted",
         "measure met: failed() was 0, below 1 wanted",
         "missed reproduced: measure: lag(reader)",
     ] {
-        assert!(replay.out.contains(told), "{}", replay.out);
+        assert!(replay.out.contains(expected), "{}", replay.out);
     }
 }
 
@@ -352,7 +352,7 @@ fn quiet_says_the_summary_alone(place: &Place) {
     assert_eq!(Some(quiet.lasting()), after_the_first_line);
 }
 
-fn faults_that_never_fired_are_told(place: &Place) {
+fn faults_that_never_fired_are_reported(place: &Place) {
     let fault = "\n[[faults]]\nat = \"1s\"\nkill = \"broker 1\"\n[[faults]]\nat = \"2s\"\nkill = \"broker 2\"\n";
     for (name, teaches) in [
         ("lazy", "idle"),
@@ -376,7 +376,7 @@ fn faults_that_never_fired_are_told(place: &Place) {
     );
 }
 
-fn trials_that_promised_nothing_are_told(place: &Place) {
+fn trials_that_promised_nothing_are_reported(place: &Place) {
     place.scenario("silent", "silent", "");
     place.scenario("spoken", "silent/2", "");
     let said = place.trial("run scenarios").ended(0);

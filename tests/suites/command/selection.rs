@@ -44,7 +44,7 @@ fn filters_select_by_name_and_check(place: &Place) {
 
 fn filters_that_mean_nothing_say_so(place: &Place) {
     four(place);
-    for (filter, exit, told) in [
+    for (filter, exit, expected) in [
         (
             "-E nemisis",
             4,
@@ -65,7 +65,7 @@ fn filters_that_mean_nothing_say_so(place: &Place) {
     ] {
         for verb in ["run scenarios", "list"] {
             let said = place.trial(&format!("{verb} {filter}")).ended(exit);
-            assert!(said.err.contains(told), "{filter}: {}", said.err);
+            assert!(said.err.contains(expected), "{filter}: {}", said.err);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::place::{Place, Said};
 pub const TESTS: &[(&str, Test)] = tests![
     a_sweep_leaves_files_of_failures_alone,
     a_killed_sweep_resumes,
-    a_killed_sweep_has_told_every_trial_that_it_does_not_hold_again,
+    a_killed_sweep_has_printed_every_trial_that_it_does_not_run_again,
     two_sweeps_in_one_folder_both_end,
     another_scenario_or_quirk_does_not_resume,
     a_sweep_compares_a_sample_with_a_second_process,
@@ -88,8 +88,8 @@ fn a_killed_sweep_resumes(place: &Place) {
             .expect("a number");
     }
     assert!((1..1_500).contains(&skipped), "{skipped} skipped\n{}", said.out);
-    // It tells the same as if it had never been interrupted.
-    let told = |said: &Said| {
+    // The summary is the same as if it had never been interrupted.
+    let printed = |said: &Said| {
         let text = said.lasting().replace("whole/", "sweep/");
         text.lines()
             // Nor are the trials compared again that the first part had compared.
@@ -97,7 +97,7 @@ fn a_killed_sweep_resumes(place: &Place) {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    assert_eq!(told(&said), told(&whole));
+    assert_eq!(printed(&said), printed(&whole));
     assert!(
         !place.0.join("sweep/sweep.jsonl").exists(),
         "a complete sweep leaves no progress"
@@ -106,11 +106,11 @@ fn a_killed_sweep_resumes(place: &Place) {
 }
 
 /// Whoever reads the lines gets every trial: those of the killed sweeps and of the last one together.
-fn a_killed_sweep_has_told_every_trial_that_it_does_not_hold_again(place: &Place) {
+fn a_killed_sweep_has_printed_every_trial_that_it_does_not_run_again(place: &Place) {
     place.scenario("slow", "slow", "");
     let sweep = "run scenarios --seeds 0..1500 --out sweep --jobs 2 --json";
     let mut seeds = Vec::new();
-    let mut told = |lines: &str| {
+    let mut collect = |lines: &str| {
         // The last line may be torn.
         let lines = lines
             .lines()
@@ -120,11 +120,11 @@ fn a_killed_sweep_has_told_every_trial_that_it_does_not_hold_again(place: &Place
     for round in 0..3 {
         let path = place.0.join(format!("lines-{round}"));
         kill_midway(place, sweep, fs::File::create(&path).expect("a file").into());
-        told(&fs::read_to_string(&path).expect("lines"));
+        collect(&fs::read_to_string(&path).expect("lines"));
     }
     let said = place.trial(sweep).ended(0);
     assert!(said.err.contains("skipped"), "{}", said.err);
-    told(&said.out);
+    collect(&said.out);
     seeds.sort_unstable();
     seeds.dedup();
     let missing: Vec<u64> = (0..1_500).filter(|seed| seeds.binary_search(seed).is_err()).collect();
@@ -177,8 +177,12 @@ fn a_trial_over_the_wall_limit_is_not_finished(place: &Place) {
     for skipped in ["", "7 trials skipped"] {
         let said = place.trial("run scenarios --seeds 1..10 --wall-limit 400ms --out sweep");
         let said = said.ended(2);
-        let told = "inconclusive: more than 400ms of wall time";
-        assert!(said.out.contains(told) && said.out.contains(skipped), "{}", said.out);
+        let expected = "inconclusive: more than 400ms of wall time";
+        assert!(
+            said.out.contains(expected) && said.out.contains(skipped),
+            "{}",
+            said.out
+        );
         let files = ["sweep/summary.json", "sweep/summary.md", "sweep/sweep.jsonl"];
         assert_eq!(place.files(), files);
     }
@@ -247,8 +251,8 @@ fn a_sweep_compares_a_sample_with_a_second_process(place: &Place) {
     place.scenario("steady", "nothing", "");
     place.scenario("by-process", "differs-by-process", "");
     let said = place.trial("run scenarios/steady.toml --seeds 0..101").ended(0);
-    let told = "3 trials compared with the same in a second process";
-    assert!(said.out.contains(told), "{}", said.out);
+    let expected = "3 trials compared with the same in a second process";
+    assert!(said.out.contains(expected), "{}", said.out);
     let said = place.trial("run scenarios/by-process.toml --seeds 7..108").ended(3);
     let differ: Vec<&str> = said
         .err

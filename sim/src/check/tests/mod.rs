@@ -62,7 +62,7 @@ fn unfit_witnesses(judged: &Judged) -> impl Iterator<Item = String> {
     })
 }
 
-/// Tells every story, and then which of them came out wrong.
+/// Runs every story, then reports which of them came out wrong.
 fn check_stories(stories: &[Story<'_>]) {
     let mut wrong = Vec::new();
     for story in stories {

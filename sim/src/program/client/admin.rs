@@ -156,7 +156,7 @@ mod tests {
         }
     }
 
-    /// To whom a request went, over which connection, its id, and the topics that it asks for.
+    /// To which node a request went, over which connection, its id, and the topics that it asks for.
     fn asked(admin: &mut Admin) -> (NodeId, ConnectionId, RequestId, Vec<String>) {
         let mut output = admin.poll();
         if let Some(Output::Open { .. }) = output {

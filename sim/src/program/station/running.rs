@@ -1,4 +1,4 @@
-//! What programs and the world tell each other about a program as a whole, and about the services that it calls.
+//! The state that programs and the world share about a program as a whole, and about the services that it calls.
 
 use core::ops::Range;
 use std::sync::Arc;

@@ -41,7 +41,7 @@ impl Copies {
             not_before,
             dead_letter: not_before.is_none(),
         };
-        // What came with the record goes on with it, but for what told of its last hop.
+        // The record's headers are copied, except those of its last hop.
         let theirs = hop::without_hop(record.headers());
         let headers: Vec<Header> = theirs.cloned().chain(hop::headers(&hop)).collect();
         loop {

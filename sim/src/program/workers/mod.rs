@@ -61,7 +61,7 @@ pub(super) async fn run(group: Arc<WorkerGroup>, number: u32, env: Env) -> Resul
 }
 
 /// When positions are committed. A commit that fails is not tried again at once: the next one brings newer positions,
-/// and whether partitions have moved is told by the next poll. If that brings nothing, the commit is still owed.
+/// and whether partitions have moved is known after the next poll. If that brings nothing, the commit is still owed.
 struct Commits {
     mode: CommitMode,
     owed: bool,

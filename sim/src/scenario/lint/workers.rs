@@ -154,7 +154,7 @@ impl Lint<'_> {
             return;
         }
         let of_group = || scenario.workers.iter().filter(|other| other.group == group.group);
-        // Each group is told once, and of what its workers have in common.
+        // Each group is warned about once, and about what its workers have in common.
         if of_group().next().is_none_or(|first| first.name != group.name) {
             return;
         }

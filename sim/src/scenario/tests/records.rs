@@ -28,12 +28,12 @@ fn consumers_follow_a_schedule() {
     );
     let scenario = read(&text);
     let steps = &scenario.consumers[0].schedule;
-    let told: Vec<String> = steps
+    let written: Vec<String> = steps
         .iter()
         .map(|step| crate::scenario::schedule::write(step, "orders"))
         .collect();
     assert_eq!(
-        told,
+        written,
         [
             "{ at = \"20s\", seek = \"beginning\" }",
             "{ at = \"30s\", pause = \"orders/0\" }",
@@ -47,7 +47,7 @@ fn consumers_follow_a_schedule() {
 }
 
 #[test]
-fn mistakes_in_records_and_schedules_are_told_with_a_way_out() {
+fn mistakes_in_records_and_schedules_are_reported_with_a_way_out() {
     for (text, message, hint) in [
         (
             format!("{PRODUCER}topic = \"orders\"\ntopics = [\"orders\"]"),
@@ -105,7 +105,7 @@ fn mistakes_in_records_and_schedules_are_told_with_a_way_out() {
             "before `duration`",
         ),
     ] {
-        let told = refused(&format!("{TOPIC}{text}"));
-        assert!(told.contains(message) && told.contains(hint), "{text}\n{told}");
+        let error = refused(&format!("{TOPIC}{text}"));
+        assert!(error.contains(message) && error.contains(hint), "{text}\n{error}");
     }
 }

@@ -17,12 +17,12 @@ fn worker(lines: &str) -> String {
 fn all(lines: &[&str], message: impl Fn(&str) -> String) -> String {
     let one = |lines: &&str| {
         let text = worker(lines);
-        let told: Vec<String> = message(&text)
+        let reported: Vec<String> = message(&text)
             .lines()
             .filter(|line| line.contains("error:") || line.contains("warning:") || line.contains("hint:"))
             .map(|line| line.trim().to_owned())
             .collect();
-        format!("{lines}\n    {}\n", told.join("\n    "))
+        format!("{lines}\n    {}\n", reported.join("\n    "))
     };
     lines.iter().map(one).collect::<Vec<_>>().join("\n")
 }
@@ -160,9 +160,9 @@ fn doubts_about_workers() {
         let parsed = parse("test", "test.toml", text).unwrap_or_else(|error| panic!("{}", error.render(false)));
         let warnings = crate::scenario::lint::warnings(&parsed.scenario, &parsed.marks);
         // The topics that this worker leaves alone are no matter here.
-        let mut told = warnings;
-        told.retain(|problem| !problem.message.starts_with("nobody uses"));
-        render_problems("test.toml", text, &told, Severity::Warning, false)
+        let mut reported = warnings;
+        reported.retain(|problem| !problem.message.starts_with("nobody uses"));
+        render_problems("test.toml", text, &reported, Severity::Warning, false)
     };
     let lines = [
         "",

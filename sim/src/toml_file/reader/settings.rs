@@ -60,7 +60,7 @@ impl Value<'_> {
                 Err(why) => {
                     let problem = Problem::new(value.span(), format!("`{name}` cannot have this value: {why}"));
                     let hint = in_its_unit(name, value.get_ref());
-                    let hint = hint.unwrap_or_else(|| format!("`trial explain {name}` tells type and default"));
+                    let hint = hint.unwrap_or_else(|| format!("`trial explain {name}` shows type and default"));
                     self.notes.problem(problem.hint(hint));
                 }
             }

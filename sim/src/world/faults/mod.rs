@@ -1,4 +1,4 @@
-//! The fault plan: whom a fault affects is decided when it begins, and all is undone when it ends.
+//! The fault plan: the nodes that a fault affects are decided when it begins, and all is undone when it ends.
 
 mod primitives;
 

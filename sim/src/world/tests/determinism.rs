@@ -59,7 +59,7 @@ impl std::io::Write for Page {
 }
 
 #[test]
-fn a_trace_tells_every_event_with_the_names_of_people() {
+fn a_trace_has_every_event_with_the_scenarios_names() {
     let page = Page::default();
     let printer = page.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -106,8 +106,8 @@ fn a_trace_tells_every_event_with_the_names_of_people() {
     let is_id = |word: &str| word.get(..22).is_some_and(|start| start.parse::<TopicId>().is_ok());
     let is_strange =
         |line: &&&str| strange.iter().any(|word| line.contains(word)) || line.split([' ', '=', '/']).any(is_id);
-    let told: Vec<&&str> = lines.iter().filter(is_strange).take(5).collect();
-    assert!(told.is_empty(), "{told:#?}");
+    let strange: Vec<&&str> = lines.iter().filter(is_strange).take(5).collect();
+    assert!(strange.is_empty(), "{strange:#?}");
 }
 
 #[test]

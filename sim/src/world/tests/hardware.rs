@@ -140,7 +140,7 @@ fn a_paused_process_does_everything_later() {
     assert_eq!(
         play.marks(1, Duration::ZERO, S),
         ["sends 1 to 2", "response 1 from 2", "sends 2 to 2", "response 2 from 2"],
-        "nobody was told of anything"
+        "nobody was notified of anything"
     );
     assert_eq!(play.time(2, "request 2 from 1"), 700_000_000);
 }

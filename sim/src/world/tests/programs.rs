@@ -359,7 +359,7 @@ fn records_arrive_as_they_were_sent() {
             What::SendOk(SendOk {
                 uid, offset, partition, ..
             }) => {
-                assert!(acked.insert((*uid, *partition, offset.expect("told"))));
+                assert!(acked.insert((*uid, *partition, offset.expect("an ack with an offset"))));
             }
             What::Polled(records) => {
                 for record in records {
@@ -392,7 +392,7 @@ fn records_arrive_as_they_were_sent() {
 }
 
 #[test]
-fn a_delivery_tells_where_the_record_went() {
+fn a_delivery_report_has_the_records_place() {
     let results = Arc::new(Mutex::new(Vec::new()));
     let theirs = Arc::clone(&results);
     let mut stage = one_broker();
@@ -420,7 +420,9 @@ fn a_delivery_tells_where_the_record_went() {
     assert_eq!(*results.lock().unwrap(), [Ok(0), Ok(1), Ok(2), refused]);
     let last = history(&play, 1003, 0);
     let error = ErrorCode::MessageTooLarge;
-    assert!(matches!(last.last().unwrap().what, What::SendFailed(SendFailed { error: told, .. }) if told == error));
+    assert!(
+        matches!(last.last().unwrap().what, What::SendFailed(SendFailed { error: reported, .. }) if reported == error)
+    );
 }
 
 /// What lingers goes out when others wait for its room.
@@ -487,7 +489,7 @@ fn a_full_buffer_is_waited_for() {
 }
 
 #[test]
-fn a_consumer_seeks_and_tells_its_position() {
+fn a_consumer_seeks_and_reports_its_position() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let theirs = Arc::clone(&log);
     let mut stage = one_broker();
