@@ -26,7 +26,7 @@ pub const FILE: &str = "summary.json";
 pub struct RunSummary {
     /// Of this format.
     pub schema_version: u32,
-    /// Version and fingerprint of the program that held the trials.
+    /// Version and fingerprint of the program that ran the trials.
     pub build: String,
     /// The scenarios, in the order of the table.
     pub scenarios: Vec<ScenarioSummary>,

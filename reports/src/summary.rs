@@ -86,7 +86,7 @@ impl MeasuredRange {
 pub struct SummaryRow {
     /// The scenario's name.
     pub scenario: String,
-    /// How many trials were held.
+    /// How many trials were run.
     pub trials: u64,
     /// How they ended.
     pub verdict: Word,

@@ -1,4 +1,4 @@
-//! How far a running trial is, for whoever waits for it, and the one way to cut it off from outside.
+//! The progress of a running trial, for those that wait for it, and the one way to cut it off from outside.
 //!
 //! The world reads and writes a gauge now and then. Nothing of it reaches the trial, but that a trial that was cut off
 //! ends.

@@ -2,7 +2,7 @@
 //! processed, passed by a committed position; and what took them away again.
 //!
 //! A [`Journey`] watches a trial from its beginning and keeps a line for each station of the records that are followed.
-//! Who follows an offset learns only at the append which record that is: the line of its send is added then.
+//! If an offset is followed, which record that is becomes known only at the append: the line of its send is added then.
 
 mod stations;
 #[cfg(test)]
@@ -61,7 +61,7 @@ pub struct NoSuchRecord {
 pub struct Journey {
     selector: RecordSelector,
     names: Known,
-    /// Every send, for who follows an offset.
+    /// Every send, needed when an offset is followed.
     sends: BTreeMap<Uid, (At, NodeId, SentRecord)>,
     followed: BTreeSet<Uid>,
     /// Where followed records stand, or stood.

@@ -82,7 +82,7 @@ pub fn follow(
     watch.journey.finish()
 }
 
-/// Who follows records: the trial ends as it does when it is judged.
+/// Follows records through a trial, which ends as it does when it is judged.
 struct Following {
     checks: Checks,
     journey: Journey,

@@ -1,7 +1,7 @@
 //! Record batches, hashes and sizes are Kafka's, byte for byte.
 //!
 //! The tables lie beside this file: `record_format.batches` and `record_format.murmur2`. Batches that Kafka's own
-//! builder could have made are also built anew and compared whole.
+//! builder could have made are also rebuilt and compared whole.
 
 use broker_core::protocol::murmur2::{murmur2, partition_for_key};
 use broker_core::protocol::record_batch::{CONTROL, LOG_APPEND_TIME, TRANSACTIONAL};

@@ -47,7 +47,7 @@ impl Clients {
         }
     }
 
-    /// A new process of this client begins anew.
+    /// A new process of this client starts with nothing.
     pub fn started(&mut self, node: NodeId) {
         self.failed.remove(&node);
     }

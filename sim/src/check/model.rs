@@ -54,7 +54,7 @@ pub(super) struct Partition {
     pub replicas: Vec<Replica>,
     /// The newest state that the controller committed.
     pub state: Option<ControllerState>,
-    /// Who leads each epoch, by whoever said it first.
+    /// The leader of each epoch, as the first fact stated it.
     pub leaders: BTreeMap<LeaderEpoch, usize>,
     /// An election outside the ISR took place, and its leader has not begun yet.
     pub unclean_pending: bool,

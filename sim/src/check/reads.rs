@@ -119,7 +119,7 @@ impl Reads {
         stream.resets.push(to);
     }
 
-    /// A member of a group owns these from now on, or owns them no longer: its way through each begins anew with the
+    /// A member of a group owns these from now on, or owns them no longer: its reading of each starts over at the
     /// position that it takes.
     pub fn owner_changed(&mut self, scene: &Scene<'_>, model: &mut Model, partitions: &[TopicPartition]) {
         for partition in partitions {

@@ -126,7 +126,7 @@ fn scenario(standing: &Standing<'_>, quirks: &[String]) -> ScenarioSummary {
     ScenarioSummary {
         key: identity::scenario_key(standing.loaded),
         file: standing.loaded.path.display().to_string(),
-        // A run that ended early has run the first of them, but for those that were run side by side.
+        // A run that ended early has run the first seeds, except those that were still running in parallel.
         seeds: vec![(start, (start + standing.tally.trials).min(standing.seeds.end))],
         row: standing.row(),
         failures: failures.collect(),

@@ -247,7 +247,7 @@ mod tests {
 
     use super::*;
 
-    /// Partitions change hands every 50 ms, but for one that stays, and one that is taken at the end.
+    /// Partitions change hands every 50 ms, except one that stays, and one that is taken at the end.
     #[test]
     fn of_many_bands_the_shortest_are_left_out() {
         let partition = |index| TopicPartition::new(TopicId(100), index);

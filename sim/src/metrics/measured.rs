@@ -200,7 +200,7 @@ struct Figure {
     at: Option<f64>,
 }
 
-/// To thousandths: such a number reads back from JSON as itself.
+/// Rounded to thousandths, so that the number is the same when it is read back from JSON.
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }

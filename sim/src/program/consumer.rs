@@ -58,7 +58,7 @@ enum Woken {
     Failed(PollError),
     Records(Vec<ConsumerRecord>),
     Rebalance(Rebalance),
-    /// The poll begins anew, to report to the consumer that the application is alive, or done with all that it got.
+    /// The poll begins again, to report to the consumer that the application is alive, or done with all that it got.
     Renewed,
     TimedOut,
 }

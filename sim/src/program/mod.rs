@@ -3,7 +3,7 @@
 //! A program is an ordinary async task on a node of its own. It talks to the cluster through handles that
 //! read like the client libraries people know ([`ProducerClient`], [`ConsumerClient`]), sleeps on the
 //! simulated [`Clock`], and draws from its own [`Random`]. When its process is killed it ends at the await
-//! where it stands, and starts anew, from the beginning, when the process is started again.
+//! where it stands, and starts from the beginning when the process is restarted.
 //!
 //! # What is guarded
 //! A trial must be decided by its seed alone. Every trial runs on a thread that has done nothing before; inside of it:
@@ -14,7 +14,7 @@
 //! | `HashMap`, `HashSet`, `RandomState`, `rand::rng()`, `uuid` v4, `getrandom` 0.2 to 0.4, `ahash` | chance that the seed decides |
 //! | thread-locals | new ones in each trial |
 //! | sockets, names of hosts, processes, threads | refused: the call fails with `EPERM`, and the trial ends with a message that names the way out |
-//! | files and folders | refused likewise, but for reading what [`Trial::reads`](crate::trial::Trial::reads) allows |
+//! | files and folders | refused likewise, except reading what [`Trial::reads`](crate::trial::Trial::reads) allows |
 //! | `tokio::time` and `tokio::spawn` of the real tokio | panic: they need its runtime |
 //! | tasks (`tokio::spawn` of madsim-tokio, [`Env::spawn`]), `tokio::sync`, `futures`, `select!` | work, and die with the program's node |
 //!

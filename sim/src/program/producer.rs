@@ -29,7 +29,7 @@ pub struct ProducerClient {
 /// A record to send.
 ///
 /// On the wire its value is a uid of eight bytes, by which the trial follows it, and then the payload; a tombstone has the
-/// uid in a header. Whoever gets the record sees neither: [`super::ConsumerRecord::payload`] gives the payload back, and
+/// uid in a header. A consumer of the record sees neither: [`super::ConsumerRecord::payload`] gives the payload back, and
 /// [`super::ConsumerRecord::headers`] the headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProducerRecord {

@@ -247,7 +247,7 @@ fn network(table: Option<&Table<'_>>) -> Network {
     };
     let default = Network::default();
     let latency_min = get("latency_min").unwrap_or(default.latency_min);
-    // Whoever raises the minimum alone wants a slower network, not an impossible one.
+    // A scenario that raises the minimum alone asks for a slower network, not for an impossible one.
     let latency_mean = get("latency_mean").unwrap_or(default.latency_mean.max(latency_min));
     Network {
         latency_min,

@@ -23,7 +23,7 @@ pub fn path(filter: &str) -> PathBuf {
     PathBuf::from(format!("{PREFIX}{filter}"))
 }
 
-/// What stands behind `shipped:`, if the path is such a one.
+/// What follows `shipped:`, if the path begins with it.
 pub(super) fn filter(path: &Path) -> Option<&str> {
     path.to_str()?.strip_prefix(PREFIX)
 }

@@ -6,7 +6,7 @@
 /// What may be said under a key that is not modelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Accepted {
-    /// Nothing: whoever sets it expects what a trial does not do.
+    /// No value: setting it asks for what a trial does not do.
     Nothing,
     /// This value, Kafka's default or off: it is what a trial does anyway.
     Only(&'static str),

@@ -159,7 +159,7 @@ pub enum Rule {
     AtLeastOne(&'static [&'static str]),
     /// With this key none of the others is given.
     Excludes(&'static str, &'static [&'static str]),
-    /// None of these is modelled yet: whoever writes one has read of what is to come, and mistyped nothing.
+    /// None of these is modelled yet: they are known names, not typing errors.
     Planned(&'static [&'static str]),
     /// None of these is possible: key, why, and the way out.
     Refused(&'static [(&'static str, &'static str, &'static str)]),

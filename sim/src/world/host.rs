@@ -136,7 +136,7 @@ impl Host {
     /// Lets the timers that programs have set ring, each at its own time, until `until`. True if a program that was woken
     /// so did something with the world: then it is that program's time, by the station's clock, and not yet `until`.
     ///
-    /// madsim goes from timer to timer while the main future waits for one of its own at `until`. Whoever asks for the
+    /// madsim goes from timer to timer while the main future waits for one of its own at `until`. A program that asks for the
     /// station meanwhile wakes the main future, so that the world never learns of an operation after its time.
     pub(super) async fn run_timers(&mut self, station: &mut Box<Station>, until: SimTime) -> bool {
         let ahead = Duration::from_nanos(until.0).saturating_sub(self.time.elapsed());

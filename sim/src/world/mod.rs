@@ -1,6 +1,6 @@
 //! The simulated world: one event queue, one loop, one clock, and everything that machines do not decide.
 //!
-//! [`run`] holds one trial. The world's loop takes the next event, gives it to the machine that it is for, carries out
+//! [`run`] runs one trial. The world's loop takes the next event, gives it to the machine that it is for, carries out
 //! what the machine asks for, and when a program's wait has ended lets the programs run until all of them wait again.
 //! All times are whole nanoseconds, all chance comes from the seed, and every delivered event goes into the digest.
 //!
@@ -106,7 +106,7 @@ pub struct FiredFault {
     pub fired: bool,
 }
 
-/// Holds one trial: everything from the start of the processes to the end.
+/// Runs one trial: everything from the start of the processes to the end.
 ///
 /// # Panics
 /// When a machine or a program panics, which is a defect of theirs.

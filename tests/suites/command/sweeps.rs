@@ -105,7 +105,7 @@ fn a_killed_sweep_resumes(place: &Place) {
     assert!(place.0.join("sweep/slow/0/record.json").is_file());
 }
 
-/// Whoever reads the lines gets every trial: those of the killed sweeps and of the last one together.
+/// A reader of the lines gets every trial: those of the killed sweeps and of the last one together.
 fn a_killed_sweep_has_printed_every_trial_that_it_does_not_run_again(place: &Place) {
     place.scenario("slow", "slow", "");
     let sweep = "run scenarios --seeds 0..1500 --out sweep --jobs 2 --json";

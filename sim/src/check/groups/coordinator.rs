@@ -18,7 +18,7 @@ pub(super) struct Coordinators {
     partitions: u32,
     /// How long positions are kept that nobody uses.
     pub retention: Duration,
-    /// Who coordinates each epoch, by whoever said it first.
+    /// The coordinator of each epoch, as the first fact stated it.
     of_epoch: BTreeMap<(PartitionIndex, LeaderEpoch), NodeId>,
     running: BTreeMap<(NodeId, PartitionIndex), Running>,
     /// The newest epoch of each partition that a coordinator has loaded.

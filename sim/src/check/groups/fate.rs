@@ -91,7 +91,7 @@ impl Groups {
     }
 }
 
-/// Whoever gets none of the records that come in for so long does not get any.
+/// A member that gets none of the records that come in for this long is judged to get none at all.
 const LONG: Duration = Duration::from_secs(10);
 
 impl Groups {

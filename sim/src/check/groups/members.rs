@@ -148,7 +148,7 @@ pub(super) fn group_changed(
     if !members.enter(session) {
         return;
     }
-    let begins_anew = matches!(members.last, None | Some(GroupState::Empty | GroupState::Dead));
+    let starts_over = matches!(members.last, None | Some(GroupState::Empty | GroupState::Dead));
     let before = members.state.map(|(_, epoch, _)| epoch);
     let floor = before.unwrap_or(GroupEpoch::NONE).max(members.received);
     match state {
@@ -164,7 +164,7 @@ pub(super) fn group_changed(
         members.received = GroupEpoch::NONE;
         return;
     }
-    if epoch < floor && !begins_anew {
+    if epoch < floor && !starts_over {
         let (id, node) = (&group.id, scene.name());
         // What a coordinator has stated itself it cannot have lost.
         let ruling = match before.is_some_and(|before| epoch < before) {
@@ -234,7 +234,7 @@ pub(super) fn member_changed(
     members.members.insert(stated.member.clone(), member);
 }
 
-/// A stable group's assignment has every partition once, but for a partition that moves by the cooperative way of the
+/// A stable group's assignment has every partition once, except a partition that moves by a cooperative rebalance of the
 /// classic protocol: its old owner gives it up in one generation, and the next one hands it out. G2. Judged at the
 /// first fact of a later step, or at the end.
 pub(super) fn check_stable(scene: &mut Scene<'_>, model: &Model, group: &mut Group, at_end: bool) {

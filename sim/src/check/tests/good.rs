@@ -282,7 +282,7 @@ fn good_histories_pass() {
             finds: "",
         },
         Story {
-            name: "a consumer is killed and begins anew",
+            name: "a consumer is killed and restarts",
             contract: PLAIN,
             script: "
                 send a b

@@ -68,7 +68,7 @@ async fn work(env: Env, protocol: GroupProtocol, strategy: &str) {
             work.done();
         }
         if !records.is_empty() {
-            // Whoever owns the partition next processes again what could not be committed.
+            // The next owner of the partition processes again what could not be committed.
             let _ = consumer.commit().await;
         }
     }

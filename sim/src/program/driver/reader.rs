@@ -67,7 +67,7 @@ impl Reader {
                 ConsumerStep::Seek(SeekTarget::Beginning) => Wish::BEGINNING,
                 ConsumerStep::Seek(SeekTarget::End) => Wish::END,
                 ConsumerStep::Seek(SeekTarget::Offset(offset)) => Wish::Seek(Offset(offset.into())),
-                // Who stands nowhere yet has nothing to go back from.
+                // A consumer without a position has nothing to go back from.
                 ConsumerStep::Seek(SeekTarget::Back(count)) => match station.position(self.client, partition) {
                     Some(position) => Wish::Seek(Offset((position.0 - i64::from(count)).max(0))),
                     None => continue,

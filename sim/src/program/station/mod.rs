@@ -312,7 +312,7 @@ impl Station {
 
     // ---- turns
 
-    /// Looks what the machine of client `index` has got for its program, writes the history and wakes whoever waits.
+    /// Looks what the machine of client `index` has got for its program, writes the history and wakes the tasks that wait.
     /// True if there is something.
     pub(crate) fn after_turn(&mut self, index: usize) -> bool {
         let mut ended = false;
@@ -331,7 +331,7 @@ impl Station {
                     self.announce_topics();
                 }
             }
-            // Whoever wants to know the lag asks for it.
+            // The lag is read when it is asked for.
             Some(ClientMachine::Lag(_)) | None => {}
         }
         if ended {

@@ -1,4 +1,4 @@
-//! The aggregator: counts records by key and sends each new count on. Its counts are in memory and begin anew when a
+//! The aggregator: counts records by key and sends each new count on. Its counts are in memory and begin again when a
 //! partition comes to it.
 
 use std::collections::BTreeMap;

@@ -124,7 +124,7 @@ impl<'a> Value<'a> {
         self.text_such_as("put it into quotes")
     }
 
-    /// A string, with a hint for whoever wrote something else.
+    /// A string; `hint` goes with the error for any other type.
     #[must_use]
     pub fn text_such_as(&self, hint: &str) -> Option<&'a str> {
         match self.value {

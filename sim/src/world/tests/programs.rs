@@ -235,7 +235,7 @@ fn a_killed_program_never_resumes_wherever_it_waits() {
             Some(&500_000_000),
             "{name}: it ends where it stands"
         );
-        assert_eq!(started.load(Ordering::Relaxed), 2, "{name}: the heal starts it anew");
+        assert_eq!(started.load(Ordering::Relaxed), 2, "{name}: the heal restarts it");
         let resumed = resumed.load(Ordering::Relaxed);
         assert!(resumed <= 1, "{name}: at most the second run goes on");
         let node = play.entries.last().expect("a history").process;
