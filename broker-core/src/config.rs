@@ -54,7 +54,7 @@ config! {
         replica_lag_time_max_ms: u64 = 30_000, "replica.lag.time.max.ms";
         /// How long a leader holds a follower's fetch that finds nothing.
         replica_fetch_wait_max_ms: u64 = 500, "replica.fetch.wait.max.ms";
-        /// The bytes that end that wait.
+        /// The bytes that end the wait of a follower's fetch.
         replica_fetch_min_bytes: u32 = 1, "replica.fetch.min.bytes";
         /// At most this many bytes per partition in a follower's fetch.
         replica_fetch_max_bytes: u32 = 1_048_576, "replica.fetch.max.bytes";
@@ -107,9 +107,9 @@ config! {
         log_tail_cache_bytes: u64 = 4_194_304, "log.tail.cache.bytes";
         /// How many partitions the topic of groups and their offsets gets.
         offsets_topic_num_partitions: u32 = 50, "offsets.topic.num.partitions";
-        /// How many replicas each of them gets.
+        /// How many replicas each partition of the topic of groups and their offsets gets.
         offsets_topic_replication_factor: u16 = 3, "offsets.topic.replication.factor";
-        /// Their segments' size.
+        /// A segment of the topic of groups and their offsets is closed at this size and a new one begun.
         offsets_topic_segment_bytes: u64 = 104_857_600, "offsets.topic.segment.bytes";
         /// How long a coordinator waits for replicas to get what it wrote.
         offsets_commit_timeout_ms: u64 = 5_000, "offsets.commit.timeout.ms";
@@ -121,7 +121,7 @@ config! {
         offset_metadata_max_bytes: u32 = 4_096, "offset.metadata.max.bytes";
         /// The shortest session timeout of a classic member.
         group_min_session_timeout_ms: u64 = 6_000, "group.min.session.timeout.ms";
-        /// The longest.
+        /// The longest session timeout of a classic member.
         group_max_session_timeout_ms: u64 = 1_800_000, "group.max.session.timeout.ms";
         /// How long an empty classic group waits for more members after the first.
         group_initial_rebalance_delay_ms: u64 = 3_000, "group.initial.rebalance.delay.ms";
@@ -223,7 +223,7 @@ config! {
         metadata_max_age_ms: u64 = 300_000, "metadata.max.age.ms";
         /// The first pause before a connection is tried again; it doubles.
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
-        /// The longest such pause.
+        /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
         /// A connection without use for so long is closed.
         connections_max_idle_ms: u64 = 540_000, "connections.max.idle.ms";
@@ -271,8 +271,7 @@ pub enum GroupProtocol {
 config! {
     /// Settings of a consumer.
     ConsumerConfig {
-        /// Where a consumer without a valid position begins. The default is Kafka's; consumers of scenario files begin at
-        /// `earliest` unless they say otherwise.
+        /// Where a consumer without a valid position begins.
         auto_offset_reset: AutoOffsetReset = AutoOffsetReset::Latest, "auto.offset.reset";
         /// The group that it subscribes in.
         group_id: Option<String> = None, "group.id";
@@ -291,15 +290,15 @@ config! {
         heartbeat_interval_ms: u64 = 3_000, "heartbeat.interval.ms";
         /// A member whose application does not poll for so long leaves the group.
         max_poll_interval_ms: u64 = 300_000, "max.poll.interval.ms";
-        /// Whether positions are committed by the way.
+        /// Whether polls commit, from time to time, the positions that earlier polls led to.
         enable_auto_commit: bool = true, "enable.auto.commit";
-        /// How often.
+        /// How often positions are committed with `enable.auto.commit`.
         auto_commit_interval_ms: u64 = 5_000, "auto.commit.interval.ms";
-        /// How long a call that blocks tries.
+        /// How long a call that waits for brokers, such as a commit, tries before it fails.
         default_api_timeout_ms: u64 = 60_000, "default.api.timeout.ms";
         /// The most records that one poll returns.
         max_poll_records: u32 = 500, "max.poll.records";
-        /// The bytes that end a broker's wait.
+        /// The bytes that end a broker's wait for more in a fetch.
         fetch_min_bytes: u32 = 1, "fetch.min.bytes";
         /// The most bytes of one fetch.
         fetch_max_bytes: u32 = 52_428_800, "fetch.max.bytes";
@@ -317,7 +316,7 @@ config! {
         metadata_max_age_ms: u64 = 300_000, "metadata.max.age.ms";
         /// The first pause before a connection is tried again; it doubles.
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
-        /// The longest such pause.
+        /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
         /// A connection without use for so long is closed.
         connections_max_idle_ms: u64 = 540_000, "connections.max.idle.ms";

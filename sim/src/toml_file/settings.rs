@@ -52,9 +52,55 @@ pub fn note_of(key: &str) -> Option<&'static str> {
              default `latest`; consumers and workers of scenario files have `earliest`, so that what they missed can be \
              judged.",
         ),
+        "acks" => {
+            Some("Below `all` a producer is not idempotent (`enable.idempotence`), and is refused if it asks for that.")
+        }
+        "enable.idempotence" => Some(
+            "It needs `acks` = \"all\", `retries` above 0 and at most 5 `max.in.flight.requests.per.connection`; a producer \
+             with other settings is not idempotent. Without it retries may double records and change their order \
+             (`duplicate`, `nonmonotonic-send`): that is allowed.",
+        ),
+        "delivery.timeout.ms" => {
+            Some("At least `linger.ms` and `request.timeout.ms` together: if it is not given, it is raised to that.")
+        }
+        "flush.messages" | "log.flush.interval.messages" => Some(
+            "By default what is acknowledged may still be in the page cache: that a power loss of all replicas in sync takes \
+             it (`lost-write`) is allowed. With 1 it never is.",
+        ),
+        "unclean.leader.election.enable" => Some(
+            "With true, a replica that lacks committed records may become leader, and their loss (`lost-write`) is allowed.",
+        ),
         _ => None,
     }
 }
+
+/// In what a whole number counts; none for other types.
+#[must_use]
+pub fn unit_of(setting: &Setting) -> Option<&'static str> {
+    let SettingType::Whole(_) = setting.takes else {
+        return None;
+    };
+    let units = UNITS.iter().filter(|(end, _)| setting.key.ends_with(end));
+    units.map(|(_, unit)| *unit).next()
+}
+
+/// The ends of keys, with what their numbers count.
+const UNITS: [(&str, &str); 14] = [
+    (".ms", "ms"),
+    (".minutes", "minutes"),
+    (".bytes", "bytes"),
+    ("batch.size", "bytes"),
+    ("request.size", "bytes"),
+    ("buffer.memory", "bytes"),
+    (".messages", "records"),
+    (".records", "records"),
+    (".partitions", "partitions"),
+    ("in.flight.requests.per.connection", "requests"),
+    (".replicas", "replicas"),
+    ("replication.factor", "replicas"),
+    ("cache.slots", "sessions"),
+    ("max.size", "members"),
+];
 
 /// What a setting takes, in words.
 #[must_use]
@@ -319,6 +365,27 @@ mod tests {
             }
         }
         assert_eq!(seen, 4);
+    }
+
+    #[test]
+    fn no_setting_is_modelled_and_not_modelled() {
+        for section in settings_sections() {
+            let both = section
+                .settings
+                .iter()
+                .filter(|setting| unmodelled(section.kind, setting.key).is_some());
+            let both: Vec<&str> = both.map(|setting| setting.key).collect();
+            assert!(both.is_empty(), "{}: {both:?}", section.place);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_have_a_unit() {
+        for setting in settings_sections().iter().flat_map(|section| section.settings) {
+            let is_whole = matches!(setting.takes, SettingType::Whole(_));
+            let has_unit = unit_of(setting).is_some() || setting.key == "retries";
+            assert!(has_unit || !is_whole, "{} counts what?", setting.key);
+        }
     }
 
     #[test]
