@@ -2,9 +2,11 @@
 
 use crate::history::At;
 
+mod caught;
 mod checks;
 mod way_out;
 
+pub use caught::{CAUGHT, Caught};
 pub(crate) use checks::title;
 pub use checks::{Check, readable};
 pub use reports::verdict::Word;

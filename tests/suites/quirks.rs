@@ -8,99 +8,36 @@ use rayon::prelude::*;
 use sim::scenario::Scenario;
 use sim::scenario::files;
 use sim::trial::{Verdict, Wanted, run};
-use sim::verdict::Check;
+use sim::verdict::{CAUGHT, Caught, Check};
 
-/// Quirk, scenario (shipped, or of this suite), the check that must be violated, and over how many seeds the scenario
-/// must be clean without the quirk.
-const QUIRKS: [(&str, &str, Check, u64); 15] = [
-    (
-        "truncate-to-high-watermark",
-        "durability/two-elections",
-        Check::LostWrite,
-        1_000,
-    ),
-    ("ack-before-isr", "durability/nemesis", Check::LostWrite, 1_000),
-    (
-        "zombie-offset-commit",
-        "groups/zombie-past-its-session",
-        Check::StaleOwnerCommit,
-        FEW,
-    ),
-    (
-        "relaxed-commit-check",
-        "groups/nemesis-consumer-protocol",
-        Check::StaleOwnerCommit,
-        FEW,
-    ),
-    (
-        "two-owners-one-epoch",
-        "groups/scale-up-and-down",
-        Check::OverlappingOwners,
-        FEW,
-    ),
-    (
-        "static-member-id-in-memory",
-        "static-members-and-their-coordinator",
-        Check::L7,
-        FEW,
-    ),
-    (
-        "group-load-partial-state",
-        "groups/coordinator-killed",
-        Check::UnexplainedReset,
-        FEW,
-    ),
-    (
-        "rebalance-waits-for-ever",
-        "leader-dies-before-its-sync",
-        Check::L7,
-        FEW,
-    ),
-    (
-        "sequence-reset-on-metadata-loss",
-        "metadata-without-the-topic",
-        Check::LostWrite,
-        FEW,
-    ),
-    (
-        "sequence-burned-for-unsent",
-        "batches-expire-before-they-are-sent",
-        Check::L5,
-        FEW,
-    ),
-    (
-        "inflight-accounting",
-        "ordering/retries-with-idempotence",
-        Check::NonmonotonicSend,
-        FEW,
-    ),
-    (
-        "buffer-reused-in-flight",
-        "batches-expire-on-their-way",
-        Check::Corruption,
-        FEW,
-    ),
-    ("flush-misses-split-batch", "batches-too-large", Check::LostWrite, FEW),
-    (
-        "prefetch-autocommit",
-        "polls-of-few-records",
-        Check::SkippedProcessing,
-        FEW,
-    ),
-    (
-        "reset-on-transient-error",
-        "groups/nemesis-classic",
-        Check::UnexplainedReset,
-        FEW,
-    ),
+/// The scenarios of this suite, for quirks that no shipped scenario brings up.
+const OWN: [(&str, &str); 7] = [
+    ("static-member-id-in-memory", "static-members-and-their-coordinator"),
+    ("rebalance-waits-for-ever", "leader-dies-before-its-sync"),
+    ("sequence-reset-on-metadata-loss", "metadata-without-the-topic"),
+    ("sequence-burned-for-unsent", "batches-expire-before-they-are-sent"),
+    ("buffer-reused-in-flight", "batches-expire-on-their-way"),
+    ("flush-misses-split-batch", "batches-too-large"),
+    ("prefetch-autocommit", "polls-of-few-records"),
 ];
 const SEEDS_WITH: u64 = 200;
-/// Scenarios of groups are swept elsewhere; here it is enough that not every seed shows the check.
 const FEW: u64 = 40;
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (quirk, scenario, check, seeds) in QUIRKS {
+    for Caught {
+        quirk,
+        by: check,
+        shipped,
+    } in CAUGHT
+    {
+        let own = || OWN.iter().find(|(of, _)| *of == quirk).map(|(_, scenario)| *scenario);
+        let scenario = shipped.or_else(own).expect("each quirk has a scenario");
+        // Scenarios of groups are swept elsewhere; here it is enough that not every seed shows the check.
+        let seeds = match scenario.starts_with("durability/") {
+            true => 1_000,
+            false => FEW,
+        };
         trials.push(Trial::test(format!("{quirk}: caught"), move || {
             is_caught(quirk, scenario, check)
         }));
