@@ -50,9 +50,9 @@ pub enum Verb {
         #[arg(short = 'E', long = "filter", value_name = "FILTER")]
         filters: Vec<Filter>,
     },
-    /// Explain what a check, a quirk, a fault, or a key of a scenario file means
+    /// Explain a name: a check, a quirk, a fault, a scenario, a verdict, a key, setting or word of a scenario file
     Explain {
-        /// A name: `lost-write`, `truncate-to-high-watermark`, `kill`, `cluster.brokers`, `acks`
+        /// A name: `lost-write`, `R3`, `truncate-to-high-watermark`, `kill`, `cluster.brokers`, `acks`, `retry-topic`, `two-elections`
         name: String,
     },
     /// Print the JSON Schema of scenario files, for editors: `trial explain schema` says how

@@ -25,7 +25,7 @@ pub fn of(name: &str) -> Vec<String> {
     if is_quantity || matches!(name, "measure" | "measures") {
         texts.push(measures());
     }
-    if matches!(name, "target" | "targets") {
+    if matches!(name, "target" | "targets") || TARGETS.iter().any(|(target, _)| *target == name) {
         let title = "targets of faults; who is meant is decided when the fault begins, and articles may be left out";
         texts.push(columns(title, &TARGETS));
     }

@@ -2,12 +2,13 @@
 //!
 //! In layers: [`args`] is what is typed, [`plan`] what exactly is to be run, [`run`] runs it on the threads of
 //! [`crate::sweep`], which folds outcomes into counters and keeps files, [`summary`] says what came out, [`resume`]
-//! remembers what is done. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list, explain and schema), [`lint`].
+//! remembers what is done. Each verb has a file: [`run`], [`replay`], [`catalogue`] (list and schema), [`explain`], [`lint`].
 
 mod args;
 mod catalogue;
 mod columns;
 mod exit;
+mod explain;
 mod filter;
 mod identity;
 mod line;
@@ -103,7 +104,7 @@ pub fn main_with(runner: Runner) -> ExitCode {
             Ok(()) => Exit::AsExpected,
             Err(_) => Exit::Internal,
         },
-        Verb::Explain { name } => catalogue::explain(name),
+        Verb::Explain { name } => explain::explain(name),
         Verb::Schema => catalogue::schema(),
         Verb::Lint { paths } => lint::lint(paths),
     };

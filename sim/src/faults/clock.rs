@@ -11,6 +11,8 @@ use crate::units::{show_signed, show_signed_duration};
 /// See [`Clock`].
 pub const ENTRY: Entry = Entry {
     key: kind("clock", Type::Table(&SECTION), SECTION.meaning),
+    allows: "nothing by itself: no promise rests on clocks. A node whose timeouts pass too early or too late may be \
+             replaced, as with `pause`",
     examples: &["{ target = \"broker 2\", jump = \"-90s\", drift = 500, monotonic_drift = -200 }"],
     read,
     drawn: &[Drawn {
@@ -42,7 +44,7 @@ const SECTION: Section = Section {
         ),
         drift(
             "monotonic_drift",
-            "the same of the monotonic clock, by which timeouts go",
+            "how many microseconds a second the monotonic clock gains, by which timeouts go",
         ),
     ],
 };

@@ -11,6 +11,9 @@ use crate::toml_file::writer::text;
 /// See [`CreatePartitions`].
 pub const ENTRY: Entry = Entry {
     key: kind("create_partitions", Type::Table(&SECTION), SECTION.meaning),
+    allows: "keys move to other partitions (`key-moved`), and their records may be processed in another order \
+             (`retry-key-order`); with `auto.offset.reset` = \"latest\" a group jumps over what a new partition got \
+             before it looked there (`poll-skip`)",
     examples: &["{ topic = \"audit\", partitions = 8 }"],
     read,
     drawn: &[],

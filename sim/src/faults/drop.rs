@@ -9,6 +9,9 @@ use crate::toml_file::keys::{Default::*, Section, Type, key};
 /// See [`Drop`].
 pub const ENTRY: Entry = Entry {
     key: kind("drop", Type::Table(&SECTION), SECTION.meaning),
+    allows: "a send whose request or answer vanishes is repeated, with `enable.idempotence` = false twice in the log or \
+             out of order (`duplicate`, `nonmonotonic-send`); a node or member whose heartbeats vanish is replaced, as \
+             with `pause`",
     examples: &[
         "{ from = \"client billing/1\", to = \"the coordinator of billing-group\", api = \"ConsumerGroupHeartbeat\", response = true }",
     ],

@@ -9,6 +9,9 @@ use crate::toml_file::keys::{Default::*, Section, Type, key};
 /// See [`Hold`].
 pub const ENTRY: Entry = Entry {
     key: kind("hold", Type::Table(&SECTION), SECTION.meaning),
+    allows: "a send whose request or answer is held for longer than `request.timeout.ms` is repeated, with \
+             `enable.idempotence` = false twice in the log or out of order (`duplicate`, `nonmonotonic-send`); a node or \
+             member whose heartbeats are held is replaced, as with `pause`",
     examples: &["{ from = \"broker 1\", to = \"broker 2\", api = \"AlterPartition\", response = true }"],
     read: |value| Messages::read(value).map(|messages| Hold(messages).into()),
     drawn: &[],

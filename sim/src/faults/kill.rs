@@ -12,6 +12,9 @@ pub const ENTRY: Entry = Entry {
         Type::Target,
         "ends the process; the page cache stays; afterwards it starts again",
     ),
+    allows: "a killed leader takes sends with it that it acknowledged at acks=0 or acks=1 before a follower had copied \
+             them (`lost-write`); at acks=all none is lost unless `unclean.leader.election.enable` is true. What a killed \
+             worker had not committed is processed again (`reprocessed`)",
     examples: &["\"leader of orders/0\""],
     read: |value| target::read(value).map(|target| Kill(target).into()),
     drawn: &[

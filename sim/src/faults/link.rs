@@ -19,6 +19,9 @@ pub const ENTRY: Entry = Entry {
         Type::Table(&SECTION),
         "messages between two nodes are lost or late, or wait, both ways",
     ),
+    allows: "sends whose answers are lost or late are repeated, with `enable.idempotence` = false twice in the log or out \
+             of order (`duplicate`, `nonmonotonic-send`); a node or member whose heartbeats come too late is replaced, as \
+             with `pause`",
     examples: &[
         "{ from = \"broker 1\", to = \"broker 2\", drop = 0.01, delay = \"5ms\" }",
         "{ from = \"client app/1\", to = \"broker 2\", stall = true }",

@@ -59,6 +59,8 @@ pub use target::Target;
 pub struct Entry {
     /// The key that says what the fault does.
     pub key: Key,
+    /// What may come of it without being a violation, and when: the names of the checks that find it stand in backticks.
+    pub allows: &'static str,
     /// How it stands in a scenario file; together they have every key of its table.
     pub examples: &'static [&'static str],
     /// Reads what stands behind the key.

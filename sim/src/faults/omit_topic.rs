@@ -16,6 +16,7 @@ use crate::toml_file::writer::text;
 /// See [`OmitTopic`].
 pub const ENTRY: Entry = Entry {
     key: kind("omit_topic", Type::Table(&SECTION), SECTION.meaning),
+    allows: "nothing: clients wait until the topic is there again, and a send that waits for too long fails",
     examples: &["{ topic = \"orders\", on = \"broker 1\" }"],
     read,
     drawn: &[],

@@ -12,6 +12,7 @@ pub const ENTRY: Entry = Entry {
         Type::Table(&SECTION),
         "messages of one direction are lost; the other way is open",
     ),
+    allows: "what `partition` allows",
     examples: &["{ from = \"broker 1\", to = \"a follower of orders/5\" }"],
     read: |value| Some(OneWay(Ends::read(&value.table()?)?).into()),
     drawn: &[Drawn {

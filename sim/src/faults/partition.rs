@@ -16,6 +16,10 @@ pub const ENTRY: Entry = Entry {
         NonEmpty(&NonEmpty(&Type::Target)),
         "nodes of different groups cannot reach each other; nodes in no group reach everybody; a single group is cut off from all other brokers and controllers",
     ),
+    allows: "a leader that is cut off goes on acknowledging at acks=0 and acks=1, and loses that when another is elected \
+             (`lost-write`); sends whose answers are lost are repeated, with `enable.idempotence` = false twice in the \
+             log or out of order (`duplicate`, `nonmonotonic-send`); a member that its coordinator no longer reaches is \
+             dropped (`reprocessed`, `overlapping-owners`)",
     examples: &["[[\"broker 1\", \"client app/1\"], [\"broker 2\", \"another follower of orders/5\"]]"],
     read: |value| read(value).map(|groups| Partition(groups).into()),
     drawn: &[Drawn {

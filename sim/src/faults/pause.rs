@@ -11,6 +11,10 @@ pub const ENTRY: Entry = Entry {
         Type::Target,
         "the process stands still, as in a long garbage collection",
     ),
+    allows: "a leader that is replaced while it stands still loses what it alone had acknowledged at acks=0 or acks=1 \
+             (`lost-write`). A worker that stands still for longer than its session loses its partitions: others work on \
+             its records again (`reprocessed`), and it considers itself their owner until its coordinator answers \
+             (`overlapping-owners`)",
     examples: &["\"client app/2\""],
     read: |value| target::read(value).map(|target| Pause(target).into()),
     drawn: &[

@@ -14,6 +14,9 @@ pub const ENTRY: Entry = Entry {
         Type::Target,
         "cuts the power: what no sync covered may be lost or torn; afterwards it starts again",
     ),
+    allows: "what `kill` allows; besides, sends that were acknowledged from the page cache, also at acks=all, when every \
+             replica in sync loses power before its next flush (`lost-write`): with `flush.messages` = 1 that is a \
+             violation",
     examples: &["\"broker 2\""],
     read: |value| target::read(value).map(|target| PowerLoss(target).into()),
     drawn: &[Drawn {

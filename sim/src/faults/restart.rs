@@ -7,6 +7,7 @@ use crate::toml_file::keys::Type;
 /// See [`Restart`].
 pub const ENTRY: Entry = Entry {
     key: kind("restart", Type::Target, "kill and start at once"),
+    allows: "what `kill` allows",
     examples: &["\"the controller\""],
     read: |value| target::read(value).map(|target| Restart(target).into()),
     drawn: &[

@@ -14,6 +14,7 @@ use crate::units::show_duration;
 /// See [`RollingRestart`].
 pub const ENTRY: Entry = Entry {
     key: kind("rolling_restart", Type::Table(&SECTION), SECTION.meaning),
+    allows: "what `stop` allows, of each in turn",
     examples: &[
         "{ workers = \"billing\", every = \"8s\", down = \"1s\" }",
         "{ brokers = true, wait_for_isr = false, every = \"8s\", down = \"1s\" }",

@@ -14,6 +14,8 @@ pub const ENTRY: Entry = Entry {
         Type::String,
         "every call of the service of this name fails without effect",
     ),
+    allows: "attempts fail as they do by `failure`: records that wait in a retry topic meanwhile are passed by later ones \
+             of their key (`retry-key-order`)",
     examples: &["\"ledger\""],
     read: |value| Some(ServiceDown(value.text()?.to_owned()).into()),
     drawn: &[],

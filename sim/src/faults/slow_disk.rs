@@ -13,6 +13,8 @@ pub const ENTRY: Entry = Entry {
         Type::Table(&SECTION),
         "the disk takes a multiple of its time",
     ),
+    allows: "nothing by itself: a slow disk delays, and loses nothing. A leader that is replaced because of it loses what \
+             `pause` allows",
     examples: &["{ target = \"all\", factor = 20 }"],
     read: |value| slowed::read(value).map(|(target, factor)| SlowDisk(target, factor).into()),
     drawn: &[Drawn {

@@ -9,6 +9,8 @@ use crate::toml_file::keys::{Section, Type};
 /// See [`SlowProgram`].
 pub const ENTRY: Entry = Entry {
     key: kind("slow_program", Type::Table(&SECTION), SECTION.meaning),
+    allows: "a worker that works on a poll for longer than `max.poll.interval.ms` loses its partitions: others work on \
+             its records again (`reprocessed`). Work that cannot keep up with what comes in is an `overload`",
     examples: &["{ target = \"client billing/1\", factor = 10 }"],
     read: |value| slowed::read(value).map(|(target, factor)| SlowProgram(target, factor).into()),
     drawn: &[],

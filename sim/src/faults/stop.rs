@@ -14,6 +14,9 @@ pub const ENTRY: Entry = Entry {
         Type::Target,
         "asks a worker, broker or controller to end in good order, as SIGTERM does; afterwards it starts again",
     ),
+    allows: "sends at acks=0 or acks=1 that no follower had copied when a broker gave its leaderships away \
+             (`lost-write`); at acks=all nothing. A worker finishes what it works on and leaves; what it had not \
+             committed by then is processed again (`reprocessed`)",
     examples: &["\"client billing/2\""],
     read: |value| target::read(value).map(|target| Stop(target).into()),
     drawn: &[Drawn {

@@ -14,6 +14,7 @@ pub const ENTRY: Entry = Entry {
         Type::Target,
         "the same as `stop`, as soon as no broker is down and every ISR is complete",
     ),
+    allows: "what `stop` allows",
     examples: &["\"leader of orders/0\""],
     read: |value| target::read(value).map(|target| StopInSync(target).into()),
     drawn: &[],

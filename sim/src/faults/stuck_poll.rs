@@ -13,6 +13,8 @@ pub const ENTRY: Entry = Entry {
         Type::Target,
         "a worker stands still while its consumer lives: heartbeats go out, and nobody polls",
     ),
+    allows: "a worker that does not poll for `max.poll.interval.ms` loses its partitions: others work on its records \
+             again (`reprocessed`)",
     examples: &["\"client billing/1\""],
     read: |value| target::read(value).map(|target| StuckPoll(target).into()),
     drawn: &[],

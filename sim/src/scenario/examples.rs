@@ -48,6 +48,65 @@ pub fn of(section: &str, key: &str) -> Option<String> {
     find(table, behind).or_else(|| find(table, |line| line.starts_with('{') && has(line)))
 }
 
+/// The first table `section` with its header and its keys; of a table in one line, that line; of the table of a fault, a
+/// whole fault with it. The top level is an empty name, of which this is a small file.
+#[must_use]
+pub fn table(section: &str) -> Option<String> {
+    if section.is_empty() {
+        return Some(SMALL.to_owned());
+    }
+    if let Some((parent, inline)) = section.rsplit_once('.')
+        && let Some(line) = of(parent, inline).filter(|line| !line.starts_with('['))
+    {
+        return match parent {
+            "faults" => fault(inline),
+            _ => Some(line),
+        };
+    }
+    let headers = [format!("[{section}]"), format!("[[{section}]]")];
+    blocks().find(|block| headers.iter().any(|header| block.lines().next() == Some(header)))
+}
+
+/// The first fault of this kind, whole.
+#[must_use]
+pub fn fault(kind: &str) -> Option<String> {
+    let own = format!("{kind} = ");
+    blocks().find(|block| block.starts_with("[[faults]]") && block.lines().any(|line| line.starts_with(&own)))
+}
+
+/// The tables of the full file, each with its header.
+fn blocks() -> impl Iterator<Item = String> {
+    let blocks = FULL.split("\n\n").map(str::trim).filter(|block| block.starts_with('['));
+    blocks.map(|block| {
+        let lines = block.lines().filter(|line| !line.starts_with('#'));
+        lines.collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// A small scenario file.
+const SMALL: &str = "\
+teaches = \"With acks=all a killed leader takes no acknowledged write with it.\"
+duration = \"30s\"
+seeds = \"0..10\"
+
+[[topics]]
+name = \"orders\"
+config = { \"min.insync.replicas\" = 2 }
+
+[[producers]]
+name = \"checkout\"
+topic = \"orders\"
+rate = 50
+
+[[workers]]
+name = \"billing\"
+topics = [\"orders\"]
+
+[[faults]]
+at = \"10s\"
+for = \"5s\"
+kill = \"leader of orders/0\"";
+
 /// The first line of a table for which `is_it` says yes; with the rest of a list that begins there.
 fn find(section: &str, is_it: impl Fn(&str) -> bool) -> Option<String> {
     let mut table = "";

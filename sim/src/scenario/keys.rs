@@ -2,6 +2,7 @@
 
 mod clients;
 mod cluster;
+mod values;
 
 use crate::faults::registry::FAULT;
 use crate::scenario::measures::AGGREGATES;
@@ -9,6 +10,7 @@ use crate::scenario::nemesis::NEMESIS;
 use crate::toml_file::keys::{Default::*, Form, Rule, Section, Type::*, key};
 pub use clients::{BACKPRESSURE, CONSUMER, KEYS, PRODUCER, SCHEDULE, SERVICE, TIMESTAMPS, WORKER};
 pub use cluster::{CLUSTER, HARDWARE, NETWORK, TOPIC};
+pub use values::{NamedValue, VALUES};
 
 /// Every section, each before those that are in it.
 #[must_use]

@@ -176,6 +176,51 @@ pub enum Rule {
     },
 }
 
+impl Rule {
+    /// Whether it says something about this key.
+    #[must_use]
+    pub fn concerns(&self, name: &str) -> bool {
+        match self {
+            Rule::ExactlyOne(keys) | Rule::AtLeastOne(keys) | Rule::Planned(keys) => keys.contains(&name),
+            Rule::Excludes(key, others) => *key == name || others.contains(&name),
+            Rule::Refused(keys) => keys.iter().any(|(key, ..)| *key == name),
+            Rule::Belongs { key, .. } => *key == name,
+        }
+    }
+}
+
+impl Display for Rule {
+    /// As a sentence without its full stop: `exactly one of `topic` or `topics``.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |words: &[&str]| one_of(words.iter().map(|word| format!("`{word}`")).collect());
+        match self {
+            Rule::ExactlyOne(keys) => write!(f, "exactly one of {}", quoted(keys)),
+            Rule::AtLeastOne(keys) => write!(f, "at least one of {}", quoted(keys)),
+            Rule::Excludes(key, others) => write!(f, "`{key}` not together with {}", quoted(others)),
+            Rule::Planned(keys) => write!(f, "not modelled yet: {}", quoted(keys)),
+            Rule::Refused(keys) => {
+                for (place, (_, why, way_out)) in keys.iter().enumerate() {
+                    let before = if place == 0 { "" } else { "; " };
+                    write!(f, "{before}{why}; {way_out}")?;
+                }
+                Ok(())
+            }
+            Rule::Belongs {
+                key,
+                to,
+                words,
+                required_by,
+            } => {
+                write!(f, "`{key}` only with `{to}` {}", quoted(words))?;
+                if !required_by.is_empty() {
+                    write!(f, "; needed with {}", quoted(required_by))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Type {
     /// The one of [`Type::Either`] for which `is_it` says yes, or the type itself.
     fn find<T>(self, is_it: impl Fn(Type) -> Option<T>) -> Option<T> {

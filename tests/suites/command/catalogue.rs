@@ -7,6 +7,7 @@ use crate::place::{Place, Said};
 
 pub const TESTS: &[(&str, Test)] = tests![
     list_explain_and_lint,
+    all_that_is_listed_is_explained,
     without_scenarios_all_else_is_listed,
     lint_judges_all_that_is_there,
     shipped_scenarios_need_no_files,
@@ -86,6 +87,9 @@ fn list_explain_and_lint(place: &Place) {
         "measures",
         "schema",
         "acks",
+        "retry-topic",
+        "R3",
+        "link",
         "expect",
         "forbid",
         "at_most",
@@ -133,6 +137,35 @@ fn list_explain_and_lint(place: &Place) {
         "{}",
         lint.err
     );
+}
+
+fn all_that_is_listed_is_explained(place: &Place) {
+    let list = place.trial("list --shipped").ended(0).out;
+    let mut names = Vec::new();
+    for line in list.lines().filter_map(|line| line.strip_prefix("  ")) {
+        // A check has its id and its name.
+        let title = line.split("  ").next().unwrap_or_default();
+        names.extend(title.split_whitespace());
+    }
+    for part in [
+        "durability/nemesis",
+        "L11",
+        "livelock",
+        "lost-write",
+        "ack-before-isr",
+        "stop_in_sync",
+    ] {
+        assert!(names.contains(&part), "{names:?}");
+    }
+    for name in names {
+        let said = place.trial(&format!("explain {name}")).ended(0).out;
+        assert!(said.contains(name), "{name}: {said}");
+        assert!(
+            said.lines()
+                .any(|line| line.trim_start().to_lowercase().starts_with("allowed")),
+            "{name}: {said}"
+        );
+    }
 }
 
 fn without_scenarios_all_else_is_listed(place: &Place) {
