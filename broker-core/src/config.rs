@@ -87,6 +87,10 @@ config! {
         controller_quorum_retry_backoff_ms: u64 = 20, "controller.quorum.retry.backoff.ms";
         /// How often an idle active controller writes a no-op record, so that followers see progress.
         metadata_max_idle_interval_ms: u64 = 500, "metadata.max.idle.interval.ms";
+        /// How long a connection may take to be established; twice as long after each failure (KIP-601).
+        socket_connection_setup_timeout_ms: u64 = 10_000, "socket.connection.setup.timeout.ms";
+        /// The longest that becomes.
+        socket_connection_setup_timeout_max_ms: u64 = 30_000, "socket.connection.setup.timeout.max.ms";
         /// A connection that a peer has opened is closed without use for so long.
         connections_max_idle_ms: u64 = 600_000, "connections.max.idle.ms";
         /// The largest record batch that is accepted: the default of topics.
@@ -225,6 +229,10 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+        /// How long a connection may take to be established; twice as long after each failure (KIP-601).
+        socket_connection_setup_timeout_ms: u64 = 10_000, "socket.connection.setup.timeout.ms";
+        /// The longest that becomes.
+        socket_connection_setup_timeout_max_ms: u64 = 30_000, "socket.connection.setup.timeout.max.ms";
         /// A connection without use for so long is closed.
         connections_max_idle_ms: u64 = 540_000, "connections.max.idle.ms";
     }
@@ -318,6 +326,10 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+        /// How long a connection may take to be established; twice as long after each failure (KIP-601).
+        socket_connection_setup_timeout_ms: u64 = 10_000, "socket.connection.setup.timeout.ms";
+        /// The longest that becomes.
+        socket_connection_setup_timeout_max_ms: u64 = 30_000, "socket.connection.setup.timeout.max.ms";
         /// A connection without use for so long is closed.
         connections_max_idle_ms: u64 = 540_000, "connections.max.idle.ms";
     }

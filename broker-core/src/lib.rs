@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+mod backoff;
 pub mod broker;
 pub mod client;
 pub mod config;

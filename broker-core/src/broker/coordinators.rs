@@ -93,7 +93,7 @@ impl OffsetsTopic {
             config: self.config.clone(),
         };
         let request = CreateTopicsRequest { topics: [topic].into() };
-        let id = ctx.out.request(Channel::Forwarding, controller, request.into());
+        let id = ctx.request(Channel::Forwarding, controller, request.into());
         self.in_flight = Some((id, controller, ctx.now + REQUEST_TIMEOUT));
     }
 

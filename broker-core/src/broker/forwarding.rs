@@ -44,7 +44,7 @@ impl Forwarding {
             let refusal = request.error_response(ErrorCode::NotController);
             return ctx.out.respond(reply_to, refusal);
         };
-        let id = ctx.out.request(Channel::Forwarding, controller, request.clone());
+        let id = ctx.request(Channel::Forwarding, controller, request.clone());
         let forwarded = Forwarded {
             controller,
             reply_to,

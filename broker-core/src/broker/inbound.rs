@@ -4,7 +4,8 @@
 //! `SocketServer` mutes the channel of a request in progress, which keeps answers in order). A fetch that waits for records
 //! delays what follows it as a join does that waits for other members.
 //!
-//! One without use for `connections.max.idle.ms` is closed.
+//! One without use for `connections.max.idle.ms` is closed, and so is one over which a request comes that its listener does
+//! not serve.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
@@ -42,31 +43,27 @@ impl Inbound {
         }
     }
 
-    /// A peer has opened a connection. The host says so before it brings requests; one of which it does not is the
-    /// broker's.
+    /// A peer has opened a connection.
     pub fn opened(&mut self, now: Instant, connection: ConnectionId, listener: Listener) {
-        self.connection(now, connection).listener = listener;
-    }
-
-    /// Which listener a request came over.
-    pub fn listener_of(&self, reply_to: ReplyTo) -> Listener {
-        let connection = self.open.get(&reply_to.connection);
-        connection.map_or(Listener::Broker, |connection| connection.listener)
-    }
-
-    fn connection(&mut self, now: Instant, connection: ConnectionId) -> &mut Connection {
         self.idle.used(now);
-        self.open.entry(connection).or_insert_with(|| Connection {
-            listener: Listener::Broker,
+        let opened = Connection {
+            listener,
             used_at: now,
             in_progress: None,
             behind: Waiting::new(),
-        })
+        };
+        self.open.insert(connection, opened);
     }
 
-    /// Takes a request; gives it back if it need not wait for the one before it.
+    /// Which listener an open connection goes to.
+    pub fn listener_of(&self, connection: ConnectionId) -> Option<Listener> {
+        Some(self.open.get(&connection)?.listener)
+    }
+
+    /// Takes a request; gives it back if it need not wait for the one before it. Nothing is read of a connection that is not
+    /// open, as of one that was closed before its requests were read.
     fn take(&mut self, now: Instant, reply_to: ReplyTo, request: Request) -> Option<Request> {
-        let connection = self.connection(now, reply_to.connection);
+        let connection = self.open.get_mut(&reply_to.connection)?;
         connection.used_at = now;
         if connection.in_progress.is_none() {
             return Some(request);
@@ -119,7 +116,13 @@ impl Running {
             return;
         };
         let is_answered = request.is_answered();
-        self.on_request(ctx, reply_to, request);
+        let Some(listener) = self.inbound.listener_of(connection) else {
+            return;
+        };
+        if !request.api_key().is_served_by(listener) {
+            return ctx.out.hang_up(connection);
+        }
+        self.on_request(ctx, listener, reply_to, request);
         if is_answered && !ctx.out.has_answered(connection, id) {
             self.inbound.mute(connection, id);
         }
@@ -142,6 +145,13 @@ impl Running {
     pub(super) fn close_idle(&mut self, ctx: &mut Context<'_>) {
         while let Some(connection) = self.inbound.next_idle(ctx.now) {
             ctx.out.hang_up(connection);
+            self.on_inbound_closed(connection);
+        }
+    }
+
+    /// Forgets the connections that were closed here.
+    pub(super) fn notice_hung_up(&mut self, ctx: &mut Context<'_>) {
+        while let Some(connection) = ctx.out.next_hung_up() {
             self.on_inbound_closed(connection);
         }
     }

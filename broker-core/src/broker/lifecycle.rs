@@ -117,7 +117,7 @@ impl Lifecycle {
             }
             .into(),
         };
-        let id = ctx.out.request(Channel::Heartbeat, controller, request);
+        let id = ctx.request(Channel::Heartbeat, controller, request);
         self.in_flight = Some((id, ctx.now + self.request_timeout));
     }
 

@@ -105,7 +105,10 @@ impl Broker {
     /// A node that starts at `now` with whatever its disk holds: its first output asks for the list of files.
     #[must_use]
     pub fn new(now: Now, server: Server, config: BrokerConfig, quirks: Quirks, mut rng: Random) -> Broker {
-        let mut out = Outbox::default();
+        let mut out = Outbox::with_set_up_timeout(
+            millis(config.socket_connection_setup_timeout_ms),
+            millis(config.socket_connection_setup_timeout_max_ms),
+        );
         for (voter, endpoint) in &server.voters {
             out.learn(*voter, Listener::Controller, *endpoint);
         }
@@ -173,7 +176,7 @@ impl Machine for Broker {
 
     fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Running(running) => running.deadline(),
+            State::Running(running) => earliest([running.deadline(), self.out.deadline()]),
             State::Starting { .. } | State::Stopped => None,
         }
     }
@@ -252,6 +255,10 @@ impl Running {
             } => {
                 self.inbound.opened(ctx.now, connection, listener);
             }
+            // What was sent over it is on its way already.
+            Input::Connected { connection } => {
+                ctx.out.connected(connection);
+            }
             Input::Request { reply_to, body } => self.read(ctx, reply_to, body),
             Input::Response { connection, id, body } => {
                 // Nobody waits for answers over a connection that was closed.
@@ -272,16 +279,16 @@ impl Running {
             Input::Wake => self.on_wake(ctx)?,
             Input::Stop => self.begin_shutdown(ctx, identity),
         }
-        self.notice_timeouts(ctx);
+        self.notice_ends(ctx);
         self.follow_up(ctx)?;
         while self.read_on(ctx) {
             self.follow_up(ctx)?;
         }
-        self.notice_timeouts(ctx);
+        self.notice_ends(ctx);
         self.continue_shutdown(ctx)
     }
 
-    fn on_request(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
+    fn on_request(&mut self, ctx: &mut Context<'_>, listener: Listener, reply_to: ReplyTo, request: Request) {
         match request {
             Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) => {
                 self.quorum.on_request(ctx, reply_to, request);
@@ -291,13 +298,13 @@ impl Running {
             }
             Request::ApiVersions(body) => {
                 let response = match body.is_valid() {
-                    true => ApiVersionsResponse::of(self.inbound.listener_of(reply_to)).into(),
+                    true => ApiVersionsResponse::of(listener).into(),
                     false => Request::ApiVersions(body).error_response(ErrorCode::InvalidRequest),
                 };
                 ctx.out.respond(reply_to, response);
             }
             Request::CreateTopics(_) | Request::CreatePartitions(_)
-                if self.should_forward(reply_to)
+                if self.should_forward(listener)
                     && let Some(broker) = &mut self.broker =>
             {
                 broker.forwarding.forward(ctx, self.quorum.leader(), reply_to, request);
@@ -315,13 +322,12 @@ impl Running {
             },
             request => match &mut self.broker {
                 Some(broker) => {
-                    let listener = self.inbound.listener_of(reply_to);
                     let controller = self.quorum.leader();
                     broker.on_client_request(ctx, (&self.image, controller), listener, reply_to, request);
                 }
                 // The process is about to end, and its connections with it.
                 None if self.shutdown.is_some() => {}
-                None => refuse_client(ctx, reply_to, &request),
+                None => refuse(ctx, reply_to, &request),
             },
         }
     }
@@ -329,8 +335,8 @@ impl Running {
     /// A request for the controller that came to the broker is passed on, unless this node is the controller itself. What
     /// came to the controller stays here, so that two nodes that take each other for the active one do not send it to and
     /// fro.
-    fn should_forward(&self, reply_to: ReplyTo) -> bool {
-        self.inbound.listener_of(reply_to) == Listener::Broker && !self.quorum.is_leader()
+    fn should_forward(&self, listener: Listener) -> bool {
+        listener == Listener::Broker && !self.quorum.is_leader()
     }
 
     fn on_response(
@@ -372,9 +378,11 @@ impl Running {
         }
     }
 
-    /// A request that has waited for too long took a shared connection with it, and whatever else waits for answers over it.
-    fn notice_timeouts(&mut self, ctx: &mut Context<'_>) {
-        while let Some((peer, channel)) = ctx.out.next_timed_out() {
+    /// Connections that this node has closed: one that was not established in time, or over which a request has waited for
+    /// too long, with whatever else waits for answers over it; and those of peers.
+    fn notice_ends(&mut self, ctx: &mut Context<'_>) {
+        self.notice_hung_up(ctx);
+        while let Some((peer, channel)) = ctx.out.next_timed_out(ctx.now) {
             self.on_disconnected(ctx, channel, peer);
         }
     }
@@ -638,12 +646,11 @@ fn is_growth(record: &MetadataRecord) -> bool {
     }
 }
 
-/// A controller has no partitions and no groups. Kafka closes a connection that asks for what its listener does not serve,
-/// after an ApiVersions that would have said so; here the answer says it.
-fn refuse_client(ctx: &mut Context<'_>, reply_to: ReplyTo, request: &Request) {
+/// A node without the role of a broker serves no partition but that of the metadata log (`KafkaRaftClient.handleFetch`).
+fn refuse(ctx: &mut Context<'_>, reply_to: ReplyTo, request: &Request) {
     if request.is_answered() {
         ctx.out
-            .respond(reply_to, request.error_response(ErrorCode::UnsupportedVersion));
+            .respond(reply_to, request.error_response(ErrorCode::InvalidRequest));
     }
 }
 

@@ -67,7 +67,7 @@ impl ProducerIds {
             broker: self.broker,
             broker_epoch,
         };
-        let id = ctx.out.request(Channel::Forwarding, controller, request.into());
+        let id = ctx.request(Channel::Forwarding, controller, request.into());
         self.in_flight = Some((id, controller, ctx.now + REQUEST_TIMEOUT));
     }
 

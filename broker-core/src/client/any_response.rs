@@ -26,6 +26,7 @@ struct Client<M> {
     machine: M,
     now: Instant,
     asked: Vec<(ConnectionId, RequestId, Request)>,
+    opened: Vec<ConnectionId>,
 }
 
 impl<M: Machine> Client<M> {
@@ -34,6 +35,7 @@ impl<M: Machine> Client<M> {
             machine,
             now: Instant(START),
             asked: Vec::new(),
+            opened: Vec::new(),
         }
     }
 
@@ -44,8 +46,10 @@ impl<M: Machine> Client<M> {
     fn handle(&mut self, input: Input) {
         self.machine.handle(self.now(), input);
         while let Some(output) = self.machine.poll() {
-            if let Output::Request { connection, id, body } = output {
-                self.asked.push((connection, id, body));
+            match output {
+                Output::Request { connection, id, body } => self.asked.push((connection, id, body)),
+                Output::Open { connection, .. } => self.opened.push(connection),
+                _ => {}
             }
         }
     }
@@ -60,7 +64,14 @@ impl<M: Machine> Client<M> {
     /// One thing that a host may do.
     fn step(&mut self, random: &mut Random) {
         let latest = self.asked.len().saturating_sub(1);
-        match random.below(10) {
+        match random.below(12) {
+            // A connection is established, mostly the latest; some are twice.
+            10..=11 if !self.opened.is_empty() => {
+                let back = random.below(4).min(random.below(4)) as usize;
+                let latest = self.opened.len() - 1;
+                let connection = self.opened[latest.saturating_sub(back)];
+                self.handle(Input::Connected { connection });
+            }
             // The answer to a request, mostly the latest; some are answered twice.
             0..=5 if !self.asked.is_empty() => {
                 let back = random.below(4).min(random.below(4)) as usize;

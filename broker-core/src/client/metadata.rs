@@ -4,7 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::client::network::{Backoff, Network};
+use crate::backoff::Backoff;
+use crate::client::network::{Availability, Network};
 use crate::machine::{Channel, Context, Instant, Outbox};
 use crate::protocol::{ErrorCode, MetadataRequest, MetadataResponse, MetadataTopic};
 use crate::topic_pattern::TopicPattern;
@@ -185,22 +186,28 @@ impl Metadata {
     }
 
     /// When some broker will be asked what is `due`, if that is before the `next` thing to happen anyway. `None` also
-    /// while only an answer can make a broker ready.
+    /// while that waits for a broker.
     pub fn asks_at<K>(&self, network: &Network<K>, due: Option<Instant>, next: Option<Instant>) -> Option<Instant> {
         // This is asked for all the time, and metadata is good for minutes: the brokers are hardly ever looked at.
         let due = due.filter(|due| next.is_none_or(|next| *due < next))?;
-        let nodes = self.brokers.iter().chain(&self.bootstrap);
-        let earliest = nodes
-            .filter_map(|node| network.ready_at((*node, Channel::Client)))
-            .min()?;
-        Some(earliest.max(due))
+        let at = match network.availability(&self.brokers) {
+            Availability::Ready => Instant(0),
+            Availability::Connecting => return None,
+            Availability::From(at) => match network.availability(&self.bootstrap) {
+                Availability::Ready => Instant(0),
+                Availability::Connecting => at,
+                Availability::From(other) => at.min(other),
+            },
+        };
+        (at < Instant::NEVER).then(|| at.max(due))
     }
 
-    /// A broker for what any broker can answer; the bootstrap brokers when no known one is ready (KIP-899).
-    pub fn any_broker<K>(&self, cx: &mut Context<'_>, network: &Network<K>) -> Option<NodeId> {
-        network
-            .least_loaded(cx, &self.brokers)
-            .or_else(|| network.least_loaded(cx, &self.bootstrap))
+    /// A broker for what any broker can answer, if one can be asked now; the bootstrap brokers when no known one is ready
+    /// (KIP-899). Connects to one if none is connected.
+    pub fn any_broker<K>(&self, cx: &mut Context<'_>, network: &mut Network<K>) -> Option<NodeId> {
+        let known = network.least_loaded(cx, &self.brokers);
+        let node = known.or_else(|| network.least_loaded(cx, &self.bootstrap))?;
+        network.ready(cx, (node, Channel::Client)).then_some(node)
     }
 
     /// The request, which is out from now on.

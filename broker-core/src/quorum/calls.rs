@@ -52,7 +52,7 @@ impl Quorum {
                 Call::BeginQuorumEpoch => self.begin_quorum_epoch_request().into(),
                 Call::EndQuorumEpoch => self.end_quorum_epoch_request().into(),
             };
-            let id = ctx.out.request(Channel::Raft, to, body);
+            let id = ctx.request(Channel::Raft, to, body);
             let peer = self.peers.get_mut(&to).expect("calls go to peers");
             peer.in_flight = Some(InFlight {
                 id,

@@ -147,7 +147,7 @@ impl Replicas {
             };
             fetcher.retry_at = None;
             fetcher.in_flight = Some(InFlight {
-                id: ctx.out.request(Channel::Fetcher, *leader, request.into()),
+                id: ctx.request(Channel::Fetcher, *leader, request.into()),
                 give_up_at: ctx.now + millis(self.config.replica_socket_timeout_ms),
             });
         }

@@ -96,7 +96,7 @@ impl Replicas {
         };
         self.alter.retry_at = None;
         self.alter.in_flight = Some(InFlight {
-            id: ctx.out.request(Channel::AlterPartition, controller, request.into()),
+            id: ctx.request(Channel::AlterPartition, controller, request.into()),
             give_up_at: ctx.now + millis(self.config.controller_socket_timeout_ms),
             sent,
         });

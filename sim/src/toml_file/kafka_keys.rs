@@ -79,8 +79,6 @@ const PRODUCER: &[(&str, Accepted)] = &[
     ("producer_byte_rate", Only("9223372036854775807")),
     ("receive.buffer.bytes", Anything),
     ("send.buffer.bytes", Anything),
-    ("socket.connection.setup.timeout.max.ms", Only("30000")),
-    ("socket.connection.setup.timeout.ms", Only("10000")),
     ("transaction.timeout.ms", Only("60000")),
     ("transaction.two.phase.commit.enable", Only("false")),
     ("transactional.id", Nothing),
@@ -102,8 +100,6 @@ const CONSUMER: &[(&str, Accepted)] = &[
     ("receive.buffer.bytes", Anything),
     ("send.buffer.bytes", Anything),
     ("share.acknowledgement.mode", Only("IMPLICIT")),
-    ("socket.connection.setup.timeout.max.ms", Only("30000")),
-    ("socket.connection.setup.timeout.ms", Only("10000")),
     ("value.deserializer", Anything),
 ];
 
@@ -348,8 +344,6 @@ const BROKER: &[(&str, Accepted)] = &[
     ("share.coordinator.threads", Only("1")),
     ("share.coordinator.write.timeout.ms", Only("5000")),
     ("share.fetch.purgatory.purge.interval.requests", Only("1000")),
-    ("socket.connection.setup.timeout.max.ms", Only("30000")),
-    ("socket.connection.setup.timeout.ms", Only("10000")),
     ("socket.listen.backlog.size", Anything),
     ("socket.receive.buffer.bytes", Anything),
     ("socket.request.max.bytes", Only("104857600")),

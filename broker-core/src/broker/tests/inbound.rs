@@ -158,15 +158,7 @@ fn what_waits_on_a_connection_goes_with_it() {
     cluster.send(leader, produce(orders, Acks::All));
     cluster.send(leader, produce(orders, Acks::All));
     cluster.pass(SECOND / 10);
-    let connection = ConnectionId::Inbound(100);
-    cluster.post(
-        leader,
-        None,
-        Input::Closed {
-            connection,
-            reason: CloseReason::Peer,
-        },
-    );
+    cluster.close(leader, 100);
     cluster.pass(SECOND / 10);
     let next = cluster.send(leader, produce(orders, Acks::Leader));
     assert_eq!(cluster.base_offset(next), 1, "the second one was never read");
@@ -185,6 +177,18 @@ fn an_error_that_nobody_would_read_ends_the_connection() {
     cluster.send_over(105, follower, produce(orders, Acks::Leader));
     cluster.pass(SECOND / 20);
     assert_eq!(cluster.hung_up, [(follower, ConnectionId::Inbound(104))]);
+}
+
+#[test]
+fn what_comes_over_a_connection_that_was_closed_is_not_read() {
+    let mut cluster = Cluster::new(Quirks::default());
+    let (orders, leader) = cluster.waiting_topic();
+    let follower = BROKERS.into_iter().find(|id| *id != leader).expect("there are three");
+    cluster.send_over(104, follower, produce(orders, Acks::None));
+    let behind = cluster.send_over(104, follower, MetadataRequest { topics: None });
+    assert!(cluster.wait(behind, SECOND).is_none());
+    let next = cluster.send_over(104, follower, MetadataRequest { topics: None });
+    assert!(cluster.wait(next, SECOND).is_some(), "that is another connection");
 }
 
 #[test]

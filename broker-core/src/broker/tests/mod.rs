@@ -208,7 +208,22 @@ impl Cluster {
             connection: connection @ ConnectionId::Inbound(_),
         } = output
         {
+            // A peer that goes on opens another one.
+            self.accepted.remove(&(from, self.nodes[&from].run, connection));
             return self.hung_up.push((from, connection));
+        }
+        if let Output::Open {
+            connection,
+            endpoint: Some(endpoint),
+            ..
+        } = output
+        {
+            let to = endpoint.host.0;
+            let is_cut = self.cut.contains(&(from, to)) || self.cut.contains(&(to, from));
+            if !is_cut && self.nodes[&to].machine.is_some() {
+                let run = self.nodes[&from].run;
+                self.post(from, Some(run), Input::Connected { connection });
+            }
         }
         let node = self.nodes.get_mut(&from).unwrap();
         let Some(output) = node.peers.follow(output) else {
@@ -374,10 +389,22 @@ impl Cluster {
             id,
         };
         if !self.cut.contains(&(CLIENT.0, to)) {
+            let listener = match self.roles[to as usize - 1] {
+                Roles::Controller => Listener::Controller,
+                Roles::Broker | Roles::Combined => Listener::Broker,
+            };
+            self.announce(to, reply_to.connection, CLIENT.0, listener);
             let body = body.into();
             self.post(to, None, Input::Request { reply_to, body });
         }
         id
+    }
+
+    /// The client's connection is gone.
+    fn close(&mut self, at: u32, connection: u64) {
+        let (connection, reason) = (ConnectionId::Inbound(connection), CloseReason::Peer);
+        self.accepted.remove(&(at, self.nodes[&at].run, connection));
+        self.post(at, None, Input::Closed { connection, reason });
     }
 
     /// Waits for an answer for so long.

@@ -32,40 +32,37 @@ fn produce(acks: Acks) -> ProduceRequest {
     }
 }
 
+/// As Kafka's `SocketServer` does.
 #[test]
-fn a_controller_refuses_what_only_brokers_serve() {
+fn a_request_that_its_listener_does_not_serve_ends_the_connection() {
     let mut cluster = dedicated();
-    let topics = Some([TopicName::from("orders")].into());
-    let Response::Metadata(body) = cluster.ask(1, MetadataRequest { topics }) else {
-        panic!("another answer")
-    };
-    assert_eq!(body.topics[0].error, ErrorCode::UnsupportedVersion);
-    let Response::InitProducerId(body) = cluster.ask(1, InitProducerIdRequest { current: None }) else {
-        panic!("another answer")
-    };
-    assert_eq!(body.error, ErrorCode::UnsupportedVersion);
-    let Response::Produce(body) = cluster.ask(1, produce(Acks::All)) else {
-        panic!("another answer")
-    };
-    assert_eq!(body.partitions[0].error, ErrorCode::UnsupportedVersion);
-    let unread = cluster.send(1, produce(Acks::None));
-    assert!(
-        cluster.wait(unread, SECOND).is_none(),
-        "a producer of acks=0 reads no answers"
-    );
+    let topics = || Some([TopicName::from("orders")].into());
+    let of_brokers: [Request; 4] = [
+        MetadataRequest { topics: topics() }.into(),
+        InitProducerIdRequest { current: None }.into(),
+        produce(Acks::All).into(),
+        produce(Acks::None).into(),
+    ];
+    let of_controllers = Request::from(AllocateProducerIdsRequest {
+        broker: NodeId(3),
+        broker_epoch: BrokerEpoch(1),
+    });
+    let to_controller = of_brokers.into_iter().map(|body| (1, body));
+    for (connection, (node, body)) in (200..).zip(to_controller.chain([(2, of_controllers)])) {
+        let unserved = cluster.send_over(connection, node, body.clone());
+        let behind = cluster.send_over(connection, node, more_partitions());
+        cluster.pass(SECOND);
+        let closed = (node, ConnectionId::Inbound(connection));
+        assert!(cluster.hung_up.contains(&closed), "{body:?}");
+        assert!(!cluster.answers.contains_key(&unserved) && !cluster.answers.contains_key(&behind));
+    }
+    let id = cluster.send(1, more_partitions());
+    assert!(cluster.wait(id, SECOND).is_some(), "other connections go on");
 }
 
 #[test]
 fn a_broker_is_not_the_controller() {
     let mut cluster = dedicated();
-    let request = AllocateProducerIdsRequest {
-        broker: NodeId(3),
-        broker_epoch: BrokerEpoch(1),
-    };
-    let Response::AllocateProducerIds(body) = cluster.ask(2, request) else {
-        panic!("another answer")
-    };
-    assert_eq!(body.error, ErrorCode::NotController);
     // What comes to its controller is not passed on once more.
     cluster.cut.insert((2, 1));
     let reply_to = ReplyTo {
@@ -118,10 +115,20 @@ fn a_request_that_was_passed_on_is_answered_also_if_the_controller_is_silent() {
         panic!("no answer")
     };
     assert_eq!(body.error, ErrorCode::NotController);
-    // Nobody says so.
-    let begin = cluster.now;
-    assert_eq!(passed_on(&mut cluster), ErrorCode::RequestTimedOut);
-    let waited = cluster.now.since(begin);
+    // No other connection can be established to it (`socket.connection.setup.timeout.ms`).
+    let timed = |cluster: &mut Cluster, expected| {
+        let begin = cluster.now;
+        assert_eq!(passed_on(cluster), expected);
+        cluster.now.since(begin)
+    };
+    let waited = timed(&mut cluster, ErrorCode::NotController);
+    assert!(waited >= 8 * SECOND && waited < 13 * SECOND, "{waited:?}");
+    // One is established, and then the controller falls silent.
+    cluster.cut.clear();
+    cluster.pass(SECOND);
+    timed(&mut cluster, ErrorCode::UnknownTopicOrPartition);
+    cluster.cut.extend([(1, 2), (2, 1)]);
+    let waited = timed(&mut cluster, ErrorCode::RequestTimedOut);
     let timeout = Duration::from_millis(BrokerConfig::default().controller_socket_timeout_ms);
     assert!(waited >= timeout && waited < timeout + SECOND, "{waited:?}");
 }

@@ -40,7 +40,7 @@ impl Consumer {
             return self.wake_at(retry_at);
         }
         let mut cx = context!(self, now);
-        let Some(to) = self.metadata.any_broker(&mut cx, &self.network) else {
+        let Some(to) = self.metadata.any_broker(&mut cx, &mut self.network) else {
             if let Some(at) = self.metadata.asks_at(&self.network, Some(now), None) {
                 self.wake_at(at);
             }
@@ -62,12 +62,13 @@ impl Consumer {
     /// The coordinator, if it is known and may be sent a request now.
     pub(super) fn ready_coordinator(&mut self, now: Instant) -> Option<NodeId> {
         let node = self.group.as_ref()?.coordinator.node?;
-        let ready_at = self.network.ready_at((node, Channel::Coordinator))?;
+        let peer = (node, Channel::Coordinator);
+        let ready_at = self.network.ready_at(peer)?;
         if ready_at > now {
             self.wake_at(ready_at);
             return None;
         }
-        Some(node)
+        self.network.ready(&mut context!(self, now), peer).then_some(node)
     }
 
     /// Sends the coordinator a request, over a connection of its own.

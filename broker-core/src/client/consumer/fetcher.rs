@@ -39,7 +39,7 @@ impl Consumer {
         }
         if self.metadata.refresh_at().is_some_and(|due| due <= now) {
             let mut cx = context!(self, now);
-            if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
+            if let Some(node) = self.metadata.any_broker(&mut cx, &mut self.network) {
                 let request = self.metadata.request();
                 let to = (node, Channel::Client);
                 self.network.request(&mut cx, to, request.into(), Asked::Metadata);
@@ -78,7 +78,7 @@ impl Consumer {
             let at = ready_at.max(partition.retry_at);
             if at > now {
                 self.wake_at(at);
-            } else {
+            } else if self.network.ready(&mut context!(self, now), (node, Channel::Client)) {
                 groups.entry((node, kind)).or_default().push(index);
             }
         }
@@ -178,6 +178,9 @@ impl Consumer {
             };
             if ready_at > now {
                 self.wake = Some(self.wake.map_or(ready_at, |wake| wake.min(ready_at)));
+                continue;
+            }
+            if !self.network.ready(&mut context!(self, now), peer) {
                 continue;
             }
             source.is_asked = true;

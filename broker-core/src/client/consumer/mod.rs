@@ -4,7 +4,8 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::client::metadata::Metadata;
-use crate::client::network::{Backoff, Network, Reply};
+use crate::backoff::Backoff;
+use crate::client::network::{Network, Reply};
 use crate::config::{ConsumerConfig, Quirks, millis};
 use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
 use crate::protocol::{ErrorCode, OffsetSpec, Record};
@@ -191,7 +192,10 @@ impl Consumer {
             commits: Commits::default(),
             term: 0,
         });
-        let mut out = Outbox::default();
+        let mut out = Outbox::with_set_up_timeout(
+            millis(config.socket_connection_setup_timeout_ms),
+            millis(config.socket_connection_setup_timeout_max_ms),
+        );
         Consumer {
             network: Network::new(
                 millis(config.request_timeout_ms),
@@ -396,9 +400,14 @@ impl Machine for Consumer {
         match input {
             Input::Response { connection, id, body } => {
                 if let Some(peer) = self.out.peer(connection)
-                    && let Some(asked) = self.network.answered(now, peer, id)
+                    && let Some((asked, body)) = self.network.answered(now, peer, id, body)
                 {
                     self.replied(now, asked, Reply::Answer(body));
+                }
+            }
+            Input::Connected { connection } => {
+                if let Some(peer) = self.out.connected(connection) {
+                    self.network.connected(&mut context!(self, now), peer);
                 }
             }
             Input::Closed { connection, .. } => {
@@ -422,7 +431,7 @@ impl Machine for Consumer {
         if self.closing == Closing::Closed {
             return None;
         }
-        let own = earliest([self.wake, self.network.deadline()]);
+        let own = earliest([self.wake, self.network.deadline(), self.out.deadline()]);
         let asks = self.metadata.asks_at(&self.network, self.metadata.refresh_at(), own);
         earliest([own, asks])
     }

@@ -1,6 +1,6 @@
 //! Getting a producer id, and going on to the next epoch of it.
 
-use crate::client::network::Backoff;
+use crate::backoff::Backoff;
 use crate::machine::{Context, Instant};
 use crate::protocol::InitProducerIdRequest;
 use crate::types::ProducerEpoch;

@@ -6,13 +6,25 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::client::metadata::Metadata;
-use crate::client::network::{Backoff, Network, Reply};
+use crate::backoff::Backoff;
+use crate::client::network::{Network, Reply};
 use crate::config::{AcksSetting, ProducerConfig, Quirks, millis};
-use crate::machine::{Context, Input, Instant, Machine, Now, Outbox, Output};
+use crate::machine::{Input, Instant, Machine, Now, Outbox, Output};
 use crate::protocol::record_batch::HEADER_SIZE;
 use crate::protocol::{ErrorCode, Header};
 use crate::random::Random;
 use crate::types::{Endpoint, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
+
+macro_rules! context {
+    ($producer:ident, $now:ident) => {
+        $crate::machine::Context {
+            now: $now,
+            wall: $producer.wall,
+            rng: &mut $producer.rng,
+            out: &mut $producer.out,
+        }
+    };
+}
 
 mod accumulator;
 mod batch;
@@ -164,7 +176,10 @@ impl Producer {
             one_in_flight: max_in_flight == 1,
             idempotent,
         };
-        let mut out = Outbox::default();
+        let mut out = Outbox::with_set_up_timeout(
+            millis(config.socket_connection_setup_timeout_ms),
+            millis(config.socket_connection_setup_timeout_max_ms),
+        );
         Producer {
             network: Network::new(
                 millis(config.request_timeout_ms),
@@ -307,20 +322,19 @@ impl Machine for Producer {
         match input {
             Input::Response { connection, id, body } => {
                 if let Some(peer) = self.out.peer(connection)
-                    && let Some(asked) = self.network.answered(now, peer, id)
+                    && let Some((asked, body)) = self.network.answered(now, peer, id, body)
                 {
                     self.replied(now, asked, Reply::Answer(body));
                 }
             }
+            Input::Connected { connection } => {
+                if let Some(peer) = self.out.connected(connection) {
+                    self.network.connected(&mut context!(self, now), peer);
+                }
+            }
             Input::Closed { connection, .. } => {
                 if let Some(peer) = self.out.closed(connection) {
-                    let mut cx = Context {
-                        now,
-                        wall: self.wall,
-                        rng: &mut self.rng,
-                        out: &mut self.out,
-                    };
-                    let lost = self.network.lost(&mut cx, peer);
+                    let lost = self.network.lost(&mut context!(self, now), peer);
                     self.connection_lost(now, lost);
                 }
             }

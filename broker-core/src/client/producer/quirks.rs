@@ -61,7 +61,7 @@ impl Producer {
     }
 
     /// The next batch is written into such a buffer: the old request brings it to the old place.
-    pub(super) fn reuse_buffer(&mut self, request: &ProduceRequest) {
+    pub(super) fn reuse_buffer(&mut self, now: Instant, request: &ProduceRequest) {
         let Some((_, records)) = request.partitions.first() else {
             return;
         };
@@ -70,11 +70,15 @@ impl Producer {
             return;
         };
         let (partition, leader) = self.freed_early.remove(at);
+        let to = (leader, Channel::Client);
+        if !self.network.ready(&mut context!(self, now), to) {
+            return;
+        }
         let overwritten = ProduceRequest {
             partitions: Vec::from([(partition, records.clone())]),
             ..request.clone()
         };
-        self.out.request(Channel::Client, leader, overwritten.into());
+        self.network.send(&mut context!(self, now), to, overwritten.into());
     }
 
     /// `flush-misses-split-batch`: the flush waits for the batch that is no more, and not for its halves.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::client::network::{Lost, Reply};
 use crate::config::{AcksSetting, millis};
-use crate::machine::{Channel, Context, Instant, earliest};
+use crate::machine::{Channel, Instant, earliest};
 use crate::protocol::murmur2::partition_for_key;
 use crate::protocol::{Acks, ErrorCode, ProducePartitionResponse, ProduceRequest, ProduceResponse, Response};
 use crate::trace::{self, Event};
@@ -26,17 +26,6 @@ pub(super) enum Asked {
     ProducerId,
 }
 
-macro_rules! context {
-    ($producer:ident, $now:ident) => {
-        Context {
-            now: $now,
-            wall: $producer.wall,
-            rng: &mut $producer.rng,
-            out: &mut $producer.out,
-        }
-    };
-}
-
 impl Producer {
     /// Sends whatever may be sent now.
     pub(super) fn pump(&mut self, now: Instant) {
@@ -50,11 +39,14 @@ impl Producer {
         }
         self.ask_metadata(now);
         self.ask_identity(now);
+        // A node that is not connected is connected to, and not ready until it is.
         while let Some(node) = self
             .accumulator
             .next_due_node(|node| self.network.is_ready(now, (node, Channel::Client)))
         {
-            self.send_to(now, node);
+            if self.network.ready(&mut context!(self, now), (node, Channel::Client)) {
+                self.send_to(now, node);
+            }
         }
         if self.config.partitioner_availability_timeout_ms > 0 {
             self.accumulator.note_waiting(now);
@@ -100,7 +92,7 @@ impl Producer {
     /// When something happens without input.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         if self.fatal.is_some() {
-            return self.network.deadline();
+            return earliest([self.network.deadline(), self.out.deadline()]);
         }
         let due_nodes = self.accumulator.due_nodes();
         let reconnect = due_nodes
@@ -112,6 +104,7 @@ impl Producer {
             self.topics.deadline(),
             self.accumulator.deadline(),
             self.network.deadline(),
+            self.out.deadline(),
         ]);
         let identity = self.identity.as_ref().and_then(|identity| identity.due());
         let due = earliest([self.metadata.refresh_at(), identity]);
@@ -200,7 +193,7 @@ impl Producer {
     fn ask_metadata(&mut self, now: Instant) {
         if self.metadata.refresh_at().is_some_and(|due| due <= now) {
             let mut cx = context!(self, now);
-            if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
+            if let Some(node) = self.metadata.any_broker(&mut cx, &mut self.network) {
                 let request = self.metadata.request();
                 let to = (node, Channel::Client);
                 self.network.request(&mut cx, to, request.into(), Asked::Metadata);
@@ -214,7 +207,7 @@ impl Producer {
         };
         if identity.due().is_some_and(|due| due <= now) {
             let mut cx = context!(self, now);
-            if let Some(node) = self.metadata.any_broker(&mut cx, &self.network) {
+            if let Some(node) = self.metadata.any_broker(&mut cx, &mut self.network) {
                 let request = identity.request();
                 let to = (node, Channel::Client);
                 self.network.request(&mut cx, to, request.into(), Asked::ProducerId);
@@ -255,7 +248,7 @@ impl Producer {
             partitions,
         };
         if self.quirks.buffer_reused_in_flight {
-            self.reuse_buffer(&request);
+            self.reuse_buffer(now, &request);
         }
         if acks == Acks::None {
             // Nobody answers: the send is over with the request.

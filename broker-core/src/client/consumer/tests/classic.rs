@@ -368,7 +368,8 @@ fn what_was_asked_of_a_coordinator_that_is_none_is_given_up() {
     bench.coordinator.kinds();
     let again = bench.next(ApiKey::OffsetCommit, ms(500));
     assert_ne!(again.connection, commit.connection);
-    assert_eq!(bench.coordinator.kinds(), [ApiKey::FindCoordinator]);
+    let kinds = bench.coordinator.kinds();
+    assert_eq!(kinds, [ApiKey::FindCoordinator, ApiKey::Heartbeat]);
 }
 
 #[test]

@@ -288,7 +288,14 @@ impl World {
 
     fn drain(&mut self, at: usize) {
         while let Some(output) = self.processes[at].consumer.poll() {
-            let Some(output) = self.processes[at].peers.follow(output) else {
+            let now = Now::at(self.now);
+            let process = &mut self.processes[at];
+            let set_up = Peers::set_up(&output);
+            let output = process.peers.follow(output);
+            if let Some(input) = set_up {
+                process.consumer.handle(now, input);
+            }
+            let Some(output) = output else {
                 continue;
             };
             match output {

@@ -140,6 +140,7 @@ struct Bench {
     peers: Peers,
     logs: Vec<Log>,
     coordinator: groups::Coordinator,
+    unseen: Vec<Sent>,
     /// Topics besides `t`, of one partition each.
     others: Vec<TopicName>,
 }
@@ -171,6 +172,7 @@ impl Bench {
             peers: Peers::default(),
             logs: vec![log; partitions],
             coordinator: groups::Coordinator::default(),
+            unseen: Vec::new(),
             others: Vec::new(),
         }
     }
@@ -189,11 +191,14 @@ impl Bench {
     }
 
     fn handle(&mut self, input: Input) {
+        self.drain();
         self.consumer.handle(self.now(), input);
+        self.drain();
     }
 
     /// Lets time pass, waking the consumer exactly when it asks for it.
     fn pass(&mut self, time: Duration) {
+        self.drain();
         let until = self.now + time;
         while let Some(at) = self.consumer.deadline().filter(|at| *at <= until) {
             self.now = self.now.max(at);
@@ -209,23 +214,29 @@ impl Bench {
     }
 
     fn requests(&mut self) -> Vec<Sent> {
-        let mut sent = Vec::new();
+        self.drain();
+        core::mem::take(&mut self.unseen)
+    }
+
+    /// Takes what the consumer has put out. Its connections are established at once.
+    fn drain(&mut self) {
         while let Some(output) = self.consumer.poll() {
-            let Some(output) = self.peers.follow(output) else {
-                continue;
-            };
-            match output {
-                Output::Request { connection, id, body } => sent.push(Sent {
+            let set_up = Peers::set_up(&output);
+            match self.peers.follow(output) {
+                None => {}
+                Some(Output::Request { connection, id, body }) => self.unseen.push(Sent {
                     to: self.peers.of(connection),
                     connection,
                     id,
                     body,
                 }),
-                Output::Trace(event) => self.events.push(event),
-                other => panic!("a consumer asks for nothing else: {other:?}"),
+                Some(Output::Trace(event)) => self.events.push(event),
+                Some(other) => panic!("a consumer asks for nothing else: {other:?}"),
+            }
+            if let Some(input) = set_up {
+                self.consumer.handle(self.now(), input);
             }
         }
-        sent
     }
 
     fn request(&mut self) -> Sent {

@@ -287,6 +287,7 @@ fn no_more_are_unanswered_than_a_broker_can_tell_duplicates_of() {
     assert_eq!(old.len(), 5);
     (bench.leaders[0], bench.epoch) = (Some(2), 1);
     bench.pass(ms(20_000));
+    bench.connect(2);
     bench.lose(2);
     bench.settle();
     bench.pass(ms(1000));

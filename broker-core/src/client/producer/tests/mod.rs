@@ -8,7 +8,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::machine::{ConnectionId, Now, Peers, RequestId};
+use crate::machine::{Channel, ConnectionId, Now, Peers, RequestId};
 use crate::protocol::{
     InitProducerIdResponse, MetadataPartition, MetadataResponse, MetadataTopic, ProducePartitionResponse,
     ProduceRequest, ProduceResponse, Request, Response,
@@ -68,6 +68,8 @@ pub(super) struct Bench {
     /// The id and epoch that the producer says it has.
     pub identity: (ProducerId, ProducerEpoch),
     unseen: Vec<Sent>,
+    /// Brokers that refuse connections.
+    pub refusing: Vec<NodeId>,
 }
 
 pub(super) fn config() -> ProducerConfig {
@@ -104,6 +106,7 @@ impl Bench {
             epoch: 0,
             identity: (ProducerId(6), ProducerEpoch(0)),
             unseen: Vec::new(),
+            refusing: Vec::new(),
         }
     }
 
@@ -126,6 +129,16 @@ impl Bench {
         self.producer.send(self.now(), record(value)).unwrap()
     }
 
+    /// Connects to a broker.
+    pub fn connect(&mut self, peer: u32) {
+        let now = self.now;
+        let producer = &mut self.producer;
+        producer
+            .network
+            .ready(&mut context!(producer, now), (NodeId(peer), Channel::Client));
+        self.drain();
+    }
+
     /// The connection to this broker is gone, if there is one.
     pub fn lose(&mut self, peer: u32) {
         for lost in self.peers.lost(NodeId(peer)) {
@@ -134,11 +147,14 @@ impl Bench {
     }
 
     pub fn handle(&mut self, input: Input) {
+        self.drain();
         self.producer.handle(self.now(), input);
+        self.drain();
     }
 
     /// Lets time pass, waking the producer exactly when it asks for it. Every wake must be of use.
     pub fn pass(&mut self, time: Duration) {
+        self.drain();
         let until = self.now + time;
         while let Some(at) = self.producer.deadline().filter(|at| *at <= until) {
             self.now = self.now.max(at);
@@ -154,19 +170,23 @@ impl Bench {
 
     /// All requests since the last call; what is traced goes to `events`.
     pub fn requests(&mut self) -> Vec<Sent> {
-        let mut sent = core::mem::take(&mut self.unseen);
+        self.drain();
+        core::mem::take(&mut self.unseen)
+    }
+
+    /// Takes what the producer has put out. Its connections are established at once.
+    fn drain(&mut self) {
         while let Some(output) = self.producer.poll() {
-            let Some(output) = self.peers.follow(output) else {
-                continue;
-            };
-            match output {
-                Output::Request { connection, id, body } => sent.push(Sent {
+            let set_up = Peers::set_up_but(&output, &self.refusing);
+            match self.peers.follow(output) {
+                None => {}
+                Some(Output::Request { connection, id, body }) => self.unseen.push(Sent {
                     to: self.peers.of(connection),
                     connection,
                     id,
                     body,
                 }),
-                Output::Trace(event) => {
+                Some(Output::Trace(event)) => {
                     if let Event::ProducerIdAssigned(trace::ProducerIdAssigned {
                         producer_id,
                         producer_epoch,
@@ -176,10 +196,12 @@ impl Bench {
                     }
                     self.events.push(event);
                 }
-                other => panic!("a producer asks for nothing else: {other:?}"),
+                Some(other) => panic!("a producer asks for nothing else: {other:?}"),
+            }
+            if let Some(input) = set_up {
+                self.producer.handle(self.now(), input);
             }
         }
-        sent
     }
 
     /// The only request since the last call.
@@ -191,19 +213,18 @@ impl Bench {
 
     /// Answers metadata and producer id requests until there are none; produce requests stay for [`Bench::requests`].
     pub fn settle(&mut self) {
+        let mut produced = Vec::new();
         loop {
-            let (mut is_done, sent) = (true, self.requests());
+            let sent = self.requests();
+            if sent.is_empty() {
+                self.unseen = produced;
+                return;
+            }
             for sent in sent {
                 match self.serve(&sent) {
-                    Some(body) => {
-                        is_done = false;
-                        self.respond(&sent, body);
-                    }
-                    None => self.unseen.push(sent),
+                    Some(body) => self.respond(&sent, body),
+                    None => produced.push(sent),
                 }
-            }
-            if is_done {
-                return;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Lost connections, timeouts, and metadata.
 
 use super::*;
-use crate::machine::CloseReason;
+use crate::machine::{Channel, CloseReason};
 
 fn is_metadata(sent: &Sent) -> bool {
     matches!(sent.body, Request::Metadata(_))
@@ -42,20 +42,27 @@ fn a_lost_connection_is_tried_again_ever_more_slowly() {
         },
         1,
     );
+    bench.refusing = [NodeId(1)].into();
     bench.send("a");
+    bench.lose(1);
+    bench.lose(1); // Notified twice, counted once.
+    let before = Duration::from_nanos(1);
     for pause in [50, 100, 200, 400, 800, 1000, 1000] {
-        let sent: Vec<Sent> = bench.requests().into_iter().filter(|sent| !is_metadata(sent)).collect();
-        assert_eq!(sent.len(), 1, "before the pause of {pause} ms");
-        bench.lose(1);
-        // Notified twice, counted once.
-        bench.lose(1);
         bench.settle();
-        bench.pass(ms(pause * 4 / 5) - Duration::from_nanos(1));
+        bench.requests();
+        let retry_at = |bench: &Bench| bench.producer.network.ready_at((NodeId(1), Channel::Client));
+        let at = retry_at(&bench).expect("it waits for its back-off");
+        let waits = at.since(bench.now);
+        assert!(waits >= ms(pause * 4 / 5) && waits <= ms(pause * 6 / 5), "{waits:?}, not {pause} ms");
+        bench.pass(waits - before);
         bench.settle();
         assert!(bench.requests().is_empty(), "within the pause of {pause} ms");
-        bench.pass(ms(pause * 6 / 5));
-        bench.settle();
+        assert_eq!(retry_at(&bench), Some(at));
+        bench.pass(before);
     }
+    bench.refusing.clear();
+    bench.pass(ms(1_200));
+    bench.settle();
     // An answer begins the row anew.
     let sent = bench.request();
     bench.answer(&sent, ErrorCode::None, Some(1));

@@ -25,6 +25,7 @@ fn sequence_reset_on_metadata_loss() {
     let name = "sequence-reset-on-metadata-loss";
     for (quirk, sequence) in [(None, 1), (Some(name), 0)] {
         let mut bench = quirky(config(), 1, quirk);
+        bench.connect(2);
         bench.lose(2);
         bench.pass(ms(200));
         let asked = bench.request();
