@@ -12,7 +12,8 @@ fn produce(partition: TopicPartition, acks: Acks) -> ProduceRequest {
     builder.push(Timestamp(0), None, Some(b"x"), &[]);
     ProduceRequest {
         acks,
-        timeout: 30 * SECOND,
+        // Longer than followers wait for the answers that were lost (`replica.socket.timeout.ms`).
+        timeout: 45 * SECOND,
         partitions: [(partition, builder.build())].into(),
     }
 }

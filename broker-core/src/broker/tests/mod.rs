@@ -219,10 +219,12 @@ impl Cluster {
         } = output
         {
             let to = endpoint.host.0;
-            let is_cut = self.cut.contains(&(from, to)) || self.cut.contains(&(to, from));
-            if !is_cut && self.nodes[&to].machine.is_some() {
-                let run = self.nodes[&from].run;
-                self.post(from, Some(run), Input::Connected { connection });
+            let run = Some(self.nodes[&from].run);
+            let reason = CloseReason::Refused;
+            if self.nodes[&to].machine.is_none() {
+                self.post(from, run, Input::Closed { connection, reason });
+            } else if !self.cut.contains(&(from, to)) && !self.cut.contains(&(to, from)) {
+                self.post(from, run, Input::Connected { connection });
             }
         }
         let node = self.nodes.get_mut(&from).unwrap();
