@@ -246,7 +246,7 @@ impl Role {
             Role::Probe { config, .. } => new.producer(config),
             Role::Reader { group, .. } => new.consumer(group.config.clone()),
             Role::Admin { topics } => {
-                let machine = Admin::new(topics.clone(), new.bootstrap);
+                let machine = Admin::new(topics.clone(), new.bootstrap, new.random);
                 (ClientMachine::Admin(Box::new(machine)), None)
             }
             Role::Worker { .. } | Role::Own { .. } => return None,
@@ -255,7 +255,7 @@ impl Role {
     }
 
     /// The code of one of Trial's own clients, whose first endpoint is `client`. The others are programs, or all machine.
-    pub(crate) fn driver(&self, station: &mut Station, client: usize, random: Random) -> Option<Box<dyn Step>> {
+    pub(crate) fn driver(&self, station: &mut Station, client: usize, mut random: Random) -> Option<Box<dyn Step>> {
         Some(match self {
             Role::Load {
                 group,
@@ -264,7 +264,10 @@ impl Role {
                 until,
             } => {
                 let spec = group.backpressure.as_ref();
-                let brake = spec.map(|spec| LagBrake::new(station, client + 1, &group.topics[0], spec));
+                let brake = spec.map(|spec| {
+                    let random = Random::new(random.next_u64(), "lag probe");
+                    LagBrake::new(station, client + 1, &group.topics[0], spec, random)
+                });
                 Box::new(Load::new(client, group, keys, topics, *until, brake, random))
             }
             Role::Reader { group, partitions } => Box::new(Reader::new(client, group, partitions)),

@@ -36,6 +36,9 @@ impl Words<'_> {
                 };
                 format!("{} opened a connection to the {listener}", self.peer(at, *connection))
             }
+            Input::Connected { connection } => {
+                format!("the connection to {} is established", self.peer(at, *connection))
+            }
             Input::Closed { connection, reason } => {
                 let peer = self.peer(at, *connection);
                 match (connection, reason) {

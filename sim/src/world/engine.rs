@@ -207,6 +207,7 @@ impl<'a, O: Observer> World<'a, O> {
             Happening::Call { node, incarnation } => self.call(node, incarnation),
             Happening::Alarm { node, incarnation } => self.alarm(node, incarnation),
             Happening::Disk(done) => self.disk_done(*done),
+            Happening::Handshake(connection, step) => self.shake_hands(connection, step),
             Happening::Closed(connection) => self.notify(connection),
             Happening::Ring(sleeper) => self.ring(sleeper),
             Happening::RingDriver(program) => self.ring_driver(program),

@@ -8,6 +8,7 @@ use broker_core::machine::Input;
 use broker_core::types::NodeId;
 
 use super::disk::SyncPoint;
+use super::handshake::Handshake;
 use super::network::{Connection, Message};
 use crate::program::station::SleeperId;
 
@@ -29,6 +30,8 @@ pub(super) enum Happening {
     Alarm { node: usize, incarnation: u32 },
     /// A disk operation is done.
     Disk(Box<DiskDone>),
+    /// A step on the way to a connection.
+    Handshake(Connection, Handshake),
     /// The ends of a broken connection learn of it.
     Closed(Connection),
     /// A program has slept enough.

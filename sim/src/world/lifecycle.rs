@@ -147,8 +147,7 @@ impl<O: Observer> World<'_, O> {
         let admin = self.cast.member("admin").expect("every cast has one").endpoints.start;
         let now = self.nodes[self.roles.len() + admin]
             .clocks
-            .at(SimTime(self.now))
-            .monotonic;
+            .at(SimTime(self.now));
         if let Some(ClientMachine::Admin(machine)) = &mut self.station.clients[admin].machine {
             machine.create_partitions(now, topic.into(), partitions);
         }
@@ -168,6 +167,7 @@ impl<O: Observer> World<'_, O> {
             self.station.die(place);
             self.pass_on_entries();
         }
+        self.network.give_up_set_ups(index);
         for connection in self.network.open_connections(index) {
             let (client, server) = self.network.ends(connection, super::network::Direction::ToServer);
             let (direction, peer) = match client == index {

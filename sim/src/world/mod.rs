@@ -15,6 +15,7 @@ mod drivers;
 mod engine;
 mod faults;
 mod filters;
+mod handshake;
 mod happening;
 mod host;
 mod lifecycle;

@@ -4,11 +4,14 @@
 //! and carries requests one way and responses the other; in each direction messages keep their order. A message that
 //! is lost breaks its connection: nothing passes it any more, and both ends learn of it later, as with TCP.
 
+use std::collections::BTreeMap;
+
 use broker_core::machine::{CloseReason, ConnectionId, RequestId};
 use broker_core::protocol::{ApiKey, Request, Response};
 use broker_core::random::Random;
 use broker_core::types::{Listener, NodeId};
 
+use super::handshake::SetUp;
 use crate::faults::Trouble;
 use crate::scenario;
 
@@ -74,6 +77,8 @@ pub(super) enum Direction {
 /// How a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Condition {
+    /// The client waits for the answer to its SYN.
+    Connecting,
     /// Messages pass.
     Open,
     /// Something was lost, an end died or closed it: what is sent now is lost, and the ends will be notified.
@@ -93,7 +98,7 @@ pub(super) struct ConnectionState {
     pub(super) is_accepted: bool,
     /// Which run of the client's process made it.
     pub(super) client_incarnation: u32,
-    /// Which run of the server's process accepted it; [`NOBODY`] before the first message arrived.
+    /// Which run of the server's process accepted it; [`NOBODY`] before its machine has got the SYN.
     pub(super) server_incarnation: u32,
     pub(super) condition: Condition,
     /// Why it is not open.
@@ -138,6 +143,8 @@ pub(super) struct Network {
     places: Vec<u32>,
     links: Vec<Link>,
     pub(super) connections: Vec<ConnectionState>,
+    /// The connections that are not established, or of which the client does not know it yet.
+    pub(super) set_ups: BTreeMap<Connection, SetUp>,
     /// Broken connections whose ends cannot learn of it before they reach each other again.
     pub(super) silent: Vec<Connection>,
 }
@@ -153,6 +160,7 @@ impl Network {
             latency_excess: excess.as_nanos() as f64,
             links: Vec::new(),
             connections: Vec::new(),
+            set_ups: BTreeMap::new(),
             silent: Vec::new(),
         }
     }
@@ -255,7 +263,7 @@ impl Network {
             is_accepted: false,
             client_incarnation: client.1,
             server_incarnation: NOBODY,
-            condition: Condition::Open,
+            condition: Condition::Connecting,
             reason: CloseReason::Lost,
             number,
             closed_by: [false; 2],
@@ -288,6 +296,19 @@ impl Network {
         let last = &mut self.connections[connection as usize].last[direction as usize];
         *last = arrival.max(*last);
         *last
+    }
+
+    /// The connections that a node was about to establish; it does not go on with them.
+    pub(super) fn give_up_set_ups(&mut self, client: usize) {
+        let connections = &mut self.connections;
+        self.set_ups.retain(|connection, _| {
+            let state = &mut connections[*connection as usize];
+            let goes_on = state.client != client;
+            if !goes_on && state.condition == Condition::Connecting {
+                state.condition = Condition::Closed;
+            }
+            goes_on
+        });
     }
 
     /// All open connections that a node has an end of.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use broker_core::config::BrokerConfig;
-use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output};
+use broker_core::machine::{Channel, Context, Input, Instant, Machine, Now, Outbox, Output};
 use broker_core::protocol::{EndQuorumEpochRequest, EndQuorumEpochResponse, ErrorCode};
+use broker_core::random::Random;
 use broker_core::trace::Event;
 use broker_core::types::{LeaderEpoch, Listener, NodeId};
 
@@ -28,7 +29,7 @@ pub fn ping_pong(messages: u64) -> u64 {
         trace: false,
         gauge: None,
     };
-    let factory = |new: NewNode| -> Box<dyn Machine> { Box::new(Ping::new(new.id)) };
+    let factory = |new: NewNode| -> Box<dyn Machine> { Box::new(Ping::new(new)) };
     let (report, NobodyLooks) = engine::run(setup, cast(&scenario, &[]), Box::new(factory), NobodyLooks);
     assert!(matches!(report.end, End::Limit(_)), "{:?}", report.end);
     report.messages
@@ -88,34 +89,37 @@ const PEER: NodeId = NodeId(2);
 
 /// Answers every request, and answers every answer with the next request. Node 1 serves.
 struct Ping {
+    rng: Random,
     out: Outbox,
     round: i32,
 }
 
 impl Ping {
-    fn new(id: NodeId) -> Ping {
+    fn new(new: NewNode) -> Ping {
         let mut out = Outbox::default();
         out.learn(PEER, Listener::Broker, address::endpoint(PEER, Listener::Broker));
-        let mut ping = Ping { out, round: 0 };
-        if id == NodeId(1) {
-            ping.serve();
+        let (rng, round) = (new.random, 0);
+        let mut ping = Ping { rng, out, round };
+        if new.id == NodeId(1) {
+            ping.serve(new.now);
         }
         ping
     }
 
-    fn serve(&mut self) {
+    fn serve(&mut self, now: Now) {
         self.round = self.round.wrapping_add(1);
         let body = EndQuorumEpochRequest {
             leader: NodeId(1),
             epoch: LeaderEpoch(self.round),
             preferred_successors: Vec::new(),
         };
-        self.out.request(Channel::Client, PEER, body.into());
+        let mut cx = Context::new(now, &mut self.rng, &mut self.out);
+        cx.request(Channel::Client, PEER, body.into());
     }
 }
 
 impl Machine for Ping {
-    fn handle(&mut self, _now: Now, input: Input) {
+    fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Request { reply_to, .. } => {
                 let body = EndQuorumEpochResponse {
@@ -124,7 +128,10 @@ impl Machine for Ping {
                 };
                 self.out.respond(reply_to, body.into());
             }
-            Input::Response { .. } => self.serve(),
+            Input::Connected { connection } => {
+                self.out.connected(connection);
+            }
+            Input::Response { .. } => self.serve(now),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use broker_core::types::{Endpoint, Listener, NodeId};
 
 use super::engine::World;
 use super::happening::Happening;
-use super::network::{Body, Condition, Connection, Direction, Message, NOBODY};
+use super::network::{Body, Condition, Connection, Direction, Message};
 use super::node::State;
 use crate::address;
 use crate::faults::Fate;
@@ -29,7 +29,7 @@ impl<O: Observer> World<'_, O> {
 
     // ---- departure
 
-    /// A machine opens a connection. It stands with its first message. Where nobody listens, it is refused.
+    /// A machine opens a connection. Where nobody listens, it is refused.
     pub(super) fn open_connection(&mut self, from: usize, connection: ConnectionId, endpoint: Option<Endpoint>) {
         let found = endpoint.and_then(|endpoint| self.addresses.get(&endpoint).copied());
         let (to, listener) = found.unwrap_or((from, Listener::Broker));
@@ -43,14 +43,16 @@ impl<O: Observer> World<'_, O> {
         );
         let opened = self.network.open((from, node.incarnation), number, (to, listener));
         node.opened.push(opened);
-        if found.is_none() {
+        if found.is_some() {
+            self.begin_handshake(opened);
+        } else {
             let refusal = self.now + self.network.latency(from, from);
             self.break_connection(opened, refusal, CloseReason::Refused);
         }
     }
 
     /// Which connection a machine means.
-    fn connection_of(&self, index: usize, connection: ConnectionId) -> Connection {
+    pub(super) fn connection_of(&self, index: usize, connection: ConnectionId) -> Connection {
         match connection {
             ConnectionId::Inbound(number) => number as Connection,
             ConnectionId::Outbound(number) => self.nodes[index].opened[number as usize - 1],
@@ -81,10 +83,14 @@ impl<O: Observer> World<'_, O> {
         let connection = self.connection_of(index, connection);
         let (_, peer) = self.network.ends(connection, towards);
         let state = &mut self.network.connections[connection as usize];
-        // A server has more to clear away than its answers, and hears of the end when the client does.
-        state.closed_by[towards as usize] = towards == Direction::ToServer;
-        if state.condition == Condition::Open {
-            self.finish_connection(connection, towards, self.network.is_cut(index, peer));
+        state.closed_by[towards as usize] = true;
+        match state.condition {
+            Condition::Connecting => {
+                state.condition = Condition::Closed;
+                self.network.set_ups.remove(&connection);
+            }
+            Condition::Open => self.finish_connection(connection, towards, self.network.is_cut(index, peer)),
+            Condition::Broken | Condition::Closed => {}
         }
     }
 
@@ -133,9 +139,15 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// A message leaves its sender once the CPU has done with the input that caused it.
-    fn depart(&mut self, connection: Connection, id: RequestId, mut body: Body) {
+    /// A message leaves its sender once the CPU has done with the input that caused it, and the connection is established.
+    pub(super) fn depart(&mut self, connection: Connection, id: RequestId, mut body: Body) {
         let direction = body.direction();
+        if direction == Direction::ToServer
+            && let Some(set_up) = self.network.set_ups.get_mut(&connection)
+        {
+            set_up.waiting.push((id, body));
+            return;
+        }
         let state = &self.network.connections[connection as usize];
         if state.condition != Condition::Open {
             return;
@@ -156,7 +168,6 @@ impl<O: Observer> World<'_, O> {
             self.faults.had_effect(verdict.fault);
         }
         if is_held {
-            self.pin_receiver(connection, to);
             let fault = self.faults.filters.hold_behind(message);
             self.faults.had_effect(fault);
             return;
@@ -164,7 +175,6 @@ impl<O: Observer> World<'_, O> {
         match verdict.map(|verdict| (verdict.fate, verdict.fault)) {
             Some((Fate::Held, fault)) => {
                 self.network.connections[connection as usize].held[direction as usize] = true;
-                self.pin_receiver(connection, to);
                 self.faults.filters.hold(fault, message);
                 return;
             }
@@ -178,14 +188,6 @@ impl<O: Observer> World<'_, O> {
         }
         let departs = message.departs;
         self.fly(message, departs, harm.delay);
-    }
-
-    /// A message that is held belongs to the process that it was sent to, whoever runs there when it is let go.
-    fn pin_receiver(&mut self, connection: Connection, to: usize) {
-        let state = &mut self.network.connections[connection as usize];
-        if state.server_incarnation == NOBODY && state.server == to && self.nodes[to].is_alive() {
-            state.server_incarnation = self.nodes[to].incarnation;
-        }
     }
 
     /// Sends a message through the sender's NIC at `departs`, over the link, and to the receiver's NIC.
@@ -232,10 +234,8 @@ impl<O: Observer> World<'_, O> {
         let mut accepted_by = None;
         let is_expected = match direction {
             Direction::ToServer => {
-                if state.server_incarnation == NOBODY {
-                    state.server_incarnation = receiver.incarnation;
-                }
-                let is_expected = state.server_incarnation == receiver.incarnation;
+                let is_expected = state.server_incarnation == receiver.incarnation
+                    && !state.closed_by[Direction::ToClient as usize];
                 if is_expected && !state.is_accepted {
                     state.is_accepted = true;
                     accepted_by = Some(state.listener);
@@ -314,9 +314,10 @@ impl<O: Observer> World<'_, O> {
     /// Nothing more passes the connection; its ends learn of it at `when`.
     pub(super) fn break_connection(&mut self, connection: Connection, when: u64, reason: CloseReason) {
         let state = &mut self.network.connections[connection as usize];
-        if state.condition == Condition::Open {
+        if matches!(state.condition, Condition::Connecting | Condition::Open) {
             state.condition = Condition::Broken;
             state.reason = reason;
+            self.network.set_ups.remove(&connection);
             self.queue.push(when, Happening::Closed(connection));
         }
     }
@@ -326,6 +327,7 @@ impl<O: Observer> World<'_, O> {
         let state = &mut self.network.connections[connection as usize];
         if state.condition == Condition::Open {
             state.condition = Condition::Broken;
+            self.network.set_ups.remove(&connection);
             self.network.silent.push(connection);
         }
     }
@@ -363,6 +365,8 @@ impl<O: Observer> World<'_, O> {
             (Direction::ToServer, state.server, state.server_incarnation),
         ];
         let [to_server, to_client] = state.closed_by;
+        // A server that no message has reached does not know of it.
+        let to_client = to_client || !state.is_accepted;
         for ((end, node, incarnation), has_closed) in ends.into_iter().zip([to_server, to_client]) {
             if !has_closed {
                 let connection = self.network.name(connection, end);

@@ -113,8 +113,15 @@ impl<O: Observer> World<'_, O> {
         if matches!(input, Input::Request { .. } | Input::Response { .. }) {
             self.messages += 1;
         }
+        let established = match input {
+            Input::Connected { connection } => Some(self.connection_of(index, connection)),
+            _ => None,
+        };
         machine.as_machine().handle(now, input);
         self.nodes[index].busy_until = self.now + cost;
+        if let Some(connection) = established {
+            self.send_waiting(connection);
+        }
         self.carry_out_all(index, machine);
     }
 

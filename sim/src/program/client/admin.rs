@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output, RequestId};
+use broker_core::machine::{Channel, Context, Input, Instant, Machine, Now, Outbox, Output, RequestId};
 use broker_core::protocol::{CreatePartitionsRequest, CreateTopicsRequest, ErrorCode, NewTopic, Request, Response};
+use broker_core::random::Random;
 use broker_core::types::{Endpoint, Listener, NodeId, TopicName};
 
 /// How long an answer is waited for.
@@ -23,12 +24,13 @@ pub(crate) struct Admin {
     asked: Option<(RequestId, NodeId)>,
     /// When to ask (again).
     deadline: Option<Instant>,
+    random: Random,
     out: Outbox,
 }
 
 impl Admin {
     /// An admin that asks with its first wake.
-    pub(crate) fn new(topics: Vec<NewTopic>, bootstrap: Vec<(NodeId, Endpoint)>) -> Admin {
+    pub(crate) fn new(topics: Vec<NewTopic>, bootstrap: Vec<(NodeId, Endpoint)>, random: Random) -> Admin {
         let mut out = Outbox::default();
         for (broker, endpoint) in &bootstrap {
             out.learn(*broker, Listener::Broker, *endpoint);
@@ -40,6 +42,7 @@ impl Admin {
             turn: 0,
             asked: None,
             deadline: Some(Instant(0)),
+            random,
             out,
         }
     }
@@ -50,14 +53,14 @@ impl Admin {
     }
 
     /// Gives a topic more partitions, once all topics are there.
-    pub(crate) fn create_partitions(&mut self, now: Instant, topic: TopicName, count: u32) {
+    pub(crate) fn create_partitions(&mut self, now: Now, topic: TopicName, count: u32) {
         self.growing.push_back((topic, count));
         if self.asked.is_none() {
             self.ask(now);
         }
     }
 
-    fn ask(&mut self, now: Instant) {
+    fn ask(&mut self, now: Now) {
         let body: Request = match self.growing.front() {
             Some((topic, count)) if self.is_done() => {
                 let (topic, count) = (topic.clone(), *count);
@@ -70,8 +73,9 @@ impl Admin {
         };
         let broker = self.brokers[self.turn % self.brokers.len()];
         self.turn += 1;
-        self.asked = Some((self.out.request(Channel::Client, broker, body), broker));
-        self.deadline = Some(now + TIMEOUT);
+        let mut cx = Context::new(now, &mut self.random, &mut self.out);
+        self.asked = Some((cx.request(Channel::Client, broker, body), broker));
+        self.deadline = Some(now.monotonic + TIMEOUT);
     }
 
     fn pause(&mut self, now: Instant) {
@@ -85,10 +89,15 @@ impl Admin {
 }
 
 impl Machine for Admin {
-    fn handle(&mut self, now: Now, input: Input) {
-        let now = now.monotonic;
+    fn handle(&mut self, clocks: Now, input: Input) {
+        let now = clocks.monotonic;
+        // Another broker has been asked meanwhile.
+        while self.out.next_timed_out(now).is_some() {}
         match input {
-            Input::Wake if self.has_work() => self.ask(now),
+            Input::Wake if self.has_work() && self.deadline.is_some_and(|at| at <= now) => self.ask(clocks),
+            Input::Connected { connection } => {
+                self.out.connected(connection);
+            }
             Input::Response {
                 id,
                 body: Response::CreateTopics(body),
@@ -127,7 +136,8 @@ impl Machine for Admin {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.deadline.filter(|_| self.has_work())
+        let own = self.deadline.filter(|_| self.has_work());
+        own.into_iter().chain(self.out.deadline()).min()
     }
 }
 
@@ -159,7 +169,8 @@ mod tests {
     /// To which node a request went, over which connection, its id, and the topics that it asks for.
     fn asked(admin: &mut Admin) -> (NodeId, ConnectionId, RequestId, Vec<String>) {
         let mut output = admin.poll();
-        if let Some(Output::Open { .. }) = output {
+        if let Some(Output::Open { connection, .. }) = output {
+            admin.out.connected(connection);
             output = admin.poll();
         }
         match output {
@@ -178,7 +189,11 @@ mod tests {
 
     #[test]
     fn it_asks_until_all_topics_are_there() {
-        let mut admin = Admin::new(vec![topic("a"), topic("b")], address::bootstrap([NodeId(1), NodeId(2)]));
+        let mut admin = Admin::new(
+            vec![topic("a"), topic("b")],
+            address::bootstrap([NodeId(1), NodeId(2)]),
+            Random::new(1, "admin"),
+        );
         assert!(admin.deadline() <= Some(START));
         admin.handle(at(START), Input::Wake);
         let (to, connection, id, topics) = asked(&mut admin);

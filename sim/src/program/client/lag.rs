@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use broker_core::machine::{Channel, Input, Instant, Machine, Now, Outbox, Output, RequestId};
+use broker_core::machine::{Channel, Context, Input, Instant, Machine, Now, Outbox, Output, RequestId};
 use broker_core::protocol::{
     FindCoordinatorRequest, IsolationLevel, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, OffsetSpec,
     Request, Response,
 };
+use broker_core::random::Random;
 use broker_core::types::{
     Endpoint, GroupEpoch, GroupId, LeaderEpoch, Listener, NodeId, Offset, TopicName, TopicPartition,
 };
@@ -30,6 +31,7 @@ pub(crate) struct LagProbe {
     asked: Vec<RequestId>,
     /// When to look again, or to give this look up.
     deadline: Instant,
+    random: Random,
     out: Outbox,
 }
 
@@ -42,7 +44,13 @@ struct Look {
 }
 
 impl LagProbe {
-    pub(crate) fn new(now: Instant, topic: TopicName, group: GroupId, bootstrap: Vec<(NodeId, Endpoint)>) -> LagProbe {
+    pub(crate) fn new(
+        now: Instant,
+        topic: TopicName,
+        group: GroupId,
+        bootstrap: Vec<(NodeId, Endpoint)>,
+        random: Random,
+    ) -> LagProbe {
         let mut out = Outbox::default();
         for (broker, endpoint) in &bootstrap {
             out.learn(*broker, Listener::Broker, *endpoint);
@@ -56,6 +64,7 @@ impl LagProbe {
             look: Look::default(),
             asked: Vec::new(),
             deadline: now,
+            random,
             out,
         }
     }
@@ -65,19 +74,20 @@ impl LagProbe {
         self.lag
     }
 
-    fn ask(&mut self, broker: NodeId, body: Request) {
-        self.asked.push(self.out.request(Channel::Client, broker, body));
+    fn ask(&mut self, now: Now, broker: NodeId, body: Request) {
+        let mut cx = Context::new(now, &mut self.random, &mut self.out);
+        self.asked.push(cx.request(Channel::Client, broker, body));
     }
 
     /// Who leads, and who coordinates?
-    fn begin(&mut self, now: Instant) {
+    fn begin(&mut self, now: Now) {
         self.look = Look::default();
         self.asked.clear();
-        self.deadline = now + TIMEOUT;
+        self.deadline = now.monotonic + TIMEOUT;
         let broker = self.brokers[self.turn % self.brokers.len()];
         self.turn += 1;
         let topics = Some(vec![self.topic.clone()]);
-        self.ask(broker, MetadataRequest { topics }.into());
+        self.ask(now, broker, MetadataRequest { topics }.into());
     }
 
     /// This look fails; the next one may do better.
@@ -86,7 +96,7 @@ impl LagProbe {
         self.deadline = now + INTERVAL;
     }
 
-    fn answered(&mut self, now: Instant, from: NodeId, body: Response) {
+    fn answered(&mut self, now: Now, from: NodeId, body: Response) {
         match body {
             Response::Metadata(body) => {
                 for (broker, endpoint) in &body.brokers {
@@ -105,11 +115,11 @@ impl LagProbe {
                     }
                 }
                 let group = self.group.clone();
-                self.ask(from, FindCoordinatorRequest { group }.into());
+                self.ask(now, from, FindCoordinatorRequest { group }.into());
             }
             Response::FindCoordinator(body) => {
                 let Some((coordinator, endpoint)) = body.coordinator.filter(|_| body.error.is_ok()) else {
-                    return self.give_up(now);
+                    return self.give_up(now.monotonic);
                 };
                 self.out.learn(coordinator, Listener::Broker, endpoint);
                 let fetch = OffsetFetchRequest {
@@ -119,18 +129,18 @@ impl LagProbe {
                     partitions: Some(self.look.leaders.keys().copied().collect()),
                     require_stable: false,
                 };
-                self.ask(coordinator, fetch.into());
+                self.ask(now, coordinator, fetch.into());
             }
             Response::OffsetFetch(body) => {
                 if !body.error.is_ok() {
-                    return self.give_up(now);
+                    return self.give_up(now.monotonic);
                 }
                 for (partition, position) in body.partitions {
                     // A group that has committed nothing has the whole log before it.
                     let offset = position.map_or(Offset::ZERO, |position| position.offset);
                     self.look.committed.insert(partition, offset);
                 }
-                self.ask_for_ends();
+                self.ask_for_ends(now);
             }
             Response::ListOffsets(body) => {
                 for answer in body.partitions.iter().filter(|answer| answer.error.is_ok()) {
@@ -139,14 +149,14 @@ impl LagProbe {
                     }
                 }
                 if self.asked.is_empty() {
-                    self.finish(now);
+                    self.finish(now.monotonic);
                 }
             }
             _ => {}
         }
     }
 
-    fn ask_for_ends(&mut self) {
+    fn ask_for_ends(&mut self, now: Now) {
         let mut by_leader: BTreeMap<NodeId, Vec<(TopicPartition, Option<LeaderEpoch>, OffsetSpec)>> = BTreeMap::new();
         for (partition, leader) in &self.look.leaders {
             let entry = (*partition, None, OffsetSpec::Latest);
@@ -154,7 +164,7 @@ impl LagProbe {
         }
         for (leader, partitions) in by_leader {
             let isolation = IsolationLevel::ReadUncommitted;
-            self.ask(leader, ListOffsetsRequest { isolation, partitions }.into());
+            self.ask(now, leader, ListOffsetsRequest { isolation, partitions }.into());
         }
     }
 
@@ -169,15 +179,20 @@ impl LagProbe {
 }
 
 impl Machine for LagProbe {
-    fn handle(&mut self, now: Now, input: Input) {
-        let now = now.monotonic;
+    fn handle(&mut self, clocks: Now, input: Input) {
+        let now = clocks.monotonic;
+        // Another broker is asked with the next look.
+        while self.out.next_timed_out(now).is_some() {}
         match input {
             Input::Response { connection, id, body } => {
                 let place = self.asked.iter().position(|asked| *asked == id);
                 if let (Some(place), Some((from, _))) = (place, self.out.peer(connection)) {
                     self.asked.remove(place);
-                    self.answered(now, from, body);
+                    self.answered(clocks, from, body);
                 }
+            }
+            Input::Connected { connection } => {
+                self.out.connected(connection);
             }
             Input::Closed { connection, .. } => {
                 let was_open = self.out.closed(connection).is_some();
@@ -185,7 +200,7 @@ impl Machine for LagProbe {
                     self.give_up(now);
                 }
             }
-            Input::Wake => self.begin(now),
+            Input::Wake if self.deadline <= now => self.begin(clocks),
             _ => {}
         }
     }
@@ -195,7 +210,8 @@ impl Machine for LagProbe {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        Some(self.deadline)
+        let set_up = self.out.deadline();
+        Some(set_up.map_or(self.deadline, |at| at.min(self.deadline)))
     }
 }
 
@@ -223,6 +239,9 @@ mod tests {
     fn answer(probe: &mut LagProbe, now: Instant, coordinator: Option<NodeId>) -> u32 {
         let mut asked = 0;
         while let Some(output) = probe.poll() {
+            if let Output::Open { connection, .. } = output {
+                probe.handle(at(now), Input::Connected { connection });
+            }
             let Output::Request { connection, id, body } = output else {
                 continue;
             };
@@ -288,6 +307,7 @@ mod tests {
             "orders".into(),
             "billing".into(),
             address::bootstrap([NodeId(1), NodeId(2)]),
+            Random::new(1, "lag probe"),
         );
         assert_eq!(probe.deadline(), Some(START));
         probe.handle(at(START), Input::Wake);
@@ -306,6 +326,7 @@ mod tests {
             "orders".into(),
             "billing".into(),
             address::bootstrap([NodeId(1)]),
+            Random::new(1, "lag probe"),
         );
         probe.lag = 7;
         probe.handle(at(START), Input::Wake);

@@ -1,5 +1,7 @@
 //! Slows a load while its readers are behind.
 
+use broker_core::random::Random;
+
 use crate::program::client::{ClientMachine, LagProbe};
 use crate::program::station::Station;
 use crate::scenario::Backpressure;
@@ -13,10 +15,16 @@ pub(crate) struct LagBrake {
 
 impl LagBrake {
     /// Starts the probe on the endpoint `client`.
-    pub(crate) fn new(station: &mut Station, client: usize, topic: &str, spec: &Backpressure) -> LagBrake {
+    pub(crate) fn new(
+        station: &mut Station,
+        client: usize,
+        topic: &str,
+        spec: &Backpressure,
+        random: Random,
+    ) -> LagBrake {
         let brokers = station.bootstrap();
         let now = station.local_time(client).monotonic;
-        let probe = LagProbe::new(now, topic.into(), spec.group.as_str().into(), brokers);
+        let probe = LagProbe::new(now, topic.into(), spec.group.as_str().into(), brokers, random);
         station.open(client, ClientMachine::Lag(Box::new(probe)), None);
         LagBrake {
             client,

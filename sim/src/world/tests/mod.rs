@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::disk::{DiskOp, DiskReply, FileName, OpId};
-use broker_core::machine::{Channel, HaltReason, Input, Instant, Machine, Now, Outbox, Output, ReplyTo};
+use broker_core::machine::{Channel, Context, HaltReason, Input, Instant, Machine, Now, Outbox, Output, ReplyTo};
 use broker_core::protocol::{
     ErrorCode, IsolationLevel, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetSpec,
     Request, Response,
@@ -67,6 +67,7 @@ type Script = Rc<dyn Fn(u32, u32) -> Vec<(Duration, Act)>>;
 struct Puppet {
     born: Instant,
     script: VecDeque<(Duration, Act)>,
+    rng: Random,
     out: Outbox,
     _alive: Rc<()>,
 }
@@ -90,7 +91,7 @@ impl Puppet {
         }));
     }
 
-    fn act(&mut self, act: Act) {
+    fn act(&mut self, now: Now, act: Act) {
         match act {
             Act::Ask(to, number, entries) => {
                 let partition = TopicPartition::new(TopicId(number.into()), 0);
@@ -99,7 +100,8 @@ impl Puppet {
                     partitions: vec![(partition, None, OffsetSpec::Latest); entries],
                 };
                 self.mark(SENT, to, number);
-                self.out.request(Channel::Client, NodeId(to), body.into());
+                let mut cx = Context::new(now, &mut self.rng, &mut self.out);
+                cx.request(Channel::Client, NodeId(to), body.into());
             }
             Act::Disconnect(from) => self.out.disconnect(Channel::Client, NodeId(from)),
             Act::Disk(what) => {
@@ -164,10 +166,13 @@ impl Machine for Puppet {
                     .is_some_and(|(after, _)| self.born + *after <= now.monotonic)
                 {
                     let (_, act) = self.script.pop_front().expect("just seen");
-                    self.act(act);
+                    self.act(now, act);
                 }
             }
             Input::Opened { .. } => {}
+            Input::Connected { connection } => {
+                self.out.connected(connection);
+            }
             Input::Stop => self.out.halt(HaltReason::Stopped),
             // Clients ask for metadata, topics and the like; puppets know nothing of it.
             Input::Request { .. } | Input::Response { .. } => {}
@@ -357,6 +362,7 @@ impl Stage {
             Box::new(Puppet {
                 born: new.now.monotonic,
                 script: script(new.id.0, run).into(),
+                rng: new.random,
                 out,
                 _alive: Rc::clone(&counted),
             })
