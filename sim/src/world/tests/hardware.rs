@@ -4,11 +4,12 @@ use super::*;
 
 #[test]
 fn the_cpu_takes_one_input_after_the_other() {
-    // CPU µs a request, ns a byte; then µs from the send to each handling, and to the first answer.
+    // CPU µs a request, ns a byte; then µs from the send to each handling, and to the first answer. The connection takes
+    // 2000 µs of each.
     let rows: [(u32, f64, [f64; 3], f64); 3] = [
-        (0, 0.0, [1000.0, 1000.0, 1000.0], 2000.0),
-        (300, 0.0, [1000.0, 1300.0, 1600.0], 2300.0),
-        (300, 1250.0, [1000.0, 1400.0, 1800.0], 2400.0),
+        (0, 0.0, [3000.0, 3000.0, 3000.0], 4000.0),
+        (300, 0.0, [3000.0, 3300.0, 3600.0], 4300.0),
+        (300, 1250.0, [3000.0, 3400.0, 3800.0], 4400.0),
     ];
     for (cpu, per_byte, expected, answered) in rows {
         let mut stage = Stage::new(|node, _| match node {

@@ -1,5 +1,6 @@
 //! The world with puppets for servers: machines that do what a script says and state everything that they get.
 
+mod connections;
 mod crash;
 mod determinism;
 mod faults;

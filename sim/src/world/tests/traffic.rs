@@ -40,7 +40,7 @@ fn messages_of_one_connection_keep_their_order() {
 
 #[test]
 fn latency_and_bandwidth_decide_when_a_message_arrives() {
-    // Latency in µs, NIC in bytes a µs, entries of the requests; then µs from the first send to each arrival.
+    // Latency in µs, NIC in bytes a µs, entries of the requests; then µs from the connection to each arrival.
     let rows: [(u32, u64, [usize; 2], [f64; 2]); 5] = [
         (1000, 1_000_000, [1, 1], [1000.0, 1000.0]),
         (0, 1, [1, 1], [80.0, 160.0]),
@@ -57,7 +57,8 @@ fn latency_and_bandwidth_decide_when_a_message_arrives() {
         stage.scenario.cluster.network.latency_mean = US * latency;
         stage.scenario.cluster.hardware.nic_bytes_per_sec = nic * 1_000_000;
         let play = stage.run();
-        let arrivals = ["request 1 from 1", "request 2 from 1"].map(|mark| play.micros((1, "sends 1 to 2"), (2, mark)));
+        let since = |mark| play.micros((1, "sends 1 to 2"), (2, mark)) - f64::from(2 * latency);
+        let arrivals = ["request 1 from 1", "request 2 from 1"].map(since);
         for (arrival, expected) in arrivals.iter().zip(expected) {
             assert!(
                 (arrival - expected).abs() < 0.5,
@@ -90,7 +91,7 @@ fn what_was_sent_over_a_closed_connection_arrives_and_is_not_answered() {
     let play = Stage::new(|node, _| match node {
         1 => vec![
             (MS * 100, Act::Ask(2, 1, 1)),
-            (MS * 100, Act::Disconnect(2)),
+            (MS * 103, Act::Disconnect(2)),
             (MS * 200, Act::Ask(2, 2, 1)),
         ],
         _ => Vec::new(),
