@@ -11,9 +11,9 @@ use core::time::Duration;
 
 mod outbox;
 
-pub use outbox::{Context, Outbox};
 #[cfg(test)]
 pub(crate) use outbox::Peers;
+pub use outbox::{Context, Outbox};
 
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::protocol::{Request, Response};

@@ -435,7 +435,10 @@ mod tests {
             [Output::Open { connection, .. }] => *connection,
             other => panic!("{other:?}"),
         };
-        assert!(!bench.ready(1) && bench.outputs().is_empty(), "it is being connected to");
+        assert!(
+            !bench.ready(1) && bench.outputs().is_empty(),
+            "it is being connected to"
+        );
         assert_eq!(bench.network.ready_at(PEER), None);
         assert_eq!(bench.out.connected(connection), Some(PEER));
         bench.with(|network, cx| network.connected(cx, PEER));
@@ -516,10 +519,18 @@ mod tests {
         bench.ready(3);
         bench.set_up();
         bench.ask(2, 0);
-        assert_eq!(least(&mut bench), (Some(3), Availability::Ready), "it has nothing to answer");
+        assert_eq!(
+            least(&mut bench),
+            (Some(3), Availability::Ready),
+            "it has nothing to answer"
+        );
         bench.ask(3, 0);
         bench.ask(3, 0);
-        assert_eq!(least(&mut bench), (Some(2), Availability::Ready), "it has less to answer");
+        assert_eq!(
+            least(&mut bench),
+            (Some(2), Availability::Ready),
+            "it has less to answer"
+        );
         bench.ask(2, 0);
         assert_eq!(least(&mut bench), (Some(1), start), "it may be connected to");
         for node in [1, 3, 2] {
@@ -566,7 +577,13 @@ mod tests {
         bench.ready(1);
         let opened = bench.outputs();
         assert!(
-            matches!(opened[..], [Output::Open { connection: ConnectionId::Outbound(2), .. }]),
+            matches!(
+                opened[..],
+                [Output::Open {
+                    connection: ConnectionId::Outbound(2),
+                    ..
+                }]
+            ),
             "{opened:?}"
         );
     }

@@ -87,7 +87,8 @@ impl<O: Observer> World<'_, O> {
         if *attempts > RETRIES {
             self.break_connection(connection, next, CloseReason::Lost);
         } else {
-            self.queue.push(next, Happening::Handshake(connection, Handshake::Again));
+            self.queue
+                .push(next, Happening::Handshake(connection, Handshake::Again));
         }
     }
 

@@ -145,9 +145,7 @@ impl<O: Observer> World<'_, O> {
     /// Has the admin give a topic more partitions.
     pub(super) fn create_partitions(&mut self, topic: &str, partitions: u32) {
         let admin = self.cast.member("admin").expect("every cast has one").endpoints.start;
-        let now = self.nodes[self.roles.len() + admin]
-            .clocks
-            .at(SimTime(self.now));
+        let now = self.nodes[self.roles.len() + admin].clocks.at(SimTime(self.now));
         if let Some(ClientMachine::Admin(machine)) = &mut self.station.clients[admin].machine {
             machine.create_partitions(now, topic.into(), partitions);
         }

@@ -234,8 +234,8 @@ impl<O: Observer> World<'_, O> {
         let mut accepted_by = None;
         let is_expected = match direction {
             Direction::ToServer => {
-                let is_expected = state.server_incarnation == receiver.incarnation
-                    && !state.closed_by[Direction::ToClient as usize];
+                let is_expected =
+                    state.server_incarnation == receiver.incarnation && !state.closed_by[Direction::ToClient as usize];
                 if is_expected && !state.is_accepted {
                     state.is_accepted = true;
                     accepted_by = Some(state.listener);

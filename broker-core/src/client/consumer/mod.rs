@@ -3,8 +3,8 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use crate::client::metadata::Metadata;
 use crate::backoff::Backoff;
+use crate::client::metadata::Metadata;
 use crate::client::network::{Network, Reply};
 use crate::config::{ConsumerConfig, Quirks, millis};
 use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::client::metadata::Metadata;
 use crate::backoff::Backoff;
+use crate::client::metadata::Metadata;
 use crate::client::network::{Network, Reply};
 use crate::config::{AcksSetting, ProducerConfig, Quirks, millis};
 use crate::machine::{Input, Instant, Machine, Now, Outbox, Output};

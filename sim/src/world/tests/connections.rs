@@ -22,12 +22,20 @@ fn millis(play: &Play, node: u32, what: &str) -> u64 {
 #[test]
 fn a_connection_takes_a_round_trip_and_the_next_request_none() {
     let play = Stage::new(|node, _| match node {
-        1 => vec![(MS * 100, Act::Ask(2, 1, 1)), (MS * 101, Act::Ask(2, 2, 1)), (MS * 200, Act::Ask(2, 3, 1))],
+        1 => vec![
+            (MS * 100, Act::Ask(2, 1, 1)),
+            (MS * 101, Act::Ask(2, 2, 1)),
+            (MS * 200, Act::Ask(2, 3, 1)),
+        ],
         _ => Vec::new(),
     })
     .run();
     assert_eq!(millis(&play, 2, "request 1 from 1"), 3);
-    assert_eq!(millis(&play, 2, "request 2 from 1"), 3, "it waits for the connection, too");
+    assert_eq!(
+        millis(&play, 2, "request 2 from 1"),
+        3,
+        "it waits for the connection, too"
+    );
     assert_eq!(play.micros((1, "sends 3 to 2"), (2, "request 3 from 1")), 1000.0);
 }
 
@@ -70,7 +78,9 @@ fn a_process_that_stands_still_accepts_and_one_that_is_gone_refuses() {
         .run();
     let read = paused.time(2, "request 1 from 1");
     assert_eq!(read / 1_000_000, 20_000, "its machine has the request");
-    let dead = one_request().fault(MS * 500, Some(S * 20), Kill(Target::Broker(2))).run();
+    let dead = one_request()
+        .fault(MS * 500, Some(S * 20), Kill(Target::Broker(2)))
+        .run();
     assert_eq!(millis(&dead, 1, "unreachable 2"), 2);
     assert!(dead.marks(2, S * 20, FOREVER).is_empty(), "the request never left");
 }
@@ -78,10 +88,14 @@ fn a_process_that_stands_still_accepts_and_one_that_is_gone_refuses() {
 #[test]
 fn a_process_that_ends_meanwhile_takes_its_connections_along() {
     // The SYN has arrived, its answer has not.
-    let server = one_request().fault(S + MS * 3 / 2, None, Restart(Target::Broker(2))).run();
+    let server = one_request()
+        .fault(S + MS * 3 / 2, None, Restart(Target::Broker(2)))
+        .run();
     assert_eq!(server.marks(1, S, FOREVER), ["sends 1 to 2", "unreachable 2"]);
     assert!(!server.marks(2, S, FOREVER).contains(&"request 1 from 1"));
-    let client = one_request().fault(S + MS * 3 / 2, Some(S * 2), Kill(Target::Broker(1))).run();
+    let client = one_request()
+        .fault(S + MS * 3 / 2, Some(S * 2), Kill(Target::Broker(1)))
+        .run();
     assert_eq!(client.marks(2, S, FOREVER), [] as [&str; 0]);
 }
 

@@ -53,7 +53,10 @@ fn a_lost_connection_is_tried_again_ever_more_slowly() {
         let retry_at = |bench: &Bench| bench.producer.network.ready_at((NodeId(1), Channel::Client));
         let at = retry_at(&bench).expect("it waits for its back-off");
         let waits = at.since(bench.now);
-        assert!(waits >= ms(pause * 4 / 5) && waits <= ms(pause * 6 / 5), "{waits:?}, not {pause} ms");
+        assert!(
+            waits >= ms(pause * 4 / 5) && waits <= ms(pause * 6 / 5),
+            "{waits:?}, not {pause} ms"
+        );
         bench.pass(waits - before);
         bench.settle();
         assert!(bench.requests().is_empty(), "within the pause of {pause} ms");
