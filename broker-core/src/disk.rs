@@ -7,7 +7,8 @@
 //! - [`DiskOp::Sync`] makes all earlier writes of the file durable, and the file's name. Only its
 //!   success says so. A failed one proves nothing about earlier writes (KAFKA-style "fsyncgate"): the
 //!   log goes offline.
-//! - A removed file does not come back once any later `Sync` of its folder's files has succeeded.
+//! - A removed file does not come back once any later `Sync` of its folder's files has succeeded. A file that is written
+//!   under its name is another one: a power loss leaves the old file or the new one, never bytes of both.
 //! - [`DiskOp::Replace`] is atomic and, once answered, durable: after a power loss the file has all of
 //!   the old content or all of the new.
 //! - A sector is 512 bytes; a sector is written whole or not at all.

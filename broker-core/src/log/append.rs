@@ -82,8 +82,8 @@ impl Log {
 
     fn append(&mut self, ctx: &mut Context<'_>, batch: RecordBatch, role: ReplicaRole) {
         let active = self.active();
-        if active.size > 0 && active.size + batch.size() > self.config.segment_bytes {
-            self.roll(ctx);
+        if active.may_have_cut_bytes || active.size + batch.size() > self.config.segment_bytes {
+            self.begin_file(ctx);
         }
         ctx.out.disk(DiskOp::Write {
             file: self.active().file(self.partition),
@@ -102,10 +102,21 @@ impl Log {
         }
     }
 
-    /// Closes the active segment and begins the next one. As in Kafka, the closed one is flushed then.
-    fn roll(&mut self, ctx: &mut Context<'_>) {
-        self.flush(ctx);
-        self.segments.push(Segment::new(self.log_end_offset()));
+    /// Lets the next batch stand at the front of a file: that of the next segment, and the active one is closed, or that
+    /// of the active one, if it is empty. As in Kafka, a closed segment is flushed then.
+    ///
+    /// Unlike Kafka, it does so behind a cut that may not be durable. In the same file a power loss could leave a sector
+    /// of the new batch beside one of the old: the new base offset and leader epoch, which lie outside the CRC, and the
+    /// old records.
+    fn begin_file(&mut self, ctx: &mut Context<'_>) {
+        let active = self.segments.last_mut().expect("a log has an active segment");
+        if active.size > 0 {
+            self.flush(ctx);
+            self.segments.push(Segment::new(self.log_end_offset()));
+        } else if core::mem::take(&mut active.may_have_cut_bytes) {
+            let file = active.file(self.partition);
+            ctx.out.disk(DiskOp::Remove { file });
+        }
     }
 
     /// A batch stands in the active segment's file: index, epochs, producers and tail learn of it.

@@ -5,8 +5,8 @@
 //!
 //! A cut needs proof, too: if the cut end of a file came back after a power loss, the segments behind it would not
 //! continue it, and recovery would drop them. So nothing behind a cut segment counts as flushed before a sync that
-//! was asked after the cut. Removed files do not come back once any later sync has succeeded (journals are written
-//! in order).
+//! was asked after the cut, and nothing is appended to its file until then. Removed files do not come back once any
+//! later sync has succeeded (journals are written in order).
 
 use super::{DiskProgress, Log};
 use crate::disk::{DiskError, DiskOp, DiskReply, OpId};
@@ -63,6 +63,10 @@ impl Log {
         let index = self.segment_of(sync.segment);
         let segment = &mut self.segments[index];
         segment.flushed_end = segment.flushed_end.max(sync.covers);
+        if sync.covers > segment.base_offset {
+            // It was asked after the last cut.
+            segment.may_have_cut_bytes = false;
+        }
         self.sync(ctx, index);
         self.advance_flushed_end(ctx)
     }

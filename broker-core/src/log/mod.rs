@@ -57,8 +57,8 @@ impl LogConfig {
 ///
 /// Begin with [`Log::new`] or [`Log::recover`]; drive it with `append_*`, `truncate_*`, `flush` and `read`, and hand
 /// every disk answer about its files to [`Log::on_disk`]. Each append asks the disk for one write at the end of the
-/// active segment and states `Appended`. Nothing waits for a write: only the success of a sync, which moves
-/// `flushed_end`, says anything about durability.
+/// active segment, or at the front of a new one, and states `Appended`. Nothing waits for a write: only the success of
+/// a sync, which moves `flushed_end`, says anything about durability.
 ///
 /// Invariant: `log_start_offset <= flushed_end <= log_end_offset`, and `ackable_end` is one of the last two.
 #[derive(Clone, Debug)]

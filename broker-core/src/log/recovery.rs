@@ -1,8 +1,9 @@
 //! The way back from the disk: the longest prefix of intact, contiguous batches, and what the disk needs to agree.
 //!
-//! A power loss may leave any part of what was not synced: whole batches missing, torn ones, or old bytes where a cut
-//! log was written anew. What was synced is a prefix of the log, and intact batches that continue it are the log's
-//! own, so keeping the longest such prefix keeps everything that was ever promised.
+//! A power loss may leave any part of what was not synced: whole batches missing, torn ones, or batches that were cut.
+//! Nothing was written over these, so a batch that looks intact is one that was appended: base offset and leader epoch
+//! lie outside the CRC. What was synced is a prefix of the log, and intact batches that continue it are the log's own,
+//! so keeping the longest such prefix keeps everything that was ever promised.
 
 use alloc::vec::Vec;
 
@@ -92,6 +93,10 @@ impl Log {
             } else if cut > 0 {
                 recovered.repairs.push(DiskOp::Truncate { file, len: kept });
             }
+        }
+        // Any file may have been cut, here or by the process before.
+        for segment in &mut recovered.log.segments {
+            segment.may_have_cut_bytes = true;
         }
         let kept = recovered.log.segments.iter().filter(|segment| segment.size > 0);
         let syncs = kept.map(|segment| DiskOp::Sync {

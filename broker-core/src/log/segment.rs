@@ -94,6 +94,9 @@ pub(super) struct Segment {
     pub(super) flushed_end: Offset,
     /// Its batches below are durable or shall become it.
     pub(super) asked_end: Offset,
+    /// Whether more may stand behind the end of the file on the disk: a cut that no sync has made durable yet, by this
+    /// process or one before it. Nothing is written there meanwhile.
+    pub(super) may_have_cut_bytes: bool,
 }
 
 impl Segment {
@@ -107,6 +110,7 @@ impl Segment {
             max_timestamp: Timestamp::NONE,
             flushed_end: base_offset,
             asked_end: base_offset,
+            may_have_cut_bytes: false,
         }
     }
 
@@ -135,6 +139,7 @@ impl Segment {
             self.end = first.base_offset;
             self.flushed_end = self.flushed_end.min(self.end);
             self.asked_end = self.asked_end.min(self.end);
+            self.may_have_cut_bytes = true;
             let timestamps = self.batches.iter().map(|entry| entry.max_timestamp);
             self.max_timestamp = timestamps.max().unwrap_or(Timestamp::NONE);
         }

@@ -6,11 +6,10 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::disk::{DiskOp, FileName, OpId};
-use crate::random::Random;
 use crate::types::Offset;
 
 /// Small, so that the small batches of the tests are torn.
-const SECTOR: usize = 32;
+pub(super) const SECTOR: usize = 32;
 
 #[derive(Default)]
 pub(super) struct TestDisk {
@@ -147,15 +146,15 @@ impl TestDisk {
     }
 
     /// Loses any part of what was not synced: of each file, length and each sector are the durable or the current ones,
-    /// and removed files may be back.
-    pub(super) fn lose_power(&mut self, rng: &mut Random) {
+    /// and removed files may be back, also in place of new ones. `chance` decides each, given a probability.
+    pub(super) fn lose_power(&mut self, mut chance: impl FnMut(f64) -> bool) {
         for file in self.files.values_mut() {
             let lengths = [file.durable.len(), file.content.len()];
-            let length = lengths[usize::from(rng.chance(0.5))];
+            let length = lengths[usize::from(chance(0.5))];
             let mut survived = alloc::vec![0; length];
             for at in (0..length).step_by(SECTOR) {
                 let versions = [&file.durable, &file.content];
-                let version = versions[usize::from(rng.chance(0.7))];
+                let version = versions[usize::from(chance(0.7))];
                 let end = (at + SECTOR).min(length).min(version.len());
                 if at < end {
                     survived[at..end].copy_from_slice(&version[at..end]);
@@ -177,12 +176,13 @@ impl TestDisk {
         }
         for ghost in core::mem::take(&mut self.ghosts) {
             self.operations += 1;
-            if rng.chance(0.5) {
-                self.files.entry(ghost.file).or_insert(File {
+            if chance(0.5) {
+                let back = File {
                     generation: self.operations,
                     content: ghost.durable.clone(),
                     durable: ghost.durable,
-                });
+                };
+                self.files.insert(ghost.file, back);
             }
         }
     }

@@ -86,9 +86,12 @@ fn a_sync_from_before_a_cut() {
     assert_eq!(rig.log.flushed_end(), Offset(2));
     assert!(rig.lead(&batch(1, 2), 1).is_ok());
     assert!(rig.lead(&batch(1, 2), 1).is_ok());
-    // The answer to the sync of offset 3 as it was.
+    // The answer to the sync of offset 3 as it was, then that of the new segment: the cut still waits for its own.
+    assert_eq!(rig.answer(0), DiskProgress::Nothing);
     assert_eq!(rig.answer(0), DiskProgress::Nothing);
     assert_eq!(rig.log.flushed_end(), Offset(2));
+    assert_eq!(rig.answer(0), DiskProgress::Flushed);
+    assert_eq!(rig.log.flushed_end(), Offset(3));
     assert_eq!(rig.answer(0), DiskProgress::Flushed);
     assert_eq!(rig.log.flushed_end(), Offset(4));
 }

@@ -295,7 +295,8 @@ fn run(rig: &mut Rig, model: &mut Model, step: Step) -> Result<(), TestCaseError
         }
         Step::PowerLoss => {
             let promised = rig.log.flushed_end();
-            rig.disk.lose_power(&mut rig.rng.clone());
+            let mut rng = rig.rng.clone();
+            rig.disk.lose_power(|probability| rng.chance(probability));
             rig.rng.next_u64();
             let found = rig.restart();
             let kept: Vec<_> = model

@@ -223,6 +223,157 @@ fn the_repairs_syncs_make_the_log_durable() {
     assert_eq!(rig.log.ackable_end(), Offset(3));
 }
 
+/// What the power losses of a story leave, a bit for each choice.
+struct Choices {
+    bits: u32,
+    used: u32,
+}
+
+impl Choices {
+    fn lose_power(&mut self, rig: &mut Rig) {
+        rig.disk.lose_power(|_| {
+            self.used += 1;
+            self.bits >> (self.used - 1) & 1 == 1
+        });
+    }
+}
+
+/// Tells a story that ends with a power loss, once for each thing that may be left of the files. The log then has
+/// batches that were appended, as they were: none with the offset or epoch of one and the records of another.
+fn no_batch_is_made_of_two(config: LogConfig, story: impl Fn(&mut Rig, &mut Choices)) {
+    let mut outcomes = 1;
+    let mut bits = 0;
+    while bits < outcomes {
+        let mut rig = Rig::new(config);
+        let mut choices = Choices { bits, used: 0 };
+        story(&mut rig, &mut choices);
+        let flushed = rig.log.flushed_end();
+        choices.lose_power(&mut rig);
+        assert!(
+            choices.used <= 16,
+            "{} choices are too many to try them all",
+            choices.used
+        );
+        outcomes = outcomes.max(1 << choices.used);
+        let found = rig.restart();
+        let appended = |found: &RecordBatch| {
+            let mut events = rig.events.iter();
+            events.any(|event| matches!(event, Event::Appended(appended) if appended.batch == *found))
+        };
+        for batch in &found {
+            assert!(
+                appended(batch),
+                "outcome {bits:b}: nobody appended {batch:?} of {found:?}"
+            );
+        }
+        assert!(
+            rig.log.log_end_offset() >= flushed,
+            "outcome {bits:b}: flushed were {flushed}"
+        );
+        bits += 1;
+    }
+    assert!(outcomes > 1, "there was something to lose");
+}
+
+/// A batch whose records are this producer's; all have the same length.
+fn of_producer(id: i64) -> RecordBatch {
+    // Behind one such batch, what the CRC of the next one leaves out lies in one sector, and all else in those behind.
+    let outside_crc = 16;
+    let aligned = |value: &usize| (batch(1, *value).size() + outside_crc).is_multiple_of(disk::SECTOR as u64);
+    let value = (0..).find(aligned).expect("a byte more is a byte more");
+    batch(1, value).with_producer(ProducerId(id), ProducerEpoch(0), Sequence(0))
+}
+
+/// Two batches that are durable.
+fn two_flushed(rig: &mut Rig) {
+    for id in [1, 2] {
+        assert!(rig.lead(&of_producer(id), 0).is_ok());
+    }
+    rig.call(|log, ctx| log.flush(ctx));
+    rig.answer_all();
+}
+
+#[test]
+fn a_power_loss_after_an_append_behind_a_cut() {
+    for flush_messages in [1, u64::MAX] {
+        no_batch_is_made_of_two(LogConfig { flush_messages, ..LAZY }, |rig, _| {
+            two_flushed(rig);
+            rig.truncate(1);
+            assert!(rig.lead(&of_producer(3), 1).is_ok());
+        });
+    }
+}
+
+#[test]
+fn a_power_loss_after_an_append_to_a_log_that_was_cut_to_nothing() {
+    no_batch_is_made_of_two(LAZY, |rig, _| {
+        two_flushed(rig);
+        rig.truncate(0);
+        for id in [3, 4] {
+            assert!(rig.lead(&of_producer(id), 1).is_ok());
+        }
+    });
+}
+
+/// The new process does not know whether the cut is durable.
+#[test]
+fn a_power_loss_after_a_cut_a_restart_and_an_append() {
+    for to in [0, 1] {
+        no_batch_is_made_of_two(LAZY, |rig, _| {
+            two_flushed(rig);
+            rig.truncate(to);
+            rig.restart();
+            for id in 3 + to..5 {
+                assert!(rig.lead(&of_producer(id), 1).is_ok());
+            }
+        });
+    }
+}
+
+/// The first power loss leaves parts of batches, which the repair cuts.
+#[test]
+fn a_power_loss_after_an_append_behind_a_repair() {
+    no_batch_is_made_of_two(LAZY, |rig, choices| {
+        assert!(rig.lead(&of_producer(1), 0).is_ok());
+        rig.call(|log, ctx| log.flush(ctx));
+        rig.answer_all();
+        assert!(rig.lead(&of_producer(2), 0).is_ok());
+        choices.lose_power(rig);
+        rig.restart();
+        rig.truncate(1);
+        assert!(rig.lead(&of_producer(3), 1).is_ok());
+    });
+}
+
+/// A segment under the name of one that the cut removed.
+#[test]
+fn a_power_loss_after_a_segment_was_made_anew() {
+    let segment_bytes = 2 * of_producer(0).size();
+    no_batch_is_made_of_two(LogConfig { segment_bytes, ..LAZY }, |rig, _| {
+        two_flushed(rig);
+        two_flushed(rig);
+        rig.truncate(2);
+        for id in [3, 4] {
+            assert!(rig.lead(&of_producer(id), 1).is_ok());
+        }
+    });
+}
+
+/// Once a cut is durable, the file goes on.
+#[test]
+fn an_append_behind_a_durable_cut_needs_no_segment() {
+    let mut rig = Rig::new(LAZY);
+    two_flushed(&mut rig);
+    rig.truncate(1);
+    rig.answer_all();
+    assert!(rig.lead(&of_producer(3), 1).is_ok());
+    assert_eq!(rig.log.segments.len(), 1);
+    rig.restart();
+    rig.answer_all();
+    assert!(rig.lead(&of_producer(4), 1).is_ok());
+    assert_eq!(rig.log.segments.len(), 1);
+}
+
 /// How many of the batches stand, whole and where they belong, at the front of the files.
 fn intact_prefix(files: &Segments, batches: &[RecordBatch]) -> usize {
     let mut kept = 0;
