@@ -8,12 +8,10 @@ use crate::client::metadata::Metadata;
 use crate::client::network::{Network, Reply};
 use crate::config::{ConsumerConfig, Quirks, millis};
 use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
-use crate::protocol::{ErrorCode, OffsetSpec, Record};
+use crate::protocol::OffsetSpec;
 use crate::random::Random;
-use crate::trace::{self, Event, ResetCause};
-use crate::types::{
-    Endpoint, GroupId, LeaderEpoch, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition,
-};
+use crate::trace::ResetCause;
+use crate::types::{Endpoint, GroupId, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 
 /// Lends time, randomness and the way out of a consumer, field by field.
 macro_rules! context {
@@ -32,84 +30,27 @@ mod assignment;
 pub mod assignor;
 mod commits;
 mod coordinator;
+mod dispatch;
 mod fetcher;
 mod membership;
+mod offset_fetcher;
 mod offsets;
+mod output;
+mod pump;
 
 #[cfg(test)]
 mod tests;
 
 use asked::Asked;
-use assignment::{Assigned, Assignment, Position, Stage};
+use assignment::{Assigned, Assignment, Stage};
 use commits::Commits;
 use coordinator::Coordinator;
-use fetcher::Source;
+use fetcher::Fetcher;
 use membership::Membership;
+pub use output::{CommitId, ConsumerNotice, ConsumerRecord, Rebalance};
 
 /// How many requests to one broker may be unanswered (a constant of the Java consumer).
 const MAX_IN_FLIGHT: usize = 100;
-
-/// A record as the application gets it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ConsumerRecord {
-    /// Where from.
-    pub partition: TopicPartition,
-    /// The epoch of the leader that appended it.
-    pub leader_epoch: LeaderEpoch,
-    /// Offset, timestamp, key, value, headers.
-    pub record: Record,
-}
-
-/// Names one commit among all that a consumer was asked for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-pub struct CommitId(pub u64);
-
-/// What a rebalance listener is notified of (Kafka `ConsumerRebalanceListener`). Until the application says
-/// [`Consumer::rebalance_done`] the consumer does not go on with the rebalance.
-#[derive(Clone, PartialEq, Eq, Debug, Hash)]
-pub enum Rebalance {
-    /// These are being taken away in good order; their positions can still be committed.
-    Revoked(Vec<TopicPartition>),
-    /// These are gone already: somebody else may own them.
-    Lost(Vec<TopicPartition>),
-    /// These have come.
-    Assigned(Vec<TopicPartition>),
-}
-
-/// Something that the application may want to know.
-#[derive(Clone, PartialEq, Eq, Debug, Hash)]
-pub enum ConsumerNotice {
-    /// A commit was sent: asked for by the application, or by the consumer itself (`enable.auto.commit`).
-    CommitSent {
-        /// Which.
-        id: CommitId,
-        /// The positions.
-        offsets: Vec<(TopicPartition, Offset)>,
-    },
-    /// A commit ended.
-    CommitCompleted {
-        /// Which.
-        id: CommitId,
-        /// The positions.
-        offsets: Vec<(TopicPartition, Offset)>,
-        /// Success, or why not.
-        error: ErrorCode,
-    },
-    /// The consumer cannot stay in its group, and will not come back by itself (FENCED_INSTANCE_ID,
-    /// GROUP_MAX_SIZE_REACHED, UNSUPPORTED_ASSIGNOR, INCONSISTENT_GROUP_PROTOCOL, …).
-    GroupFailed(ErrorCode),
-    /// No position and `auto.offset.reset=none`: the partition stands still until a seek.
-    NoOffset(TopicPartition),
-    /// The log was cut below the position and `auto.offset.reset=none`: it stands still until a seek.
-    LogTruncated {
-        /// The partition.
-        partition: TopicPartition,
-        /// The position.
-        position: Offset,
-        /// Where the logs part, if known.
-        diverging: Option<Offset>,
-    },
-}
 
 /// A consumer: the Java client's semantics without its threads.
 ///
@@ -136,8 +77,7 @@ pub struct Consumer {
     metadata: Metadata,
     retry_backoff: Backoff,
     assigned: Assignment,
-    /// The brokers that partitions are fetched from.
-    sources: BTreeMap<NodeId, Source>,
+    fetcher: Fetcher,
     notices: VecDeque<ConsumerNotice>,
     /// Its group, with `group.id`.
     group: Option<Group>,
@@ -210,7 +150,7 @@ impl Consumer {
             out,
             retry_backoff,
             assigned: Assignment::default(),
-            sources: BTreeMap::new(),
+            fetcher: Fetcher::default(),
             notices: VecDeque::new(),
             group,
             membership: None,
@@ -295,19 +235,8 @@ impl Consumer {
         let Some(place) = self.assigned.place(partition) else {
             return;
         };
-        let assigned = self.assigned.at(place);
-        self.out.trace(Event::PositionReset(trace::PositionReset {
-            partition,
-            from: assigned.position().map(|position| position.offset),
-            to: offset,
-            cause: ResetCause::Seek,
-        }));
-        let position = Position {
-            offset,
-            offset_epoch: None,
-            leader_epoch: assigned.leader_epoch(),
-        };
-        self.assigned.go_to(place, position, Stage::Fetch);
+        let change = self.assigned.seek(place, offset);
+        self.announce(change);
         self.pump(now);
     }
 
@@ -387,7 +316,7 @@ impl Consumer {
 
     /// Something comes due then.
     fn wake_at(&mut self, at: Instant) {
-        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+        self.wake = earliest([self.wake, Some(at)]);
     }
 }
 

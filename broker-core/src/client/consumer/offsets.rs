@@ -6,12 +6,11 @@ use alloc::vec::Vec;
 use crate::client::network::Reply;
 use crate::machine::Instant;
 use crate::protocol::{ErrorCode, OffsetAndMetadata, OffsetFetchRequest, Response};
-use crate::trace::{self, Event, ResetCause};
 use crate::types::{GroupEpoch, NodeId, TopicPartition};
 
 use super::Consumer;
 use super::asked::GroupAsked;
-use super::assignment::{Position, Stage};
+use super::assignment::Stage;
 
 impl Consumer {
     /// Asks for the stored positions of all partitions that wait for theirs.
@@ -90,28 +89,8 @@ impl Consumer {
         }
     }
 
-    /// A position that names the epoch before it is validated with the leader first (KIP-320).
-    fn begin_at(&mut self, index: usize, stored: Option<OffsetAndMetadata>) {
-        let partition = self.assigned.at(index);
-        let (Some(stored), Some(id)) = (stored, partition.id()) else {
-            self.assigned.enter(index, Stage::Reset(ResetCause::NoPosition));
-            return self.begin_reset(index);
-        };
-        self.out.trace(Event::PositionReset(trace::PositionReset {
-            partition: id,
-            from: None,
-            to: stored.offset,
-            cause: ResetCause::Committed,
-        }));
-        let position = Position {
-            offset: stored.offset,
-            offset_epoch: stored.leader_epoch,
-            leader_epoch: partition.leader_epoch(),
-        };
-        let stage = match stored.leader_epoch {
-            Some(_) => Stage::Validate,
-            None => Stage::Fetch,
-        };
-        self.assigned.go_to(index, position, stage);
+    fn begin_at(&mut self, place: usize, stored: Option<OffsetAndMetadata>) {
+        let change = self.assigned.begin_at(place, stored, self.config.auto_offset_reset);
+        self.announce(change);
     }
 }

@@ -13,9 +13,11 @@ use crate::types::{LeaderEpoch, NodeId, PartitionIndex, TopicName, TopicPartitio
 
 mod partition;
 mod places;
+mod positions;
 
 pub(super) use partition::{Assigned, Position, Stage, Tenure};
 use places::Places;
+pub(super) use positions::{Change, Outcome};
 
 /// The partitions that a consumer reads.
 #[derive(Default)]
@@ -161,6 +163,12 @@ impl Assignment {
     /// The partition with this id.
     pub fn find(&self, id: TopicPartition) -> Option<&Assigned> {
         Some(&self.partitions[self.place(id)?])
+    }
+
+    /// The place of a partition for which the answer of this broker to a fetch still counts.
+    pub fn awaiting(&self, id: TopicPartition, from: NodeId) -> Option<usize> {
+        self.place(id)
+            .filter(|place| self.partitions[*place].awaits_records(from))
     }
 
     /// The partition in a place.

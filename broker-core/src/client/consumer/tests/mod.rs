@@ -13,7 +13,8 @@ use crate::protocol::{
     ListOffsetsPartitionResponse, ListOffsetsResponse, MetadataPartition, MetadataResponse, MetadataTopic,
     OffsetForLeaderEpochResponse, OffsetSpec, RecordBatch, Request, Response,
 };
-use crate::types::{EpochEndOffset, Timestamp, TopicId};
+use crate::trace::{self, Event};
+use crate::types::{EpochEndOffset, LeaderEpoch, Timestamp, TopicId};
 
 mod classic;
 mod cohort;

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::client::consumer::assignment::Position;
 
 #[derive(Clone, Debug)]
 struct Faults {
