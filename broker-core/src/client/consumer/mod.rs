@@ -247,8 +247,7 @@ impl Consumer {
         let Some(place) = self.assigned.place(partition) else {
             return;
         };
-        self.assigned.at_mut(place).sought = Some(sought);
-        self.assigned.enter(place, Stage::Reset(ResetCause::Seek));
+        self.assigned.seek_to(place, sought);
         self.pump(now);
     }
 

@@ -1,7 +1,7 @@
 //! How positions move other than by reading: seeks, stored positions, resets, and truncated logs.
 
 use crate::config::AutoOffsetReset;
-use crate::protocol::{ErrorCode, FetchPartitionResponse, ListOffsetsPartitionResponse, OffsetAndMetadata};
+use crate::protocol::{ErrorCode, FetchPartitionResponse, ListOffsetsPartitionResponse, OffsetAndMetadata, OffsetSpec};
 use crate::trace::{PositionReset, ResetCause};
 use crate::types::{EpochEndOffset, Offset};
 
@@ -35,6 +35,12 @@ impl Assignment {
     pub fn seek(&mut self, place: usize, offset: Offset) -> Option<Change> {
         let to = self.unread(place, offset);
         self.move_to(place, to, ResetCause::Seek)
+    }
+
+    /// The application wants to go on at an offset that the leader is asked for.
+    pub fn seek_to(&mut self, place: usize, sought: OffsetSpec) {
+        self.at_mut(place).sought = Some(sought);
+        self.enter(place, Stage::Reset(ResetCause::Seek));
     }
 
     /// A partition needs an offset to begin at: `auto.offset.reset` names it, or the application must.
