@@ -21,6 +21,7 @@ use crate::machine::Instant;
 use crate::protocol::{ErrorCode, HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest};
 use crate::types::{MemberId, NodeId, TopicName};
 
+mod generation;
 mod leadership;
 mod state;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use core::mem;
 use core::time::Duration;
 
 use super::super::next::Next;
+use super::generation::{Generation, Heartbeats, Identity, Progress, State};
 use super::leadership::{Leadership, by_topic, strategies};
 use crate::client::consumer::assignor;
 use crate::client::network::Reply;
@@ -31,115 +32,6 @@ pub(in super::super) struct Classic {
     /// Counts the joins: answers to requests of an earlier one are void.
     turn: u64,
     failures: u32,
-}
-
-enum State {
-    /// It is to join, but not before `retry_at`.
-    Unjoined { retry_at: Instant, identity: Identity },
-    /// JoinGroup is out.
-    Joining { identity: Identity },
-    /// It is in a generation.
-    Joined { generation: Generation, progress: Progress },
-}
-
-/// Who a member is that is to join.
-#[derive(Default)]
-enum Identity {
-    /// Nobody whom the coordinator knows.
-    #[default]
-    Unknown,
-    /// The coordinator has given it an id.
-    Named(MemberId),
-    /// It is in the generation that it joined last, until it is in the next one.
-    Member(Generation),
-}
-
-/// How far a member of a generation has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Progress {
-    /// It leads, and waits for the metadata of the group's topics.
-    Assigning,
-    /// SyncGroup is out.
-    Syncing,
-    /// It has its assignment.
-    Stable,
-}
-
-/// A generation that it has joined.
-struct Generation {
-    member: MemberId,
-    epoch: GroupEpoch,
-    /// What it knows as the leader.
-    leadership: Option<Leadership>,
-    heartbeat_at: Instant,
-    heartbeat_is_out: bool,
-    /// Without an answer until then the coordinator counts as lost.
-    session_ends: Instant,
-}
-
-/// What is due about heartbeats.
-pub(super) struct Heartbeats {
-    pub member: MemberId,
-    pub generation: GroupEpoch,
-    pub turn: u64,
-    /// When the next one is to be sent; none while one is out.
-    pub next: Option<Instant>,
-    pub session_ends: Instant,
-    /// The coordinator has not answered for a whole session.
-    pub is_silent: bool,
-}
-
-impl Identity {
-    fn id(&self) -> Option<&MemberId> {
-        match self {
-            Identity::Unknown => None,
-            Identity::Named(id) => Some(id),
-            Identity::Member(generation) => Some(&generation.member),
-        }
-    }
-
-    fn generation(&self) -> Option<&Generation> {
-        match self {
-            Identity::Unknown | Identity::Named(_) => None,
-            Identity::Member(generation) => Some(generation),
-        }
-    }
-}
-
-impl State {
-    const UNJOINED: State = State::Unjoined {
-        retry_at: Instant(0),
-        identity: Identity::Unknown,
-    };
-
-    /// The generation that it joined last, and has not lost.
-    fn generation(&self) -> Option<&Generation> {
-        match self {
-            State::Unjoined { identity, .. } | State::Joining { identity } => identity.generation(),
-            State::Joined { generation, .. } => Some(generation),
-        }
-    }
-
-    fn generation_mut(&mut self) -> Option<&mut Generation> {
-        match self {
-            State::Unjoined {
-                identity: Identity::Member(generation),
-                ..
-            }
-            | State::Joining {
-                identity: Identity::Member(generation),
-            }
-            | State::Joined { generation, .. } => Some(generation),
-            State::Unjoined { .. } | State::Joining { .. } => None,
-        }
-    }
-
-    fn into_identity(self) -> Identity {
-        match self {
-            State::Unjoined { identity, .. } | State::Joining { identity } => identity,
-            State::Joined { generation, .. } => Identity::Member(generation),
-        }
-    }
 }
 
 impl Classic {
@@ -342,14 +234,7 @@ impl Classic {
                     Some(_) => (Progress::Assigning, Next::Lead),
                     None => (Progress::Syncing, Next::Sync),
                 };
-                let generation = Generation {
-                    member,
-                    epoch: answer.generation,
-                    leadership,
-                    heartbeat_at: now + millis(config.heartbeat_interval_ms),
-                    heartbeat_is_out: false,
-                    session_ends: now + millis(config.session_timeout_ms),
-                };
+                let generation = Generation::new(now, config, member, answer.generation, leadership);
                 self.state = State::Joined { generation, progress };
                 self.failures = 0;
                 next
@@ -433,25 +318,13 @@ impl Classic {
         let State::Joined { generation, .. } = &mut self.state else {
             return None;
         };
-        let is_silent = generation.session_ends <= now;
-        if is_silent {
-            generation.session_ends = now + session;
-        }
-        Some(Heartbeats {
-            member: generation.member.clone(),
-            generation: generation.epoch,
-            turn: self.turn,
-            next: (!generation.heartbeat_is_out).then_some(generation.heartbeat_at),
-            session_ends: generation.session_ends,
-            is_silent,
-        })
+        Some(generation.heartbeats(now, session, self.turn))
     }
 
     /// A heartbeat goes out; the one behind it is due then.
     pub fn heartbeat_sent(&mut self, next: Instant) {
         if let State::Joined { generation, .. } = &mut self.state {
-            generation.heartbeat_is_out = true;
-            generation.heartbeat_at = next;
+            generation.heartbeat_sent(next);
         }
     }
 
@@ -462,7 +335,7 @@ impl Classic {
         let Some(generation) = self.state.generation_mut() else {
             return Next::Wait;
         };
-        generation.heartbeat_is_out = false;
+        generation.heartbeat_ended();
         let error = match reply {
             Reply::Answer(Response::Heartbeat(answer)) => answer.error,
             Reply::Answer(_) => ErrorCode::UnknownServerError,
@@ -470,16 +343,16 @@ impl Classic {
         };
         match error {
             ErrorCode::None | ErrorCode::CoordinatorLoadInProgress => {
-                generation.session_ends = session_ends;
+                generation.extend_session(session_ends);
                 Next::Wait
             }
             ErrorCode::RebalanceInProgress => {
-                generation.session_ends = session_ends;
+                generation.extend_session(session_ends);
                 self.must_rejoin |= is_stable;
                 Next::Wait
             }
             error => refusal(error).unwrap_or_else(|| {
-                generation.heartbeat_at = soon;
+                generation.retry_heartbeat(soon);
                 Next::GoOn(error)
             }),
         }
