@@ -12,7 +12,7 @@ use broker_core::types::{Endpoint, Listener, NodeId};
 
 use super::cluster::Cluster;
 use super::drivers::Drivers;
-use super::happening::{self, Happening};
+use super::event::{self, WorldEvent};
 use super::host::{self, Host};
 use super::network::Network;
 use super::node::{Costs, Kind, Node};
@@ -51,7 +51,7 @@ pub(super) struct World<'a, O> {
     /// Delivered events.
     pub(super) step: u64,
     pub(super) digest: DigestHasher,
-    pub(super) queue: Queue<Happening>,
+    pub(super) queue: Queue<WorldEvent>,
     /// Servers first, then the clients.
     pub(super) nodes: Vec<Node>,
     pub(super) roles: Vec<Roles>,
@@ -170,11 +170,11 @@ impl<'a, O: Observer> World<'a, O> {
             if self.has_own_programs {
                 self.run_timers().await;
             }
-            let Some((time, happening)) = self.queue.pop() else {
+            let Some((time, event)) = self.queue.pop() else {
                 return End::NotSettled(vec!["nothing is left that could happen".to_owned()]);
             };
             self.now = time;
-            self.dispatch(happening);
+            self.dispatch(event);
             self.run_drivers();
             if self.woken > 0 {
                 self.run_programs().await;
@@ -192,29 +192,29 @@ impl<'a, O: Observer> World<'a, O> {
         }
         self.faults.schedule(&mut self.queue);
         self.queue
-            .push(SimTime::after(self.scenario.duration).0, Happening::Heal);
+            .push(SimTime::after(self.scenario.duration).0, WorldEvent::Heal);
     }
 
-    fn dispatch(&mut self, happening: Happening) {
-        match happening {
-            Happening::Message(message) => self.arrive(message),
-            Happening::Input {
+    fn dispatch(&mut self, event: WorldEvent) {
+        match event {
+            WorldEvent::Message(message) => self.arrive(message),
+            WorldEvent::Input {
                 node,
                 incarnation,
                 input,
                 cost,
             } => self.reach(node, incarnation, *input, cost),
-            Happening::Call { node, incarnation } => self.call(node, incarnation),
-            Happening::Alarm { node, incarnation } => self.alarm(node, incarnation),
-            Happening::Disk(done) => self.disk_done(*done),
-            Happening::Handshake(connection, step) => self.shake_hands(connection, step),
-            Happening::Closed(connection) => self.notify(connection),
-            Happening::Ring(sleeper) => self.ring(sleeper),
-            Happening::RingDriver(program) => self.ring_driver(program),
-            Happening::Begin(fault) => self.begin_fault(fault),
-            Happening::End(fault) => self.time_is_up(fault),
-            Happening::Heal => self.heal(),
-            Happening::Settle => self.ask_whether_settled(),
+            WorldEvent::Call { node, incarnation } => self.call(node, incarnation),
+            WorldEvent::Alarm { node, incarnation } => self.alarm(node, incarnation),
+            WorldEvent::Disk(done) => self.disk_done(*done),
+            WorldEvent::Handshake(connection, step) => self.shake_hands(connection, step),
+            WorldEvent::Closed(connection) => self.notify(connection),
+            WorldEvent::Ring(sleeper) => self.ring(sleeper),
+            WorldEvent::RingDriver(program) => self.ring_driver(program),
+            WorldEvent::Begin(fault) => self.begin_fault(fault),
+            WorldEvent::End(fault) => self.time_is_up(fault),
+            WorldEvent::Heal => self.heal(),
+            WorldEvent::Settle => self.ask_whether_settled(),
         }
     }
 
@@ -249,7 +249,7 @@ impl<'a, O: Observer> World<'a, O> {
             && self.host.run_timers(&mut self.station, SimTime(next)).await
         {
             self.now = self.station.at.time.0;
-            self.count(happening::Kind::Timer, happening::NOWHERE, |_| {});
+            self.count(event::Kind::Timer, event::NOWHERE, |_| {});
             self.run_programs().await;
         }
     }
@@ -288,7 +288,7 @@ impl<'a, O: Observer> World<'a, O> {
     fn after_programs(&mut self) {
         self.station.take_woken();
         for (time, sleeper) in self.station.new_timers.drain(..) {
-            self.queue.push(time.0.max(self.now), Happening::Ring(sleeper));
+            self.queue.push(time.0.max(self.now), WorldEvent::Ring(sleeper));
         }
         let ended = std::mem::take(&mut self.station.ended);
         let panicked = std::mem::take(&mut self.station.panicked);
@@ -313,7 +313,7 @@ impl<'a, O: Observer> World<'a, O> {
     fn ring(&mut self, sleeper: SleeperId) {
         if self.station.ring(sleeper) {
             self.woken += self.station.take_woken();
-            self.count(happening::Kind::Ring, happening::NOWHERE, |_| {});
+            self.count(event::Kind::Ring, event::NOWHERE, |_| {});
         }
     }
 
@@ -338,7 +338,7 @@ impl<'a, O: Observer> World<'a, O> {
     pub(super) fn ask_later(&mut self) {
         let until = SimTime::after(self.scenario.duration + self.scenario.settle).0;
         let next = self.now + SimTime::after(SETTLE_INTERVAL).0;
-        self.queue.push(next.min(until.max(self.now)), Happening::Settle);
+        self.queue.push(next.min(until.max(self.now)), WorldEvent::Settle);
     }
 
     fn missing(&mut self) -> Vec<String> {

@@ -7,7 +7,7 @@
 use broker_core::machine::{CloseReason, Input, RequestId};
 
 use super::engine::World;
-use super::happening::Happening;
+use super::event::WorldEvent;
 use super::network::{Body, Condition, Connection, Direction};
 use super::node::State;
 use crate::history::Observer;
@@ -75,7 +75,7 @@ impl<O: Observer> World<'_, O> {
             return self.retransmit(connection);
         }
         let arrival = departs + self.network.latency(from, to) + harm.delay;
-        self.queue.push(arrival, Happening::Handshake(connection, step));
+        self.queue.push(arrival, WorldEvent::Handshake(connection, step));
     }
 
     /// The client's machine gets no answer to its SYN.
@@ -88,7 +88,7 @@ impl<O: Observer> World<'_, O> {
             self.break_connection(connection, next, CloseReason::Lost);
         } else {
             self.queue
-                .push(next, Happening::Handshake(connection, Handshake::Again));
+                .push(next, WorldEvent::Handshake(connection, Handshake::Again));
         }
     }
 

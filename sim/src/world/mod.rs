@@ -4,7 +4,7 @@
 //! what the machine asks for, and when a program's wait has ended lets the programs run until all of them wait again.
 //! All times are whole nanoseconds, all chance comes from the seed, and every delivered event goes into the digest.
 //!
-//! The modules: `engine` the loop · `happening` what can happen · `turn` one input and its consequences · `traffic` messages
+//! The modules: `engine` the loop · `event` what the queue holds · `turn` one input and its consequences · `traffic` messages
 //! on their way · `lifecycle` start, death, pause · `plan`, `faults`, `filters`, `target` the fault plan · `node`, `network`,
 //! `disk` the hardware · `host` the executor of programs · `drivers`, `steps` Trial's own clients · `record` digest,
 //! history and trace · `queue`, `rope` the tools.
@@ -13,10 +13,10 @@ mod cluster;
 mod disk;
 mod drivers;
 mod engine;
+mod event;
 mod faults;
 mod filters;
 mod handshake;
-mod happening;
 mod host;
 mod lifecycle;
 mod network;

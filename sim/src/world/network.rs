@@ -105,7 +105,7 @@ pub(super) struct ConnectionState {
     pub(super) reason: CloseReason,
     /// Its number at the client.
     pub(super) number: u64,
-    /// Whether an end has closed it, by the direction towards the other end: it is not notified, and hears nothing more.
+    /// Whether an end has closed it, by the direction towards the other end: it is not notified, and gets nothing more.
     pub(super) closed_by: [bool; 2],
     /// When the latest message of each direction arrives.
     last: [u64; 2],

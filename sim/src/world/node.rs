@@ -165,7 +165,7 @@ impl Node {
     }
 }
 
-/// When a machine wants to be woken. Deadlines move all the time; the event queue is told only when one comes closer
+/// When a machine wants to be woken. Deadlines move all the time; the event queue gets an alarm only when one comes closer
 /// than every alarm that is set, and an alarm that rings too early is set anew.
 #[derive(Default)]
 pub(super) struct Alarms {

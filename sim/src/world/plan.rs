@@ -1,8 +1,8 @@
 //! The fault plan, and what has become of each fault.
 
 use super::FiredFault;
+use super::event::WorldEvent;
 use super::filters::Filters;
-use super::happening::Happening;
 use super::queue::Queue;
 use crate::faults::{FaultPlan, Lasting, PlannedFault, Target};
 use crate::history::SimTime;
@@ -49,11 +49,11 @@ impl<'a> Faults<'a> {
         }
     }
 
-    pub(super) fn schedule(&self, queue: &mut Queue<Happening>) {
+    pub(super) fn schedule(&self, queue: &mut Queue<WorldEvent>) {
         for (number, planned) in self.plan.iter().enumerate() {
-            queue.push(SimTime::after(planned.at).0, Happening::Begin(number));
+            queue.push(SimTime::after(planned.at).0, WorldEvent::Begin(number));
             if let Some(until) = planned.until {
-                queue.push(SimTime::after(until).0, Happening::End(number));
+                queue.push(SimTime::after(until).0, WorldEvent::End(number));
             }
         }
     }

@@ -8,7 +8,7 @@ use broker_core::trace::Event;
 use broker_core::types::{MemberId, NodeId, TopicId, TopicName};
 
 use super::engine::World;
-use super::happening::{Kind, NOWHERE};
+use super::event::{Kind, NOWHERE};
 use crate::history::{At, Entry, Environment, Observer, SimTime, What};
 use crate::words::{Names, Words};
 

@@ -1,7 +1,7 @@
 //! Trial's own clients ([`crate::program::driver`]) take their steps in the world's loop.
 
 use super::engine::World;
-use super::happening::{Happening, Kind};
+use super::event::{Kind, WorldEvent};
 use crate::history::{Observer, SimTime};
 
 /// More steps than these at one instant are a loop without end.
@@ -28,7 +28,7 @@ impl<O: Observer> World<'_, O> {
             if let Some(until) = running.pause.until
                 && Some(until) != former
             {
-                self.queue.push(until.0.max(self.now), Happening::RingDriver(program));
+                self.queue.push(until.0.max(self.now), WorldEvent::RingDriver(program));
             }
             self.serve_clients();
             steps += 1;

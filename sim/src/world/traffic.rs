@@ -5,7 +5,7 @@ use broker_core::protocol::{Request, Response};
 use broker_core::types::{Endpoint, Listener, NodeId};
 
 use super::engine::World;
-use super::happening::Happening;
+use super::event::WorldEvent;
 use super::network::{Body, Condition, Connection, Direction, Message};
 use super::node::State;
 use crate::address;
@@ -115,7 +115,7 @@ impl<O: Observer> World<'_, O> {
     /// What a fault held of a stream is on its way now, and with it the end of the stream.
     pub(super) fn close_held(&mut self, connection: Connection, towards: Direction) {
         let arrival = self.end_of_stream(connection, towards);
-        self.queue.push(arrival, Happening::Closed(connection));
+        self.queue.push(arrival, WorldEvent::Closed(connection));
     }
 
     /// When the end of a stream arrives that its sender closes now: behind all that was sent.
@@ -202,7 +202,7 @@ impl<O: Observer> World<'_, O> {
         }
         let arrival = sent + self.network.latency(from, to) + delay;
         let arrival = self.network.in_order(message.connection, direction, arrival);
-        self.queue.push(arrival, Happening::Message(message));
+        self.queue.push(arrival, WorldEvent::Message(message));
     }
 
     // ---- arrival
@@ -291,7 +291,7 @@ impl<O: Observer> World<'_, O> {
         if received == self.now {
             return self.accept(node, input, cost);
         }
-        let input = Happening::Input {
+        let input = WorldEvent::Input {
             node,
             incarnation,
             input: Box::new(input),
@@ -318,7 +318,7 @@ impl<O: Observer> World<'_, O> {
             state.condition = Condition::Broken;
             state.reason = reason;
             self.network.set_ups.remove(&connection);
-            self.queue.push(when, Happening::Closed(connection));
+            self.queue.push(when, WorldEvent::Closed(connection));
         }
     }
 
@@ -332,7 +332,7 @@ impl<O: Observer> World<'_, O> {
         }
     }
 
-    /// A message was lost where nobody could tell.
+    /// A message was lost, and neither end can know.
     fn lose(&mut self, connection: Connection, direction: Direction) {
         self.network.connections[connection as usize].hole[direction as usize] = true;
         self.break_silently(connection);
@@ -351,7 +351,7 @@ impl<O: Observer> World<'_, O> {
                 continue;
             }
             let reset = self.now + self.network.latency(server, client);
-            self.queue.push(reset, Happening::Closed(connection));
+            self.queue.push(reset, WorldEvent::Closed(connection));
         }
     }
 

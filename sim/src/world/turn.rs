@@ -7,7 +7,7 @@ use broker_core::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use broker_core::machine::{HaltReason, Input, Output};
 
 use super::engine::World;
-use super::happening::{self, DiskDone, Happening};
+use super::event::{self, DiskDone, WorldEvent};
 use super::node::{Kind, Node, PerByte, State, Taken};
 use crate::clocks::NodeClocks;
 use crate::history::{Environment, Observer, SimTime};
@@ -45,7 +45,7 @@ impl<O: Observer> World<'_, O> {
         let time = node.busy_until.max(self.now);
         self.queue.push(
             time,
-            Happening::Call {
+            WorldEvent::Call {
                 node: index,
                 incarnation,
             },
@@ -108,7 +108,7 @@ impl<O: Observer> World<'_, O> {
                 return;
             }
         }
-        self.count(happening::Kind::Input, id, |digest| input.hash(digest));
+        self.count(event::Kind::Input, id, |digest| input.hash(digest));
         self.say_input(id, &input);
         if matches!(input, Input::Request { .. } | Input::Response { .. }) {
             self.messages += 1;
@@ -171,7 +171,7 @@ impl<O: Observer> World<'_, O> {
             let incarnation = node.incarnation;
             self.queue.push(
                 time,
-                Happening::Alarm {
+                WorldEvent::Alarm {
                     node: index,
                     incarnation,
                 },
@@ -322,7 +322,7 @@ impl<O: Observer> World<'_, O> {
             durable,
             result: Ok::<_, DiskError>(reply),
         };
-        self.queue.push(node.disk_free, Happening::Disk(Box::new(done)));
+        self.queue.push(node.disk_free, WorldEvent::Disk(Box::new(done)));
     }
 
     /// A disk operation is done. The kernel finishes what a killed process began; only the answer has no receiver.

@@ -101,7 +101,7 @@ fn the_digest_of_what_was_read_is_that_of_the_log() {
 }
 
 #[test]
-fn what_never_reaches_the_isr_is_not_told() {
+fn what_never_reaches_the_isr_is_not_answered() {
     let (mut cluster, partition, first) = with_coordinator(Quirks::default());
     assert_eq!(cluster.commit(first, GROUP, partition, 1), ErrorCode::None);
     cluster.isolate(first);

@@ -95,7 +95,7 @@ impl Cluster {
         }
     }
 
-    /// The heartbeat of a member of the consumer protocol, which tells what it owns.
+    /// The heartbeat of a member of the consumer protocol, which reports what it owns.
     fn consumer_heartbeat(
         &mut self,
         to: u32,
@@ -239,7 +239,7 @@ fn former_members_may_not_commit() {
             epoch: member.epoch,
             id: MemberId::from("stranger"),
         };
-        let told = [early, stranger, member].map(|member| cluster.commit_as(coordinator, &member, partition, 1));
-        assert_eq!(told, expected, "{row}");
+        let errors = [early, stranger, member].map(|member| cluster.commit_as(coordinator, &member, partition, 1));
+        assert_eq!(errors, expected, "{row}");
     }
 }

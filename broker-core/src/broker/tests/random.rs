@@ -34,10 +34,10 @@ struct Register {
     cluster: Cluster,
     partition: TopicPartition,
     next: i64,
-    /// Nodes that hear the client, but no other node: such a one may be deposed without knowing. What it tells of
+    /// Nodes that the client reaches, but no other node: one of them may be deposed without knowing it. What it answers about
     /// what was committed before is old, as in Kafka; what it takes must not be lost.
     deaf: BTreeSet<u32>,
-    /// The last value that was told, and what was tried since without an answer that says whether it is stored.
+    /// The last value that was answered, and what was tried since without an answer that says whether it is stored.
     possible: BTreeSet<Option<i64>>,
 }
 
@@ -110,7 +110,7 @@ impl Register {
         self.deaf.insert(id);
     }
 
-    /// A coordinator that was cut off answers from what it knows until it hears of its successor, as Kafka's does: it needs
+    /// A coordinator that was cut off answers from what it knows until it learns of its successor, as Kafka's does: it needs
     /// the time to, and a majority that can say so.
     fn heal(&mut self) {
         self.cluster.cut.clear();
@@ -157,12 +157,12 @@ proptest! {
             }
         }
         register.revive();
-        let mut told = false;
+        let mut is_answered = false;
         for _ in 0..60 {
             register.cluster.pass(SECOND);
-            told = register.fetch()?;
-            if told { break }
+            is_answered = register.fetch()?;
+            if is_answered { break }
         }
-        prop_assert!(told, "a whole cluster tells positions");
+        prop_assert!(is_answered, "a whole cluster answers with positions");
     }
 }

@@ -103,7 +103,7 @@ fn a_request_that_was_passed_on_is_answered_also_if_the_controller_is_silent() {
         ErrorCode::UnknownTopicOrPartition,
         "the controller's own answer"
     );
-    // The controller hears nothing more, and then its connection breaks.
+    // The controller gets nothing more, and then its connection breaks.
     cluster.cut.extend([(1, 2), (2, 1)]);
     let id = cluster.send(2, more_partitions());
     cluster.pass(SECOND / 10);

@@ -64,7 +64,7 @@ fn a_controlled_shutdown_moves_leaders_first() {
     assert_eq!(moved.leader_epoch, LeaderEpoch(1));
     assert_eq!(cluster.produce(leader, orders), ErrorCode::NotLeaderOrFollower);
     assert_eq!(cluster.produce(moved.leader.unwrap().0, orders), ErrorCode::None);
-    // It waits until all others have heard, which they say every two seconds.
+    // It waits until all others know it, which they report every two seconds.
     let took = cluster.stop(leader).expect("it ends");
     assert!(took < 3 * SECOND, "{took:?}");
     assert!(
@@ -78,7 +78,7 @@ fn a_controlled_shutdown_moves_leaders_first() {
 }
 
 #[test]
-fn without_controlled_shutdown_the_silence_tells() {
+fn without_controlled_shutdown_the_session_times_out() {
     let config = BrokerConfig {
         controlled_shutdown_enable: false,
         ..BrokerConfig::default()
@@ -136,11 +136,11 @@ fn a_controller_that_ends_does_not_let_the_others_wait() {
     };
     let controller = last(&cluster).expect("somebody leads the quorum");
     cluster.stop(controller).expect("it ends");
-    let heard = cluster.now;
+    let known = cluster.now;
     while last(&cluster) == Some(controller) {
-        assert!(cluster.step(heard + 10 * SECOND), "nobody leads");
+        assert!(cluster.step(known + 10 * SECOND), "nobody leads");
     }
-    let took = cluster.now.since(heard);
+    let took = cluster.now.since(known);
     assert!(
         took < SECOND,
         "sooner than by the fetch timeout of two seconds: {took:?}"

@@ -49,7 +49,7 @@ impl Consumer {
         self.ask_coordinator(now, to, request.into(), GroupAsked::Offsets(turns));
     }
 
-    /// The stored positions were told.
+    /// The stored positions were answered.
     pub(super) fn committed_found(
         &mut self,
         now: Instant,

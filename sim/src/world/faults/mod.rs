@@ -5,7 +5,7 @@ mod primitives;
 use std::time::Duration;
 
 use super::engine::World;
-use super::happening::{Happening, Kind, NOWHERE, fold};
+use super::event::{Kind, NOWHERE, WorldEvent, fold};
 use crate::faults::{Applied, Fault, PlannedFault};
 use crate::history::{Environment, Observer, SimTime};
 use primitives::Acting;
@@ -24,13 +24,13 @@ impl<O: Observer> World<'_, O> {
         if let Some(holds) = fault.condition() {
             if !holds(&self.acting(number)) {
                 let again = self.now + SimTime::after(CHECK).0;
-                return self.queue.push(again, Happening::Begin(number));
+                return self.queue.push(again, WorldEvent::Begin(number));
             }
             // It lasts from now on, not from when it was to begin.
             if let Some(until) = until {
                 let ends_at = self.now + SimTime::after(until.saturating_sub(*at)).0;
                 self.faults.courses[number].ends_at = Some(ends_at);
-                self.queue.push(ends_at, Happening::End(number));
+                self.queue.push(ends_at, WorldEvent::End(number));
             }
         }
         self.count(Kind::FaultBegins, NOWHERE, fold(number));

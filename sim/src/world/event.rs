@@ -13,7 +13,7 @@ use super::network::{Connection, Message};
 use crate::program::station::SleeperId;
 
 /// What the queue holds.
-pub(super) enum Happening {
+pub(super) enum WorldEvent {
     /// A message reaches its receiver's NIC.
     Message(Message),
     /// An input reaches a process.
