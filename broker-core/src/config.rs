@@ -229,6 +229,8 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+        /// What it calls itself in its requests.
+        client_id: Option<String> = None, "client.id";
         /// How long a connection may take to be established; twice as long after each failure (KIP-601).
         socket_connection_setup_timeout_ms: u64 = 10_000, "socket.connection.setup.timeout.ms";
         /// The longest that becomes.
@@ -326,6 +328,8 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
+        /// What it calls itself in its requests.
+        client_id: Option<String> = None, "client.id";
         /// How long a connection may take to be established; twice as long after each failure (KIP-601).
         socket_connection_setup_timeout_ms: u64 = 10_000, "socket.connection.setup.timeout.ms";
         /// The longest that becomes.

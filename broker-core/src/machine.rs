@@ -18,7 +18,7 @@ pub use outbox::{Context, Outbox};
 use crate::disk::{DiskError, DiskOp, DiskReply, FileName, OpId};
 use crate::protocol::{Request, Response};
 use crate::trace::Event;
-use crate::types::{Endpoint, Listener, NodeId, Timestamp};
+use crate::types::{ClientId, Endpoint, Listener, NodeId, Timestamp};
 
 /// A point in time on one node's monotonic clock: nanoseconds since a moment that means nothing to other nodes. It never
 /// runs backwards and never jumps, so that timeouts, sessions and back-offs are measured by it (Kafka
@@ -163,6 +163,8 @@ pub enum Input {
         peer: Endpoint,
         /// Which of the machine's listeners accepted it.
         listener: Listener,
+        /// What the peer calls itself, which a host knows from the header of the first request.
+        client_id: Option<ClientId>,
     },
     /// A peer asks.
     Request {
@@ -216,6 +218,8 @@ pub enum Output {
         to: NodeId,
         /// Where it listens; none if the machine has not learned that, and the host refuses the connection.
         endpoint: Option<Endpoint>,
+        /// What the machine calls itself in the headers of its requests.
+        client_id: Option<ClientId>,
     },
     /// Close a connection. What was sent over it may still arrive; no answer comes back.
     Close {

@@ -230,6 +230,10 @@ macro_rules! name {
 }
 
 name! {
+    /// What a client calls itself (`client.id`); it need not be the only one of that name.
+    ClientId
+}
+name! {
     /// The name of a topic; cheap to clone.
     TopicName
 }

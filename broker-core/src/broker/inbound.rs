@@ -14,7 +14,7 @@ use super::Running;
 use crate::idle::IdleCheck;
 use crate::machine::{ConnectionId, Context, Instant, ReplyTo, RequestId};
 use crate::protocol::Request;
-use crate::types::Listener;
+use crate::types::{ClientId, Listener};
 
 /// What waits on a connection, in the order in which it came.
 type Waiting = VecDeque<(ReplyTo, Request)>;
@@ -28,6 +28,8 @@ pub(super) struct Inbound {
 struct Connection {
     /// Which listener accepted it.
     listener: Listener,
+    /// What the peer calls itself.
+    client_id: Option<ClientId>,
     /// When a request or an answer last passed it.
     used_at: Instant,
     in_progress: Option<RequestId>,
@@ -44,10 +46,11 @@ impl Inbound {
     }
 
     /// A peer has opened a connection.
-    pub fn opened(&mut self, now: Instant, connection: ConnectionId, listener: Listener) {
+    pub fn opened(&mut self, now: Instant, connection: ConnectionId, listener: Listener, client_id: Option<ClientId>) {
         self.idle.used(now);
         let opened = Connection {
             listener,
+            client_id,
             used_at: now,
             in_progress: None,
             behind: Waiting::new(),
@@ -58,6 +61,11 @@ impl Inbound {
     /// Which listener an open connection goes to.
     pub fn listener_of(&self, connection: ConnectionId) -> Option<Listener> {
         Some(self.open.get(&connection)?.listener)
+    }
+
+    /// What the peer of an open connection calls itself.
+    pub fn client_of(&self, connection: ConnectionId) -> Option<&ClientId> {
+        self.open.get(&connection)?.client_id.as_ref()
     }
 
     /// Takes a request; gives it back if it need not wait for the one before it. Nothing is read of a connection that is not

@@ -43,7 +43,7 @@ use crate::quorum::{Quorum, QuorumFact};
 use crate::random::Random;
 use crate::replica::{PartitionState, Replicas};
 use crate::trace::{self, Event};
-use crate::types::{Endpoint, Listener, Listeners, NodeId, Offset, PartitionEpoch, TopicPartition};
+use crate::types::{ClientId, Endpoint, Listener, Listeners, NodeId, Offset, PartitionEpoch, TopicPartition};
 
 /// Which parts a node plays (`process.roles`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -251,10 +251,11 @@ impl Running {
     fn handle(&mut self, ctx: &mut Context<'_>, identity: &Identity, input: Input) -> Result<(), HaltReason> {
         match input {
             Input::Opened {
-                connection, listener, ..
-            } => {
-                self.inbound.opened(ctx.now, connection, listener);
-            }
+                connection,
+                listener,
+                client_id,
+                ..
+            } => self.inbound.opened(ctx.now, connection, listener, client_id),
             // What was sent over it is on its way already.
             Input::Connected { connection } => {
                 ctx.out.connected(connection);
@@ -323,7 +324,8 @@ impl Running {
             request => match &mut self.broker {
                 Some(broker) => {
                     let controller = self.quorum.leader();
-                    broker.on_client_request(ctx, (&self.image, controller), listener, reply_to, request);
+                    let client = self.inbound.client_of(reply_to.connection);
+                    broker.on_client_request(ctx, (&self.image, controller), (listener, client), reply_to, request);
                 }
                 // The process is about to end, and its connections with it.
                 None if self.shutdown.is_some() => {}
@@ -535,7 +537,7 @@ impl BrokerRole {
         &mut self,
         ctx: &mut Context<'_>,
         (image, controller): (&ClusterImage, Option<NodeId>),
-        listener: Listener,
+        (listener, client): (Listener, Option<&ClientId>),
         reply_to: ReplyTo,
         request: Request,
     ) {
@@ -566,7 +568,7 @@ impl BrokerRole {
             | Request::OffsetCommit(_)
             | Request::OffsetFetch(_) => {
                 self.groups
-                    .on_request(ctx, &mut self.replicas, image, reply_to, request);
+                    .on_request(ctx, &mut self.replicas, image, reply_to, client, request);
             }
             other => ctx
                 .out

@@ -139,7 +139,7 @@ impl Bench {
             connection: ConnectionId::Inbound(1),
             id: RequestId(id),
         };
-        self.act(|groups, ctx, topics| groups.on_request(ctx, topics, to, request));
+        self.act(|groups, ctx, topics| groups.on_request(ctx, topics, to, None, request));
         id
     }
 

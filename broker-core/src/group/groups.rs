@@ -13,7 +13,7 @@ use crate::protocol::{
     ConsumerGroupHeartbeatRequest, ErrorCode, OffsetCommitRequest, OffsetFetchRequest, Request, Response,
 };
 use crate::trace::Event;
-use crate::types::{GroupEpoch, GroupId, Timestamp, TopicPartition};
+use crate::types::{ClientId, GroupEpoch, GroupId, Timestamp, TopicPartition};
 
 /// What a coordinator decided: records for the log, and answers that leave when those, and everything before them, are
 /// committed.
@@ -116,6 +116,7 @@ impl Groups {
         ctx: &mut Context<'_>,
         topics: &dyn Topics,
         reply_to: ReplyTo,
+        client: Option<&ClientId>,
         request: Request,
     ) -> Decision {
         let (group, new_member) = match &request {
@@ -144,7 +145,7 @@ impl Groups {
                 self.groups.insert(group.clone(), Group::Classic(classic));
             }
             Some(Group::Consumer(consumer)) if !consumer.is_empty() => {
-                return self.turn(ctx, topics, group, |group, turn| {
+                return self.turn(ctx, topics, group, client, |group, turn| {
                     if let Group::Consumer(consumer) = group {
                         consumer.on_classic_request(turn, reply_to, &request);
                     }
@@ -156,7 +157,7 @@ impl Groups {
             }
             _ => return refuse(ErrorCode::UnknownMemberId),
         }
-        let mut decision = self.turn(ctx, topics, group, |group, turn| {
+        let mut decision = self.turn(ctx, topics, group, client, |group, turn| {
             if let Group::Classic(classic) = group {
                 classic.on_request(turn, reply_to, request);
             }
@@ -213,6 +214,8 @@ impl Groups {
             quirks: *quirks,
             timers,
             group: request.group.clone(),
+            // Members of the consumer protocol name themselves.
+            client: None,
             decision: Decision::default(),
         };
         group.heartbeat(&mut turn, to, request);
@@ -237,7 +240,7 @@ impl Groups {
         let Some((group, timer)) = self.timers.expire(ctx.now) else {
             return Decision::default();
         };
-        self.turn(ctx, topics, group, |group, turn| match group {
+        self.turn(ctx, topics, group, None, |group, turn| match group {
             Group::Classic(group) => group.on_timer(turn, timer),
             Group::Consumer(group) => group.on_timer(turn, timer),
         })
@@ -258,7 +261,7 @@ impl Groups {
     /// The records of a decision about `group` could not be appended: they were not replayed, and the replies went out
     /// as errors. What the decision changed in memory is undone, or settled anew.
     pub fn append_failed(&mut self, ctx: &mut Context<'_>, group: &GroupId) -> Decision {
-        self.turn(ctx, &NoTopics, group.clone(), |group, turn| match group {
+        self.turn(ctx, &NoTopics, group.clone(), None, |group, turn| match group {
             Group::Classic(group) => group.append_failed(turn),
             Group::Consumer(group) => group.append_failed(turn),
         })
@@ -328,6 +331,7 @@ impl Groups {
         ctx: &mut Context<'_>,
         topics: &dyn Topics,
         id: GroupId,
+        client: Option<&ClientId>,
         act: impl FnOnce(&mut Group, &mut Turn<'_, '_>),
     ) -> Decision {
         let Some(group) = self.groups.get_mut(&id) else {
@@ -340,6 +344,7 @@ impl Groups {
             quirks: self.quirks,
             timers: &mut self.timers,
             group: id.clone(),
+            client,
             decision: Decision::default(),
         };
         act(group, &mut turn);

@@ -7,7 +7,7 @@ use crate::config::{BrokerConfig, Quirks};
 use crate::machine::{Context, Instant, ReplyTo};
 use crate::protocol::Response;
 use crate::trace::Event;
-use crate::types::{GroupId, MemberId};
+use crate::types::{ClientId, GroupId, MemberId};
 use core::time::Duration;
 
 /// One input to one group: what it may look at, and what it decides.
@@ -18,6 +18,8 @@ pub(super) struct Turn<'a, 'c> {
     pub(super) quirks: Quirks,
     pub(super) timers: &'a mut Timers,
     pub(super) group: GroupId,
+    /// What the peer calls itself whose request this is.
+    pub(super) client: Option<&'a ClientId>,
     pub(super) decision: Decision,
 }
 

@@ -14,7 +14,7 @@ use crate::protocol::ApiVersionsResponse;
 use crate::protocol::{Request, Response};
 use crate::random::Random;
 use crate::trace::Event;
-use crate::types::{Endpoint, Listener, NodeId, Timestamp};
+use crate::types::{ClientId, Endpoint, Listener, NodeId, Timestamp};
 
 /// What a machine lends to its modules for one input: the time, randomness and the way out.
 pub struct Context<'a> {
@@ -52,6 +52,7 @@ pub struct Outbox {
     requests: u64,
     operations: u64,
     connections: Connections,
+    client_id: Option<ClientId>,
     /// Where nodes listen, as far as the machine has learned.
     addresses: BTreeMap<(NodeId, Listener), Endpoint>,
 }
@@ -151,6 +152,7 @@ impl Context<'_> {
             connection: ConnectionId::Outbound(number),
             to,
             endpoint,
+            client_id: self.out.client_id.clone(),
         });
         number
     }
@@ -164,6 +166,13 @@ impl Outbox {
         let mut out = Outbox::default();
         out.connections.set_up_timeout = Backoff { initial, max };
         out
+    }
+
+    /// The same with a name for the machine (`client.id`).
+    #[must_use]
+    pub fn with_client_id(mut self, client_id: ClientId) -> Outbox {
+        self.client_id = Some(client_id);
+        self
     }
 
     /// A node listens there: the connections that are opened from now on go there.
@@ -303,6 +312,7 @@ impl Peers {
                 connection,
                 to,
                 endpoint,
+                ..
             } => {
                 self.0.insert(connection, (to, endpoint));
                 None

@@ -65,7 +65,6 @@ pub fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
 }
 
 const PRODUCER: &[(&str, Accepted)] = &[
-    ("client.id", Anything),
     ("compression.gzip.level", Only("-1")),
     ("compression.lz4.level", Only("9")),
     ("compression.type", Only("none")),
@@ -88,7 +87,6 @@ const PRODUCER: &[(&str, Accepted)] = &[
 const CONSUMER: &[(&str, Accepted)] = &[
     ("allow.auto.create.topics", Only("false")),
     ("check.crcs", Anything),
-    ("client.id", Anything),
     ("client.rack", Nothing),
     ("consumer_byte_rate", Only("9223372036854775807")),
     ("enable.metrics.push", Anything),

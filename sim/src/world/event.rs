@@ -8,8 +8,7 @@ use broker_core::machine::Input;
 use broker_core::types::NodeId;
 
 use super::disk::SyncPoint;
-use super::handshake::Handshake;
-use super::network::{Connection, Message};
+use super::network::{Connection, Handshake, Message};
 use crate::program::station::SleeperId;
 
 /// What the queue holds.

@@ -4,11 +4,11 @@
 //! A SYN or its answer that is lost, or a machine without power, is silence: the SYN goes out again after 1 s, 2 s, 4 s and so
 //! on, as from Linux. A machine whose process is not there refuses. One whose process stands still accepts.
 
-use broker_core::machine::{CloseReason, Input, RequestId};
+use broker_core::machine::{CloseReason, Input};
 
 use super::engine::World;
 use super::event::WorldEvent;
-use super::network::{Body, Condition, Connection, Direction};
+use super::network::{Condition, Connection, Direction, Handshake, SetUp};
 use super::node::State;
 use crate::history::Observer;
 
@@ -16,28 +16,6 @@ use crate::history::Observer;
 const RETRANSMISSION: u64 = 1_000_000_000;
 /// How often it goes out again (Linux `tcp_syn_retries`).
 const RETRIES: u32 = 6;
-
-/// A connection that its client has not been notified of yet.
-#[derive(Default)]
-pub(super) struct SetUp {
-    /// How often the SYN has gone out.
-    attempts: u32,
-    /// When it last did.
-    sent_at: u64,
-    /// The requests that leave once the connection is established.
-    pub(super) waiting: Vec<(RequestId, Body)>,
-}
-
-/// A step of the handshake.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Handshake {
-    /// The client's machine sends a SYN again.
-    Again,
-    /// The SYN reaches the server's machine.
-    Syn,
-    /// Its answer reaches the client's machine.
-    SynAck,
-}
 
 impl<O: Observer> World<'_, O> {
     /// A node's machine begins to establish a connection, once the CPU has done with the input that asked for it.

@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use broker_core::machine::{CloseReason, ConnectionId, RequestId};
 use broker_core::protocol::{ApiKey, Request, Response};
 use broker_core::random::Random;
-use broker_core::types::{Listener, NodeId};
+use broker_core::types::{ClientId, Listener, NodeId};
 
-use super::handshake::SetUp;
 use crate::faults::Trouble;
 use crate::scenario;
 
@@ -87,6 +86,28 @@ pub(super) enum Condition {
     Closed,
 }
 
+/// A connection that its client has not been notified of yet.
+#[derive(Default)]
+pub(super) struct SetUp {
+    /// How often the SYN has gone out.
+    pub(super) attempts: u32,
+    /// When it last did.
+    pub(super) sent_at: u64,
+    /// The requests that leave once the connection is established.
+    pub(super) waiting: Vec<(RequestId, Body)>,
+}
+
+/// A step of the handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Handshake {
+    /// The client's machine sends a SYN again.
+    Again,
+    /// The SYN reaches the server's machine.
+    Syn,
+    /// Its answer reaches the client's machine.
+    SynAck,
+}
+
 /// One connection.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionState {
@@ -94,6 +115,8 @@ pub(super) struct ConnectionState {
     pub(super) server: usize,
     /// The server's listener that it goes to.
     pub(super) listener: Listener,
+    /// What the client calls itself.
+    pub(super) client_id: Option<ClientId>,
     /// Whether the server's process has it: it is notified of it with the first message.
     pub(super) is_accepted: bool,
     /// Which run of the client's process made it.
@@ -260,6 +283,7 @@ impl Network {
             client: client.0,
             server,
             listener,
+            client_id: None,
             is_accepted: false,
             client_incarnation: client.1,
             server_incarnation: NOBODY,

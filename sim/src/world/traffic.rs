@@ -2,7 +2,7 @@
 
 use broker_core::machine::{CloseReason, ConnectionId, Input, ReplyTo, RequestId};
 use broker_core::protocol::{Request, Response};
-use broker_core::types::{Endpoint, Listener, NodeId};
+use broker_core::types::{ClientId, Endpoint, Listener, NodeId};
 
 use super::engine::World;
 use super::event::WorldEvent;
@@ -30,7 +30,13 @@ impl<O: Observer> World<'_, O> {
     // ---- departure
 
     /// A machine opens a connection. Where nobody listens, it is refused.
-    pub(super) fn open_connection(&mut self, from: usize, connection: ConnectionId, endpoint: Option<Endpoint>) {
+    pub(super) fn open_connection(
+        &mut self,
+        from: usize,
+        connection: ConnectionId,
+        endpoint: Option<Endpoint>,
+        client_id: Option<ClientId>,
+    ) {
         let found = endpoint.and_then(|endpoint| self.addresses.get(&endpoint).copied());
         let (to, listener) = found.unwrap_or((from, Listener::Broker));
         let node = &mut self.nodes[from];
@@ -43,6 +49,7 @@ impl<O: Observer> World<'_, O> {
         );
         let opened = self.network.open((from, node.incarnation), number, (to, listener));
         node.opened.push(opened);
+        self.network.connections[opened as usize].client_id = client_id;
         if found.is_some() {
             self.begin_handshake(opened);
         } else {
@@ -238,7 +245,7 @@ impl<O: Observer> World<'_, O> {
                     state.server_incarnation == receiver.incarnation && !state.closed_by[Direction::ToClient as usize];
                 if is_expected && !state.is_accepted {
                     state.is_accepted = true;
-                    accepted_by = Some(state.listener);
+                    accepted_by = Some((state.listener, state.client_id.clone()));
                 }
                 is_expected
             }
@@ -275,11 +282,12 @@ impl<O: Observer> World<'_, O> {
                 body,
             },
         };
-        if let Some(listener) = accepted_by {
+        if let Some((listener, client_id)) = accepted_by {
             let opened = Input::Opened {
                 connection: name,
                 peer: self.calls_from(from, connection),
                 listener,
+                client_id,
             };
             self.receive(to, incarnation, received, opened, 0);
         }

@@ -246,8 +246,11 @@ impl<O: Observer> World<'_, O> {
     fn carry_out(&mut self, index: usize, output: Output) -> Option<Environment> {
         match output {
             Output::Open {
-                connection, endpoint, ..
-            } => self.open_connection(index, connection, endpoint),
+                connection,
+                endpoint,
+                client_id,
+                ..
+            } => self.open_connection(index, connection, endpoint, client_id),
             Output::Close { connection } => self.close_connection(index, connection),
             Output::Request { connection, id, body } => self.send_request(index, connection, id, body),
             Output::Response { to, body } => self.send_response(index, to, body),

@@ -140,6 +140,7 @@ fn play(roles: [Roles; 3], seed: u64, whose: Whose, acts: Vec<Act>) -> Result<()
                     } else {
                         Listener::Broker
                     },
+                    client_id: None,
                 };
                 cluster.post(to, None, opened);
             }

@@ -192,6 +192,7 @@ impl Cluster {
                 connection,
                 peer,
                 listener,
+                client_id: None,
             };
             self.post(to, Some(run), opened);
         }

@@ -76,6 +76,7 @@ fn a_broker_is_not_the_controller() {
         connection: reply_to.connection,
         peer: Endpoint::of(NodeId(3), Listener::Broker),
         listener: Listener::Controller,
+        client_id: None,
     };
     machine.handle(Now::at(cluster.now), opened);
     let body = more_partitions().into();
@@ -147,6 +148,7 @@ fn a_listener_says_what_it_serves() {
             connection: reply_to.connection,
             peer: Endpoint::of(NodeId(9), Listener::Broker),
             listener,
+            client_id: None,
         };
         let body = ApiVersionsRequest {
             client_software_name: name.into(),

@@ -11,7 +11,7 @@ use crate::machine::{Input, Instant, Machine, Now, Outbox, Output, earliest};
 use crate::protocol::OffsetSpec;
 use crate::random::Random;
 use crate::trace::ResetCause;
-use crate::types::{Endpoint, GroupId, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
+use crate::types::{ClientId, Endpoint, GroupId, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 
 /// Lends time, randomness and the way out of a consumer, field by field.
 macro_rules! context {
@@ -135,7 +135,8 @@ impl Consumer {
         let mut out = Outbox::with_set_up_timeout(
             millis(config.socket_connection_setup_timeout_ms),
             millis(config.socket_connection_setup_timeout_max_ms),
-        );
+        )
+        .with_client_id(ClientId::from(config.client_id.as_deref().unwrap_or("consumer")));
         Consumer {
             network: Network::new(
                 millis(config.request_timeout_ms),

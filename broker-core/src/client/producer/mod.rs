@@ -13,7 +13,7 @@ use crate::machine::{Input, Instant, Machine, Now, Outbox, Output};
 use crate::protocol::record_batch::HEADER_SIZE;
 use crate::protocol::{ErrorCode, Header};
 use crate::random::Random;
-use crate::types::{Endpoint, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
+use crate::types::{ClientId, Endpoint, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 
 macro_rules! context {
     ($producer:ident, $now:ident) => {
@@ -179,7 +179,8 @@ impl Producer {
         let mut out = Outbox::with_set_up_timeout(
             millis(config.socket_connection_setup_timeout_ms),
             millis(config.socket_connection_setup_timeout_max_ms),
-        );
+        )
+        .with_client_id(ClientId::from(config.client_id.as_deref().unwrap_or("producer")));
         Producer {
             network: Network::new(
                 millis(config.request_timeout_ms),

@@ -30,14 +30,14 @@ impl ClassicGroup {
         match (request.member.clone(), &request.instance) {
             (Some(member), _) => self.join_by_id(turn, to, member, request),
             (None, Some(instance)) => {
-                let new = new_id(turn, &format!("{instance}"));
+                let new = new_id(turn, Some(&instance));
                 match self.static_member(instance) {
                     Some(old) => self.replace_static(turn, to, &old, new, request),
                     None => self.add(turn, to, new, request),
                 }
             }
             (None, None) => {
-                let id = new_id(turn, "consumer");
+                let id = new_id(turn, None);
                 self.pending.insert(id.clone());
                 turn.start(Timer::Pending(id.clone()), request.session_timeout);
                 turn.reply(
@@ -394,8 +394,14 @@ impl ClassicGroup {
     }
 }
 
-/// An id for a new member.
-pub(in crate::group) fn new_id(turn: &mut Turn<'_, '_>, prefix: &str) -> MemberId {
-    let id = format!("{prefix}-{:016x}", turn.ctx.rng.next_u64());
+/// An id for a new member: the name of its instance or its client, and what no other has
+/// (`GroupMetadataManager.classicGroupJoinNewDynamicMember`; Kafka appends a UUID).
+pub(in crate::group) fn new_id(turn: &mut Turn<'_, '_>, instance: Option<&GroupInstanceId>) -> MemberId {
+    let unique = turn.ctx.rng.next_u64();
+    let id = match (instance, turn.client) {
+        (Some(instance), _) => format!("{instance}-{unique:016x}"),
+        (None, Some(client)) => format!("{client}-{unique:016x}"),
+        (None, None) => format!("-{unique:016x}"),
+    };
     MemberId::from(&*id)
 }

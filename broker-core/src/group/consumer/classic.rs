@@ -6,8 +6,6 @@
 //! join again whenever there is a step to take. Its generation is its member epoch. (Kafka
 //! `GroupMetadataManager.classicGroupJoinToConsumerGroup` and its siblings.)
 
-use alloc::format;
-
 use bytes::Bytes;
 
 use super::*;
@@ -64,11 +62,11 @@ impl ConsumerGroup {
         }
         let id = match (&request.member, &request.instance) {
             (Some(id), _) => id.clone(),
-            (None, Some(instance)) => new_id(turn, &format!("{instance}")),
+            (None, Some(instance)) => new_id(turn, Some(instance)),
             (None, None) => {
                 return Ok(JoinGroupResponse {
                     error: ErrorCode::MemberIdRequired,
-                    member: Some(new_id(turn, "consumer")),
+                    member: Some(new_id(turn, None)),
                     ..welcome(GroupEpoch::NONE)
                 });
             }

@@ -18,7 +18,7 @@ use crate::config::{BrokerConfig, Quirks, millis};
 use crate::machine::{ConnectionId, Context, HaltReason, Instant, ReplyTo};
 use crate::protocol::{ErrorCode, Request};
 use crate::replica::{ReplicaFact, Replicas};
-use crate::types::{GroupId, PartitionIndex, TopicId, TopicPartition};
+use crate::types::{ClientId, GroupId, PartitionIndex, TopicId, TopicPartition};
 
 use shard::Shard;
 
@@ -89,6 +89,7 @@ impl GroupCoordinator {
         replicas: &mut Replicas,
         topics: &dyn Topics,
         reply_to: ReplyTo,
+        client: Option<&ClientId>,
         request: Request,
     ) {
         let Some(group) = answers::group_of(&request) else {
@@ -106,7 +107,7 @@ impl GroupCoordinator {
             return ctx.out.respond(reply_to, refusal);
         };
         let mut cluster = Cluster { replicas, topics };
-        shard.on_request(ctx, &self.settings, &mut cluster, reply_to, request);
+        shard.on_request(ctx, &self.settings, &mut cluster, reply_to, client, request);
         self.note_deadline();
     }
 

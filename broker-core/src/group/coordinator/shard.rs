@@ -15,7 +15,7 @@ use crate::protocol::{
 };
 use crate::replicated::Replies;
 use crate::trace::{self, Event};
-use crate::types::{GroupId, LeaderEpoch, Offset, TopicPartition};
+use crate::types::{ClientId, GroupId, LeaderEpoch, Offset, TopicPartition};
 
 /// The pause after a decision of time could not be appended (Kafka's `CoordinatorRuntime`, 500 ms).
 const TIMER_RETRY: Duration = Duration::from_millis(500);
@@ -97,6 +97,7 @@ impl Shard {
         settings: &Settings,
         cluster: &mut Cluster<'_>,
         reply_to: ReplyTo,
+        client: Option<&ClientId>,
         request: Request,
     ) {
         if !self.answers() {
@@ -106,7 +107,7 @@ impl Shard {
             Request::OffsetCommit(body) => self.commit(ctx, settings, cluster, reply_to, &body),
             Request::OffsetFetch(body) => self.fetch(ctx, settings, reply_to, &body),
             request => {
-                let decision = self.groups.on_request(ctx, cluster.topics, reply_to, request);
+                let decision = self.groups.on_request(ctx, cluster.topics, reply_to, client, request);
                 self.carry_out(ctx, settings, cluster, decision);
             }
         }

@@ -349,7 +349,7 @@ impl World {
                 if let Some(body) = self.serve(&sent, is_coordinator) {
                     self.reply(vec![(reply_to, body)]);
                 } else {
-                    self.decide(|groups, cx, topics| groups.on_request(cx, topics, reply_to, sent.body));
+                    self.decide(|groups, cx, topics| groups.on_request(cx, topics, reply_to, None, sent.body));
                 }
             }
         }

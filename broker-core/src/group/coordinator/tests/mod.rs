@@ -186,7 +186,7 @@ impl Desk {
             id: RequestId(self.requests),
         };
         let body = body.into();
-        self.with(|replicas, groups, ctx| groups.on_request(ctx, replicas, &Known, reply_to, body));
+        self.with(|replicas, groups, ctx| groups.on_request(ctx, replicas, &Known, reply_to, None, body));
         self.requests
     }
 
