@@ -43,6 +43,16 @@ enum Pending {
     Remove,
 }
 
+impl Pending {
+    /// How many bytes it writes in place.
+    fn written(&self) -> u64 {
+        match self {
+            Pending::Write { bytes, .. } => bytes.len() as u64,
+            Pending::Truncate { .. } | Pending::Replace { .. } | Pending::Remove => 0,
+        }
+    }
+}
+
 /// Everything up to here is covered by a sync, once that is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SyncPoint(u64);
@@ -186,7 +196,8 @@ impl File {
             _ => random.unit(),
         };
         let name_survives = self.durable.is_some() || random.chance(0.5);
-        for (_, change) in pending {
+        let mut pending = pending.into_iter().map(|(_, change)| change);
+        while let Some(change) = pending.next() {
             match change {
                 Pending::Write { at, bytes } if name_survives => {
                     lost += self.write_some_sectors(at, &bytes, eagerness, random);
@@ -209,6 +220,9 @@ impl File {
                 Pending::Remove => {
                     if random.chance(eagerness) {
                         self.durable = None;
+                    } else if self.durable.is_some() {
+                        // It has its name still, and whatever came later was done to other files.
+                        lost += pending.by_ref().map(|change| change.written()).sum::<u64>();
                     }
                 }
             }
@@ -496,6 +510,19 @@ mod tests {
         assert_eq!(removed(None), both.clone().into());
         assert_eq!(removed(Some(name(1))), both.into(), "another folder");
         assert_eq!(removed(Some(FileName::HighWatermarkCheckpoint)), [None].into());
+    }
+
+    #[test]
+    fn a_file_under_the_name_of_a_removed_one_has_none_of_its_bytes() {
+        let seen = outcomes(|disk| {
+            write_synced(disk, b"old content");
+            disk.remove(FILE);
+            disk.write(FILE, 0, Bytes::from_static(b"new"));
+        });
+        assert_eq!(
+            seen,
+            [None, Some(b"old content".to_vec()), Some(b"new".to_vec())].into()
+        );
     }
 
     #[test]
