@@ -243,3 +243,16 @@ fn former_members_may_not_commit() {
         assert_eq!(errors, expected, "{row}");
     }
 }
+
+/// `GroupMetadataManager`: a client id, or the id of a static member's instance, and what no other has.
+#[test]
+fn a_new_member_is_named_after_its_client() {
+    let mut cluster = Cluster::new(Quirks::default());
+    let coordinator = cluster.find(1, "workers", None);
+    let answer = cluster.join(coordinator, None);
+    assert_eq!(answer.error, ErrorCode::MemberIdRequired);
+    let id = answer.member.expect("an id to join with");
+    assert!(id.0.starts_with("app-"), "{id}");
+    let other = cluster.join(coordinator, None).member;
+    assert!(other.is_some_and(|other| other != id && other.0.starts_with("app-")));
+}

@@ -28,7 +28,7 @@ use crate::protocol::{
 use crate::random::Random;
 use crate::trace::{self, Event};
 use crate::types::{
-    Endpoint, GroupEpoch, GroupId, Host, Listener, Listeners, NodeId, Offset, TopicName, TopicPartition,
+    ClientId, Endpoint, GroupEpoch, GroupId, Host, Listener, Listeners, NodeId, Offset, TopicName, TopicPartition,
 };
 
 const CLIENT: NodeId = NodeId(9);
@@ -192,7 +192,7 @@ impl Cluster {
                 connection,
                 peer,
                 listener,
-                client_id: None,
+                client_id: (from == CLIENT.0).then(|| ClientId::from("app")),
             };
             self.post(to, Some(run), opened);
         }
