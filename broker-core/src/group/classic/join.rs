@@ -30,7 +30,7 @@ impl ClassicGroup {
         match (request.member.clone(), &request.instance) {
             (Some(member), _) => self.join_by_id(turn, to, member, request),
             (None, Some(instance)) => {
-                let new = new_id(turn, Some(&instance));
+                let new = new_id(turn, Some(instance));
                 match self.static_member(instance) {
                     Some(old) => self.replace_static(turn, to, &old, new, request),
                     None => self.add(turn, to, new, request),
