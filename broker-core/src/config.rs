@@ -229,7 +229,7 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
-        /// What it calls itself in its requests.
+        /// What it calls itself in its requests: `producer`, unless it is set.
         client_id: Option<String> = None, "client.id";
         /// How long a connection may take to be established; twice as long after each failure (KIP-601).
         socket_connection_setup_timeout_ms: u64 = 10_000, "socket.connection.setup.timeout.ms";
@@ -328,7 +328,7 @@ config! {
         reconnect_backoff_ms: u64 = 50, "reconnect.backoff.ms";
         /// The longest pause before a connection is tried again.
         reconnect_backoff_max_ms: u64 = 1_000, "reconnect.backoff.max.ms";
-        /// What it calls itself in its requests.
+        /// What it calls itself in its requests: `consumer`, unless it is set. A member of a classic group is named after it.
         client_id: Option<String> = None, "client.id";
         /// How long a connection may take to be established; twice as long after each failure (KIP-601).
         socket_connection_setup_timeout_ms: u64 = 10_000, "socket.connection.setup.timeout.ms";
