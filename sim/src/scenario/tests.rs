@@ -345,7 +345,7 @@ fn topics_take_their_defaults_from_the_brokers() {
 #[test]
 fn lint_doubts_settings_that_do_nothing() {
     let text = format!(
-        "teaches = \"something\"\n{TOPIC}[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\nconfig = {{ \"client.id\" = \"app\" }}\n\
+        "teaches = \"something\"\n{TOPIC}[[producers]]\nname = \"app\"\ntopic = \"orders\"\nrate = 1\nconfig = {{ \"send.buffer.bytes\" = 1000 }}\n\
          [[consumers]]\nname = \"reader\"\ntopic = \"orders\"\nconfig = {{ \"group.id\" = \"billing\", \"session.timeout.ms\" = 10 }}\n"
     );
     let parsed = parse("test", "test.toml", &text).unwrap_or_else(|error| panic!("{}", error.render(false)));
