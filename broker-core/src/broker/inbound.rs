@@ -48,19 +48,15 @@ impl Inbound {
     /// A peer has opened a connection.
     pub fn opened(&mut self, now: Instant, connection: ConnectionId, listener: Listener, client_id: Option<ClientId>) {
         self.idle.used(now);
-        let opened = Connection {
+        // A host that says it twice changes nothing of what is in progress.
+        let connection = self.open.entry(connection).or_insert_with(|| Connection {
             listener,
-            client_id,
+            client_id: None,
             used_at: now,
             in_progress: None,
             behind: Waiting::new(),
-        };
-        self.open.insert(connection, opened);
-    }
-
-    /// Which listener an open connection goes to.
-    pub fn listener_of(&self, connection: ConnectionId) -> Option<Listener> {
-        Some(self.open.get(&connection)?.listener)
+        });
+        (connection.listener, connection.client_id) = (listener, client_id);
     }
 
     /// What the peer of an open connection calls itself.
@@ -68,13 +64,13 @@ impl Inbound {
         self.open.get(&connection)?.client_id.as_ref()
     }
 
-    /// Takes a request; gives it back if it need not wait for the one before it. Nothing is read of a connection that is not
+    /// Takes a request; gives it back, with the listener that it came to, if it need not wait for the one before it. Nothing is read of a connection that is not
     /// open, as of one that was closed before its requests were read.
-    fn take(&mut self, now: Instant, reply_to: ReplyTo, request: Request) -> Option<Request> {
+    fn take(&mut self, now: Instant, reply_to: ReplyTo, request: Request) -> Option<(Listener, Request)> {
         let connection = self.open.get_mut(&reply_to.connection)?;
         connection.used_at = now;
         if connection.in_progress.is_none() {
-            return Some(request);
+            return Some((connection.listener, request));
         }
         connection.behind.push_back((reply_to, request));
         None
@@ -120,13 +116,10 @@ impl Running {
     /// Takes a request that has come over a connection: now, or once the one before it is answered.
     pub(super) fn read(&mut self, ctx: &mut Context<'_>, reply_to: ReplyTo, request: Request) {
         let ReplyTo { connection, id, .. } = reply_to;
-        let Some(request) = self.inbound.take(ctx.now, reply_to, request) else {
+        let Some((listener, request)) = self.inbound.take(ctx.now, reply_to, request) else {
             return;
         };
         let is_answered = request.is_answered();
-        let Some(listener) = self.inbound.listener_of(connection) else {
-            return;
-        };
         if !request.api_key().is_served_by(listener) {
             return ctx.out.hang_up(connection);
         }

@@ -3,6 +3,18 @@
 //! Both stand on a private pair of modules: `network` (what is unanswered on each connection, timeouts, back-off) and
 //! `metadata` (who leads what, and when to ask again).
 
+/// Lends time, randomness and the way out of a client, field by field.
+macro_rules! context {
+    ($client:ident, $now:ident) => {
+        $crate::machine::Context {
+            now: $now,
+            wall: $client.wall,
+            rng: &mut $client.rng,
+            out: &mut $client.out,
+        }
+    };
+}
+
 #[cfg(test)]
 mod any_response;
 pub mod consumer;

@@ -277,13 +277,14 @@ impl Network {
         client: (usize, u32),
         number: u64,
         (server, listener): (usize, Listener),
+        client_id: Option<ClientId>,
     ) -> Connection {
         let connection = self.connections.len() as Connection;
         self.connections.push(ConnectionState {
             client: client.0,
             server,
             listener,
-            client_id: None,
+            client_id,
             is_accepted: false,
             client_incarnation: client.1,
             server_incarnation: NOBODY,

@@ -47,9 +47,10 @@ impl<O: Observer> World<'_, O> {
             "{} counts the connections that it opens",
             node.name
         );
-        let opened = self.network.open((from, node.incarnation), number, (to, listener));
+        let opened = self
+            .network
+            .open((from, node.incarnation), number, (to, listener), client_id);
         node.opened.push(opened);
-        self.network.connections[opened as usize].client_id = client_id;
         if found.is_some() {
             self.begin_handshake(opened);
         } else {

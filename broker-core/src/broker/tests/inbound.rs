@@ -193,6 +193,19 @@ fn what_comes_over_a_connection_that_was_closed_is_not_read() {
 }
 
 #[test]
+fn a_connection_that_is_said_to_be_opened_twice_goes_on() {
+    let mut cluster = Cluster::new(Quirks::default());
+    let (orders, leader) = cluster.waiting_topic();
+    let sent = [(); 2].map(|()| cluster.send(leader, produce(orders, Acks::All)));
+    cluster.pass(SECOND / 10);
+    cluster.accepted.clear();
+    cluster.announce(leader, ConnectionId::Inbound(100), CLIENT.0, Listener::Broker);
+    cluster.pass(SECOND / 10);
+    cluster.cut.clear();
+    assert_eq!(sent.map(|id| cluster.base_offset(id)), [0, 1]);
+}
+
+#[test]
 fn a_connection_without_use_is_closed() {
     let config = BrokerConfig {
         connections_max_idle_ms: 5_000,

@@ -13,18 +13,6 @@ use crate::random::Random;
 use crate::trace::ResetCause;
 use crate::types::{ClientId, Endpoint, GroupId, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 
-/// Lends time, randomness and the way out of a consumer, field by field.
-macro_rules! context {
-    ($consumer:ident, $now:ident) => {
-        $crate::machine::Context {
-            now: $now,
-            wall: $consumer.wall,
-            rng: &mut $consumer.rng,
-            out: &mut $consumer.out,
-        }
-    };
-}
-
 mod asked;
 mod assignment;
 pub mod assignor;

@@ -15,17 +15,6 @@ use crate::protocol::{ErrorCode, Header};
 use crate::random::Random;
 use crate::types::{ClientId, Endpoint, NodeId, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 
-macro_rules! context {
-    ($producer:ident, $now:ident) => {
-        $crate::machine::Context {
-            now: $now,
-            wall: $producer.wall,
-            rng: &mut $producer.rng,
-            out: &mut $producer.out,
-        }
-    };
-}
-
 mod accumulator;
 mod batch;
 mod completion;
